@@ -1,0 +1,1 @@
+//! Rows out: the Prometheus pull endpoint.

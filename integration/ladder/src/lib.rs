@@ -1,0 +1,1 @@
+//! Text ladders: call flows written as text, made into SIP bytes.

@@ -1,0 +1,1 @@
+//! Live tests with real peers, captured cases, benchmarks.

@@ -1,0 +1,106 @@
+//! What a receiver and a processor are to the engine.
+//!
+//! One shard is one OS thread: it asks its receiver for a batch, hands the batch to each processor in
+//! turn and the facts to the recorder, all by direct calls.
+
+use std::any::Any;
+use std::time::Duration;
+
+use crate::facts::Facts;
+use crate::frame::FrameBatch;
+
+/// What [`Receiver::receive`] came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The batch holds what came, perhaps nothing; the clock moved on.
+    Batch,
+    /// The source is at its end: this batch is the last one (a file; the wire never ends).
+    End,
+}
+
+/// Why a receiver cannot go on; the text says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiverError {
+    /// A capability is missing (exit code 77).
+    #[error("{what}: {cure}")]
+    Privilege {
+        /// What was refused.
+        what: String,
+        /// The capability, and the command that grants it.
+        cure: String,
+    },
+    /// Anything else (exit code 1).
+    #[error("{what}: {cure}")]
+    Failed {
+        /// What failed, with its cause.
+        what: String,
+        /// What the operator can do.
+        cure: String,
+    },
+}
+
+/// Live or not, what the capture of a receiver is: `/health` and `doctor` show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaptureStatus {
+    /// `"ebpf"`, `"classic"` or `"none"`.
+    pub kind: &'static str,
+    /// Why nothing can be captured now (for instance: none of the named interfaces exists); `None` when all is well.
+    pub blocked: Option<String>,
+}
+
+/// A source of SIP frames. Created and started on the main thread, then moved to its shard's thread.
+pub trait Receiver: Send {
+    /// Opens what needs privileges: sockets, programs, files. Called once, before capabilities are dropped.
+    fn start(&mut self) -> Result<(), ReceiverError>;
+
+    /// Waits at most `wait` for packets and fills `batch` (which it clears first). Moves `batch.now` on even if nothing came.
+    fn receive(&mut self, batch: &mut FrameBatch, wait: Duration) -> Result<Received, ReceiverError>;
+
+    /// Takes new settings (what its factory made of a changed configuration) between two batches.
+    /// Returns the keys that changed but need a restart; they keep their old values.
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str>;
+
+    /// How long after a payload an identical one between the same addresses is a capture duplicate
+    /// (`sip-metrics.md` 2.2 rule 1); zero keeps every copy. Called before `start` and after a reload.
+    fn set_duplicate_window(&mut self, window: Duration);
+
+    /// What capture is like now.
+    fn status(&self) -> CaptureStatus;
+
+    /// The program about itself: `(otelcol_* name, labels, value)` for `/internal/metrics`.
+    fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
+}
+
+/// One number of `/internal/metrics`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telemetry {
+    /// Metric name, literally.
+    pub name: &'static str,
+    /// Label names and values besides the component's own.
+    pub labels: Vec<(&'static str, String)>,
+    /// `true` for a counter, `false` for a gauge.
+    pub counter: bool,
+    /// The value.
+    pub value: f64,
+}
+
+/// A stage on the shard thread. Synchronous and deterministic: the same frames give the same facts.
+/// It never blocks, sleeps, logs per message or reads a clock.
+pub trait Processor: Send {
+    /// Takes a batch of frames and the facts stated by the stages before it, and adds to the facts.
+    fn process(&mut self, frames: &FrameBatch, facts: &mut Facts);
+
+    /// The end is near (shutdown, or the end of a replayed file): states what is still open as in progress.
+    fn drain(&mut self, _facts: &mut Facts) {}
+
+    /// Takes new settings between two batches; see [`Receiver::reconfigure`].
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str>;
+
+    /// The duplicate window this stage wants its receivers to apply; `None` when it has no say.
+    fn duplicate_window(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The program about itself; see [`Receiver::telemetry`].
+    fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
+}

@@ -1,0 +1,88 @@
+//! Facts: what processors state about the frames of one batch, in the past tense.
+//!
+//! The dialog processor opens a [`Slot`] for what a request starts and states its [`Origin`] once; enrich
+//! gives the slot its labels; every later event on the slot inherits them by index.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use crate::call::CallRecord;
+use crate::event::Event;
+
+/// Who is counted: one request with its hops, and whatever inherits its labels. An index, reused once released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// What nobody's request began: labels are always `other`/`other`.
+    pub const OTHER: Self = Self(0);
+}
+
+/// A pair of `carrier` and `ua_type`, interned; see [`crate::metrics::LabelSets`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelSet(pub u32);
+
+impl LabelSet {
+    /// `carrier="other"`, `ua_type="other"`.
+    pub const OTHER: Self = Self(0);
+}
+
+/// Where a slot's request came from: what enrichment looks at, stated once per slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The slot that waits for labels.
+    pub slot: Slot,
+    /// Source address of the request.
+    pub address: IpAddr,
+    /// The User-Agent value in [`Facts::text`], unfolded; empty when the request has none.
+    pub user_agent: Range<usize>,
+}
+
+/// What is known after a batch. Reused: [`Facts::clear`] keeps memory and the slots' labels.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Slots opened in this batch.
+    pub origins: Vec<Origin>,
+    /// Text the origins refer to. Bytes from the wire: never logged.
+    pub text: Vec<u8>,
+    /// Calls that ended in this batch; empty unless somebody asked for calls.
+    pub calls: Vec<CallRecord>,
+    labels: Vec<LabelSet>,
+}
+
+impl Facts {
+    /// Empties the batch; labels of slots stay.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.origins.clear();
+        self.text.clear();
+        self.calls.clear();
+    }
+
+    /// Opens `slot` with labels `other`/`other` until a later stage knows better.
+    pub fn open(&mut self, slot: Slot, address: IpAddr, user_agent: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(user_agent);
+        self.label(slot, LabelSet::OTHER);
+        self.origins.push(Origin { slot, address, user_agent: start..self.text.len() });
+    }
+
+    /// Gives a slot its labels. [`Slot::OTHER`] cannot be changed.
+    pub fn label(&mut self, slot: Slot, labels: LabelSet) {
+        if slot == Slot::OTHER {
+            return;
+        }
+        let index = slot.0 as usize;
+        if self.labels.len() <= index {
+            self.labels.resize(index + 1, LabelSet::OTHER);
+        }
+        self.labels[index] = labels;
+    }
+
+    /// The labels of a slot.
+    pub fn labels(&self, slot: Slot) -> LabelSet {
+        self.labels.get(slot.0 as usize).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,119 @@
+//! SIP frames: the bytes of exactly one SIP message each, unparsed, with addresses and capture time.
+//!
+//! A receiver fills a [`FrameBatch`]; its buffer is reused, so that no frame owns memory.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use wire::Timestamp;
+
+/// How a message travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// One message per datagram.
+    Udp,
+    /// Framed out of a byte stream by Content-Length.
+    Tcp,
+    /// As TCP, read in the clear inside a process.
+    Tls,
+    /// One message per WebSocket message (RFC 7118).
+    Ws,
+    /// As `Ws`, read in the clear inside a process.
+    Wss,
+}
+
+impl Transport {
+    /// The name in configuration, traces and call records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+}
+
+/// Where one SIP message lies in its batch, and how it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipFrame {
+    /// The message's bytes in [`FrameBatch::bytes`].
+    pub range: Range<usize>,
+    /// Time of the packet that carried the first byte: the time of a request (`t1`).
+    pub first: Timestamp,
+    /// Time of the packet that completed the message; never decreases from frame to frame.
+    pub at: Timestamp,
+    /// Nanoseconds to add to a capture time to get the time people are shown (0 unless the wall clock stepped).
+    pub wall_offset: i64,
+    /// Sender.
+    pub source: SocketAddr,
+    /// Recipient.
+    pub destination: SocketAddr,
+    /// How it travelled.
+    pub transport: Transport,
+    /// The capture itself cut the packet: bytes are missing that were on the wire.
+    pub truncated: bool,
+}
+
+/// What one call of [`crate::Receiver::receive`] brought. Reused: [`FrameBatch::clear`] keeps the memory.
+#[derive(Debug, Default)]
+pub struct FrameBatch {
+    /// The bytes of all frames, one after another.
+    pub bytes: Vec<u8>,
+    /// In order of [`SipFrame::at`].
+    pub frames: Vec<SipFrame>,
+    /// The capture clock after this batch: time of the last packet read, SIP or not, or the time that has
+    /// passed without one. Never decreases; at or after every frame's `at`.
+    pub now: Timestamp,
+    /// What the receiver counted on the way and no frame shows.
+    pub tally: Tally,
+}
+
+impl FrameBatch {
+    /// Empties the batch for the next round; the clock stays where it is.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.frames.clear();
+        self.tally = Tally::default();
+    }
+
+    /// The bytes of one frame of this batch.
+    pub fn message(&self, frame: &SipFrame) -> &[u8] {
+        &self.bytes[frame.range.clone()]
+    }
+}
+
+/// Counts of what was seen on a SIP port and is not a message (`sip-metrics.md` 1.1, 1.7, 1.8, 4.1).
+/// Every field is the increase since the last batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// STUN binding requests used as keep-alives.
+    pub keepalives_stun: u64,
+    /// Payloads of nothing but CR, LF, NUL; runs of CR/LF between stream messages.
+    pub keepalives_crlf: u64,
+    /// WebSocket pings.
+    pub keepalives_ws_ping: u64,
+    /// Payloads that are something else: RTP, DTLS, garbage.
+    pub non_sip: u64,
+    /// First lines that name SIP and are no start line: `parse_errors_total{reason="start_line"}`.
+    pub start_line_errors: u64,
+    /// Messages longer than the bound: `parse_errors_total{reason="too_large"}`.
+    pub too_large: u64,
+    /// Stream messages whose Content-Length cannot be used: `parse_errors_total{reason="content_length"}`.
+    pub content_length_errors: u64,
+    /// Payloads seen twice within the duplicate window.
+    pub capture_duplicates: u64,
+    /// TLS records on the wire, not decrypted.
+    pub tls_records: u64,
+    /// Places where a stream had to be entered anew.
+    pub stream_resyncs: u64,
+    /// Clock steps larger than a second.
+    pub clock_steps: u64,
+    /// Packets the kernel dropped before they were read.
+    pub capture_drops: u64,
+    /// Datagrams given up in IP reassembly because the table was full.
+    pub evicted_fragments: u64,
+    /// Streams given up because the table was full.
+    pub evicted_streams: u64,
+}

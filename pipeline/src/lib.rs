@@ -1,0 +1,16 @@
+//! The contract between stages: frames, facts, components, configuration, metric rows.
+//!
+//! Data flows one way: a [`Receiver`] fills a [`FrameBatch`], processors turn it into [`Facts`], the
+//! recorder adds facts to metric rows, exporters read rows. No stage knows another; all know this crate.
+
+pub mod call;
+pub mod component;
+pub mod event;
+pub mod facts;
+pub mod frame;
+
+pub use call::CallRecord;
+pub use component::{CaptureStatus, Processor, Received, Receiver, ReceiverError, Telemetry};
+pub use event::{Event, Fact};
+pub use facts::{Facts, LabelSet, Origin, Slot};
+pub use frame::{FrameBatch, SipFrame, Tally, Transport};

@@ -1,0 +1,1 @@
+//! Transactions, dialogs, attempts, registrations: SIP frames in, facts out.

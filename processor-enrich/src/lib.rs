@@ -1,0 +1,1 @@
+//! Labels: caller address to carrier, User-Agent to ua_type.

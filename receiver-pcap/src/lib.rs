@@ -1,0 +1,1 @@
+//! Capture files as if they were live.

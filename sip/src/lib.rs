@@ -1,0 +1,1 @@
+//! SIP messages: the bytes of one message in, borrowed fields out.
