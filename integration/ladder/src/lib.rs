@@ -1,1 +1,78 @@
-//! Text ladders: call flows written as text, made into SIP bytes.
+//! Text ladders: a call flow written as text comes in, real SIP bytes with addresses and times go out.
+//!
+//! A test says what happened and not how Via, tags and CSeq are spelt; what is not said is inferred per Call-ID as a
+//! user agent would do it (RFC 3261 §8, §12, §17). It never reads a clock or a random number: the same text gives
+//! the same bytes. A ladder that cannot be read panics with the number of its line: it is a tool for tests.
+//!
+//! ```text
+//!   0.000  alice -> bob  INVITE sdp          # comment
+//!   0.040  alice <- bob  100
+//!   4.000  alice <- bob  200 tag=b1
+//!  64.000  alice -> bob  BYE
+//! ```
+//!
+//! Every line: seconds since the start, an endpoint, `->` or `<-`, an endpoint, a method or a status, then words.
+//! An endpoint is a name with a fixed address ([`endpoint`]) or `name@address:port`, which the name keeps from then on.
+//! In place of the method: `crlf` (a keep-alive) or `raw="bytes"` with `\r \n \t \" \\ \xNN`.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `call=` | Call-ID; without it all lines are one call, `call-1` |
+//! | `branch=` `cseq=` `ftag=` `ttag=` | override what is inferred; `-` as a branch or tag means none |
+//! | `tag=` | To tag of a response; without it the sender's own from 101 on, or the tag a proxy relays |
+//! | `of=` | method of the request that a response answers; without it the newest one between the two without a final |
+//! | `via=proxy,alice` | the Via stack, top first; `name/branch` gives a Via its branch |
+//! | `fwd` | what the sender last received of this method or status, one hop on: own Via pushed, or top Via popped |
+//! | `again` | the same bytes between the same addresses once more: a retransmission |
+//! | `copy` | the same bytes once more, whatever the addresses: a second observation point |
+//! | `from=` `to=` | URI, or a whole name-addr |
+//! | `contact=` `expires=` `se=` `reason=` `rseq=` `ua=` | Contact (`none`: no Contact), Expires, Session-Expires, Reason, RSeq, User-Agent |
+//! | `hdr="Name: value"` | one more header field; may be repeated |
+//! | `sdp` | with a session description |
+
+pub mod endpoint;
+mod flow;
+pub mod frame;
+mod line;
+mod message;
+pub mod pcap;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use flow::Flows;
+use line::Line;
+
+/// One datagram of a ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Time since the start of the ladder.
+    pub at: Duration,
+    /// Sender.
+    pub source: SocketAddr,
+    /// Recipient.
+    pub destination: SocketAddr,
+    /// UDP payload.
+    pub bytes: Vec<u8>,
+}
+
+/// Turns a ladder into datagrams, in the order of its lines.
+///
+/// # Panics
+/// With the number of the line that cannot be read.
+#[track_caller]
+pub fn play(text: &str) -> Vec<Step> {
+    let mut flows = Flows::default();
+    let mut steps = Vec::new();
+    for (index, source) in text.lines().enumerate() {
+        let step = Line::parse(source).and_then(|line| line.map(|line| flows.step(&line)).transpose());
+        match step {
+            Ok(step) => steps.extend(step),
+            Err(problem) => panic!("ladder line {}: {problem}: {source:?}", index + 1),
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Packets round a payload: UDP, IPv4 and IPv6, Ethernet; checksums filled in as a network card would
+//! (RFC 768, RFC 791, RFC 8200). Bytes in, bytes out.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// EtherType of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// IP protocol number of UDP.
+pub const PROTOCOL_UDP: u8 = 17;
+
+const TTL: u8 = 64;
+
+/// A UDP datagram with its checksum.
+///
+/// # Panics
+/// When the two addresses are of different families or the payload exceeds what a datagram holds.
+pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(8 + payload.len()).expect("a UDP datagram holds at most 65,527 bytes");
+    let mut datagram = Vec::with_capacity(8 + payload.len());
+    datagram.extend(source.port().to_be_bytes());
+    datagram.extend(destination.port().to_be_bytes());
+    datagram.extend(length.to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(payload);
+    let mut pseudo_header = addresses(source.ip(), destination.ip());
+    pseudo_header.extend([0, PROTOCOL_UDP]);
+    pseudo_header.extend(length.to_be_bytes());
+    // Zero means "no checksum", so a sum of zero travels as its complement (RFC 768).
+    let sum = match checksum(&[&pseudo_header, &datagram]) {
+        0 => 0xffff,
+        sum => sum,
+    };
+    datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+    datagram
+}
+
+/// An IP packet round `payload`, of the family of the addresses, unfragmented and without options.
+///
+/// # Panics
+/// When the addresses are of different families or the packet exceeds 65,535 bytes.
+pub fn ip(source: IpAddr, destination: IpAddr, protocol: u8, identification: u16, payload: &[u8]) -> Vec<u8> {
+    let mut packet = match source {
+        IpAddr::V4(_) => {
+            let length = u16::try_from(20 + payload.len()).expect("an IPv4 packet holds at most 65,535 bytes");
+            let mut header = vec![0x45, 0];
+            header.extend(length.to_be_bytes());
+            header.extend(identification.to_be_bytes());
+            header.extend([0, 0, TTL, protocol, 0, 0]);
+            header
+        }
+        IpAddr::V6(_) => {
+            let length = u16::try_from(payload.len()).expect("an IPv6 packet holds at most 65,535 bytes");
+            let mut header = vec![0x60, 0, 0, 0];
+            header.extend(length.to_be_bytes());
+            header.extend([protocol, TTL]);
+            header
+        }
+    };
+    packet.extend(addresses(source, destination));
+    if source.is_ipv4() {
+        let sum = checksum(&[&packet]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+    packet.extend(payload);
+    packet
+}
+
+/// UDP in IP: what one [`crate::Step`] looks like above the link layer.
+pub fn datagram(step: &crate::Step, identification: u16) -> Vec<u8> {
+    let payload = udp(step.source, step.destination, &step.bytes);
+    ip(step.source.ip(), step.destination.ip(), PROTOCOL_UDP, identification, &payload)
+}
+
+/// An Ethernet frame round an IP packet, between two locally administered addresses.
+pub fn ethernet(packet: &[u8]) -> Vec<u8> {
+    let ethertype = if packet[0] >> 4 == 4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
+    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+    frame.extend(ethertype.to_be_bytes());
+    frame.extend(packet);
+    frame
+}
+
+fn addresses(source: IpAddr, destination: IpAddr) -> Vec<u8> {
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => [source.octets(), destination.octets()].concat(),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => [source.octets(), destination.octets()].concat(),
+        _ => panic!("{source} and {destination} are of different families"),
+    }
+}
+
+/// The Internet checksum (RFC 1071) over pieces, each but the last of even length.
+fn checksum(pieces: &[&[u8]]) -> u16 {
+    let words = pieces.iter().flat_map(|piece| piece.chunks(2));
+    let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
+}
