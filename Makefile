@@ -1,0 +1,46 @@
+# The recipes of ringside; each installs what it lacks. `make run` and `make test` are the two to know.
+
+RUST     := scripts/ensure-rust.sh
+CARGO    := $(RUST) cargo
+TARGET   := $(or $(CARGO_TARGET_DIR),target)
+RINGSIDE := $(abspath $(TARGET)/release/ringside)
+CONFIG   := pipeline.toml
+# How long `make fuzz` gives each target, in seconds.
+FUZZ_TIME := 60
+
+.PHONY: help run build test check demo bench fuzz deps-run deps-test
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CAP_BPF)
+	$(RINGSIDE) run --config $(CONFIG)
+
+build: deps-run ## the release binary
+	$(CARGO) build --release --package ringside
+
+# The live tests drive the binary that users get: the release one.
+test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
+	@rm -f $(TARGET)/skipped.txt
+	RINGSIDE_BIN=$(RINGSIDE) RINGSIDE_SKIPPED=$(abspath $(TARGET)/skipped.txt) $(CARGO) test --workspace
+	@scripts/report-skipped.sh $(TARGET)/skipped.txt
+
+check: deps-run ## formatting, clippy with warnings denied, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+demo: deps-test build ## real calls on the loopback interface, and the metrics they leave
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
+
+bench: deps-run ## benchmarks
+	$(CARGO) bench --workspace
+
+fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
+	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)
+
+deps-run:
+	@scripts/install-deps.sh run
+
+deps-test:
+	@scripts/install-deps.sh run test

@@ -1,0 +1,171 @@
+//! The scripts behind `make`, run with a PATH that holds nothing but stand-ins and a few plain tools.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PLAIN_TOOLS: [&str; 15] = [
+    "awk", "bash", "cat", "chmod", "dirname", "env", "head", "id", "mkdir", "mktemp", "rm", "sed", "sh", "sort", "tee",
+];
+
+/// A directory that is the whole PATH of a script, with a home below it.
+struct Machine {
+    root: PathBuf,
+}
+
+impl Machine {
+    fn new(name: &str) -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scripts").join(name);
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("bin")).expect("a directory for the test");
+        let machine = Self { root };
+        for tool in PLAIN_TOOLS {
+            let real = ["/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(tool)).find(|path| path.exists());
+            symlink(real.unwrap_or_else(|| panic!("{tool} is missing")), machine.root.join("bin").join(tool))
+                .expect("a link to a tool");
+        }
+        machine
+    }
+
+    /// A stand-in for a program; `log` in `script` is where it may say that it ran.
+    fn has(self, name: &str, script: &str) -> Self {
+        self.write(&format!("bin/{name}"), script);
+        self
+    }
+
+    fn has_cargo(self, version: &str) -> Self {
+        self.has("cargo", &cargo(version))
+    }
+
+    fn write(&self, path: &str, script: &str) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+        fs::write(&path, format!("#!/bin/bash\nlog={}/log\n{script}\n", self.root.display())).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable script");
+    }
+
+    fn run(&self, script: &str, arguments: &[&str]) -> Output {
+        Command::new("/bin/bash")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(script))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", self.root.join("bin"))
+            .env("HOME", &self.root)
+            .env("CARGO_HOME", self.root.join("cargo"))
+            .output()
+            .expect("bash runs")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.root.join("log")).unwrap_or_default()
+    }
+}
+
+fn cargo(version: &str) -> String {
+    format!("echo 'cargo {version} (stand-in)'")
+}
+
+/// A `curl` that fetches an installer, which brings a cargo of this version.
+fn curl_with_installer(version: &str) -> String {
+    format!(
+        r##"echo "curl $*" >> $log
+while [ $# -gt 1 ]; do [ "$1" = --output ] && target=$2; shift; done
+cat > "$target" <<'INSTALLER'
+mkdir -p "$CARGO_HOME/bin"
+printf '#!/bin/bash\necho "cargo {version} (stand-in)"\n' > "$CARGO_HOME/bin/cargo"
+chmod 755 "$CARGO_HOME/bin/cargo"
+INSTALLER"##
+    )
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_cargo_new_enough_is_used_as_it_is() {
+    for version in ["1.95.0", "1.95.1", "1.100.0", "2.0.0"] {
+        let machine = Machine::new(&format!("new-{version}")).has_cargo(version).has("curl", "echo curl >> $log");
+        let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
+        assert_eq!(text(&output.stdout), format!("cargo {version} (stand-in)\n"));
+        assert_eq!((output.status.code(), machine.log().as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn an_old_cargo_is_replaced_by_rustup() {
+    let machine = Machine::new("old").has_cargo("1.63.0").has("curl", &curl_with_installer("1.95.0"));
+    let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
+    assert_eq!(text(&output.stdout), "cargo 1.95.0 (stand-in)\n", "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("only 1.63.0 is here"), "{}", text(&output.stderr));
+    assert!(machine.log().contains("https://sh.rustup.rs"));
+}
+
+#[test]
+fn a_missing_cargo_is_installed_once() {
+    let machine = Machine::new("missing").has("curl", &curl_with_installer("1.95.0"));
+    for _ in 0..2 {
+        let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
+        assert_eq!(text(&output.stdout), "cargo 1.95.0 (stand-in)\n", "{}", text(&output.stderr));
+    }
+    assert_eq!(machine.log().lines().count(), 1, "the second run finds it in CARGO_HOME");
+}
+
+#[test]
+fn a_rustup_that_is_there_brings_the_toolchain() {
+    let rustup = format!(
+        "echo \"rustup $*\" >> $log\nmkdir -p \"$CARGO_HOME/bin\"\nprintf '#!/bin/bash\\n%s\\n' \"{}\" > \"$CARGO_HOME/bin/cargo\"\nchmod 755 \"$CARGO_HOME/bin/cargo\"",
+        cargo("1.95.0")
+    );
+    let machine = Machine::new("rustup").has_cargo("1.63.0").has("rustup", &rustup).has("curl", "echo curl >> $log");
+    let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
+    assert_eq!(text(&output.stdout), "cargo 1.95.0 (stand-in)\n", "{}", text(&output.stderr));
+    assert!(machine.log().starts_with("rustup toolchain install stable"), "{}", machine.log());
+    assert!(!machine.log().contains("curl"));
+}
+
+#[test]
+fn a_rustup_that_brings_too_little_is_an_error() {
+    let machine = Machine::new("too-little").has("curl", &curl_with_installer("1.90.0"));
+    let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("1.90.0, which is still older"), "{}", text(&output.stderr));
+}
+
+/// A machine that has every program the install script asks for, but for `missing`.
+fn machine_without(missing: &[&str]) -> Machine {
+    let programs = ["clang", "llvm-strip", "cc", "curl", "sipp", "kamailio", "prometheus", "tshark", "ip", "setpriv"];
+    let name = format!("without-{}", missing.join("-"));
+    let machine = Machine::new(&name).has("apt-get", "echo \"apt-get $*\" >> $log").has("id", "echo 0");
+    programs
+        .iter()
+        .filter(|program| !missing.contains(program))
+        .fold(machine, |machine, program| machine.has(program, ""))
+}
+
+#[test]
+fn nothing_is_installed_where_all_is_there() {
+    let machine = machine_without(&[]);
+    let output = machine.run("install-deps.sh", &["run", "test"]);
+    assert_eq!((output.status.code(), machine.log().as_str()), (Some(0), ""), "{}", text(&output.stderr));
+}
+
+#[test]
+fn only_what_is_missing_and_asked_for_is_installed() {
+    let machine = machine_without(&["clang", "sipp"]);
+    let output = machine.run("install-deps.sh", &["run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(
+        machine.log(),
+        "apt-get --quiet --yes update\napt-get --quiet --yes install --no-install-recommends clang\n"
+    );
+}
+
+#[test]
+fn without_root_and_sudo_the_command_is_named() {
+    let machine = machine_without(&["sipp"]).has("id", "echo 1000");
+    let output = machine.run("install-deps.sh", &["test"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("apt-get install sip-tester"), "{}", text(&output.stderr));
+}
