@@ -1,0 +1,29 @@
+//! Metrics: facts come in as additions to cells, series go out to whoever renders them.
+//!
+//! One model for every output: a static [`schema`] of families, one row of 64-bit cells per label set
+//! ([`rows`]), ratios computed from the same cells that are exported as their inputs ([`ratios`]). A row has
+//! one writer, its shard's thread; a reader copies rows ([`snapshot`]) and never stops the writer.
+//! Nothing here reads a clock. What each metric means stands in `docs/metrics.md`.
+
+pub mod buckets;
+mod derived;
+pub mod label_sets;
+pub mod label_values;
+mod pages;
+pub mod ratios;
+pub mod rows;
+pub mod schema;
+pub mod snapshot;
+mod stored;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use label_sets::LabelSets;
+pub use rows::{Registry, ShardRows};
+pub use schema::{DERIVED, F, FAMILIES, Family, Kind, Scope};
+pub use snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
+pub use text::{Exposition, Format, Undefined};
+
+pub use crate::facts::LabelSet;

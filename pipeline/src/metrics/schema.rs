@@ -1,0 +1,182 @@
+//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.6 once.
+//!
+//! [`FAMILIES`] are stored, [`F`] indexes them; [`DERIVED`] are other names for stored cells (`invite_total`
+//! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`. Names stand without
+//! their prefix and are the same in every output, so no backend's translation changes one: counters end
+//! in `_total`, no unit is added by anybody.
+
+use super::buckets::Buckets;
+use super::ratios::Ratio;
+
+pub use super::derived::DERIVED;
+pub use super::stored::{F, FAMILIES, FIRST_CODE};
+
+/// One metric: what a `# TYPE` line is to a scrape.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Name without the namespace, `_total` included.
+    pub name: &'static str,
+    /// One sentence with unit and source.
+    pub help: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Whether it has `carrier` and `ua_type`.
+    pub scope: Scope,
+    /// Labels besides `carrier` and `ua_type`. A variant is an index into the product of their values, the
+    /// last label running fastest.
+    pub labels: &'static [Label],
+    /// When a series of it exists.
+    pub presence: Presence,
+    /// Where its values are.
+    pub source: Source,
+}
+
+/// What kind of number a family holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from 0 at start.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of values up to each bound, and their sum.
+    Histogram(Buckets),
+}
+
+/// Who is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One row per `carrier` and `ua_type`.
+    Call,
+    /// One series (per further label) in all.
+    Global,
+}
+
+/// When a series is shown. A label set is *touched* once anything was counted under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// From start with 0: global families, and for `other`/`other` what dashboards must find before the
+    /// first call. Elsewhere when not 0.
+    Start,
+    /// With its label set, 0 included.
+    Touched,
+    /// When it is not 0 (a histogram: when it has a sample).
+    Nonzero,
+    /// Once the label set has an initial INVITE or a REGISTER (`sip-metrics.md` 4.3).
+    Attempted,
+}
+
+/// Where the values of a family come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Its own cells.
+    Stored(F),
+    /// One variant of another family: the same cell under a second name.
+    View(F, usize),
+    /// Computed from the cells of [`F::RatioInputs`] and [`F::SdcEvents`].
+    Ratio(Ratio),
+    /// Constant 1.
+    One,
+}
+
+/// A label and its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Label name.
+    pub name: &'static str,
+    /// The closed list of its values.
+    pub values: Values,
+}
+
+/// The closed list of a label's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// These, in order of the variant.
+    Listed(&'static [&'static str]),
+    /// The numbers from `first` on, `count` of them. Kept in blocks that exist once one of theirs is counted.
+    Numbers {
+        /// The value of variant 0.
+        first: u16,
+        /// How many.
+        count: u16,
+    },
+}
+
+impl Label {
+    /// A label with these values.
+    pub const fn listed(name: &'static str, values: &'static [&'static str]) -> Self {
+        Self { name, values: Values::Listed(values) }
+    }
+
+    /// A label whose values are `count` numbers from `first` on.
+    pub const fn numbers(name: &'static str, first: u16, count: u16) -> Self {
+        Self { name, values: Values::Numbers { first, count } }
+    }
+}
+
+impl Values {
+    /// How many values there are.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Listed(values) => values.len(),
+            Self::Numbers { count, .. } => count as usize,
+        }
+    }
+}
+
+impl Family {
+    /// How many series the family has under one label set at most.
+    pub const fn variants(&self) -> usize {
+        let mut product = 1;
+        let mut i = 0;
+        while i < self.labels.len() {
+            product *= self.labels[i].values.count();
+            i += 1;
+        }
+        product
+    }
+
+    /// Whether the cells exist only in blocks: too many variants to keep for every label set.
+    pub const fn is_sparse(&self) -> bool {
+        let mut i = 0;
+        while i < self.labels.len() {
+            if let Values::Numbers { .. } = self.labels[i].values {
+                return true;
+            }
+            i += 1;
+        }
+        false
+    }
+
+    pub(super) const fn new(name: &'static str, help: &'static str, kind: Kind, source: Source) -> Self {
+        Self { name, help, kind, scope: Scope::Call, labels: &[], presence: Presence::Touched, source }
+    }
+
+    pub(super) const fn counter(name: &'static str, source: Source, help: &'static str) -> Self {
+        Self::new(name, help, Kind::Counter, source)
+    }
+
+    pub(super) const fn gauge(name: &'static str, source: Source, help: &'static str) -> Self {
+        Self::new(name, help, Kind::Gauge, source)
+    }
+
+    pub(super) const fn histogram(name: &'static str, source: Source, buckets: Buckets, help: &'static str) -> Self {
+        Self::new(name, help, Kind::Histogram(buckets), source).when(Presence::Nonzero)
+    }
+
+    pub(super) const fn by(self, labels: &'static [Label]) -> Self {
+        Self { labels, presence: Presence::Nonzero, ..self }
+    }
+
+    pub(super) const fn when(self, presence: Presence) -> Self {
+        Self { presence, ..self }
+    }
+
+    pub(super) const fn global(self) -> Self {
+        Self { scope: Scope::Global, presence: Presence::Start, ..self }
+    }
+}
+
+/// Every family, the stored ones first.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    FAMILIES.iter().chain(DERIVED)
+}
