@@ -1,1 +1,32 @@
-//! SIP messages: the bytes of one message in, borrowed fields out.
+//! SIP messages: the bytes of one message in, borrowed fields out (RFC 3261 §7).
+//!
+//! [`sort`] tells what a datagram on a SIP port is, [`parse`] reads one message. Both are pure: no clock,
+//! no log, no allocation unless a folded User-Agent is asked for. Lenient about what phones send, strict
+//! about what correlation needs: Via, From, To, Call-ID, CSeq. Linear time, no recursion, never a panic.
+
+mod anomaly;
+mod contact;
+mod cseq;
+mod header;
+mod message;
+mod method;
+mod parse;
+mod party;
+mod reason;
+mod sort;
+mod start;
+pub mod uri;
+mod value;
+mod via;
+
+pub use anomaly::{Anomalies, AnomalyKind};
+pub use contact::Contact;
+pub use cseq::CSeq;
+pub use message::Message;
+pub use method::Method;
+pub use parse::{Framing, MAX_FIELDS, MAX_MESSAGE, MAX_STREAM_MESSAGE, MAX_VIAS, ParseError, parse};
+pub use party::Party;
+pub use reason::{Reason, ReasonProtocol};
+pub use sort::{Payload, sort};
+pub use start::Start;
+pub use via::Via;

@@ -1,0 +1,199 @@
+//! A message: what tracking always needs is read, the rest is read when asked for.
+//!
+//! Every slice borrows the bytes given to [`crate::parse`], with folds still in it unless said otherwise.
+
+use std::borrow::Cow;
+
+use crate::anomaly::Anomalies;
+use crate::contact::{Contact, Contacts};
+use crate::cseq::CSeq;
+use crate::header::{Header, Lines, Values};
+use crate::method::Method;
+use crate::party::{self, Form, Party};
+use crate::reason::{Reason, Reasons};
+use crate::start::Start;
+use crate::value::{self, Cursor};
+use crate::via::{self, Via};
+
+/// One SIP message. Debug output holds bytes from the wire: for tests, never for logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Method and Request-URI, or status.
+    pub start: Start<'a>,
+    /// The topmost Via.
+    pub via: Via<'a>,
+    /// How many Vias there are, 1 to 70.
+    pub via_count: u16,
+    /// From.
+    pub from: Party<'a>,
+    /// To.
+    pub to: Party<'a>,
+    /// Call-ID, never empty; compare it byte for byte (RFC 3261 §20.8).
+    pub call_id: &'a [u8],
+    /// CSeq.
+    pub cseq: CSeq<'a>,
+    /// What is imperfect about the message.
+    pub anomalies: Anomalies,
+    pub(crate) lazy: Lazy<'a>,
+}
+
+/// What the accessors of [`Message`] give out or begin from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lazy<'a> {
+    /// From the first Via on.
+    pub vias: Lines<'a>,
+    /// From the first Contact on.
+    pub contacts: Option<Lines<'a>>,
+    /// From the first Reason on.
+    pub reasons: Option<Lines<'a>>,
+    pub user_agent: Option<&'a [u8]>,
+    pub asserted: Option<&'a [u8]>,
+    pub session_id: Option<&'a [u8]>,
+    pub content_type: Option<&'a [u8]>,
+    pub body: &'a [u8],
+    pub expires: Option<u32>,
+    pub session_expires: Option<u32>,
+    pub retry_after: Option<u32>,
+    pub rseq: Option<u32>,
+    pub has_replaces: bool,
+}
+
+impl<'a> Lazy<'a> {
+    /// Nothing read yet of the header block that begins at `lines`.
+    #[inline]
+    pub fn new(lines: Lines<'a>) -> Self {
+        Self {
+            vias: lines,
+            contacts: None,
+            reasons: None,
+            user_agent: None,
+            asserted: None,
+            session_id: None,
+            content_type: None,
+            body: b"",
+            expires: None,
+            session_expires: None,
+            retry_after: None,
+            rseq: None,
+            has_replaces: false,
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Whether it is a request.
+    pub fn is_request(&self) -> bool {
+        matches!(self.start, Start::Request { .. })
+    }
+
+    /// 100 to 699; `None` for a request.
+    pub fn status(&self) -> Option<u16> {
+        match self.start {
+            Start::Request { .. } => None,
+            Start::Response { status, .. } => Some(status),
+        }
+    }
+
+    /// The method of the request, or of the request a response answers.
+    pub fn method(&self) -> Method {
+        self.cseq.method
+    }
+
+    /// All [`Self::via_count`] Vias, the topmost first. Reads them anew.
+    pub fn vias(&self) -> impl Iterator<Item = Via<'a>> + use<'a> {
+        let mut values = Values::new(self.lazy.vias, Header::Via);
+        let mut list = Cursor::new(b"");
+        std::iter::from_fn(move || {
+            if !list.eat(b',') {
+                list = Cursor::new(values.next()?);
+            }
+            via::parse(&mut list)
+        })
+    }
+
+    /// Every Contact, in order. Stray separators and damaged elements are passed over.
+    pub fn contacts(&self) -> impl Iterator<Item = Contact<'a>> + use<'a> {
+        Contacts::new(self.lazy.contacts.map(|lines| Values::new(lines, Header::Contact)))
+    }
+
+    /// Every Reason, in order.
+    pub fn reasons(&self) -> impl Iterator<Item = Reason> + use<'a> {
+        Reasons::new(self.lazy.reasons.map(|lines| Values::new(lines, Header::Reason)))
+    }
+
+    /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it
+    /// would be the other side's.
+    pub fn user_agent(&self) -> Option<Cow<'a, [u8]>> {
+        if self.is_request() { self.lazy.user_agent.map(value::unfold) } else { None }
+    }
+
+    /// Expires in seconds, at most 2^32-1; `None` when absent or no number.
+    pub fn expires(&self) -> Option<u32> {
+        self.lazy.expires
+    }
+
+    /// Session-Expires in seconds (RFC 4028 §4), at most 2^32-1; `None` when absent or no number.
+    pub fn session_expires(&self) -> Option<u32> {
+        self.lazy.session_expires
+    }
+
+    /// RSeq (RFC 3262 §7.1), at most 2^32-1; `None` when absent or no number.
+    pub fn rseq(&self) -> Option<u32> {
+        self.lazy.rseq
+    }
+
+    /// Retry-After in seconds, at most 2^32-1; `None` when absent or no number.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.lazy.retry_after
+    }
+
+    /// URI of the first P-Asserted-Identity (RFC 3325 §9.1); `None` when absent or damaged.
+    pub fn p_asserted_identity(&self) -> Option<&'a [u8]> {
+        let uri = party::address(&mut Cursor::new(self.lazy.asserted?), Form::List);
+        (!uri.is_empty()).then_some(uri)
+    }
+
+    /// Session-ID of the sender, without the `remote` parameter (RFC 7989 §5); `None` when absent or empty.
+    pub fn session_id(&self) -> Option<&'a [u8]> {
+        let id = Cursor::new(self.lazy.session_id?).plain();
+        (!id.is_empty()).then_some(id)
+    }
+
+    /// Whether there is a Replaces (RFC 3891).
+    pub fn has_replaces(&self) -> bool {
+        self.lazy.has_replaces
+    }
+
+    /// Content-Type with its parameters; `None` when absent or empty.
+    pub fn content_type(&self) -> Option<&'a [u8]> {
+        self.lazy.content_type
+    }
+
+    /// The body as far as it was captured and Content-Length covers it.
+    pub fn body(&self) -> &'a [u8] {
+        self.lazy.body
+    }
+
+    /// Whether the body is a session description, or a multipart body that names one.
+    pub fn has_sdp(&self) -> bool {
+        const SDP: &[u8] = b"application/sdp";
+        let Some(content_type) = self.content_type() else { return false };
+        if self.body().is_empty() {
+            return false;
+        }
+        let media_type = Cursor::new(content_type).plain();
+        if media_type.eq_ignore_ascii_case(SDP) {
+            return true;
+        }
+        let slash = b"application".len();
+        let is_multipart = media_type.get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/"));
+        is_multipart
+            && memchr::memchr_iter(b'/', self.body()).filter(|at| *at >= slash).any(|at| {
+                let named = &self.body()[at - slash..];
+                named.get(..SDP.len()).is_some_and(|named| named.eq_ignore_ascii_case(SDP))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

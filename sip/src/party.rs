@@ -1,0 +1,122 @@
+//! From and To, and every other field of the form name-addr or addr-spec (RFC 3261 §20, §20.10).
+
+use crate::value::{self, Cursor};
+
+/// One end of a dialog: the value of From or To.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Party<'a> {
+    /// The URI alone: no display name, no brackets, no header parameters. Empty when the value is damaged.
+    pub uri: &'a [u8],
+    /// Compare it byte for byte; empty when absent (RFC 2543 senders).
+    pub tag: &'a [u8],
+}
+
+/// Reads a From or To.
+#[inline]
+pub(crate) fn parse(value: &[u8]) -> Party<'_> {
+    let mut cursor = Cursor::new(value);
+    let uri = address(&mut cursor, Form::Single);
+    let mut tag: &[u8] = b"";
+    while let Some(param) = cursor.param() {
+        if tag.is_empty() && param.is(b"tag") {
+            tag = param.value;
+        }
+    }
+    Party { uri, tag }
+}
+
+/// What a comma outside quotes and brackets is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Part of a display name that ought to be quoted (RFC 4475 §3.1.2.15): the field holds one address.
+    Single,
+    /// The end of an element.
+    List,
+}
+
+/// Takes display name and URI of the element at hand, up to its header parameters. Without brackets everything
+/// behind the first `;` is a header parameter (§20.10). The URI is empty when a quote or nothing stands in its place.
+#[inline]
+pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
+    let whole = cursor.rest();
+    let mut plain = 0;
+    loop {
+        let rest = cursor.rest();
+        let Some(found) = rest.iter().position(|byte| matches!(byte, b'<' | b'"' | b';' | b',')) else {
+            cursor.take(rest.len());
+            return value::trim(&whole[plain..]);
+        };
+        cursor.take(found);
+        match rest[found] {
+            b'<' => break,
+            b',' if form == Form::Single => _ = cursor.take(1),
+            b'"' => {
+                cursor.quoted();
+                plain = whole.len() - cursor.rest().len();
+            }
+            _ => return value::trim(&whole[plain..whole.len() - cursor.rest().len()]),
+        }
+    }
+    cursor.take(1);
+    let rest = cursor.rest();
+    let end = memchr::memchr(b'>', rest).unwrap_or(rest.len());
+    let uri = cursor.take(end);
+    cursor.take(1);
+    value::trim(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn party(value: &str) -> (&str, &str) {
+        let text = |bytes| std::str::from_utf8(bytes).expect("tests are text");
+        let party = parse(value.as_bytes());
+        (text(party.uri), text(party.tag))
+    }
+
+    #[test]
+    fn a_tag_behind_the_brackets_is_the_tag() {
+        assert_eq!(party(r#""A. B." <sip:a@b;x=1>;tag=1"#), ("sip:a@b;x=1", "1"));
+        assert_eq!(party("Bob T <sip:a@b>;y;tag=1;z=2"), ("sip:a@b", "1"));
+    }
+
+    #[test]
+    fn a_tag_inside_the_brackets_or_the_display_name_is_none() {
+        assert_eq!(party("<sip:a@b;tag=1>"), ("sip:a@b;tag=1", ""));
+        assert_eq!(party(r#""x;tag=1 <sip:c@d>;tag=2" <sip:a@b>"#), ("sip:a@b", ""));
+    }
+
+    #[test]
+    fn without_brackets_the_parameters_belong_to_the_header() {
+        assert_eq!(party("sip:a@b;tag=1"), ("sip:a@b", "1"));
+        assert_eq!(party("sip:+1@b;user=phone"), ("sip:+1@b", ""));
+    }
+
+    #[test]
+    fn the_name_of_the_tag_is_in_any_case_and_white_space_may_surround_it() {
+        assert_eq!(party("  <sip:a@b> \r\n ;\r\n TAG\t= xY "), ("sip:a@b", "xY"));
+    }
+
+    #[test]
+    fn the_first_tag_counts() {
+        assert_eq!(party("<sip:a@b>;tag=1;tag=2"), ("sip:a@b", "1"));
+    }
+
+    #[test]
+    fn white_space_inside_the_brackets_is_no_part_of_the_uri() {
+        assert_eq!(party("< sip:a@b >;tag=1"), ("sip:a@b", "1"));
+    }
+
+    #[test]
+    fn a_comma_in_an_unquoted_display_name_hides_nothing() {
+        assert_eq!(party("Bell, Alexander <sip:a@b>;tag=43"), ("sip:a@b", "43"));
+    }
+
+    #[test]
+    fn an_unterminated_quote_or_bracket_damages_this_value_only() {
+        assert_eq!(party(r#""Mr. J. User <sip:a@b>;tag=1"#), ("", ""));
+        assert_eq!(party("<sip:a@b;tag=1"), ("sip:a@b;tag=1", ""));
+        assert_eq!(party(";tag=1"), ("", "1"));
+    }
+}

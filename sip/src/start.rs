@@ -1,0 +1,193 @@
+//! The first line of a message: request line or status line (RFC 3261 §7.1, §7.2).
+
+use crate::method::Method;
+use crate::parse::ParseError;
+use crate::value;
+
+/// First line of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start<'a> {
+    /// A request.
+    Request {
+        /// The method by name.
+        method: Method,
+        /// The method as sent.
+        name: &'a [u8],
+        /// Request-URI: everything between the first and the last run of spaces, not looked into.
+        uri: &'a [u8],
+    },
+    /// A response.
+    Response {
+        /// 100 to 699.
+        status: u16,
+        /// Reason phrase: perhaps empty, any bytes, not necessarily UTF-8.
+        reason: &'a [u8],
+    },
+}
+
+/// A start line that was read.
+pub(crate) struct StartLine<'a> {
+    pub start: Start<'a>,
+    /// Exactly as RFC 3261 wants it; otherwise `start_line_space`.
+    pub strict: bool,
+    /// Where the line after it begins.
+    pub next: usize,
+}
+
+/// Reads the first line of `bytes`. Errs with `StartLine`, `Version` or `Status`: with the latter two it is
+/// a SIP start line, only not one to be used.
+#[inline]
+pub(crate) fn parse(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
+    let end = memchr::memchr(b'\n', bytes);
+    let line = &bytes[..end.unwrap_or(bytes.len())];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let (start, strict) = if names_sip(line) { response(line)? } else { request(line)? };
+    Ok(StartLine { start, strict, next: end.map_or(bytes.len(), |end| end + 1) })
+}
+
+/// Whether the bytes begin with `SIP/` and a digit, in any case.
+#[inline]
+pub(crate) fn names_sip(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'S' | b's', b'I' | b'i', b'P' | b'p', b'/', b'0'..=b'9', ..])
+}
+
+/// `SIP/2.0 SP 3DIGIT SP reason`; the space before an empty reason may be missing. `line` begins as [`names_sip`] says.
+fn response(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
+    let space = memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?;
+    if &line[4..space] != b"2.0" {
+        return Err(ParseError::Version);
+    }
+    let spaces = line[space..].iter().take_while(|byte| **byte == b' ').count();
+    let (status, reason) = match &line[space + spaces..] {
+        [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => ([a, b, c], rest),
+        _ => return Err(ParseError::Status),
+    };
+    let reason = match reason {
+        [] => reason,
+        [b' ', reason @ ..] => reason,
+        _ => return Err(ParseError::Status),
+    };
+    let status = status.into_iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    Ok((Start::Response { status, reason }, spaces == 1))
+}
+
+/// `Method SP Request-URI SP SIP/2.0`.
+fn request(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
+    let (name, rest) = line.split_at(value::token_len(line));
+    if name.is_empty() || rest.first() != Some(&b' ') {
+        return Err(ParseError::StartLine);
+    }
+    let trimmed = trim_end(rest);
+    let version = memchr::memrchr(b' ', trimmed).ok_or(ParseError::StartLine)?;
+    if !names_sip(&trimmed[version + 1..]) {
+        return Err(ParseError::StartLine);
+    }
+    let uri = value::trim(&trimmed[..version]);
+    if uri.is_empty() {
+        return Err(ParseError::StartLine);
+    }
+    if &trimmed[version + 5..] != b"2.0" {
+        return Err(ParseError::Version);
+    }
+    let single_spaces = trimmed.len() == rest.len() && uri.len() + 1 == version;
+    let strict = single_spaces && is_strict(uri);
+    Ok((Start::Request { method: Method::named(name), name, uri }, strict))
+}
+
+fn trim_end(mut line: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = line {
+        line = rest;
+    }
+    line
+}
+
+/// No angle brackets, no inner space, and no header fields behind the host (RFC 3261 §19.1.1, table 1).
+fn is_strict(uri: &[u8]) -> bool {
+    if uri[0] == b'<' {
+        return false;
+    }
+    let Some(found) = memchr::memchr2(b' ', b'?', uri) else { return true };
+    let is_opaque = !matches!(uri, [b'S' | b's', b'I' | b'i', b'P' | b'p', ..]);
+    // A user part may hold a question mark.
+    let is_in_user = || memchr::memchr(b'@', &uri[found..]).is_some();
+    memchr::memchr(b' ', uri).is_none() && (is_opaque || is_in_user())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> (Method, &str, bool) {
+        let line = parse(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let Start::Request { method, uri, .. } = line.start else { panic!("a request") };
+        (method, std::str::from_utf8(uri).expect("tests are text"), line.strict)
+    }
+
+    fn response(line: &str) -> (u16, &[u8], bool) {
+        let line = parse(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let Start::Response { status, reason } = line.start else { panic!("a response") };
+        (status, reason, line.strict)
+    }
+
+    #[test]
+    fn a_request_line_has_method_and_uri() {
+        assert_eq!(request("INVITE sip:a@b SIP/2.0\r\n"), (Method::Invite, "sip:a@b", true));
+        assert_eq!(request("INVITE sip:a@b sip/2.0\n"), (Method::Invite, "sip:a@b", true));
+        assert_eq!(request("Invite tel:+1 SIP/2.0"), (Method::Other, "tel:+1", true));
+        assert_eq!(request("!-.%*_+`'~ x SIP/2.0"), (Method::Other, "x", true));
+    }
+
+    #[test]
+    fn stray_spaces_and_brackets_are_read_and_not_strict() {
+        for (line, uri) in [
+            ("BYE  sip:a SIP/2.0\r\n", "sip:a"),
+            ("BYE sip:a  SIP/2.0\r\n", "sip:a"),
+            ("BYE sip:a SIP/2.0  \r\n", "sip:a"),
+            ("BYE sip:a; lr SIP/2.0\r\n", "sip:a; lr"),
+            ("BYE <sip:a> SIP/2.0\r\n", "<sip:a>"),
+            ("BYE sip:a@b?Route=x SIP/2.0\r\n", "sip:a@b?Route=x"),
+        ] {
+            assert_eq!(request(line), (Method::Bye, uri, false), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_question_mark_in_the_user_part_or_an_opaque_uri_is_strict() {
+        assert!(request("BYE sip:a?b@h SIP/2.0").2);
+        assert!(request("BYE other:a?b SIP/2.0").2);
+    }
+
+    #[test]
+    fn a_status_line_has_status_and_reason() {
+        assert_eq!(response("SIP/2.0 200 OK\r\n"), (200, &b"OK"[..], true));
+        assert_eq!(response("sip/2.0 699 \u{fc} \r\n"), (699, "\u{fc} ".as_bytes(), true));
+        assert_eq!(response("SIP/2.0 100 \r\n"), (100, &b""[..], true));
+        assert_eq!(response("SIP/2.0 100\r\n"), (100, &b""[..], true));
+        assert_eq!(response("SIP/2.0  180 Ringing\r\n"), (180, &b"Ringing"[..], false));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_apart() {
+        for (line, error) in [
+            ("", ParseError::StartLine),
+            ("BYE sip:a", ParseError::StartLine),
+            ("BYE SIP/2.0", ParseError::StartLine),
+            ("B(E sip:a SIP/2.0", ParseError::StartLine),
+            ("BYE\tsip:a SIP/2.0", ParseError::StartLine),
+            (" BYE sip:a SIP/2.0", ParseError::StartLine),
+            ("BYE sip:a SIP/x", ParseError::StartLine),
+            ("SIP/2.0\r\n", ParseError::StartLine),
+            ("BYE sip:a SIP/2.00", ParseError::Version),
+            ("BYE sip:a SIP/7.0", ParseError::Version),
+            ("SIP/2 200 OK", ParseError::Version),
+            ("SIP/2.0 99 x", ParseError::Status),
+            ("SIP/2.0 099 x", ParseError::Status),
+            ("SIP/2.0 700 x", ParseError::Status),
+            ("SIP/2.0 2000 x", ParseError::Status),
+            ("SIP/2.0 20x x", ParseError::Status),
+            ("SIP/2.0 ", ParseError::Status),
+        ] {
+            assert_eq!(parse(line.as_bytes()).err(), Some(error), "{line}");
+        }
+    }
+}
