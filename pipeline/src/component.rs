@@ -4,6 +4,8 @@
 //! turn and the facts to the recorder, all by direct calls.
 
 use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::facts::Facts;
@@ -103,4 +105,45 @@ pub trait Processor: Send {
 
     /// The program about itself; see [`Receiver::telemetry`].
     fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
+}
+
+/// Why an exporter cannot start; the text says what to do about it (exit code 1).
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cure}")]
+pub struct ExporterError {
+    /// What failed, with its cause.
+    pub what: String,
+    /// What the operator can do.
+    pub cure: String,
+}
+
+/// A way out for what was counted. Lives on the main thread, inside its current-thread runtime.
+pub trait Exporter {
+    /// Opens what may be taken or needs privileges (ports) and begins to serve. Called once, inside the
+    /// runtime, before capabilities are dropped and before anything is captured.
+    fn start(&mut self) -> Result<(), ExporterError>;
+
+    /// Takes new settings; see [`Receiver::reconfigure`].
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str>;
+
+    /// Where people can look, for the operator's eyes at start: `metrics  http://0.0.0.0:2112/metrics`. Known after `start`.
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Sends what is left and closes; the caller waits no longer than `service.shutdown_timeout`.
+    fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+
+    /// The program about itself; see [`Receiver::telemetry`].
+    fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
+}
+
+/// The state of the running program, for whoever shows it. Never waits for a shard: what it tells is at
+/// most a few hundred milliseconds old.
+pub trait Health: Send + Sync {
+    /// What capture is like: of several receivers the one that is worst off.
+    fn capture(&self) -> CaptureStatus;
+
+    /// Appends everything the components and the program itself tell about themselves, labels complete.
+    fn telemetry(&self, out: &mut Vec<Telemetry>);
 }

@@ -5,12 +5,16 @@
 
 pub mod call;
 pub mod component;
+pub mod config;
 pub mod event;
 pub mod facts;
 pub mod frame;
+pub mod metrics;
 
 pub use call::CallRecord;
-pub use component::{CaptureStatus, Processor, Received, Receiver, ReceiverError, Telemetry};
-pub use event::{Event, Fact};
+pub use component::{
+    CaptureStatus, Exporter, ExporterError, Health, Processor, Received, Receiver, ReceiverError, Telemetry,
+};
+pub use event::{Event, Fact, Measure};
 pub use facts::{Facts, LabelSet, Origin, Slot};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};

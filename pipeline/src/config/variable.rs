@@ -1,0 +1,107 @@
+//! `${env:NAME}` and `${env:NAME:-default}`, replaced in values after parsing, so that no quoting is needed
+//! and nothing a variable holds can become a key.
+
+use super::node::{Node, Step, Value, path_text};
+use super::problem::Problems;
+
+/// Replaces every reference below `node` (which stands at `path`). `look_up` tells a variable's value, `None`
+/// if it is unset. `$$` becomes `$`; a `$` before anything but `{` stays, for regexes end in it.
+pub(super) fn expand(
+    node: &mut Node,
+    path: &mut Vec<Step>,
+    look_up: &dyn Fn(&str) -> Option<String>,
+    problems: &mut Problems,
+) {
+    match &mut node.value {
+        Value::Text(text) => match replace(text, look_up) {
+            Ok(Some(replaced)) => {
+                *text = replaced.text;
+                node.variable = replaced.name;
+            }
+            Ok(None) => {}
+            Err(wrong) => problems.error_at(&node.place, path_text(path), wrong.what, wrong.cure),
+        },
+        Value::List(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push(Step::Index(index));
+                expand(item, path, look_up, problems);
+                path.pop();
+            }
+        }
+        Value::Table(entries) => {
+            for (key, entry) in entries {
+                path.push(Step::Key(key.clone()));
+                expand(&mut entry.node, path, look_up, problems);
+                path.pop();
+            }
+        }
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
+    }
+}
+
+struct Replaced {
+    text: String,
+    /// The first variable in it; `None` if there were only escapes.
+    name: Option<String>,
+}
+
+struct Wrong {
+    what: String,
+    cure: String,
+}
+
+/// `None` when there is nothing to replace.
+fn replace(text: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Result<Option<Replaced>, Wrong> {
+    if !text.contains("$$") && !text.contains("${") {
+        return Ok(None);
+    }
+    let mut replaced = Replaced { text: String::new(), name: None };
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        replaced.text += before;
+        rest = if let Some(tail) = after.strip_prefix('$') {
+            replaced.text.push('$');
+            tail
+        } else if let Some(reference) = after.strip_prefix('{') {
+            let (inner, tail) = reference.split_once('}').ok_or_else(|| Wrong {
+                what: format!("{text:?} has a reference without an end"),
+                cure: "close it with `}`, or write `$$` for a dollar sign".to_owned(),
+            })?;
+            let (name, value) = resolve(inner, look_up)?;
+            replaced.text += &value;
+            replaced.name.get_or_insert(name);
+            tail
+        } else {
+            replaced.text.push('$');
+            after
+        };
+    }
+    replaced.text += rest;
+    Ok(Some(replaced))
+}
+
+/// What stands between the braces, to the variable's name and value.
+fn resolve(inner: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Result<(String, String), Wrong> {
+    let reference = inner.strip_prefix("env:").map(|reference| match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    });
+    let nested = |default: Option<&str>| default.is_some_and(|default| default.contains("${"));
+    let Some((name, default)) = reference.filter(|(name, default)| is_name(name) && !nested(*default)) else {
+        let cure = "write `${env:NAME}` or `${env:NAME:-default}`, or `$$` for a dollar sign".to_owned();
+        return Err(Wrong { what: format!("`${{{inner}}}` refers to nothing"), cure });
+    };
+    match look_up(name).or_else(|| default.map(str::to_owned)) {
+        Some(value) => Ok((name.to_owned(), value)),
+        None => Err(Wrong {
+            what: format!("the variable {name} is not set"),
+            cure: format!("set it, or give a default: `${{env:{name}:-default}}`"),
+        }),
+    }
+}
+
+/// A name as POSIX shells take it.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
