@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use crate::call::CallRecord;
-use crate::event::Event;
+use crate::event::{Event, Fact};
 
 /// Who is counted: one request with its hops, and whatever inherits its labels. An index, reused once released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +59,11 @@ impl Facts {
         self.origins.clear();
         self.text.clear();
         self.calls.clear();
+    }
+
+    /// States one fact.
+    pub fn push(&mut self, slot: Slot, fact: Fact) {
+        self.events.push(Event { slot, fact });
     }
 
     /// Opens `slot` with labels `other`/`other` until a later stage knows better.

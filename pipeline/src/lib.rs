@@ -10,6 +10,7 @@ pub mod event;
 pub mod facts;
 pub mod frame;
 pub mod metrics;
+pub mod recorder;
 
 pub use call::CallRecord;
 pub use component::{

@@ -1,1 +1,29 @@
 //! Transactions, dialogs, attempts, registrations: SIP frames in, facts out.
+//!
+//! Sans-io: `now` is the capture time of the frame, so a replayed file and the live wire state the same facts.
+//! What comes in is a batch of frames, what goes out are [`pipeline::Facts`]: what was seen for the first time,
+//! what it turned out to be, how long it took. It never reads a clock, waits, logs or keeps a byte of the wire,
+//! but for records of calls where those were asked for. The rules are those of `sip-metrics.md` sections 2 to 4.
+//!
+//! A message goes from [`state`] to [`transaction`] (is it new?), and from there to what it is about:
+//! [`invite`] and [`attempt`], [`dialog`] and [`session`], [`registration`]. [`calls`] looks on.
+
+mod attempt;
+pub mod calls;
+mod causes;
+mod chain;
+mod config;
+mod dialog;
+mod invite;
+mod key;
+mod processor;
+mod registration;
+mod session;
+mod slots;
+mod state;
+mod table;
+mod transaction;
+mod wheel;
+
+pub use config::{Config, MAX_CALLS};
+pub use processor::Dialogs;

@@ -1,0 +1,399 @@
+//! Dialogs and sessions: how they begin, live on and end (`sip-metrics.md` 3.1 to 3.4, 3.6; RFC 6076 §4.4, §4.5).
+
+use pipeline::event::{DialogState, End, Evicted, Fact};
+use pipeline::{Facts, Measure, Slot};
+use sip::Method;
+use wire::Timestamp;
+
+use crate::key::Key;
+use crate::session::Session;
+use crate::state::{Seen, State};
+use crate::table::Handle;
+use crate::wheel::{Target, Timer};
+
+/// Call-ID and the unordered pair of tags. Holds the seed's session too: both have the same key.
+pub struct Dialog {
+    /// Everything under the same Call-ID.
+    pub call: Key,
+    /// Labels of the INVITE that created it: what in-dialog requests and the seed's metrics inherit.
+    pub request_slot: Slot,
+    /// Labels of the attempt: what strict metrics are counted under.
+    pub attempt_slot: Slot,
+    /// `None` once it has ended: it is then kept to give late requests their labels.
+    pub state: Option<DialogState>,
+    /// It is the dialog of the first 2xx of an initial INVITE that was seen.
+    pub primary: bool,
+    /// The ACK of its 2xx was seen.
+    pub acknowledged: bool,
+    /// CSeq number of the INVITE that created it.
+    cseq: u32,
+    /// Its first 2xx.
+    answered: Timestamp,
+    /// Its first BYE.
+    bye: Option<Timestamp>,
+    /// BYEs without a final.
+    byes_open: u8,
+    /// A final to a BYE that was neither 2xx nor recoverable, and when it came.
+    verdict: Option<(End, Timestamp)>,
+    /// When it ends by itself, and how.
+    expiry: (Timestamp, End),
+    /// A request within it failed in a way that should end it; when that is believed.
+    broken: Option<(Timestamp, End)>,
+    timer: Timer,
+    /// Its entry in the seed's session store.
+    pub session: Option<Session>,
+}
+
+impl Dialog {
+    /// Early, confirmed or terminating.
+    pub fn is_live(&self) -> bool {
+        self.state.is_some()
+    }
+}
+
+impl State {
+    /// Opens a dialog under `request`'s labels, in place of an ended one with the same key.
+    pub(crate) fn open_dialog(
+        &mut self,
+        key: Key,
+        request: Handle,
+        state: DialogState,
+        seen: &Seen<'_>,
+        out: &mut Facts,
+    ) -> Handle {
+        if let Some(ended) = self.dialogs.find(key) {
+            self.drop_dialog(ended, out);
+        }
+        while self.dialogs.is_full() {
+            let Some(oldest) = self.dialogs.oldest() else { break };
+            out.push(Slot::OTHER, Fact::Evicted(Evicted::Dialogs));
+            self.drop_dialog(oldest, out);
+        }
+        let (request_slot, attempt_slot) = self.slots_of_invite(request);
+        let cseq = self.requests.get(request).map_or(0, |lr| lr.cseq);
+        let dialog = Dialog {
+            call: seen.call,
+            request_slot: self.slots.hold(request_slot),
+            attempt_slot: self.slots.hold(attempt_slot),
+            state: Some(state),
+            primary: false,
+            acknowledged: false,
+            cseq,
+            answered: Timestamp::NEVER,
+            bye: None,
+            byes_open: 0,
+            verdict: None,
+            expiry: (Timestamp::NEVER, End::MaxAge),
+            broken: None,
+            timer: Timer::default(),
+            session: None,
+        };
+        out.push(attempt_slot, Fact::DialogMoved { from: None, to: Some(state) });
+        self.dialogs.insert(key, dialog)
+    }
+
+    fn slots_of_invite(&self, request: Handle) -> (Slot, Slot) {
+        let Some(lr) = self.requests.get(request) else { return (Slot::OTHER, Slot::OTHER) };
+        let attempt = lr.invite.as_ref().and_then(|invite| self.attempts.get(invite.attempt));
+        (lr.slot, attempt.map_or(lr.slot, |attempt| attempt.slot))
+    }
+
+    /// A 2xx to an initial INVITE confirms the dialog of its To tag. Returns it.
+    pub(crate) fn confirm(&mut self, request: Handle, primary: bool, seen: &Seen<'_>, out: &mut Facts) -> Handle {
+        let key = self.keys.dialog(seen.call, seen.message);
+        let live = self.dialogs.find(key).filter(|&handle| self.dialogs.get(handle).is_some_and(Dialog::is_live));
+        let handle = match live {
+            Some(handle) => handle,
+            None => self.open_dialog(key, request, DialogState::Early, seen, out),
+        };
+        let max_age = seen.now() + self.config.max_dialog_age;
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return handle };
+        if dialog.state != Some(DialogState::Early) {
+            return handle;
+        }
+        dialog.state = Some(DialogState::Confirmed);
+        dialog.primary = primary;
+        dialog.answered = seen.now();
+        dialog.expiry = match seen.session_expires() {
+            Some(interval) => (seen.now() + interval, End::Expired),
+            None => (max_age, End::MaxAge),
+        };
+        let from = Some(DialogState::Early);
+        out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: Some(DialogState::Confirmed) });
+        self.calls.on_confirmed(seen.call);
+        self.dialogs.touch(handle);
+        self.arm_dialog(handle);
+        handle
+    }
+
+    /// A 2xx after the failure of the same INVITE was counted: a dialog outside all ratios (2.6, 3.6).
+    pub(crate) fn confirm_late(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
+        let dialog = self.confirm(request, false, seen, out);
+        if status == 200 {
+            self.open_seed_session(dialog, false, seen, out);
+        }
+    }
+
+    /// The final of a request within a dialog, or of an INVITE nobody saw (3.2, 3.4, 3.6).
+    pub(crate) fn on_in_dialog_final(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
+        let Some(lr) = self.requests.get(request) else { return };
+        let (method, counted) = (lr.method, lr.counted);
+        // A request that was seen without a To tag is in no dialog: OPTIONS, MESSAGE, SUBSCRIBE and the like.
+        if counted && !lr.in_dialog && method != Method::Invite {
+            return;
+        }
+        let key = self.keys.dialog(seen.call, seen.message);
+        let known = self.dialogs.find(key);
+        match (method, status) {
+            (Method::Invite | Method::Update, 200..300) => match known {
+                Some(dialog) => self.refresh_dialog(dialog, seen),
+                None if method == Method::Invite => {
+                    let dialog = self.confirm(request, false, seen, out);
+                    if status == 200 {
+                        self.open_seed_session(dialog, false, seen, out);
+                    }
+                }
+                None => {}
+            },
+            (_, 481) => self.break_dialog(known, End::Gone, seen.now()),
+            (_, 408) => self.break_dialog(known, End::Timeout, seen.now()),
+            _ => {}
+        }
+    }
+
+    /// A request within a dialog got no final.
+    pub(crate) fn on_in_dialog_timeout(&mut self, request: Handle, now: Timestamp) {
+        let dialog = self.requests.get(request).map(|lr| lr.dialog);
+        self.break_dialog(dialog, End::Timeout, now);
+    }
+
+    /// The most recent 2xx to INVITE or UPDATE rules the session timer; without Session-Expires there is none (3.4).
+    fn refresh_dialog(&mut self, handle: Handle, seen: &Seen<'_>) {
+        let max_age = self.config.max_dialog_age;
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        if matches!(dialog.state, Some(DialogState::Confirmed | DialogState::Terminating)) {
+            dialog.expiry = match seen.session_expires() {
+                Some(interval) => (seen.now() + interval, End::Expired),
+                None => (dialog.answered + max_age, End::MaxAge),
+            };
+            self.arm_dialog(handle);
+        }
+        self.refresh_seed_session(handle, seen);
+        self.dialogs.touch(handle);
+    }
+
+    fn break_dialog(&mut self, handle: Option<Handle>, end: End, now: Timestamp) {
+        let until = now + self.timeout();
+        let Some(handle) = handle else { return };
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        if dialog.state == Some(DialogState::Confirmed) && dialog.broken.is_none() {
+            dialog.broken = Some((until, end));
+            self.arm_dialog(handle);
+        }
+    }
+
+    /// Sets the timer of a confirmed dialog to whatever ends it first.
+    fn arm_dialog(&mut self, handle: Handle) {
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        if dialog.state == Some(DialogState::Confirmed) {
+            let due = dialog.broken.map_or(dialog.expiry.0, |(until, _)| until.min(dialog.expiry.0));
+            self.wheel.set(&mut dialog.timer, due, Target::Dialog(handle));
+        }
+    }
+
+    /// An ACK other than of a failure: it acknowledges a dialog's 2xx, or belongs to nothing (2.3).
+    pub(crate) fn on_ack(&mut self, request: Handle, of_known_invite: bool, seen: &Seen<'_>, out: &mut Facts) {
+        match self.dialogs.find(self.keys.dialog(seen.call, seen.message)) {
+            Some(handle) => {
+                self.dialogs.touch(handle);
+                if let Some(dialog) = self.dialogs.get_mut(handle)
+                    && dialog.cseq == seen.message.cseq.number
+                {
+                    dialog.acknowledged = true;
+                }
+            }
+            None if !of_known_invite => out.push(self.slot_of(request), Fact::AckUnmatched),
+            None => {}
+        }
+    }
+
+    /// The first sighting of a BYE: the session is over, whatever is answered (RFC 6076 §4.5).
+    pub(crate) fn on_bye(&mut self, request: Handle, seen: &Seen<'_>, out: &mut Facts) {
+        self.count_reasons(request, seen, out);
+        let Some(handle) = self.dialogs.find(self.keys.dialog(seen.call, seen.message)) else { return };
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        match dialog.state {
+            Some(DialogState::Confirmed) => {
+                dialog.state = Some(DialogState::Terminating);
+                dialog.bye = Some(seen.frame.first);
+                dialog.broken = None;
+                let from = Some(DialogState::Confirmed);
+                out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: Some(DialogState::Terminating) });
+            }
+            Some(DialogState::Terminating) => {}
+            Some(DialogState::Early) | None => return,
+        }
+        dialog.byes_open = dialog.byes_open.saturating_add(1);
+        self.wheel.cancel(&mut dialog.timer);
+        self.dialogs.touch(handle);
+    }
+
+    /// The final of a BYE (3.3).
+    pub(crate) fn on_bye_final(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
+        let now = seen.now();
+        let Some(handle) = self.dialogs.find(self.keys.dialog(seen.call, seen.message)) else { return };
+        if status == 200 {
+            self.complete_seed_session_by_bye(handle, now, out);
+        }
+        let counted = self.requests.get(request).is_some_and(|lr| lr.counted);
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        match dialog.state {
+            Some(DialogState::Terminating) => {}
+            // Nobody saw the BYE; its 2xx ends the session all the same.
+            Some(DialogState::Confirmed) if !counted && status < 300 => {}
+            _ => return,
+        }
+        if counted {
+            dialog.byes_open = dialog.byes_open.saturating_sub(1);
+        }
+        match status {
+            200..300 => return self.end_by_bye(handle, End::Bye, now, out),
+            401 | 407 => {}
+            503 if seen.message.retry_after().is_some() => {}
+            _ => {
+                let end = if status == 481 { End::Gone } else { End::ByeError };
+                dialog.verdict.get_or_insert((end, now));
+            }
+        }
+        self.judge_bye(handle, now, out);
+    }
+
+    /// A BYE got no final in time.
+    pub(crate) fn on_bye_timeout(&mut self, request: Handle, now: Timestamp, out: &mut Facts) {
+        let Some(handle) = self.requests.get(request).map(|lr| lr.dialog) else { return };
+        let timeout = self.timeout();
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        if dialog.state != Some(DialogState::Terminating) {
+            return;
+        }
+        dialog.byes_open = dialog.byes_open.saturating_sub(1);
+        if dialog.byes_open > 0 {
+            return;
+        }
+        if dialog.verdict.is_some() {
+            return self.judge_bye(handle, now, out);
+        }
+        if dialog.primary
+            && let Some(bye) = dialog.bye
+        {
+            let duration = (bye + timeout) - dialog.answered;
+            out.push(dialog.attempt_slot, Fact::Measured(Measure::DurationFailure, duration));
+        }
+        self.end_dialog(handle, End::ByeTimeout, now, out);
+    }
+
+    /// No BYE is open any more and none succeeded: the first hard refusal counts, else the next BYE is awaited.
+    fn judge_bye(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
+        let retry = now + self.config.retry_window;
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        if dialog.byes_open > 0 {
+            return;
+        }
+        match dialog.verdict {
+            Some((end, at)) => self.end_by_bye(handle, end, at, out),
+            None => self.wheel.set(&mut dialog.timer, retry, Target::Dialog(handle)),
+        }
+    }
+
+    /// A final to a BYE ends the dialog; `at` is when that final came.
+    fn end_by_bye(&mut self, handle: Handle, end: End, at: Timestamp, out: &mut Facts) {
+        let short_call = self.config.short_call;
+        let Some(dialog) = self.dialogs.get(handle) else { return };
+        if dialog.primary
+            && let Some(bye) = dialog.bye
+        {
+            let slot = dialog.attempt_slot;
+            let disconnect = if end == End::Bye { Measure::DisconnectSuccess } else { Measure::DisconnectFailure };
+            let duration = bye - dialog.answered;
+            out.push(slot, Fact::Measured(disconnect, at - bye));
+            out.push(slot, Fact::Measured(Measure::DurationSuccess, duration));
+            if duration < short_call {
+                out.push(slot, Fact::CallWasShort);
+            }
+        }
+        // A 481 to BYE is completion: the BYE did not fail for lack of a response (3.3).
+        if dialog.primary && matches!(end, End::Bye | End::Gone) {
+            out.push(dialog.attempt_slot, Fact::SessionCompleted);
+        }
+        self.end_dialog(handle, end, at, out);
+    }
+
+    /// A confirmed dialog ends. It is remembered a little longer, for the labels of what comes late.
+    fn end_dialog(&mut self, handle: Handle, end: End, at: Timestamp, out: &mut Facts) {
+        let until = at + self.timeout();
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        let from = dialog.state.take();
+        out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: None });
+        out.push(dialog.attempt_slot, Fact::SessionEnded(end));
+        self.wheel.set(&mut dialog.timer, until, Target::Dialog(handle));
+        let duration = dialog.primary.then(|| dialog.bye.unwrap_or(at) - dialog.answered);
+        let call = dialog.call;
+        self.call_hung_up(call, end, duration, at);
+    }
+
+    /// An early dialog ends: another branch won, or the INVITE failed.
+    pub(crate) fn end_early(&mut self, handle: Handle, at: Timestamp, out: &mut Facts) {
+        let until = at + self.timeout();
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        if dialog.state != Some(DialogState::Early) {
+            return;
+        }
+        let from = dialog.state.take();
+        out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: None });
+        self.wheel.set(&mut dialog.timer, until, Target::Dialog(handle));
+    }
+
+    /// A dialog's timer fired.
+    pub(crate) fn on_dialog_timer(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        dialog.timer = Timer::default();
+        match dialog.state {
+            Some(DialogState::Confirmed) => {
+                let end = match dialog.broken {
+                    Some((until, end)) if until <= dialog.expiry.0 => end,
+                    _ => dialog.expiry.1,
+                };
+                self.end_dialog(handle, end, now, out);
+            }
+            // A challenged BYE was not tried again.
+            Some(DialogState::Terminating) => self.end_dialog(handle, End::ByeError, now, out),
+            Some(DialogState::Early) => {}
+            None if dialog.session.is_some() => {}
+            None => self.drop_dialog(handle, out),
+        }
+    }
+
+    /// Takes a dialog out of memory, with what the gauges show of it.
+    pub(crate) fn drop_dialog(&mut self, handle: Handle, out: &mut Facts) {
+        let Some(mut dialog) = self.dialogs.remove(handle) else { return };
+        self.wheel.cancel(&mut dialog.timer);
+        if dialog.state.is_some() {
+            out.push(dialog.attempt_slot, Fact::DialogMoved { from: dialog.state, to: None });
+        }
+        if let Some(mut session) = dialog.session.take() {
+            self.wheel.cancel(&mut session.timer);
+            out.push(dialog.request_slot, Fact::SeedSession(false));
+        }
+        self.slots.release(dialog.request_slot);
+        self.slots.release(dialog.attempt_slot);
+    }
+
+    /// Its state is over and nothing waits for it: the seed's session was the last that held it.
+    pub(crate) fn drop_dialog_if_done(&mut self, handle: Handle, out: &mut Facts) {
+        let done =
+            |dialog: &Dialog| dialog.state.is_none() && dialog.session.is_none() && dialog.timer == Timer::default();
+        if self.dialogs.get(handle).is_some_and(done) {
+            self.drop_dialog(handle, out);
+        }
+    }
+}

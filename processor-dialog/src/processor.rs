@@ -1,0 +1,65 @@
+//! The dialog processor as the engine sees it.
+
+use std::any::Any;
+use std::time::Duration;
+
+use pipeline::{Facts, FrameBatch, Processor, Telemetry};
+
+use crate::config::Config;
+use crate::state::State;
+
+/// `[processors.dialog]`: follows transactions, dialogs, attempts and registrations.
+pub struct Dialogs {
+    state: State,
+}
+
+impl Dialogs {
+    /// Nothing followed yet. `record_calls`: also make a [`pipeline::CallRecord`] of each call.
+    pub fn new(config: Config, record_calls: bool) -> Self {
+        Self { state: State::new(config, record_calls) }
+    }
+}
+
+impl Processor for Dialogs {
+    fn process(&mut self, frames: &FrameBatch, facts: &mut Facts) {
+        self.state.take(frames, facts);
+    }
+
+    fn drain(&mut self, facts: &mut Facts) {
+        self.state.drain_calls(facts);
+    }
+
+    /// Expects a [`Config`].
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
+        if let Ok(config) = settings.downcast::<Config>() {
+            self.state.reconfigure(*config);
+        }
+        Vec::new()
+    }
+
+    fn duplicate_window(&self) -> Option<Duration> {
+        Some(self.state.config.dup_window)
+    }
+
+    fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        let state = &self.state;
+        let tables = [
+            ("dialogs", state.dialogs.len()),
+            ("transactions", state.transactions.len()),
+            ("logical_requests", state.requests.len()),
+            ("attempts", state.attempts.len()),
+            ("registrations", state.registrations.len()),
+            ("bindings", state.bindings_held),
+            ("timers", state.wheel.len()),
+            ("slots", state.slots.len()),
+        ];
+        for (table, held) in tables {
+            out.push(Telemetry {
+                name: "otelcol_processor_table_entries",
+                labels: vec![("table", table.to_owned())],
+                counter: false,
+                value: held as f64,
+            });
+        }
+    }
+}
