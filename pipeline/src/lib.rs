@@ -9,6 +9,7 @@ pub mod config;
 pub mod event;
 pub mod facts;
 pub mod frame;
+pub mod graph;
 pub mod metrics;
 pub mod recorder;
 

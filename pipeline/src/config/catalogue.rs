@@ -66,8 +66,11 @@ pub type Settings = Box<dyn Any + Send>;
 /// What a component does in a pipeline, as far as the graph must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Brings frames.
+    /// Brings frames off the wire.
     Receives,
+    /// Brings frames out of files: on a clock of its own, and needed by commands that read files even if
+    /// no pipeline names it.
+    ReadsFiles,
     /// Turns frames into facts: a pipeline has one such processor at most, for slots are its own.
     StatesFacts,
     /// Works on facts: stands after one that states them.

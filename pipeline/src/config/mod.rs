@@ -6,15 +6,28 @@
 //! not understood is a [`Problem`].
 
 pub mod catalogue;
+mod check;
+mod effective;
+pub(crate) mod id;
+mod load;
 pub mod node;
 pub mod problem;
 mod read;
+pub mod service;
 mod source;
 mod suggest;
 mod units;
 mod variable;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalogue::{Catalogue, Checked, ExporterContext, ProcessorContext, Role, Settings, Type};
+pub use check::{Components, Configuration};
+pub use effective::HIDDEN;
+pub use id::ComponentId;
+pub use load::Sources;
 pub use node::{Node, Step};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use service::Service;
 pub use units::{ByteSize, duration};

@@ -128,7 +128,7 @@ impl Problems {
     }
 
     /// In the order of the files, so that the list reads along with them; says nothing twice.
-    pub(crate) fn sort(&mut self, files: &[&str]) {
+    pub fn sort(&mut self, files: &[&str]) {
         let rank = |problem: &Problem| {
             let place = problem.place.as_ref();
             let file = place.and_then(|place| files.iter().position(|file| *file == &*place.file));

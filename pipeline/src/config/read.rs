@@ -160,7 +160,7 @@ impl Reader<'_> {
             Value::Text(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let fitting = number.and_then(|number| T::try_from(number).ok());
+        let fitting = number.filter(|number| *number <= LARGEST).and_then(|number| T::try_from(number).ok());
         fitting.ok_or_else(|| Mistake::Expected(format!("a whole number from {low} to {high}")))
     }
 
@@ -186,10 +186,13 @@ impl Reader<'_> {
     }
 }
 
+/// The largest whole number TOML can hold.
+const LARGEST: i128 = i64::MAX as i128;
+
 macro_rules! whole_numbers {
     ($($method:ident $visit:ident $type:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-            visitor.$visit(self.whole::<$type>($type::MIN, $type::MAX)?)
+            visitor.$visit(self.whole::<$type>($type::MIN, LARGEST.min($type::MAX.into()))?)
         }
     )*};
 }

@@ -1,0 +1,186 @@
+//! From the tree to a configuration that can run: every component checked, every pipeline joined.
+
+use std::collections::BTreeMap;
+
+use super::catalogue::{Catalogue, Checked, ProcessorContext, Role, Type};
+use super::id::{self, ComponentId};
+use super::node::{Entry, Node, Step, Value, parse_path, path_text};
+use super::problem::Problems;
+use super::service::Service;
+use super::{duration, suggest};
+use crate::graph::{Graph, ShardPlan};
+
+/// A configuration without errors.
+pub struct Configuration {
+    /// `[service]`.
+    pub service: Service,
+    /// `[receivers.<id>]`.
+    pub receivers: Components,
+    /// `[processors.<id>]`.
+    pub processors: Components,
+    /// `[exporters.<id>]`.
+    pub exporters: Components,
+    /// What runs.
+    pub graph: Graph,
+}
+
+/// The components of one kind by id, ready to be built.
+pub type Components = BTreeMap<ComponentId, Checked>;
+
+impl Configuration {
+    /// Checks everything that stands in `tree`. `None` after an error; `problems` then holds every one found.
+    pub fn check(tree: &Node, catalogue: &Catalogue, problems: &mut Problems) -> Option<Self> {
+        let mut found = Problems::default();
+        check_top(tree, &mut found);
+        let receivers = section("receivers", tree, &catalogue.receivers, &mut found);
+        let processors = section("processors", tree, &catalogue.processors, &mut found);
+        let exporters = section("exporters", tree, &catalogue.exporters, &mut found);
+        section::<dyn Send, ()>("extensions", tree, &[], &mut found);
+        let service = service(tree, &mut found);
+        let graph = service.as_ref().and_then(|service| {
+            check_unused(tree, service, catalogue, &mut found);
+            Graph::build(service, &|list, id| catalogue.role(list, id, tree), &mut found)
+        });
+        let configuration = (!found.has_errors())
+            .then(|| Some(Self { service: service?, receivers, processors, exporters, graph: graph? }))
+            .flatten();
+        let configuration = configuration.filter(|whole| whole.check_windows(catalogue, &mut found));
+        found.locate(tree);
+        problems.append(found);
+        configuration
+    }
+
+    /// Capture duplicates are removed once, by the receiver: all who hang on it must want the same.
+    fn check_windows(&self, catalogue: &Catalogue, problems: &mut Problems) -> bool {
+        let before = problems.has_errors();
+        for ShardPlan { receivers, trunk } in &self.graph.shards {
+            let mut instances = Vec::new();
+            trunk.walk(&mut |branch| instances.extend(&branch.processors));
+            let stating =
+                |id: &&&ComponentId| catalogue.processor(id).is_some_and(|kind| kind.role == Role::StatesFacts);
+            let stating: Vec<&ComponentId> = instances.iter().filter(stating).copied().collect();
+            let [first, others @ ..] = stating.as_slice() else { continue };
+            let context = ProcessorContext { label_sets: Default::default(), calls: false };
+            let window = |id: &ComponentId| {
+                let kind = catalogue.processor(id).expect("its role was found there");
+                kind.build(self.processors[id].settings(), &context).duplicate_window()
+            };
+            for other in others {
+                if let (Some(wanted), Some(also)) = (window(first), window(other))
+                    && wanted != also
+                {
+                    let (wanted, also) = (duration::format(wanted), duration::format(also));
+                    let receiver = &receivers[0];
+                    let path = path_text(&[Step::Key("processors".to_owned()), Step::Key(other.to_string())]);
+                    let what = format!("wants capture duplicates within {also} removed, `{first}` within {wanted}");
+                    problems.error(path, what, format!("give both the same window, for both are fed by `{receiver}`"));
+                }
+            }
+        }
+        problems.has_errors() == before
+    }
+}
+
+impl Catalogue {
+    /// The type of a processor.
+    pub(crate) fn processor(&self, id: &ComponentId) -> Option<&Type<dyn crate::Processor, ProcessorContext>> {
+        self.processors.iter().find(|kind| kind.name == id.kind())
+    }
+
+    /// The role of a component; `None` if its type is unknown or no table defines it.
+    fn role(&self, list: &str, id: &ComponentId, tree: &Node) -> Option<Role> {
+        tree.get(list)?.node.get(id.as_str())?;
+        match list {
+            "receivers" => self.receivers.iter().find(|kind| kind.name == id.kind()).map(|kind| kind.role),
+            "processors" => self.processor(id).map(|kind| kind.role),
+            _ => self.exporters.iter().find(|kind| kind.name == id.kind()).map(|kind| kind.role),
+        }
+    }
+}
+
+/// Tables that may stand at the top.
+const TOP: [&str; 5] = ["receivers", "processors", "exporters", "extensions", "service"];
+
+fn check_top(tree: &Node, problems: &mut Problems) {
+    let Value::Table(entries) = &tree.value else { return };
+    for (key, entry) in entries {
+        let path = path_text(&[Step::Key(key.clone())]);
+        if !TOP.contains(&key.as_str()) {
+            problems.error_at(&entry.key, path, "unknown key", suggest::cure(key, &TOP));
+        } else if !matches!(entry.node.value, Value::Table(_)) {
+            problems.error_at(&entry.node.place, path, "not a table", format!("write `[{key}...]`"));
+        }
+    }
+}
+
+/// Checks every component of one kind.
+fn section<P: ?Sized, X>(list: &str, tree: &Node, types: &[Type<P, X>], problems: &mut Problems) -> Components {
+    let mut components = Components::new();
+    let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { return components };
+    for (name, Entry { key, node }) in entries {
+        let path = [Step::Key(list.to_owned()), Step::Key(name.clone())];
+        let Some(id) = ComponentId::parse(name) else {
+            problems.error_at(key, path_text(&path), format!("{name:?} is no name of a component"), id::FORM);
+            continue;
+        };
+        let Some(kind) = types.iter().find(|kind| kind.name == id.kind()) else {
+            let known: Vec<&str> = types.iter().map(|kind| kind.name).collect();
+            let what = format!("`{}` is not among the {list} compiled in", id.kind());
+            let cure = match known.is_empty() {
+                true => format!("take it out; no {list} are compiled in"),
+                false => suggest::cure(id.kind(), &known),
+            };
+            problems.error_at(key, path_text(&path), what, cure);
+            continue;
+        };
+        if let Some(checked) = kind.check(node, &path, problems) {
+            components.insert(id, checked);
+        }
+    }
+    components
+}
+
+fn service(tree: &Node, problems: &mut Problems) -> Option<Service> {
+    let prefix = [Step::Key("service".to_owned())];
+    let empty = Node::empty(tree.place.clone());
+    let node = tree.get("service").map_or(&empty, |entry| &entry.node);
+    let service: Service = node.read(&prefix, problems)?;
+    let mut found = Problems::default();
+    service.check(&mut found);
+    found.iter_mut().for_each(|problem| problem.path.insert_str(0, "service."));
+    problems.append(found);
+    Some(service)
+}
+
+/// A table that no pipeline names is a mistake: most likely a misspelt or forgotten reference.
+fn check_unused(tree: &Node, service: &Service, catalogue: &Catalogue, problems: &mut Problems) {
+    for list in ["receivers", "processors", "exporters"] {
+        let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { continue };
+        let used = service.pipelines.values().flat_map(|pipeline| match list {
+            "receivers" => &pipeline.receivers,
+            "processors" => &pipeline.processors,
+            _ => &pipeline.exporters,
+        });
+        let used: Vec<&String> = used.collect();
+        for (name, entry) in entries {
+            let role = ComponentId::parse(name).and_then(|id| catalogue.role(list, &id, tree));
+            // Files are read by commands of their own, with the same configuration.
+            let fine = role.is_none_or(|role| role == Role::ReadsFiles) || used.contains(&name);
+            if !fine {
+                let path = path_text(&[Step::Key(list.to_owned()), Step::Key(name.clone())]);
+                let cure = format!("name it in `{list}` of a pipeline under `[service.pipelines]`, or take it out");
+                problems.error_at(&entry.key, path, "no pipeline uses it", cure);
+            }
+        }
+    }
+}
+
+impl Problems {
+    /// Finds the place of every problem that has only a path yet.
+    fn locate(&mut self, tree: &Node) {
+        for problem in self.iter_mut() {
+            let path = parse_path(&problem.path).unwrap_or_default();
+            problem.place.get_or_insert_with(|| tree.nearest(&path).clone());
+        }
+    }
+}

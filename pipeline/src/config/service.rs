@@ -1,0 +1,142 @@
+//! `[service]` in pipeline.toml: the pipelines, and what concerns the program as a whole.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problems;
+use super::units::duration;
+
+/// The table as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Service {
+    /// Extensions that run. Default none.
+    pub extensions: Vec<String>,
+    /// Longest time from SIGTERM to the end. Default 10 s.
+    #[serde(with = "duration")]
+    pub shutdown_timeout: Duration,
+    /// Names of metrics.
+    pub metrics: Metrics,
+    /// What the program says about itself.
+    pub telemetry: Telemetry,
+    /// What is joined to what, by `metrics`, `metrics/name`, `traces` or `traces/name`.
+    pub pipelines: BTreeMap<String, Pipeline>,
+}
+
+/// Names of metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Metrics {
+    /// Prefix of every metric's name, without the underscore after it. Default `sip_exporter`.
+    pub namespace: String,
+}
+
+/// What the program says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Telemetry {
+    /// Its log, on standard error.
+    pub logs: Logs,
+}
+
+/// The program's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Logs {
+    /// Least important kind of line that is written. Default `info`.
+    pub level: Level,
+    /// How a line looks. Default `text`.
+    pub encoding: Encoding,
+}
+
+/// How important a line of the log is, named as the Collector does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For whoever looks into the program.
+    Debug,
+    /// What happened.
+    #[default]
+    Info,
+    /// What should be looked at.
+    Warn,
+    /// What does not work.
+    Error,
+}
+
+impl Level {
+    /// The name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One pipeline: ids of its components.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Pipeline {
+    /// Where frames come from; their order means nothing.
+    pub receivers: Vec<String>,
+    /// What is done with them, in this order.
+    pub processors: Vec<String>,
+    /// Where the result goes; their order means nothing.
+    pub exporters: Vec<String>,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            extensions: Vec::new(),
+            shutdown_timeout: Duration::from_secs(10),
+            metrics: Metrics::default(),
+            telemetry: Telemetry::default(),
+            pipelines: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { namespace: "sip_exporter".to_owned() }
+    }
+}
+
+impl Service {
+    /// Checks what does not concern the graph. Paths are inside `[service]`.
+    pub(super) fn check(&self, problems: &mut Problems) {
+        for (index, extension) in self.extensions.iter().enumerate() {
+            let what = format!("there is no extension `{extension}`");
+            problems.error(format!("extensions[{index}]"), what, "take it out; no extension is compiled in");
+        }
+        let namespace = &self.metrics.namespace;
+        let fits = namespace.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !namespace.ends_with('_');
+        if !fits {
+            let cure = "use letters, digits and `_`, a letter first and no `_` last, for instance `sip_exporter`";
+            problems.error("metrics.namespace", format!("{namespace:?} cannot begin the name of a metric"), cure);
+        }
+        if self.pipelines.is_empty() {
+            let cure = "add `[service.pipelines.metrics]` with receivers, processors and exporters";
+            problems.error("pipelines", "there is no pipeline, so nothing would run", cure);
+        }
+    }
+}
