@@ -22,7 +22,7 @@ mod tests;
 
 pub use label_sets::LabelSets;
 pub use rows::{Registry, ShardRows};
-pub use schema::{DERIVED, F, FAMILIES, Family, Kind, Scope};
+pub use schema::{DERIVED, F, FAMILIES, FIRST_CODE, Family, Kind, Scope};
 pub use snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
 pub use text::{Exposition, Format, Undefined};
 
