@@ -1,7 +1,18 @@
 //! Bytes below SIP: link layers, IP, UDP, TCP headers, tunnels, reassembly.
 //!
-//! Pure: packets and their capture time in, datagrams out; no clock, no log, no I/O.
+//! Pure: packets and their capture time in, datagrams out; no clock, no log, no I/O. Hostile bytes cost a
+//! counter, never a panic, and every table has a bound.
 
+pub mod decode;
+mod ip;
+mod link;
+pub mod packet;
+pub mod reassembly;
 pub mod time;
+mod transport;
+mod tunnel;
 
+pub use decode::{Datagram, Decoded, Decoder, Segment, Skip};
+pub use packet::{Link, Packet};
+pub use reassembly::ReassemblyCounts;
 pub use time::Timestamp;

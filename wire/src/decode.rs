@@ -1,0 +1,247 @@
+//! The way from a packet to the datagram in it: link layer, IP, one tunnel, fragments, UDP or TCP header.
+//!
+//! Packets in order of capture in, each answered by what it was; a datagram borrows the packet, or the decoder
+//! when it was put together of fragments. No checksum is verified: what this host sends is captured before the
+//! network card fills it in. TCP is decoded up to its header; streams are put together elsewhere.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::ip::{self, Ip};
+use crate::link::{self, Network};
+use crate::packet::Packet;
+use crate::reassembly::{Key, Outcome, Piece, Reassembly, ReassemblyCounts};
+use crate::time::Timestamp;
+use crate::{transport, tunnel};
+
+/// Most datagrams in reassembly unless told otherwise.
+const DEFAULT_MAX_FRAGMENTED: usize = 4096;
+
+/// Decodes packets. Allocates only for fragments.
+#[derive(Debug)]
+pub struct Decoder {
+    reassembly: Reassembly,
+    /// The last packet put together of fragments, and the last one inside a tunnel.
+    outer: Vec<u8>,
+    inner: Vec<u8>,
+}
+
+/// What a packet was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// A UDP datagram.
+    Datagram(Datagram<'a>),
+    /// A TCP segment.
+    Segment(Segment<'a>),
+    /// A fragment that waits for others.
+    Held,
+    /// Nothing of use.
+    Skipped(Skip),
+}
+
+/// One UDP datagram, the innermost where there is a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// Sender.
+    pub source: SocketAddr,
+    /// Recipient.
+    pub destination: SocketAddr,
+    /// At most 65,535 bytes, unless segmentation offload left its length open.
+    pub payload: &'a [u8],
+    /// Time of the packet, or of the fragment that arrived first.
+    pub first: Timestamp,
+    /// The capture cut it: `payload` is shorter than what was sent.
+    pub truncated: bool,
+}
+
+/// One TCP segment, the innermost where there is a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Sender.
+    pub source: SocketAddr,
+    /// Recipient.
+    pub destination: SocketAddr,
+    /// Sequence number of the first byte of `payload`, or of SYN.
+    pub sequence: u32,
+    /// CWR, ECE, URG, ACK, PSH, RST, SYN, FIN from the highest bit to the lowest (RFC 9293 §3.1).
+    pub flags: u8,
+    /// May be longer than any MTU: offload captures segments before they are cut.
+    pub payload: &'a [u8],
+    /// The capture cut it.
+    pub truncated: bool,
+}
+
+/// Why a packet is of no use. [`Skip::reason`] is a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Skip {
+    /// ARP, LLDP, spanning tree and the like.
+    NotIp,
+    /// IP, but neither UDP nor TCP, nor a tunnel of a kind and depth that is followed.
+    OtherProtocol,
+    /// Headers that contradict themselves or end too early.
+    Malformed,
+    /// The capture cut it within the headers, or cut a fragment.
+    Cut,
+    /// A fragment that no packet can be made of: overlap, beyond the end, empty.
+    Fragment,
+}
+
+impl Skip {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::NotIp, Self::OtherProtocol, Self::Malformed, Self::Cut, Self::Fragment];
+
+    /// The reason as a label value.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotIp => "not_ip",
+            Self::OtherProtocol => "other_protocol",
+            Self::Malformed => "malformed",
+            Self::Cut => "cut",
+            Self::Fragment => "fragment",
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(DEFAULT_MAX_FRAGMENTED)
+    }
+}
+
+impl Decoder {
+    /// `max_fragmented`: most datagrams in reassembly, at least one; beyond it the oldest is given up.
+    pub fn new(max_fragmented: usize) -> Self {
+        Self { reassembly: Reassembly::new(max_fragmented), outer: Vec::new(), inner: Vec::new() }
+    }
+
+    /// Decodes one packet. Packets should come in order of time; disorder only moves the 30 s that fragments wait.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        match self.try_decode(packet) {
+            Ok(decoded) => decoded,
+            // Whatever ends too early in a cut packet ended on the wire where it should.
+            Err(Skip::Malformed) if packet.is_cut() => Decoded::Skipped(Skip::Cut),
+            Err(skip) => Decoded::Skipped(skip),
+        }
+    }
+
+    /// Gives up fragments that have waited too long at `now`; decoding a fragment does the same.
+    pub fn expire(&mut self, now: Timestamp) {
+        self.reassembly.expire(now);
+    }
+
+    /// What reassembly gave up since the start.
+    pub fn counts(&self) -> ReassemblyCounts {
+        self.reassembly.counts()
+    }
+
+    /// Datagrams that wait for fragments now.
+    pub fn fragmented(&self) -> usize {
+        self.reassembly.len()
+    }
+
+    /// Bytes of fragments that wait now.
+    pub fn held_bytes(&self) -> usize {
+        self.reassembly.held()
+    }
+
+    fn try_decode<'a>(&'a mut self, packet: &Packet<'a>) -> Result<Decoded<'a>, Skip> {
+        let Self { reassembly, outer, inner } = self;
+        let network = link::network(packet.link, packet.bytes)?;
+        let Some(outer) = layer(network, packet.is_cut(), packet.at, false, reassembly, outer)? else {
+            return Ok(Decoded::Held);
+        };
+        let Some(network) = tunnel::inside(outer.protocol, outer.payload) else {
+            return transport(&outer);
+        };
+        let Some(inner) = layer(network?, outer.cut, outer.first, true, reassembly, inner)? else {
+            return Ok(Decoded::Held);
+        };
+        transport(&inner)
+    }
+}
+
+/// One whole IP packet.
+#[derive(Clone, Copy, Debug)]
+struct Layer<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    payload: &'a [u8],
+    /// The capture cut `payload`.
+    cut: bool,
+    first: Timestamp,
+}
+
+/// Reads one IP header and puts fragments together; `None` when pieces are missing.
+#[inline]
+fn layer<'a>(
+    network: Network<'a>,
+    cut: bool,
+    at: Timestamp,
+    tunnelled: bool,
+    reassembly: &mut Reassembly,
+    whole: &'a mut Vec<u8>,
+) -> Result<Option<Layer<'a>>, Skip> {
+    let ip = ip::parse(network, cut)?;
+    let Ip { source, destination, protocol, payload, cut, fragment } = ip;
+    let layer = Layer { source, destination, protocol, payload, cut, first: at };
+    let Some(fragment) = fragment else {
+        return Ok(Some(layer));
+    };
+    if cut {
+        // The headers of a message stand in the first fragment, so it is worth having without the others.
+        return if fragment.offset == 0 { Ok(Some(layer)) } else { Err(Skip::Cut) };
+    }
+    let is_v6 = source.is_ipv6();
+    let key_protocol = if is_v6 { 0 } else { protocol };
+    let identification = fragment.identification;
+    let key = Key { source, destination, protocol: key_protocol, identification, tunnelled };
+    let piece = Piece { at, offset: fragment.offset, more: fragment.more, protocol, bytes: payload };
+    let (first, protocol) = match reassembly.insert(key, piece, whole) {
+        Outcome::Held => return Ok(None),
+        Outcome::Refused => return Err(Skip::Fragment),
+        Outcome::Whole { first, protocol } => (first, protocol),
+    };
+    let layer = Layer { first, protocol, payload: whole, ..layer };
+    if !is_v6 {
+        return Ok(Some(layer));
+    }
+    // Destination options and authentication may stand behind the fragment header.
+    let extensions = ip::extensions(protocol, layer.payload)?;
+    if extensions.fragment.is_some() {
+        return Err(Skip::Malformed);
+    }
+    Ok(Some(Layer { protocol: extensions.protocol, payload: extensions.payload, ..layer }))
+}
+
+/// Reads the UDP or TCP header. A tunnel in a tunnel ends here too.
+#[inline]
+fn transport<'a>(layer: &Layer<'a>) -> Result<Decoded<'a>, Skip> {
+    match layer.protocol {
+        ip::UDP => {
+            let udp = transport::udp(layer.payload, layer.cut)?;
+            Ok(Decoded::Datagram(Datagram {
+                source: SocketAddr::new(layer.source, udp.source),
+                destination: SocketAddr::new(layer.destination, udp.destination),
+                payload: udp.payload,
+                first: layer.first,
+                truncated: udp.truncated,
+            }))
+        }
+        ip::TCP => {
+            let tcp = transport::tcp(layer.payload)?;
+            Ok(Decoded::Segment(Segment {
+                source: SocketAddr::new(layer.source, tcp.source),
+                destination: SocketAddr::new(layer.destination, tcp.destination),
+                sequence: tcp.sequence,
+                flags: tcp.flags,
+                payload: tcp.payload,
+                truncated: layer.cut,
+            }))
+        }
+        _ => Err(Skip::OtherProtocol),
+    }
+}
+
+#[cfg(test)]
+mod tests;
