@@ -1,1 +1,19 @@
-//! Live SIP off the wire: eBPF socket filter, TPACKET_V3 ring.
+//! Live SIP off the wire: an eBPF socket filter decides in the kernel, a TPACKET_V3 ring carries packets
+//! over, and what every receiver shares ([`pipeline::intake`]) makes SIP frames of them.
+//!
+//! Passive: it never sends, delays or drops a packet of the host. Needs CAP_NET_RAW, and CAP_BPF for the
+//! eBPF program, both only until it has started.
+
+pub mod capabilities;
+mod capture;
+mod classic;
+mod config;
+mod filter;
+mod interfaces;
+mod program;
+mod ring;
+mod sys;
+
+pub use capabilities::drop_capabilities;
+pub use config::Config;
+pub use ring::RingShape;

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Socket filter: which packets can hold SIP over UDP.
+ *
+ * In comes every packet that any interface of the network namespace sends or receives; kept ones are
+ * copied by the kernel into user space's ring, whole. The program never changes, delays or drops a
+ * packet of the host: its verdict concerns the copy alone.
+ *
+ * It decides and counts; user space parses. Headers are read relative to the network header, so that
+ * devices without a link header (tun, tunnels) work like all others.
+ */
+#include <linux/if_packet.h>
+
+#include "bpf.h"
+#include "headers.h"
+#include "limits.h"
+#include "maps.h"
+
+#define WHOLE_PACKET 0xffffffffu
+
+/* The kernel gives the loopback device this index in every network namespace. */
+#define LOOPBACK_INDEX 1
+
+INLINE int is_sip_port(__be16 port)
+{
+	__u16 number = host16(port);
+	__u32 index = number / 64;
+	const __u64 *word = map_lookup(&ports, &index);
+
+	return word && (*word >> (number % 64)) & 1;
+}
+
+INLINE int is_wanted_interface(__u32 index)
+{
+	__u32 zero = 0;
+	const struct settings *now = map_lookup(&settings, &zero);
+
+	return (now && now->every_interface) || map_lookup(&interfaces, &index);
+}
+
+INLINE int is_kept(enum verdict verdict)
+{
+	return verdict <= KEPT_EARLY_FRAGMENT;
+}
+
+/* What a later piece may belong to: UDP, tunnels, and for IPv6 headers that stand before those. */
+INLINE int may_carry_udp(__u8 protocol)
+{
+	return protocol == IPPROTO_UDP || protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 ||
+	       protocol == IPPROTO_GRE || is_extension_header(protocol);
+}
+
+/*
+ * A later piece shares the fate of its first. One that comes before its first, or whose first was seen
+ * too long ago to be the same datagram's, is kept: the order of pieces is the network's business, and
+ * user space drops what stays incomplete.
+ */
+INLINE enum verdict later_piece(const struct ip_layer *ip)
+{
+	const struct first_piece *first;
+
+	if (!may_carry_udp(ip->protocol))
+		return REFUSED_PROTOCOL;
+	first = map_lookup(&fragments, &ip->key);
+	if (!first || monotonic_ns() - first->seen_at > FRAGMENT_MEMORY_NS)
+		return KEPT_EARLY_FRAGMENT;
+	return first->kept ? KEPT_FRAGMENT : REFUSED_FRAGMENT;
+}
+
+/* Passes `verdict` on, remembering it for the later pieces if `ip` is the first of several. */
+INLINE enum verdict remembered(const struct ip_layer *ip, enum verdict verdict)
+{
+	if (ip->piece == FIRST) {
+		struct first_piece first = { .seen_at = monotonic_ns(), .kept = is_kept(verdict) };
+
+		map_update(&fragments, &ip->key, &first, BPF_ANY);
+	}
+	return verdict;
+}
+
+/* Reads the IP header that `ethertype` announces. KEPT_DATAGRAM: go on behind it; else final. */
+INLINE enum verdict read_ip(const struct __sk_buff *skb, struct cursor *at, __u16 ethertype, struct ip_layer *ip)
+{
+	int malformed;
+
+	if (ethertype == ETH_P_IP)
+		malformed = read_ipv4(skb, at, ip);
+	else if (ethertype == ETH_P_IPV6)
+		malformed = read_ipv6(skb, at, ip);
+	else
+		return REFUSED_NOT_IP;
+	if (malformed)
+		return REFUSED_MALFORMED;
+	return ip->piece == LATER ? later_piece(ip) : KEPT_DATAGRAM;
+}
+
+/* A packet found in a tunnel: UDP counts, a second tunnel does not. */
+INLINE enum verdict judge_inner(const struct __sk_buff *skb, struct cursor *at, __u16 ethertype)
+{
+	struct ip_layer ip = {};
+	struct udphdr udp;
+	enum verdict verdict = read_ip(skb, at, ethertype, &ip);
+
+	if (verdict != KEPT_DATAGRAM)
+		return verdict;
+	if (ip.protocol != IPPROTO_UDP)
+		return remembered(&ip, REFUSED_PROTOCOL);
+	if (read(skb, at, &udp, sizeof(udp)))
+		return REFUSED_MALFORMED;
+	return remembered(&ip, is_sip_port(udp.source) || is_sip_port(udp.dest) ? KEPT_DATAGRAM : REFUSED_PORT);
+}
+
+/* What follows the outermost IP header. */
+INLINE enum verdict judge_payload(const struct __sk_buff *skb, struct cursor *at, __u8 protocol)
+{
+	__u16 ethertype;
+
+	if (protocol == IPPROTO_UDP) {
+		struct udphdr udp;
+
+		if (read(skb, at, &udp, sizeof(udp)))
+			return REFUSED_MALFORMED;
+		if (is_sip_port(udp.source) || is_sip_port(udp.dest))
+			return KEPT_DATAGRAM;
+		if (udp.dest != network16(VXLAN_PORT))
+			return REFUSED_PORT;
+		at->offset += sizeof(udp);
+		ethertype = skip_vxlan(skb, at);
+	} else if (protocol == IPPROTO_IPIP) {
+		ethertype = ETH_P_IP;
+	} else if (protocol == IPPROTO_IPV6) {
+		ethertype = ETH_P_IPV6;
+	} else if (protocol == IPPROTO_GRE) {
+		ethertype = skip_gre(skb, at);
+	} else {
+		return REFUSED_PROTOCOL;
+	}
+	return judge_inner(skb, at, ethertype);
+}
+
+INLINE enum verdict judge(const struct __sk_buff *skb)
+{
+	struct cursor at = { .base = BPF_HDR_START_NET };
+	struct ip_layer ip = {};
+	__u16 ethertype = host16((__u16)skb->protocol);
+	enum verdict verdict;
+
+	if (skb->ifindex == LOOPBACK_INDEX && skb->pkt_type == PACKET_OUTGOING)
+		return REFUSED_LOOPBACK_COPY;
+	if (!is_wanted_interface(skb->ifindex))
+		return REFUSED_INTERFACE;
+	/*
+	 * The kernel takes the outermost tag off what it receives and points the network header at the next
+	 * tag; on what it sends, the network header may lie behind all tags. The MAC header is right in both.
+	 */
+	if (is_vlan(ethertype)) {
+		at.base = BPF_HDR_START_MAC;
+		at.offset = sizeof(struct ethhdr);
+	}
+	ethertype = skip_tags(skb, &at, ethertype);
+	verdict = read_ip(skb, &at, ethertype, &ip);
+	if (verdict != KEPT_DATAGRAM)
+		return verdict;
+	return remembered(&ip, judge_payload(skb, &at, ip.protocol));
+}
+
+SEC("socket")
+int capture(struct __sk_buff *skb)
+{
+	enum verdict verdict = judge(skb);
+	__u32 index = verdict;
+	__u64 *packets = map_lookup(&verdicts, &index);
+
+	if (packets)
+		*packets += 1; /* per CPU: no other writer */
+	return is_kept(verdict) ? WHOLE_PACKET : 0;
+}
+
+/* The kernel's own words for a program under either licence. */
+char licence[] SEC("license") = "Dual BSD/GPL";

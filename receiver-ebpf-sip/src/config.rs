@@ -1,0 +1,127 @@
+//! `[receivers.ebpf_sip]` of pipeline.toml.
+
+use pipeline::config::Problems;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Names of interfaces, or `any` alone. Those that appear later are picked up. Default `["any"]`.
+    pub interfaces: Vec<String>,
+    /// Ports SIP is spoken on, as source or as destination. Default `[5060, 5061]`.
+    pub ports: Vec<u16>,
+    /// What carries SIP. Default, and all there is, `["udp"]`.
+    pub transports: Vec<Transport>,
+    /// Also packets that are not addressed to this host. Default `false`.
+    pub promiscuous: bool,
+}
+
+/// The transports that are built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// One message per datagram.
+    Udp,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interfaces: vec!["any".into()],
+            ports: vec![5060, 5061],
+            transports: vec![Transport::Udp],
+            promiscuous: false,
+        }
+    }
+}
+
+impl Config {
+    /// Checks the values; `None` after an error, all of which are in `problems`. An interface that does not
+    /// exist is no error: it may come.
+    pub fn checked(self, problems: &mut Problems) -> Option<Self> {
+        let mut wrong = Problems::default();
+        if self.interfaces.is_empty() {
+            wrong.error("interfaces", "no interface is named", "write [\"any\"] for all of them");
+        }
+        for (index, name) in self.interfaces.iter().enumerate() {
+            let path = format!("interfaces[{index}]");
+            if name == EVERY && self.interfaces.len() > 1 {
+                wrong.error(path, "`any` stands beside other names", "write [\"any\"], or only names");
+            } else if !is_interface_name(name) {
+                wrong.error(path, "this cannot be the name of an interface", "`ip -brief link` lists them");
+            }
+        }
+        if self.ports.is_empty() {
+            wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
+        }
+        for (index, port) in self.ports.iter().enumerate() {
+            if *port == 0 {
+                wrong.error(format!("ports[{index}]"), "0 is no port", "ports are 1 to 65535");
+            }
+        }
+        if self.transports.is_empty() {
+            wrong.error("transports", "no transport is given", "write [\"udp\"]");
+        }
+        let ok = !wrong.has_errors();
+        problems.append(wrong);
+        ok.then_some(self)
+    }
+}
+
+/// Every interface.
+pub const EVERY: &str = "any";
+
+/// As the kernel sees it: 1 to 15 bytes, no slash, colon or white space, not a relative path.
+fn is_interface_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() < libc::IFNAMSIZ
+        && name != "."
+        && name != ".."
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(config: Config) -> Vec<String> {
+        let mut problems = Problems::default();
+        let usable = config.checked(&mut problems).is_some();
+        assert_ne!(usable, problems.has_errors());
+        problems.iter().map(|problem| problem.path.clone()).collect()
+    }
+
+    #[test]
+    fn the_default_is_good() {
+        assert!(problems(Config::default()).is_empty());
+    }
+
+    #[test]
+    fn an_interface_that_may_come_is_good() {
+        assert!(problems(Config { interfaces: vec!["wg-sip.100".into()], ..Config::default() }).is_empty());
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let config = Config {
+            interfaces: ["any", "eth0", "eth 0", "sixteen_bytes_ab"].map(String::from).into(),
+            ports: vec![5060, 0],
+            transports: Vec::new(),
+            ..Config::default()
+        };
+        assert_eq!(problems(config), ["interfaces[0]", "interfaces[2]", "interfaces[3]", "ports[1]", "transports"]);
+    }
+
+    #[test]
+    fn empty_lists_are_errors() {
+        let config = Config { interfaces: Vec::new(), ports: Vec::new(), ..Config::default() };
+        assert_eq!(problems(config), ["interfaces", "ports"]);
+    }
+
+    #[test]
+    fn a_transport_that_is_not_built_in_is_unknown() {
+        let error = toml::from_str::<Config>("transports = [\"udp\", \"tcp\"]").expect_err("tcp is not built in");
+        assert!(error.message().contains("unknown variant `tcp`"), "{error}");
+    }
+}

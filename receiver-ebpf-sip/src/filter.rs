@@ -1,0 +1,96 @@
+//! The filter on the packet socket: eBPF, or the classic one where bpf() is refused.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use aya::maps::MapError;
+
+use crate::capabilities::setcap_command;
+use crate::capture::failure;
+use crate::classic;
+use crate::interfaces::{Changes, Wanted};
+use crate::program::{LoadError, Program};
+use crate::sys;
+
+/// What decides in the kernel which packets are copied.
+pub enum Filter {
+    /// The program of `ebpf/capture`.
+    Ebpf(Box<Program>),
+    /// The classic filter: knows ports, keeps every interface's packets.
+    Classic,
+}
+
+/// Why a change could not be told to the kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// A map of the eBPF program refused the update.
+    #[error("the eBPF program's map could not be changed")]
+    Map(#[from] MapError),
+    /// The classic filter was refused.
+    #[error("the classic filter could not be attached")]
+    Classic(#[source] io::Error),
+}
+
+impl Filter {
+    /// Puts the best filter there is on the socket: the eBPF program, or else, said aloud, the classic one.
+    pub fn attach(socket: BorrowedFd<'_>, ports: &[u16]) -> Result<Self, FilterError> {
+        let mut filter = match load(socket) {
+            Ok(program) => Self::Ebpf(Box::new(program)),
+            Err(error) => {
+                tracing::warn!(error = failure(&error), cure = cure(&error), "capturing with the classic filter");
+                Self::Classic
+            }
+        };
+        filter.set_ports(socket, ports)?;
+        Ok(filter)
+    }
+
+    /// `"ebpf"` or `"classic"`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ebpf(_) => "ebpf",
+            Self::Classic => "classic",
+        }
+    }
+
+    /// Whether packets of interfaces nobody asked for come through.
+    pub fn knows_interfaces(&self) -> bool {
+        matches!(self, Self::Ebpf(_))
+    }
+
+    /// Replaces the set of ports; takes effect with the next packet.
+    pub fn set_ports(&mut self, socket: BorrowedFd<'_>, ports: &[u16]) -> Result<(), FilterError> {
+        match self {
+            Self::Ebpf(program) => Ok(program.set_ports(ports)?),
+            Self::Classic => sys::attach_classic(socket, &classic::filter(ports)).map_err(FilterError::Classic),
+        }
+    }
+
+    /// Changes the interfaces. What is wanted before and after is captured without a gap.
+    pub fn set_interfaces(&mut self, wanted: &Wanted, changes: &Changes) -> Result<(), FilterError> {
+        let Self::Ebpf(program) = self else { return Ok(()) };
+        for interface in &changes.appeared {
+            program.add_interface(interface.index)?;
+        }
+        program.capture_every_interface(*wanted == Wanted::Every)?;
+        for interface in &changes.disappeared {
+            program.remove_interface(interface.index)?;
+        }
+        Ok(())
+    }
+}
+
+fn load(socket: BorrowedFd<'_>) -> Result<Program, LoadError> {
+    let mut program = Program::load()?;
+    program.attach(socket)?;
+    Ok(program)
+}
+
+/// What the operator can do to get the eBPF program.
+pub fn cure(error: &LoadError) -> String {
+    if error.is_permission() {
+        format!("grant CAP_BPF for the cheaper and more precise eBPF filter: {}", setcap_command())
+    } else {
+        "see `ringside doctor` for what the kernel said; Linux 6.1 or later is expected".into()
+    }
+}

@@ -1,0 +1,230 @@
+//! The eBPF program of `ebpf/capture`: loading it, attaching it, its maps.
+//!
+//! Loading needs CAP_BPF and nothing more. Attaching and every map access need no capability (since
+//! Linux 5.19; before, an unprivileged bpf() is refused as a whole where `kernel.unprivileged_bpf_disabled` is set).
+
+use std::os::fd::BorrowedFd;
+
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::programs::{ProgramError, SocketFilter};
+use aya::{Ebpf, EbpfError, EbpfLoader};
+
+/// What became of a packet in the kernel. The order is that of `enum verdict` in `ebpf/capture/limits.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Verdict {
+    /// UDP, whole or its first piece, from or to a SIP port.
+    KeptDatagram,
+    /// Later piece of a datagram whose first piece was kept.
+    KeptFragment,
+    /// Later piece that came before its first.
+    KeptEarlyFragment,
+    /// Outgoing on loopback; the same packet comes in again.
+    RefusedLoopbackCopy,
+    /// Not one of the interfaces asked for.
+    RefusedInterface,
+    /// ARP, LLDP, ...
+    RefusedNotIp,
+    /// IP, but neither UDP nor a tunnel that is looked into.
+    RefusedProtocol,
+    /// UDP, but no SIP port.
+    RefusedPort,
+    /// Later piece of a datagram whose first piece was refused.
+    RefusedFragment,
+    /// Ends before its headers do.
+    RefusedMalformed,
+}
+
+impl Verdict {
+    /// All of them, in order.
+    pub const ALL: [Self; 10] = [
+        Self::KeptDatagram,
+        Self::KeptFragment,
+        Self::KeptEarlyFragment,
+        Self::RefusedLoopbackCopy,
+        Self::RefusedInterface,
+        Self::RefusedNotIp,
+        Self::RefusedProtocol,
+        Self::RefusedPort,
+        Self::RefusedFragment,
+        Self::RefusedMalformed,
+    ];
+
+    /// Label value in own telemetry: the C name in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeptDatagram => "kept_datagram",
+            Self::KeptFragment => "kept_fragment",
+            Self::KeptEarlyFragment => "kept_early_fragment",
+            Self::RefusedLoopbackCopy => "refused_loopback_copy",
+            Self::RefusedInterface => "refused_interface",
+            Self::RefusedNotIp => "refused_not_ip",
+            Self::RefusedProtocol => "refused_protocol",
+            Self::RefusedPort => "refused_port",
+            Self::RefusedFragment => "refused_fragment",
+            Self::RefusedMalformed => "refused_malformed",
+        }
+    }
+}
+
+/// Why the program cannot be used; the classic filter takes its place.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A map could not be made, or the object is not what the loader knows.
+    #[error("the maps of the eBPF program could not be made")]
+    Maps(#[from] EbpfError),
+    /// The verifier or the kernel's permissions refused it.
+    #[error("the eBPF program was refused")]
+    Program(#[from] ProgramError),
+    /// A map is not there or has another shape: the object belongs to another version.
+    #[error("a map of the eBPF program is not usable")]
+    Map(#[from] MapError),
+    /// The object holds no such thing: it belongs to another version.
+    #[error("the eBPF object has no {0}")]
+    Missing(&'static str),
+}
+
+impl LoadError {
+    /// The kernel refused bpf() itself: CAP_BPF is missing.
+    pub fn is_permission(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<std::io::Error>() {
+                return error.kind() == std::io::ErrorKind::PermissionDenied;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// The last lines the verifier wrote, where it is the verifier that refused.
+    pub fn verifier_lines(&self, lines: usize) -> String {
+        let Self::Program(ProgramError::LoadError { verifier_log, .. }) = self else { return String::new() };
+        let log = verifier_log.to_string();
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// The loaded program and its maps. Unloaded when dropped and no socket uses it.
+pub struct Program {
+    ebpf: Ebpf,
+    ports: Array<MapData, u64>,
+    settings: Array<MapData, u64>,
+    interfaces: HashMap<MapData, u32, u32>,
+    verdicts: PerCpuArray<MapData, u64>,
+}
+
+impl Program {
+    /// Loads it into the kernel; it keeps nothing until ports and interfaces are set.
+    pub fn load() -> Result<Self, LoadError> {
+        // No kernel BTF is asked for: the program looks into packets, not into the kernel.
+        let mut ebpf = EbpfLoader::new().btf(None).load(OBJECT)?;
+        filter(&mut ebpf)?.load()?;
+        let mut take = |name: &'static str| ebpf.take_map(name).ok_or(LoadError::Missing(name));
+        Ok(Self {
+            ports: take("ports")?.try_into()?,
+            settings: take("settings")?.try_into()?,
+            interfaces: take("interfaces")?.try_into()?,
+            verdicts: take("verdicts")?.try_into()?,
+            ebpf,
+        })
+    }
+
+    /// Makes it the filter of a packet socket.
+    pub fn attach(&mut self, socket: BorrowedFd<'_>) -> Result<(), LoadError> {
+        filter(&mut self.ebpf)?.attach(socket)?;
+        Ok(())
+    }
+
+    /// Replaces the set of SIP ports. Packets on a port in both sets are never missed.
+    pub fn set_ports(&mut self, ports: &[u16]) -> Result<(), MapError> {
+        for (index, word) in (0..).zip(port_words(ports)) {
+            if self.ports.get(&index, 0)? != word {
+                self.ports.set(index, word, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every interface, whatever the list says.
+    pub fn capture_every_interface(&mut self, every: bool) -> Result<(), MapError> {
+        self.settings.set(0, u64::from(every), 0)
+    }
+
+    /// Takes an interface on the list, by its index.
+    pub fn add_interface(&mut self, index: u32) -> Result<(), MapError> {
+        self.interfaces.insert(index, 1, 0)
+    }
+
+    /// Takes it off. One that is not on it is no error.
+    pub fn remove_interface(&mut self, index: u32) -> Result<(), MapError> {
+        match self.interfaces.remove(&index) {
+            Err(MapError::KeyNotFound) | Ok(()) => Ok(()),
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Packets by verdict since loading, over all processors.
+    pub fn verdicts(&self) -> Result<[u64; Verdict::ALL.len()], MapError> {
+        let mut counts = [0; Verdict::ALL.len()];
+        for (index, count) in (0..).zip(&mut counts) {
+            *count = self.verdicts.get(&index, 0)?.iter().sum();
+        }
+        Ok(counts)
+    }
+}
+
+fn filter(ebpf: &mut Ebpf) -> Result<&mut SocketFilter, LoadError> {
+    Ok(ebpf.program_mut("capture").ok_or(LoadError::Missing("capture"))?.try_into()?)
+}
+
+/// The set of ports as the map holds it: bit `port % 64` of word `port / 64`.
+fn port_words(ports: &[u16]) -> [u64; PORT_WORDS] {
+    let mut words = [0; PORT_WORDS];
+    for &port in ports {
+        words[usize::from(port) / 64] |= 1 << (port % 64);
+    }
+    words
+}
+
+const PORT_WORDS: usize = 1024;
+/// Compiled by build.rs.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture.o"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: &str = include_str!("../../ebpf/capture/limits.h");
+
+    #[test]
+    fn verdicts_are_those_of_the_kernel_side_in_its_order() {
+        let names: Vec<String> = LIMITS
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("KEPT_") || line.starts_with("REFUSED_"))
+            .filter_map(|line| Some(line.split_once(',')?.0.to_lowercase()))
+            .collect();
+        assert_eq!(names, Verdict::ALL.map(Verdict::as_str));
+        for (index, verdict) in (0..).zip(Verdict::ALL) {
+            assert_eq!(verdict as u32, index);
+        }
+    }
+
+    #[test]
+    fn port_words_are_as_many_as_the_kernel_side_has() {
+        assert!(LIMITS.contains(&format!("#define PORT_WORDS {PORT_WORDS} ")));
+    }
+
+    #[test]
+    fn a_port_is_one_bit() {
+        let words = port_words(&[0, 63, 64, 5060, 65_535]);
+        assert_eq!(words[0], 1 | 1 << 63);
+        assert_eq!(words[1], 1);
+        assert_eq!(words[5060 / 64], 1 << (5060 % 64));
+        assert_eq!(words[1023], 1 << 63);
+        assert_eq!(words.iter().map(|word| word.count_ones()).sum::<u32>(), 5);
+    }
+}
