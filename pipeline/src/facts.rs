@@ -61,6 +61,18 @@ impl Facts {
         self.calls.clear();
     }
 
+    /// Becomes a copy of a batch, for a branch of the graph: slots keep the labels this branch gave them, those
+    /// opened in the batch get the other's.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.events.clone_from(&other.events);
+        self.origins.clone_from(&other.origins);
+        self.text.clone_from(&other.text);
+        self.calls.clone_from(&other.calls);
+        for origin in &other.origins {
+            self.label(origin.slot, other.labels(origin.slot));
+        }
+    }
+
     /// States one fact.
     pub fn push(&mut self, slot: Slot, fact: Fact) {
         self.events.push(Event { slot, fact });

@@ -6,6 +6,7 @@
 pub mod call;
 pub mod component;
 pub mod config;
+pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod frame;

@@ -1,13 +1,14 @@
 //! Names of components: `type` or `type/name`, as the Collector writes them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-/// Which component is meant.
+/// Which component is meant. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ComponentId {
-    text: String,
+    text: Arc<str>,
     kind: usize,
 }
 
@@ -24,7 +25,7 @@ impl ComponentId {
                 && name.len() <= LONGEST_NAME
                 && !name.contains(|c: char| c.is_whitespace() || c.is_control())
         });
-        (kind_fits && name_fits).then(|| Self { text: text.to_owned(), kind: kind.len() })
+        (kind_fits && name_fits).then(|| Self { text: text.into(), kind: kind.len() })
     }
 
     /// What it is: the part before the slash.

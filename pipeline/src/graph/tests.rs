@@ -1,1 +1,129 @@
+//! What is shared, and what may not be.
 
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config::service::Pipeline;
+
+fn role(list: &str, id: &ComponentId) -> Option<Role> {
+    Some(match (list, id.kind()) {
+        ("receivers", "pcap") => Role::ReadsFiles,
+        ("receivers", "wire") => Role::Receives,
+        ("processors", "dialog") => Role::StatesFacts,
+        ("processors", "enrich" | "sample") => Role::UsesFacts,
+        ("exporters", "prometheus") => Role::ExportsMetrics,
+        _ => return None,
+    })
+}
+
+/// Each pipeline as `name: receivers > processors > exporters`.
+fn build(pipelines: &[&str]) -> (Option<Graph>, Vec<String>) {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let pipelines: BTreeMap<String, Pipeline> = pipelines
+        .iter()
+        .map(|line| {
+            let (name, rest) = line.split_once(':').expect("a name and a colon");
+            let [receivers, processors, exporters] =
+                rest.split('>').map(words).collect::<Vec<_>>().try_into().expect("three lists");
+            (name.to_owned(), Pipeline { receivers, processors, exporters })
+        })
+        .collect();
+    let mut problems = Problems::default();
+    let service = Service { pipelines, ..Service::default() };
+    let graph = Graph::build(&service, &role, &mut problems);
+    (graph, problems.iter().map(ToString::to_string).collect())
+}
+
+fn graph(pipelines: &[&str]) -> Graph {
+    let (graph, problems) = build(pipelines);
+    graph.unwrap_or_else(|| panic!("{problems:?}"))
+}
+
+/// `receivers: a b [c] {d e}`: processors, exporters, branches.
+fn draw(graph: &Graph) -> Vec<String> {
+    fn branch(branch: &Branch) -> String {
+        let list = |ids: &[ComponentId]| ids.iter().map(ComponentId::as_str).collect::<Vec<_>>().join(" ");
+        let mut text = list(&branch.processors);
+        if !branch.exporters.is_empty() {
+            text += &format!(" [{}]", list(&branch.exporters));
+        }
+        for next in &branch.branches {
+            text += &format!(" {{{}}}", self::draw_branch(next));
+        }
+        text
+    }
+    graph.shards.iter().map(|shard| format!("{}: {}", shard.receivers[0], branch(&shard.trunk))).collect()
+}
+
+fn draw_branch(branch: &Branch) -> String {
+    let shard = ShardPlan { receivers: vec![ComponentId::parse("x").expect("an id")], trunk: branch.clone() };
+    draw(&Graph { shards: vec![shard] })[0].trim_start_matches("x: ").to_owned()
+}
+
+#[test]
+fn pipelines_with_the_same_start_share_it_and_fork_where_they_differ() {
+    let graph = graph(&[
+        "metrics: wire > dialog enrich > prometheus",
+        "metrics/all: wire > dialog enrich > prometheus/all",
+        "metrics/some: wire > dialog enrich sample > prometheus/some",
+        "metrics/raw: wire > dialog > prometheus/raw",
+    ]);
+    let drawn = "wire: dialog [prometheus/raw] {enrich [prometheus prometheus/all] {sample [prometheus/some]}}";
+    assert_eq!(draw(&graph), [drawn]);
+}
+
+#[test]
+fn the_order_of_receivers_means_nothing() {
+    let graph =
+        graph(&["metrics: wire wire/2 > dialog > prometheus", "metrics/2: wire/2 wire > dialog > prometheus/2"]);
+    assert_eq!(draw(&graph), ["wire: dialog [prometheus prometheus/2]"]);
+}
+
+#[test]
+fn other_receivers_make_another_shard() {
+    let graph = graph(&["metrics: wire > dialog > prometheus", "metrics/2: wire/2 > dialog > prometheus/2"]);
+    assert_eq!(draw(&graph), ["wire: dialog [prometheus]", "wire/2: dialog [prometheus/2]"]);
+}
+
+#[test]
+fn a_receiver_cannot_be_in_two_sets() {
+    let (graph, problems) =
+        build(&["metrics: wire > dialog > prometheus", "metrics/2: wire wire/2 > dialog > prometheus/2"]);
+    assert_eq!(graph, None);
+    assert!(problems[0].contains("`wire` is in service.pipelines.metrics with other receivers"), "{problems:?}");
+}
+
+#[test]
+fn an_exporter_cannot_carry_two_different_counts() {
+    let (graph, problems) =
+        build(&["metrics: wire > dialog > prometheus", "metrics/2: wire > dialog enrich > prometheus"]);
+    assert_eq!(graph, None);
+    assert!(problems[0].contains("which counts differently"), "{problems:?}");
+    let same = ["metrics: wire > dialog > prometheus", "metrics/2: wire > dialog > prometheus"];
+    assert!(build(&same).0.is_some());
+}
+
+#[test]
+fn every_mistake_in_a_pipeline_is_told_at_once() {
+    let (_, problems) = build(&[
+        "metrics: pcap wire wire nothing 1x > enrich dialog dialog/2 dialog > prometheus",
+        "traces: > > prometheus",
+        "logs: wire > > ",
+    ]);
+    let expected = [
+        "service.pipelines.logs: `logs` is no kind of pipeline",
+        "service.pipelines.logs: a pipeline without exporters does nothing",
+        "service.pipelines.metrics.receivers[2]: `wire` stands twice",
+        "service.pipelines.metrics.receivers[3]: `nothing` is not defined; add a table `[receivers.nothing]`",
+        "service.pipelines.metrics.receivers[4]: \"1x\" is no name of a component",
+        "service.pipelines.metrics.processors[3]: `dialog` stands twice",
+        "service.pipelines.metrics.receivers[0]: `pcap` reads files",
+        "service.pipelines.metrics.processors[0]: `enrich` works on what `dialog` finds",
+        "service.pipelines.metrics.processors[2]: `dialog/2` would count everything again after `dialog`",
+        "service.pipelines.traces: a pipeline without receivers does nothing",
+        "service.pipelines.traces.exporters[0]: `prometheus` carries metrics only",
+    ];
+    for expected in expected {
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} not in {problems:#?}");
+    }
+}

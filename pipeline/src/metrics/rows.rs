@@ -28,7 +28,12 @@ pub struct Registry {
 impl Registry {
     /// `namespace` is the prefix of every name, without the underscore that follows it.
     pub fn new(namespace: &str) -> Arc<Self> {
-        Arc::new(Self { namespace: namespace.into(), labels: Arc::default(), shards: Mutex::default() })
+        Self::sharing(namespace, Arc::default())
+    }
+
+    /// The same with label sets that other registries have too: a processor gives labels for all of them.
+    pub fn sharing(namespace: &str, labels: Arc<LabelSets>) -> Arc<Self> {
+        Arc::new(Self { namespace: namespace.into(), labels, shards: Mutex::default() })
     }
 
     /// The prefix of every name, without the underscore that follows it.

@@ -1,0 +1,108 @@
+//! What a batch goes through behind its receiver: runs of processors, sinks where pipelines end, forks.
+
+use super::{Sink, named};
+use crate::component::{Processor, Telemetry};
+use crate::config::{ComponentId, Settings};
+use crate::facts::Facts;
+use crate::frame::FrameBatch;
+use crate::graph::Branch;
+
+/// A run of processors with facts of its own. A branch behind a fork works on a copy, so that it cannot
+/// change what its sibling sees.
+pub struct Flow {
+    facts: Facts,
+    stages: Vec<Stage>,
+    sinks: Vec<Box<dyn Sink>>,
+    branches: Vec<Self>,
+}
+
+/// A processor in its place.
+pub(super) struct Stage {
+    id: ComponentId,
+    processor: Box<dyn Processor>,
+}
+
+impl Stage {
+    pub(super) fn new(id: ComponentId, processor: Box<dyn Processor>) -> Self {
+        Self { id, processor }
+    }
+}
+
+/// Whose code is running, for the message if it panics: the id of a component.
+pub(super) type Working<'a> = &'a mut dyn FnMut(&ComponentId);
+
+impl Flow {
+    /// Builds a branch and all behind it; `parts` makes the processors and sinks of each.
+    pub(super) fn build(plan: &Branch, parts: &mut dyn FnMut(&Branch) -> (Vec<Stage>, Vec<Box<dyn Sink>>)) -> Self {
+        let (stages, sinks) = parts(plan);
+        let branches = plan.branches.iter().map(|branch| Self::build(branch, parts)).collect();
+        Self { facts: Facts::default(), stages, sinks, branches }
+    }
+
+    /// Adds a sink wherever a pipeline ends.
+    pub(super) fn add_sinks(&mut self, sink: &mut dyn FnMut() -> Box<dyn Sink>) {
+        if !self.sinks.is_empty() {
+            self.sinks.push(sink());
+        }
+        self.branches.iter_mut().for_each(|branch| branch.add_sinks(sink));
+    }
+
+    /// Takes a batch, and what was stated about it before the fork.
+    pub(super) fn process(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
+        self.begin(before);
+        for stage in &mut self.stages {
+            working(&stage.id);
+            stage.processor.process(batch, &mut self.facts);
+        }
+        self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
+        self.branches.iter_mut().for_each(|branch| branch.process(batch, Some(&self.facts), working));
+    }
+
+    /// Lets every processor state what is still open. What one states still goes through those after it.
+    pub(super) fn drain(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
+        self.begin(before);
+        for stage in &mut self.stages {
+            working(&stage.id);
+            stage.processor.process(batch, &mut self.facts);
+            stage.processor.drain(&mut self.facts);
+        }
+        self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
+        self.branches.iter_mut().for_each(|branch| branch.drain(batch, Some(&self.facts), working));
+    }
+
+    /// Visits each processor, in the order of [`Branch::walk`].
+    pub(super) fn each(&mut self, visit: &mut dyn FnMut(&ComponentId, &mut dyn Processor)) {
+        self.stages.iter_mut().for_each(|stage| visit(&stage.id, stage.processor.as_mut()));
+        self.branches.iter_mut().for_each(|branch| branch.each(visit));
+    }
+
+    /// Hands out new settings, in the order of [`Branch::walk`]. Adds the keys that need a restart.
+    pub(super) fn reconfigure(
+        &mut self,
+        settings: &mut dyn Iterator<Item = Option<Settings>>,
+        restart: &mut Vec<String>,
+    ) {
+        self.each(&mut |id, processor| {
+            if let Some(settings) = settings.next().flatten() {
+                restart.extend(processor.reconfigure(settings).iter().map(|key| format!("processors.{id}.{key}")));
+            }
+        });
+    }
+
+    /// What the processors tell about themselves.
+    pub(super) fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        for stage in &self.stages {
+            let from = out.len();
+            stage.processor.telemetry(out);
+            named("processor", &stage.id, from, out);
+        }
+        self.branches.iter().for_each(|branch| branch.telemetry(out));
+    }
+
+    fn begin(&mut self, before: Option<&Facts>) {
+        match before {
+            Some(before) => self.facts.copy_from(before),
+            None => self.facts.clear(),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The engine: a checked configuration in, running shards and exporters out.
+//!
+//! One OS thread per shard takes frames from its receivers through processors to recorders by direct calls
+//! ([`shard`], [`flow`]); the main thread keeps the exporters. They share nothing but metric rows and the
+//! [`Board`]. Start order: exporters, processors, receivers; stop order the reverse. The engine reads a
+//! clock only to keep the board fresh, and logs nothing: what happens is returned to the binary.
+
+mod board;
+mod flow;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Orders, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+
+use crate::component::{Exporter, ExporterError, Receiver, ReceiverError, Telemetry};
+use crate::config::{Catalogue, ComponentId, Configuration, ExporterContext, ProcessorContext, Settings, Type};
+use crate::facts::Facts;
+use crate::frame::FrameBatch;
+use crate::graph::{Branch, Graph, ShardPlan};
+use crate::metrics::{LabelSets, Registry};
+use crate::recorder::Recorder;
+
+pub use board::Board;
+use flow::{Flow, Stage};
+pub use shard::{Shard, Turn};
+
+/// Takes what comes out at the end of a pipeline. Called on the shard's thread: it must not wait.
+pub trait Sink: Send {
+    /// What one batch brought.
+    fn take(&mut self, batch: &FrameBatch, facts: &Facts);
+}
+
+impl Sink for Recorder {
+    fn take(&mut self, batch: &FrameBatch, facts: &Facts) {
+        self.record(batch, facts);
+    }
+}
+
+/// The end of a pipeline: what it counted, and who carries that out.
+pub struct Outlet {
+    /// The rows recorded here.
+    pub registry: Arc<Registry>,
+    /// In order of the configuration.
+    pub exporters: Vec<ComponentId>,
+}
+
+/// Everything built, nothing started.
+pub struct Engine {
+    shards: Vec<Shard>,
+    exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
+    board: Arc<Board>,
+    graph: Graph,
+    namespace: String,
+}
+
+impl Engine {
+    /// Builds what a configuration describes. It opens nothing and needs no privilege.
+    pub fn build(configuration: &Configuration, catalogue: &Catalogue) -> Self {
+        let board = Arc::new(Board::new(configuration.graph.shards.len()));
+        let label_sets = Arc::<LabelSets>::default();
+        let namespace = configuration.service.metrics.namespace.clone();
+        let mut outlets = Vec::new();
+        let shards = configuration.graph.shards.iter().map(|plan| {
+            let receivers = plan.receivers.iter().map(|id| {
+                let kind = kind(&catalogue.receivers, id);
+                (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
+            });
+            let receivers = receivers.collect();
+            let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: false };
+            Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets)
+        });
+        let shards = shards.collect();
+        let exporters = outlets.iter().flat_map(|outlet| {
+            let context = ExporterContext { registry: Arc::clone(&outlet.registry), health: Arc::clone(&board) as _ };
+            outlet.exporters.iter().map(move |id| {
+                let kind = kind(&catalogue.exporters, id);
+                (id.clone(), kind.build(configuration.exporters[id].settings(), &context))
+            })
+        });
+        let exporters = exporters.collect();
+        Self { shards, exporters, board, graph: configuration.graph.clone(), namespace }
+    }
+
+    /// Starts the exporters. To be called inside the runtime they serve in.
+    pub fn start_exporters(&mut self) -> Result<(), (ComponentId, ExporterError)> {
+        self.exporters.iter_mut().try_for_each(|(id, exporter)| exporter.start().map_err(|error| (id.clone(), error)))
+    }
+
+    /// Starts the receivers: after the exporters, and before capabilities are dropped.
+    pub fn start_receivers(&mut self) -> Result<(), (ComponentId, ReceiverError)> {
+        for (shard, report) in self.shards.iter_mut().zip(&self.board.shards) {
+            shard.start()?;
+            shard.publish(report);
+        }
+        Ok(())
+    }
+
+    /// Gives each shard its thread. `on_end` is told on that thread when it ends, for whatever reason.
+    pub fn run(self, on_end: impl Fn(Ended) + Send + Sync + 'static) -> io::Result<Running> {
+        let on_end = Arc::new(on_end);
+        let mut commands = Vec::new();
+        for (index, mut shard) in self.shards.into_iter().enumerate() {
+            let (sender, orders) = sync_channel(COMMANDS);
+            let (board, on_end) = (Arc::clone(&self.board), Arc::clone(&on_end));
+            let work = move || {
+                let result = catch_unwind(AssertUnwindSafe(|| obey(&mut shard, &orders, &board, index)));
+                on_end(match result {
+                    Ok(Ok(())) => Ended::Stopped,
+                    Ok(Err((receiver, error))) => Ended::Failed { receiver, error },
+                    Err(_) => Ended::Panicked { component: shard.working() },
+                });
+            };
+            thread::Builder::new().name(format!("shard-{index}")).spawn(work)?;
+            commands.push(sender);
+        }
+        let Self { exporters, board, graph, namespace, .. } = self;
+        Ok(Running { commands, exporters, board, graph, namespace })
+    }
+
+    /// Where to look, and what is captured: lines for the operator, known after the start.
+    pub fn addresses(&self) -> Vec<String> {
+        self.exporters.iter().flat_map(|(_, exporter)| exporter.addresses()).collect()
+    }
+
+    /// The state of the program.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+}
+
+impl Shard {
+    /// Builds what stands behind a set of receivers; adds its outlets.
+    pub fn build(
+        plan: &ShardPlan,
+        receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
+        configuration: &Configuration,
+        catalogue: &Catalogue,
+        context: &ProcessorContext,
+        outlets: &mut Vec<Outlet>,
+    ) -> Self {
+        let trunk = Flow::build(&plan.trunk, &mut |branch: &Branch| {
+            let stages = branch.processors.iter().map(|id| {
+                let kind = kind(&catalogue.processors, id);
+                Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), context))
+            });
+            let stages = stages.collect();
+            if branch.exporters.is_empty() {
+                return (stages, Vec::new());
+            }
+            let namespace = &configuration.service.metrics.namespace;
+            let registry = Registry::sharing(namespace, Arc::clone(&context.label_sets));
+            let recorder: Box<dyn Sink> = Box::new(Recorder::new(registry.shard()));
+            outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
+            (stages, vec![recorder])
+        });
+        Self::new(receivers, trunk)
+    }
+}
+
+/// Why a shard's thread is no more.
+#[derive(Debug)]
+pub enum Ended {
+    /// It was told to, and has drained its processors.
+    Stopped,
+    /// A receiver cannot go on.
+    Failed {
+        /// Which.
+        receiver: ComponentId,
+        /// Why.
+        error: ReceiverError,
+    },
+    /// A bug: state may be broken, so the process has to end.
+    Panicked {
+        /// Whose code it was in, as far as is known.
+        component: String,
+    },
+}
+
+/// A running engine.
+pub struct Running {
+    commands: Vec<SyncSender<Command>>,
+    exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
+    board: Arc<Board>,
+    graph: Graph,
+    namespace: String,
+}
+
+/// New settings for a shard. That no more can come tells it to end: closing gets through whatever waits.
+struct Command {
+    receivers: Vec<Option<Settings>>,
+    processors: Vec<Option<Settings>>,
+    reply: Reply,
+}
+
+/// Takes the keys that need a restart.
+type Reply = Box<dyn FnOnce(Vec<String>) + Send>;
+
+/// Why a shard could not be told something: it is gone, or does not take commands for some reason.
+#[derive(Debug, thiserror::Error)]
+#[error("a capture thread does not answer")]
+pub struct NoAnswer;
+
+impl Running {
+    /// Hands every component its new settings. `reply` is called once a shard has applied its part, on its
+    /// thread, with the keys that need a restart and keep their old values. Returns those found at once,
+    /// and how many replies will come.
+    pub fn reconfigure(
+        &mut self,
+        new: &Configuration,
+        reply: impl Fn(Vec<String>) + Clone + Send + 'static,
+    ) -> Result<(Vec<String>, usize), NoAnswer> {
+        let mut restart = Vec::new();
+        for (plan, commands) in self.graph.shards.iter().zip(&self.commands) {
+            let receivers = plan.receivers.iter().map(|id| new.receivers.get(id).map(|checked| checked.settings()));
+            let mut processors = Vec::new();
+            plan.trunk.walk(&mut |branch| {
+                let settings = |id| new.processors.get(id).map(|checked| checked.settings());
+                processors.extend(branch.processors.iter().map(settings));
+            });
+            let reply = Box::new(reply.clone());
+            let command = Command { receivers: receivers.collect(), processors, reply };
+            commands.try_send(command).map_err(|_| NoAnswer)?;
+        }
+        for (id, exporter) in &mut self.exporters {
+            if let Some(checked) = new.exporters.get(id) {
+                let keys = exporter.reconfigure(checked.settings());
+                restart.extend(keys.iter().map(|key| format!("exporters.{id}.{key}")));
+            }
+        }
+        if new.graph != self.graph {
+            restart.push("service.pipelines".to_owned());
+        }
+        if new.service.metrics.namespace != self.namespace {
+            restart.push("service.metrics.namespace".to_owned());
+        }
+        Ok((restart, self.commands.len()))
+    }
+
+    /// Tells every shard to drain and end; each then reports [`Ended::Stopped`]. Returns how many will.
+    pub fn stop_shards(&mut self) -> usize {
+        self.commands.drain(..).count()
+    }
+
+    /// Lets every exporter send what is left, in reverse order of start.
+    pub async fn stop_exporters(&mut self) {
+        for (_, exporter) in self.exporters.iter_mut().rev() {
+            exporter.stop().await;
+        }
+    }
+
+    /// The state of the program.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+}
+
+/// Commands that may wait for a shard.
+const COMMANDS: usize = 8;
+
+/// The life of a shard's thread.
+fn obey(
+    shard: &mut Shard,
+    orders: &Orders<Command>,
+    board: &Board,
+    index: usize,
+) -> Result<(), (ComponentId, ReceiverError)> {
+    let report = &board.shards[index];
+    let mut fresh = board::Fresh::default();
+    loop {
+        let turn = shard.turn()?;
+        if fresh.is_over() || turn == Turn::Ended {
+            shard.publish(report);
+        }
+        let order = match turn {
+            Turn::Going => orders.try_recv(),
+            // Nothing comes any more: only an order can bring news.
+            Turn::Ended => orders.recv().map_err(|_| TryRecvError::Disconnected),
+        };
+        match order {
+            Ok(Command { receivers, processors, reply }) => {
+                let restart = shard.reconfigure(receivers, processors);
+                shard.publish(report);
+                reply(restart);
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                shard.drain();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The type of a component that was checked.
+fn kind<'a, P: ?Sized, X>(types: &'a [Type<P, X>], id: &ComponentId) -> &'a Type<P, X> {
+    types.iter().find(|kind| kind.name == id.kind()).expect("a configuration names only types of its catalogue")
+}
+
+/// Adds who it is to what a component tells about itself.
+fn named(kind: &'static str, id: &ComponentId, from: usize, telemetry: &mut [Telemetry]) {
+    for number in &mut telemetry[from..] {
+        number.labels.insert(0, (kind, id.to_string()));
+    }
+}
