@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
-use pipeline::event::{End, Evicted, Fact, Outcome};
+use pipeline::event::{End, Outcome};
 use pipeline::{CallRecord, Facts, Slot};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -178,8 +178,8 @@ impl State {
         }
         while self.calls.table.is_full() {
             let Some(oldest) = self.calls.table.oldest() else { break };
-            out.push(Slot::OTHER, Fact::Evicted(Evicted::Attempts));
-            self.drop_call(oldest);
+            // Reported before its end rather than not at all.
+            self.report_call(oldest, out);
         }
         let message = seen.message;
         let privacy = &self.config.calls.privacy;
@@ -274,13 +274,6 @@ impl State {
             self.wheel.cancel(&mut call.timer);
             self.slots.release(call.record.slot);
             out.calls.push(call.record);
-        }
-    }
-
-    fn drop_call(&mut self, handle: Handle) {
-        if let Some(mut call) = self.calls.table.remove(handle) {
-            self.wheel.cancel(&mut call.timer);
-            self.slots.release(call.record.slot);
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Dialog {
     /// A request within it failed in a way that should end it; when that is believed.
     broken: Option<(Timestamp, End)>,
     timer: Timer,
+    /// Largest number of Vias seen on its initial INVITE, once that is forgotten; told when the dialog is too.
+    pub via_depth: Option<u16>,
     /// Its entry in the seed's session store.
     pub session: Option<Session>,
 }
@@ -86,6 +88,7 @@ impl State {
             expiry: (Timestamp::NEVER, End::MaxAge),
             broken: None,
             timer: Timer::default(),
+            via_depth: None,
             session: None,
         };
         out.push(attempt_slot, Fact::DialogMoved { from: None, to: Some(state) });
@@ -379,6 +382,9 @@ impl State {
         self.wheel.cancel(&mut dialog.timer);
         if dialog.state.is_some() {
             out.push(dialog.attempt_slot, Fact::DialogMoved { from: dialog.state, to: None });
+        }
+        if let Some(depth) = dialog.via_depth {
+            out.push(dialog.request_slot, Fact::ViaDepth(depth));
         }
         if let Some(mut session) = dialog.session.take() {
             self.wheel.cancel(&mut session.timer);

@@ -566,7 +566,11 @@ impl State {
         let Some(mut lr) = self.requests.remove(request) else { return };
         self.wheel.cancel(&mut lr.timer);
         if let Some(invite) = &mut lr.invite {
-            out.push(lr.slot, Fact::ViaDepth(lr.depth));
+            // An answered INVITE is remembered as long as its dialog.
+            match self.dialogs.get_mut(invite.primary) {
+                Some(dialog) => dialog.via_depth = Some(lr.depth),
+                None => out.push(lr.slot, Fact::ViaDepth(lr.depth)),
+            }
             self.pool.clear(&mut invite.early);
             self.release_attempt(invite.attempt);
         }

@@ -1,0 +1,15 @@
+//! The rules of `sip-metrics.md` 2 to 4, each as a text ladder: real SIP bytes through the real parser, the
+//! dialog processor and the recorder, and what is then exported.
+
+mod attempts;
+mod bounds;
+mod calls;
+mod delays;
+mod dialogs;
+mod expect;
+mod forks;
+mod labels;
+mod reasons;
+mod registrations;
+mod sessions;
+mod transactions;

@@ -1,0 +1,107 @@
+//! 4.5: registration attempts and bindings.
+
+use crate::expect::expect;
+
+#[test]
+fn a_challenge_and_its_retry_are_one_attempt() {
+    expect(
+        "0.00 alice -> registrar REGISTER
+         0.02 alice <- registrar 401
+         0.10 alice -> registrar REGISTER ftag=other
+         0.13 alice <- registrar 200 contact=\"<sip:1@a>;expires=60\"",
+        "registration_attempts_total 1; registration_outcomes_total{outcome=success} 1; rrd n=1 sum=30; ira_rfc6076 0
+         rrd_rfc6076_seconds n=1 sum=0.13; registrations_active 1; register_total 2; ser undefined",
+    );
+}
+
+#[test]
+fn each_final_has_its_outcome() {
+    for (status, outcome, failed) in [
+        (200, "success", 0),
+        (302, "redirected", 0),
+        (403, "failure", 100),
+        (402, "auth_abandoned", 0),
+        (503, "failure", 100),
+        (600, "failure", 100),
+    ] {
+        expect(
+            &format!("0.0 alice -> registrar REGISTER\n 0.1 alice <- registrar {status}"),
+            &format!("registration_outcomes_total{{outcome={outcome}}} 1; ira_rfc6076 {failed}"),
+        );
+    }
+}
+
+#[test]
+fn a_challenge_without_retry_is_abandoned() {
+    for status in [401, 407, 423] {
+        let ladder = format!("0.0 alice -> registrar REGISTER\n 0.1 alice <- registrar {status}\n");
+        expect(&format!("{ladder} 60.0 alice -> bob crlf"), "registration_outcomes_total{outcome=auth_abandoned} 0");
+        expect(
+            &format!("{ladder} 60.1 alice -> bob crlf"),
+            "registration_outcomes_total{outcome=auth_abandoned} 1; ira_rfc6076 0",
+        );
+    }
+}
+
+#[test]
+fn a_redirected_registration_goes_on_with_its_first_time() {
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 302
+         1.0 alice -> registrar REGISTER
+         1.2 alice <- registrar 200 contact=\"<sip:1@a>\"",
+        "registration_attempts_total 2; registration_outcomes_total{outcome=redirected} 1; lrd n=1 sum=100
+         registration_outcomes_total{outcome=success} 1; rrd n=1 sum=200; rrd_rfc6076_seconds n=1 sum=1.2",
+    );
+}
+
+#[test]
+fn a_2xx_replaces_the_whole_set() {
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 200 contact=\"<sip:1@a>;expires=60, <sip:2@a>;expires=90, <sip:3@a>;expires=0\"",
+        "registrations_active 2",
+    );
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 200 contact=\"<sip:1@a>;expires=60, <sip:2@a>;expires=90\"
+         5.0 alice -> registrar REGISTER
+         5.1 alice <- registrar 200 contact=\"<sip:1@a>;expires=60\"
+        70.0 alice -> bob crlf",
+        "registrations_active 0; registrations_expired_total 1",
+    );
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 200 contact=\"<sip:1@a>;expires=60\"
+         5.0 alice -> registrar REGISTER contact=* expires=0
+         5.1 alice <- registrar 200 contact=none
+        99.0 alice -> bob crlf",
+        "registrations_active 0; registrations_expired_total 0",
+    );
+}
+
+#[test]
+fn a_lifetime_comes_from_the_contact_then_the_header_then_is_an_hour() {
+    let answer = |words: &str, until: &str| {
+        format!(
+            "0.0 alice -> registrar REGISTER\n 0.5 alice <- registrar 200 contact=\"<sip:1@a>\" {words}\n {until} alice -> bob crlf"
+        )
+    };
+    expect(&answer("expires=100", "100.4"), "registrations_active 1");
+    expect(&answer("expires=100", "100.5"), "registrations_active 0; registrations_expired_total 1");
+    expect(&answer("", "3600.4"), "registrations_active 1");
+    expect(&answer("", "3600.5"), "registrations_active 0");
+}
+
+#[test]
+fn addresses_of_record_differ_by_user_and_not_by_case_of_the_host() {
+    expect(
+        "0.0 alice -> registrar REGISTER call=a to=sip:1@Example.com
+         0.1 alice <- registrar 200 call=a contact=\"<sip:1@a>\"
+         1.0 alice -> registrar REGISTER call=b to=sip:1@example.com;transport=udp
+         1.1 alice <- registrar 200 call=b contact=\"<sip:1@b>\"
+         2.0 alice -> registrar REGISTER call=c to=sip:2@example.com
+         2.1 alice <- registrar 200 call=c contact=\"<sip:2@c>\"",
+        "registrations_active 2; registration_attempts_total 3",
+    );
+}
