@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline::config::duration;
+use pipeline::config::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
 use crate::calls;
@@ -73,6 +73,39 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Every value that cannot be worked with; `None` after an error.
+    pub fn check(self, problems: &mut Problems) -> Option<Self> {
+        let sound = !problems.has_errors();
+        if self.max_calls == 0 || self.max_calls > MAX_CALLS {
+            problems.error(
+                "max_calls",
+                format!("{} is not between 1 and {MAX_CALLS}", self.max_calls),
+                "each call takes up to 600 bytes; the default is 500000",
+            );
+        }
+        let positive = [
+            ("t1", self.t1),
+            ("transaction_timeout", self.timeout()),
+            ("proceeding", self.proceeding),
+            ("retry_window", self.retry_window),
+            ("session_expires_default", self.session_expires_default),
+            ("max_dialog_age", self.max_dialog_age),
+        ];
+        for (key, value) in positive {
+            if value.is_zero() && !(key == "transaction_timeout" && self.transaction_timeout.is_none()) {
+                problems.error(key, "0 would end everything as it begins", "give a duration such as \"30s\"");
+            }
+        }
+        if self.calls.privacy.numbers == calls::Numbers::Hmac && self.calls.privacy.key.is_empty() {
+            problems.error(
+                "calls.privacy.numbers",
+                "\"hmac\" needs a secret",
+                "set calls.privacy.key, best as \"${env:NAME}\"",
+            );
+        }
+        (sound && !problems.has_errors()).then_some(self)
+    }
+
     /// `timeout` of `sip-metrics.md` 0.3.
     pub fn timeout(&self) -> Duration {
         self.transaction_timeout.unwrap_or(self.t1 * 64)
@@ -81,3 +114,44 @@ impl Config {
 
 /// Largest value of `max_calls`: indices of tables have 32 bits, and twice as many requests must fit.
 pub const MAX_CALLS: usize = 100_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(config: Config) -> Vec<String> {
+        let mut problems = Problems::default();
+        assert!(config.check(&mut problems).is_none());
+        problems.iter().map(|problem| problem.path.clone()).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_specification_and_sound() {
+        let config = Config::default();
+        assert_eq!(config.timeout(), Duration::from_secs(32));
+        let mut problems = Problems::default();
+        assert_eq!(config.clone().check(&mut problems), Some(config));
+    }
+
+    #[test]
+    fn every_value_that_cannot_work_is_named() {
+        let privacy = calls::Privacy { numbers: calls::Numbers::Hmac, key: String::new() };
+        let config = Config {
+            t1: Duration::ZERO,
+            retry_window: Duration::ZERO,
+            max_calls: 0,
+            calls: calls::Config { privacy },
+            ..Config::default()
+        };
+        assert_eq!(paths(config), ["max_calls", "t1", "retry_window", "calls.privacy.numbers"]);
+        assert_eq!(paths(Config { max_calls: MAX_CALLS + 1, ..Config::default() }), ["max_calls"]);
+    }
+
+    #[test]
+    fn the_timeout_follows_t1_unless_it_is_given() {
+        let t1 = Duration::from_millis(100);
+        assert_eq!(Config { t1, ..Config::default() }.timeout(), Duration::from_millis(6400));
+        let given = Some(Duration::from_secs(5));
+        assert_eq!(Config { t1, transaction_timeout: given, ..Config::default() }.timeout(), Duration::from_secs(5));
+    }
+}

@@ -20,21 +20,22 @@ impl Key {
     pub fn hash(self) -> u64 {
         self.0
     }
+
+    /// Any key, told apart by a number.
+    #[cfg(test)]
+    pub fn for_test(number: u64) -> Self {
+        Self(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), number)
+    }
 }
 
 /// A 64-bit keyed hash: of a Via, an item of a transaction, a tag; compared only within one logical request.
 pub type Mark = u64;
 
 /// Makes keys; one per processor.
+#[derive(Default)]
 pub struct Keys {
     low: RandomState,
     high: RandomState,
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self { low: RandomState::default(), high: RandomState::default() }
-    }
 }
 
 /// What a key is of; keys of different kinds never meet.

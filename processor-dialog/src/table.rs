@@ -265,3 +265,85 @@ const PAGE: usize = u64::BITS as usize;
 
 /// No entry.
 const NIL: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(number: u64) -> Key {
+        Key::for_test(number)
+    }
+
+    #[test]
+    fn a_handle_to_an_entry_that_is_gone_finds_nothing() {
+        let mut table = Table::new(10);
+        let old = table.insert(key(1), "old");
+        assert_eq!(table.remove(old), Some("old"));
+        let new = table.insert(key(1), "new");
+        assert_eq!(table.get(old), None);
+        assert_eq!(table.find(key(1)), Some(new));
+        assert_eq!(table.get(Handle::from_bits(new.to_bits())), Some(&"new"));
+    }
+
+    #[test]
+    fn an_older_entry_with_the_same_key_lives_on_by_its_handle() {
+        let mut table = Table::new(10);
+        let old = table.insert(key(1), "old");
+        let new = table.insert(key(1), "new");
+        assert_eq!(table.find(key(1)), Some(new));
+        assert_eq!(table.remove(old), Some("old"));
+        assert_eq!(table.find(key(1)), Some(new));
+    }
+
+    #[test]
+    fn the_oldest_is_the_one_not_touched_longest() {
+        let mut table = Table::new(3);
+        let handles: Vec<_> = (0..3).map(|i| table.insert(key(i), i)).collect();
+        table.touch(handles[0]);
+        assert!(table.is_full());
+        assert_eq!(table.oldest(), Some(handles[1]));
+    }
+
+    #[test]
+    fn pages_emptied_after_a_peak_are_given_back() {
+        let mut table = Table::new(100_000);
+        let handles: Vec<_> = (0..50_000).map(|i| table.insert(key(i), i)).collect();
+        for handle in handles {
+            table.remove(handle);
+        }
+        assert!(table.pages.iter().flatten().count() < 10);
+        assert!(table.index.capacity() < 1_000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_behaves_like_a_map_in_order_of_activity(steps in prop::collection::vec((0u8..3, 0u64..300), 1..2000)) {
+            let mut table = Table::new(1000);
+            let mut model: Vec<(u64, Handle)> = Vec::new();
+            for (step, number) in steps {
+                let place = model.iter().position(|(known, _)| *known == number);
+                match (step, place) {
+                    (0, None) => model.push((number, table.insert(key(number), number))),
+                    (1, Some(place)) => {
+                        let (_, handle) = model.remove(place);
+                        prop_assert_eq!(table.remove(handle), Some(number));
+                    }
+                    (2, Some(place)) => {
+                        let entry = model.remove(place);
+                        table.touch(entry.1);
+                        model.push(entry);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(table.len(), model.len());
+                prop_assert_eq!(table.oldest(), model.first().map(|(_, handle)| *handle));
+            }
+            for (number, handle) in model {
+                prop_assert_eq!(table.find(key(number)), Some(handle));
+                prop_assert_eq!(table.get(handle), Some(&number));
+            }
+        }
+    }
+}
