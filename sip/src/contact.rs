@@ -21,15 +21,15 @@ pub enum Contact<'a> {
 /// Every Contact of a message, in order. Stray separators and damaged elements are passed over.
 #[derive(Clone, Debug)]
 pub(crate) struct Contacts<'a> {
-    values: Option<Values<'a>>,
+    values: Values<'a>,
     list: Cursor<'a>,
     /// An `expires` among those taken so far was clamped.
     pub clamped: bool,
 }
 
 impl<'a> Contacts<'a> {
-    /// Contacts in `values`; `None` when the message has no such field.
-    pub fn new(values: Option<Values<'a>>) -> Self {
+    /// Contacts in `values`.
+    pub fn new(values: Values<'a>) -> Self {
         Self { values, list: Cursor::new(b""), clamped: false }
     }
 
@@ -62,7 +62,7 @@ impl<'a> Iterator for Contacts<'a> {
                     return Some(contact);
                 }
             }
-            self.list = Cursor::new(self.values.as_mut()?.next()?);
+            self.list = Cursor::new(self.values.next()?);
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows where a field begins and ends and which field it is, nothing of its value.
 
+use crate::scan::{self, before, first, halves, lower};
 use crate::value;
 
 /// A field this crate knows; [`Self::Other`] is every other one.
@@ -51,52 +52,102 @@ impl Header {
         | Self::PAssertedIdentity.bit()
         | Self::Other.bit());
 
-    /// The field of this name, which is not empty. Case-insensitive, compact forms included.
-    #[inline]
+    /// The field of this name. Case-insensitive, compact forms included.
     pub fn named(name: &[u8]) -> Self {
-        let (known, header): (&[u8], Self) = match (name.len(), name[0] | 0x20) {
-            (1, b'v') => return Self::Via,
-            (1, b'f') => return Self::From,
-            (1, b't') => return Self::To,
-            (1, b'i') => return Self::CallId,
-            (1, b'm') => return Self::Contact,
-            (1, b'l') => return Self::ContentLength,
-            (1, b'c') => return Self::ContentType,
-            (1, b'x') => return Self::SessionExpires,
-            (1, b'r') => return Self::ReferTo,
-            (1, b'b') => return Self::ReferredBy,
-            (1, b'o') => return Self::Event,
-            (1, b's') => return Self::Subject,
-            (2, b't') => (b"To", Self::To),
-            (3, b'v') => (b"Via", Self::Via),
-            (4, b'f') => (b"From", Self::From),
-            (4, b'c') => (b"CSeq", Self::CSeq),
-            (4, b'r') if name[1] | 0x20 == b's' => (b"RSeq", Self::RSeq),
-            (4, b'r') => (b"RAck", Self::RAck),
-            (5, b'e') => (b"Event", Self::Event),
-            (6, b'm') => (b"Min-SE", Self::MinSe),
-            (6, b'r') => (b"Reason", Self::Reason),
-            (6, b's') => (b"Server", Self::Server),
-            (7, b'c') if name[1] | 0x20 == b'a' => (b"Call-ID", Self::CallId),
-            (7, b'c') => (b"Contact", Self::Contact),
-            (7, b'e') => (b"Expires", Self::Expires),
-            (7, b's') => (b"Subject", Self::Subject),
-            (8, b'r') if name[2] | 0x20 == b'p' => (b"Replaces", Self::Replaces),
-            (8, b'r') => (b"Refer-To", Self::ReferTo),
-            (10, b'u') => (b"User-Agent", Self::UserAgent),
-            (10, b's') => (b"Session-ID", Self::SessionId),
-            (11, b'm') => (b"Min-Expires", Self::MinExpires),
-            (11, b'r') if name[2] | 0x20 == b't' => (b"Retry-After", Self::RetryAfter),
-            (11, b'r') => (b"Referred-By", Self::ReferredBy),
-            (12, b'm') => (b"Max-Forwards", Self::MaxForwards),
-            (12, b'c') => (b"Content-Type", Self::ContentType),
-            (14, b'c') => (b"Content-Length", Self::ContentLength),
-            (15, b's') => (b"Session-Expires", Self::SessionExpires),
-            (19, b'p') => (b"P-Asserted-Identity", Self::PAssertedIdentity),
-            _ => return Self::Other,
-        };
-        if name == known || name.eq_ignore_ascii_case(known) { header } else { Self::Other }
+        if name.len() > WIDTH {
+            // The one known name that is longer.
+            let is_asserted = name.eq_ignore_ascii_case(b"P-Asserted-Identity");
+            return if is_asserted { Self::PAssertedIdentity } else { Self::Other };
+        }
+        let mut padded = [0; WIDTH];
+        padded[..name.len()].copy_from_slice(name);
+        let (low, high) = halves(&padded);
+        Self::of_words(lower(low), lower(high))
     }
+
+    /// The field whose name, in lower case and filled up with NUL, is `low` then `high`, little-endian.
+    #[inline(always)]
+    fn of_words(low: u64, high: u64) -> Self {
+        /// `CONST b"name" => Header`: a pattern must be a named constant.
+        macro_rules! table {
+            ($words:expr; $($known:ident $name:literal => $header:ident,)+) => {{
+                $(const $known: (u64, u64) = pack($name);)+
+                match $words {
+                    $($known => Self::$header,)+
+                    _ => Self::Other,
+                }
+            }};
+        }
+        table! { (low, high);
+            VIA b"via" => Via,
+            V b"v" => Via,
+            FROM b"from" => From,
+            F b"f" => From,
+            TO b"to" => To,
+            T b"t" => To,
+            CALL_ID b"call-id" => CallId,
+            I b"i" => CallId,
+            CSEQ b"cseq" => CSeq,
+            CONTACT b"contact" => Contact,
+            M b"m" => Contact,
+            CONTENT_LENGTH b"content-length" => ContentLength,
+            L b"l" => ContentLength,
+            CONTENT_TYPE b"content-type" => ContentType,
+            C b"c" => ContentType,
+            EXPIRES b"expires" => Expires,
+            MIN_EXPIRES b"min-expires" => MinExpires,
+            SESSION_EXPIRES b"session-expires" => SessionExpires,
+            X b"x" => SessionExpires,
+            MIN_SE b"min-se" => MinSe,
+            MAX_FORWARDS b"max-forwards" => MaxForwards,
+            RSEQ b"rseq" => RSeq,
+            RACK b"rack" => RAck,
+            RETRY_AFTER b"retry-after" => RetryAfter,
+            REASON b"reason" => Reason,
+            USER_AGENT b"user-agent" => UserAgent,
+            SERVER b"server" => Server,
+            REFER_TO b"refer-to" => ReferTo,
+            R b"r" => ReferTo,
+            REFERRED_BY b"referred-by" => ReferredBy,
+            B b"b" => ReferredBy,
+            REPLACES b"replaces" => Replaces,
+            EVENT b"event" => Event,
+            O b"o" => Event,
+            SUBJECT b"subject" => Subject,
+            S b"s" => Subject,
+            SESSION_ID b"session-id" => SessionId,
+        }
+    }
+
+    /// The known field at the front of `line` and where its colon is; `None` says only that a closer look is needed.
+    #[inline(always)]
+    fn at(line: &[u8]) -> Option<(Self, usize)> {
+        let (low, high) = halves(line.first_chunk()?);
+        let (in_low, in_high) = (first(b':', low), first(b':', high));
+        let (low, high, colon) = if in_low != 0 {
+            (low & before(in_low), 0, in_low.trailing_zeros() / 8)
+        } else if in_high != 0 {
+            (low, high & before(in_high), 8 + in_high.trailing_zeros() / 8)
+        } else {
+            return None;
+        };
+        let header = Self::of_words(lower(low), lower(high));
+        (header != Self::Other).then_some((header, colon as usize))
+    }
+}
+
+/// Names of up to so many bytes are compared as two numbers.
+const WIDTH: usize = 16;
+
+/// A name in lower case as [`scan::halves`] gives it, filled up with NUL.
+const fn pack(name: &[u8]) -> (u64, u64) {
+    let mut words = [0; 2];
+    let mut at = name.len();
+    while at > 0 {
+        at -= 1;
+        words[at / 8] = words[at / 8] << 8 | name[at] as u64;
+    }
+    (words[0], words[1])
 }
 
 /// What stands at one place of the header block.
@@ -123,8 +174,15 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// Lines from `position` on, which is the beginning of a line.
+    #[inline]
     pub fn new(bytes: &'a [u8], position: usize, cut: bool) -> Self {
         Self { bytes, position, cut }
+    }
+
+    /// Where the next line begins.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.position
     }
 
     /// What has not been read yet: after [`Line::Blank`] the body.
@@ -134,43 +192,60 @@ impl<'a> Lines<'a> {
     }
 
     /// The next line. After [`Line::Blank`] or [`Line::End`] there is none.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Line<'a> {
         let line = &self.bytes[self.position..];
-        let name = value::token_len(line);
-        let mut colon = name;
-        while let Some(b' ' | b'\t') = line.get(colon) {
-            colon += 1;
+        if let Some((header, colon)) = Header::at(line) {
+            return self.field(line, header, colon);
         }
-        let is_field = name > 0 && line.get(colon) == Some(&b':');
-        if !is_field {
-            match line {
-                [] | [b'\r'] => return Line::End,
-                [b'\n', ..] => {
-                    self.position += 1;
-                    return Line::Blank;
-                }
-                [b'\r', b'\n', ..] => {
-                    self.position += 2;
-                    return Line::Blank;
-                }
-                _ => {}
+        match line {
+            [] | [b'\r'] => Line::End,
+            [b'\n', ..] => {
+                self.position += 1;
+                Line::Blank
             }
+            [b'\r', b'\n', ..] => {
+                self.position += 2;
+                Line::Blank
+            }
+            _ => self.uncommon(line),
         }
+    }
+
+    /// A line that does not begin with a known name and a colon.
+    #[inline(never)]
+    fn uncommon(&mut self, line: &'a [u8]) -> Line<'a> {
+        let name = value::token_len(line);
+        let spaces = line[name..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let colon = name + spaces;
+        if name > 0 && line.get(colon) == Some(&b':') {
+            return self.field(line, Header::named(&line[..name]), colon);
+        }
+        match self.end(line, colon) {
+            Some(end) => {
+                self.position += end;
+                Line::Malformed
+            }
+            None => Line::End,
+        }
+    }
+
+    #[inline(always)]
+    fn field(&mut self, line: &'a [u8], header: Header, colon: usize) -> Line<'a> {
         let Some(end) = self.end(line, colon) else { return Line::End };
         self.position += end;
-        if !is_field {
-            return Line::Malformed;
-        }
-        Line::Field { header: Header::named(&line[..name]), value: value::trim(&line[colon + 1..end]) }
+        let value = &line[colon + 1..end];
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        let value = value.strip_suffix(b"\r\n").unwrap_or(value);
+        Line::Field { header, value: value::trim(value) }
     }
 
     /// Length of the field at the front of `line`, continuation lines included; `None` when it was cut.
-    #[inline]
+    #[inline(always)]
     fn end(&self, line: &[u8], from: usize) -> Option<usize> {
         let mut end = from;
         loop {
-            let Some(found) = memchr::memchr(b'\n', &line[end..]) else {
+            let Some(found) = scan::find(b'\n', &line[end..]) else {
                 return if self.cut { None } else { Some(line.len()) };
             };
             end += found + 1;
@@ -181,18 +256,41 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The values of every field of one name, in order; begins at the first of them.
+/// Where the fields of one name are: from the beginning of the first to the end of the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    start: usize,
+    /// Zero as long as there is no field.
+    end: usize,
+}
+
+impl Extent {
+    /// Whether no field was found.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Takes in the next field.
+    #[inline]
+    pub fn cover(&mut self, start: usize, end: usize) {
+        if self.is_empty() {
+            self.start = start;
+        }
+        self.end = end;
+    }
+
+    /// The values of the fields called `header` of the message in `bytes`.
+    pub fn values(self, header: Header, bytes: &[u8]) -> Values<'_> {
+        Values { lines: Lines::new(&bytes[..self.end], self.start, false), header }
+    }
+}
+
+/// The values of every field of one name, in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Values<'a> {
     lines: Lines<'a>,
     header: Header,
-}
-
-impl<'a> Values<'a> {
-    /// Fields called `header` among `lines`.
-    pub fn new(lines: Lines<'a>, header: Header) -> Self {
-        Self { lines, header }
-    }
 }
 
 impl<'a> Iterator for Values<'a> {

@@ -13,6 +13,7 @@ mod method;
 mod parse;
 mod party;
 mod reason;
+mod scan;
 mod sort;
 mod start;
 pub mod uri;

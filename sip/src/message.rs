@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::anomaly::Anomalies;
 use crate::contact::{Contact, Contacts};
 use crate::cseq::CSeq;
-use crate::header::{Header, Lines, Values};
+use crate::header::{Extent, Header};
 use crate::method::Method;
 use crate::party::{self, Form, Party};
 use crate::reason::{Reason, Reasons};
@@ -40,12 +40,11 @@ pub struct Message<'a> {
 /// What the accessors of [`Message`] give out or begin from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lazy<'a> {
-    /// From the first Via on.
-    pub vias: Lines<'a>,
-    /// From the first Contact on.
-    pub contacts: Option<Lines<'a>>,
-    /// From the first Reason on.
-    pub reasons: Option<Lines<'a>>,
+    /// The message.
+    pub bytes: &'a [u8],
+    pub vias: Extent,
+    pub contacts: Extent,
+    pub reasons: Extent,
     pub user_agent: Option<&'a [u8]>,
     pub asserted: Option<&'a [u8]>,
     pub session_id: Option<&'a [u8]>,
@@ -58,29 +57,38 @@ pub(crate) struct Lazy<'a> {
     pub has_replaces: bool,
 }
 
-impl<'a> Lazy<'a> {
-    /// Nothing read yet of the header block that begins at `lines`.
+impl<'a> Message<'a> {
+    /// A message in `bytes` of which only the first line is read.
     #[inline]
-    pub fn new(lines: Lines<'a>) -> Self {
+    pub(crate) fn unread(start: Start<'a>, anomalies: Anomalies, bytes: &'a [u8]) -> Self {
         Self {
-            vias: lines,
-            contacts: None,
-            reasons: None,
-            user_agent: None,
-            asserted: None,
-            session_id: None,
-            content_type: None,
-            body: b"",
-            expires: None,
-            session_expires: None,
-            retry_after: None,
-            rseq: None,
-            has_replaces: false,
+            start,
+            via: Via { host: b"", port: 0, branch: b"" },
+            via_count: 0,
+            from: Party { uri: b"", tag: b"" },
+            to: Party { uri: b"", tag: b"" },
+            call_id: b"",
+            cseq: CSeq { number: 0, method: Method::Other, name: b"" },
+            anomalies,
+            lazy: Lazy {
+                bytes,
+                vias: Extent::default(),
+                contacts: Extent::default(),
+                reasons: Extent::default(),
+                user_agent: None,
+                asserted: None,
+                session_id: None,
+                content_type: None,
+                body: b"",
+                expires: None,
+                session_expires: None,
+                retry_after: None,
+                rseq: None,
+                has_replaces: false,
+            },
         }
     }
-}
 
-impl<'a> Message<'a> {
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
         matches!(self.start, Start::Request { .. })
@@ -101,7 +109,7 @@ impl<'a> Message<'a> {
 
     /// All [`Self::via_count`] Vias, the topmost first. Reads them anew.
     pub fn vias(&self) -> impl Iterator<Item = Via<'a>> + use<'a> {
-        let mut values = Values::new(self.lazy.vias, Header::Via);
+        let mut values = self.lazy.vias.values(Header::Via, self.lazy.bytes);
         let mut list = Cursor::new(b"");
         std::iter::from_fn(move || {
             if !list.eat(b',') {
@@ -113,12 +121,16 @@ impl<'a> Message<'a> {
 
     /// Every Contact, in order. Stray separators and damaged elements are passed over.
     pub fn contacts(&self) -> impl Iterator<Item = Contact<'a>> + use<'a> {
-        Contacts::new(self.lazy.contacts.map(|lines| Values::new(lines, Header::Contact)))
+        self.contact_list()
+    }
+
+    pub(crate) fn contact_list(&self) -> Contacts<'a> {
+        Contacts::new(self.lazy.contacts.values(Header::Contact, self.lazy.bytes))
     }
 
     /// Every Reason, in order.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + use<'a> {
-        Reasons::new(self.lazy.reasons.map(|lines| Values::new(lines, Header::Reason)))
+        Reasons::new(self.lazy.reasons.values(Header::Reason, self.lazy.bytes))
     }
 
     /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it

@@ -3,10 +3,9 @@
 //! One pass over the header block. Never looks into the body; the bytes must be framed already.
 
 use crate::anomaly::{Anomalies, AnomalyKind};
-use crate::contact::Contacts;
 use crate::cseq;
-use crate::header::{Header, Line, Lines, Values};
-use crate::message::{Lazy, Message};
+use crate::header::{Header, Line, Lines};
+use crate::message::Message;
 use crate::method::Method;
 use crate::party;
 use crate::start::{self, Start};
@@ -142,126 +141,100 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> 
     }
 
     let lines = Lines::new(bytes, first.next, truncated);
-    let (head, body) = Head::read(lines, &mut anomalies)?;
+    let mut message = Message::unread(first.start, anomalies, bytes);
+    let mut required = Required::default();
+    let body = read_header(lines, &mut message, &mut required)?;
 
-    let (Some(from), Some(to), Some(call_id), Some(cseq), Some(via)) =
-        (head.from, head.to, head.call_id, head.cseq, head.via.first)
+    let (Some(from), Some(to), Some(cseq), Some(via)) =
+        (required.from, required.to, required.cseq, required.vias.first)
     else {
         return Err(ParseError::MissingHeader);
     };
-    let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
-    if let Start::Request { name, .. } = first.start
-        && name != cseq.name
+    if message.call_id.is_empty() {
+        return Err(ParseError::MissingHeader);
+    }
+    message.cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
+    if let Start::Request { name, .. } = message.start
+        && name != message.cseq.name
     {
         return Err(ParseError::CseqMismatch);
     }
-    let (via, via_count) = (via.ok_or(ParseError::Via)?, head.via.count);
-    if head.via.is_damaged {
+    message.via = via.ok_or(ParseError::Via)?;
+    message.via_count = required.vias.count;
+    if required.vias.is_damaged {
         return Err(ParseError::Via);
     }
-    let is_request = matches!(first.start, Start::Request { .. });
-    let body = frame_body(body, head.content_length, framing, is_request, &mut anomalies)?;
-
-    let message = Message {
-        start: first.start,
-        via,
-        via_count,
-        from: party::parse(from),
-        to: party::parse(to),
-        call_id,
-        cseq,
-        anomalies,
-        lazy: Lazy { body, ..head.lazy },
-    };
-    Ok(note_contacts(message))
+    message.from = party::parse(from);
+    message.to = party::parse(to);
+    message.lazy.body = frame_body(body, required.content_length, framing, &mut message)?;
+    note_contacts(&mut message);
+    Ok(message)
 }
 
-/// What the fields say, before it is known whether they suffice.
-struct Head<'a> {
+/// Fields that decide whether the message can be used, before that is known.
+#[derive(Default)]
+struct Required<'a> {
     from: Option<&'a [u8]>,
     to: Option<&'a [u8]>,
-    call_id: Option<&'a [u8]>,
     cseq: Option<&'a [u8]>,
-    via: ViaList<'a>,
+    vias: ViaList<'a>,
     content_length: ContentLength,
-    lazy: Lazy<'a>,
 }
 
-impl<'a> Head<'a> {
-    /// Reads the header block; returns it and what follows it.
-    #[inline]
-    fn read(mut lines: Lines<'a>, anomalies: &mut Anomalies) -> Result<(Self, &'a [u8]), ParseError> {
-        let mut head = Self {
-            from: None,
-            to: None,
-            call_id: None,
-            cseq: None,
-            via: ViaList { first: None, count: 0, is_damaged: false },
-            content_length: ContentLength::Absent,
-            lazy: Lazy::new(lines),
-        };
-        let mut fields = 0;
-        let mut seen = 0;
-        loop {
-            let at = lines;
-            let (header, value) = match lines.next() {
-                Line::Field { header, value } => (header, value),
-                Line::Malformed => {
-                    anomalies.add(AnomalyKind::HeaderLine);
-                    continue;
-                }
-                Line::Blank => return Ok((head, lines.rest())),
-                Line::End => {
-                    // Of a message that the capture cut the sender may well have sent the empty line.
-                    if !anomalies.contains(AnomalyKind::Snaplen) {
-                        anomalies.add(AnomalyKind::NoBlankLine);
-                    }
-                    return Ok((head, b""));
-                }
-            };
-            fields += 1;
-            if fields > MAX_FIELDS {
-                return Err(ParseError::TooLarge);
-            }
-            if seen & Header::SINGLE & header.bit() != 0 {
-                anomalies.add(AnomalyKind::DupHeader);
-                if header == Header::ContentLength {
-                    head.content_length = head.content_length.and(value);
-                }
+/// Reads the header block; returns what follows it.
+#[inline]
+fn read_header<'a>(
+    mut lines: Lines<'a>,
+    message: &mut Message<'a>,
+    required: &mut Required<'a>,
+) -> Result<&'a [u8], ParseError> {
+    let mut fields = 0;
+    let mut seen = 0;
+    loop {
+        let at = lines.position();
+        let (header, value) = match lines.next() {
+            Line::Field { header, value } => (header, value),
+            Line::Malformed => {
+                message.anomalies.add(AnomalyKind::HeaderLine);
                 continue;
             }
-            head.take(header, value, seen & header.bit() == 0, at, anomalies)?;
-            seen |= header.bit();
+            Line::Blank => return Ok(lines.rest()),
+            Line::End => {
+                // Of a message that the capture cut the sender may well have sent the empty line.
+                if !message.anomalies.contains(AnomalyKind::Snaplen) {
+                    message.anomalies.add(AnomalyKind::NoBlankLine);
+                }
+                return Ok(b"");
+            }
+        };
+        fields += 1;
+        if fields > MAX_FIELDS {
+            return Err(ParseError::TooLarge);
         }
-    }
-
-    /// Keeps the value of a field; `at` is where the field begins, for lists that are read on demand.
-    #[inline]
-    fn take(
-        &mut self,
-        header: Header,
-        value: &'a [u8],
-        is_first: bool,
-        at: Lines<'a>,
-        anomalies: &mut Anomalies,
-    ) -> Result<(), ParseError> {
+        let is_first = seen & header.bit() == 0;
+        seen |= header.bit();
+        if !is_first && Header::SINGLE & header.bit() != 0 {
+            message.anomalies.add(AnomalyKind::DupHeader);
+            if header == Header::ContentLength {
+                required.content_length = required.content_length.and(value);
+            }
+            continue;
+        }
         let filled = (!value.is_empty()).then_some(value);
-        let lazy = &mut self.lazy;
+        let Message { anomalies, lazy, call_id, .. } = message;
         match header {
             Header::Via => {
-                if is_first {
-                    lazy.vias = at;
-                }
-                self.via.take(value)?;
+                lazy.vias.cover(at, lines.position());
+                required.vias.take(value)?;
             }
-            Header::From => self.from = filled,
-            Header::To => self.to = filled,
-            Header::CallId => self.call_id = filled,
-            Header::CSeq => self.cseq = filled,
-            Header::Contact if is_first => lazy.contacts = Some(at),
-            Header::Reason if is_first => lazy.reasons = Some(at),
+            Header::From => required.from = filled,
+            Header::To => required.to = filled,
+            Header::CallId => *call_id = value,
+            Header::CSeq => required.cseq = filled,
+            Header::Contact => lazy.contacts.cover(at, lines.position()),
+            Header::Reason => lazy.reasons.cover(at, lines.position()),
             Header::PAssertedIdentity if is_first => lazy.asserted = filled,
-            Header::ContentLength => self.content_length = ContentLength::of(value),
+            Header::ContentLength => required.content_length = ContentLength::of(value),
             Header::ContentType => lazy.content_type = filled,
             Header::UserAgent => lazy.user_agent = filled,
             Header::SessionId => lazy.session_id = filled,
@@ -272,10 +245,9 @@ impl<'a> Head<'a> {
             Header::RSeq => lazy.rseq = number(value, u32::MAX, anomalies),
             Header::MinExpires | Header::MinSe => _ = number(value, u32::MAX, anomalies),
             Header::MaxForwards => _ = number(value, MAX_FORWARDS, anomalies),
-            // Known so that their repetition is noticed, or repeated and read already.
+            // Further identities, fields whose repetition alone is noticed, and all others.
             _ => {}
         }
-        Ok(())
     }
 }
 
@@ -288,6 +260,7 @@ fn number(value: &[u8], max: u32, anomalies: &mut Anomalies) -> Option<u32> {
 }
 
 /// The Via fields so far.
+#[derive(Default)]
 struct ViaList<'a> {
     /// The topmost one: `None` as long as every Via field was empty, `Some(None)` when it cannot be read.
     first: Option<Option<Via<'a>>>,
@@ -322,8 +295,9 @@ impl<'a> ViaList<'a> {
 }
 
 /// What Content-Length says.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum ContentLength {
+    #[default]
     Absent,
     /// Clamped to 2^32-1, which is more than any message has.
     Bytes(u32),
@@ -353,9 +327,10 @@ fn frame_body<'a>(
     rest: &'a [u8],
     length: ContentLength,
     framing: Framing,
-    is_request: bool,
-    anomalies: &mut Anomalies,
+    message: &mut Message<'_>,
 ) -> Result<&'a [u8], ParseError> {
+    let is_request = message.is_request();
+    let anomalies = &mut message.anomalies;
     let stream = framing == Framing::Stream;
     let length = match length {
         ContentLength::Absent if stream => {
@@ -388,16 +363,15 @@ fn frame_body<'a>(
 
 /// Notices an `expires` out of range where it means something: registrations and redirections (RFC 3261 §20.10).
 #[inline]
-fn note_contacts(mut message: Message<'_>) -> Message<'_> {
+fn note_contacts(message: &mut Message<'_>) {
     let is_redirection = message.status().is_some_and(|status| status / 100 == 3);
-    if message.lazy.contacts.is_some() && (message.method() == Method::Register || is_redirection) {
-        let mut contacts = Contacts::new(message.lazy.contacts.map(|lines| Values::new(lines, Header::Contact)));
+    if !message.lazy.contacts.is_empty() && (message.method() == Method::Register || is_redirection) {
+        let mut contacts = message.contact_list();
         contacts.by_ref().for_each(drop);
         if contacts.clamped {
             message.anomalies.add(AnomalyKind::Number);
         }
     }
-    message
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! From and To, and every other field of the form name-addr or addr-spec (RFC 3261 §20, §20.10).
 
+use crate::scan;
 use crate::value::{self, Cursor};
 
 /// One end of a dialog: the value of From or To.
@@ -41,16 +42,11 @@ pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
     let whole = cursor.rest();
     let mut plain = 0;
     loop {
-        let rest = cursor.rest();
-        let Some(found) = rest.iter().position(|byte| matches!(byte, b'<' | b'"' | b';' | b',')) else {
-            cursor.take(rest.len());
-            return value::trim(&whole[plain..]);
-        };
-        cursor.take(found);
-        match rest[found] {
-            b'<' => break,
-            b',' if form == Form::Single => _ = cursor.take(1),
-            b'"' => {
+        cursor.take(value::span_until(value::ADDRESS_END, cursor.rest()));
+        match cursor.peek() {
+            Some(b'<') => break,
+            Some(b',') if form == Form::Single => _ = cursor.take(1),
+            Some(b'"') => {
                 cursor.quoted();
                 plain = whole.len() - cursor.rest().len();
             }
@@ -59,7 +55,7 @@ pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
     }
     cursor.take(1);
     let rest = cursor.rest();
-    let end = memchr::memchr(b'>', rest).unwrap_or(rest.len());
+    let end = scan::find(b'>', rest).unwrap_or(rest.len());
     let uri = cursor.take(end);
     cursor.take(1);
     value::trim(uri)

@@ -26,13 +26,13 @@ pub struct Reason {
 /// Every Reason of a message, in order. Stray separators are passed over.
 #[derive(Clone, Debug)]
 pub(crate) struct Reasons<'a> {
-    values: Option<Values<'a>>,
+    values: Values<'a>,
     list: Cursor<'a>,
 }
 
 impl<'a> Reasons<'a> {
-    /// Reasons in `values`; `None` when the message has no such field.
-    pub fn new(values: Option<Values<'a>>) -> Self {
+    /// Reasons in `values`.
+    pub fn new(values: Values<'a>) -> Self {
         Self { values, list: Cursor::new(b"") }
     }
 
@@ -66,7 +66,7 @@ impl Iterator for Reasons<'_> {
                     return Some(reason);
                 }
             }
-            self.list = Cursor::new(self.values.as_mut()?.next()?);
+            self.list = Cursor::new(self.values.next()?);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::method::Method;
 use crate::parse::ParseError;
+use crate::scan;
 use crate::value;
 
 /// First line of a message.
@@ -38,7 +39,7 @@ pub(crate) struct StartLine<'a> {
 /// a SIP start line, only not one to be used.
 #[inline]
 pub(crate) fn parse(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
-    let end = memchr::memchr(b'\n', bytes);
+    let end = scan::find(b'\n', bytes);
     let line = &bytes[..end.unwrap_or(bytes.len())];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (start, strict) = if names_sip(line) { response(line)? } else { request(line)? };

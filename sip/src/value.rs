@@ -6,38 +6,62 @@
 
 use std::borrow::Cow;
 
+/// May stand in a token (RFC 3261 §25.1).
 const TOKEN: u8 = 1;
+/// White space in a value, folds included.
 const SPACE: u8 = 2;
-/// Ends a parameter's name or an unquoted value of one.
-const STOP: u8 = 4;
+/// Ends an unquoted value of a parameter.
+const VALUE_END: u8 = 4;
+/// Ends the name of a parameter.
+const NAME_END: u8 = 8;
+/// Ends a host.
+pub(crate) const HOST_END: u8 = 16;
+/// Ends, or begins something else in, a display name or a URI without brackets.
+pub(crate) const ADDRESS_END: u8 = 32;
 
-static CLASS: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
+static CLASS: [u8; 256] = {
     let mut class = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        let b = byte as u8;
-        if b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
-        {
-            class[byte] |= TOKEN;
-        }
-        if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
-            class[byte] |= SPACE | STOP;
-        }
-        if matches!(b, b';' | b',' | b'"') {
-            class[byte] |= STOP;
-        }
+        class[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\r' | b'\n' => SPACE | VALUE_END | NAME_END | HOST_END,
+            b';' | b',' | b'"' => VALUE_END | NAME_END | HOST_END | ADDRESS_END,
+            b'=' => NAME_END,
+            b':' => HOST_END,
+            b'<' => ADDRESS_END,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => TOKEN,
+            b if b.is_ascii_alphanumeric() => TOKEN,
+            _ => 0,
+        };
         byte += 1;
     }
     class
+};
+
+/// Number of bytes at the front that are not of `class`.
+#[inline]
+pub(crate) fn span_until(class: u8, bytes: &[u8]) -> usize {
+    span(bytes, |byte| CLASS[byte as usize] & class == 0)
 }
 
-/// Whether the byte may stand in a token (RFC 3261 §25.1).
+/// Length of the token at the front.
 #[inline]
-pub(crate) fn is_token(byte: u8) -> bool {
-    CLASS[byte as usize] & TOKEN != 0
+pub(crate) fn token_len(bytes: &[u8]) -> usize {
+    span(bytes, |byte| CLASS[byte as usize] & TOKEN != 0)
+}
+
+/// Number of bytes at the front that belong. Eight at a time: half the instructions of one at a time.
+#[inline]
+fn span(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (chunk_index, chunk) in chunks.iter().enumerate() {
+        for (index, byte) in chunk.iter().enumerate() {
+            if !belongs(*byte) {
+                return chunk_index * 8 + index;
+            }
+        }
+    }
+    chunks.len() * 8 + rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len())
 }
 
 /// White space in a value, folds included.
@@ -46,15 +70,17 @@ pub(crate) fn is_space(byte: u8) -> bool {
     CLASS[byte as usize] & SPACE != 0
 }
 
-/// Length of the token at the front.
-#[inline]
-pub(crate) fn token_len(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| !is_token(*byte)).unwrap_or(bytes.len())
-}
-
 /// Without white space and folds at both ends.
 #[inline]
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    match bytes {
+        [first, .., last] if !is_space(*first) && !is_space(*last) => bytes,
+        _ => trim_slowly(bytes),
+    }
+}
+
+#[cold]
+fn trim_slowly(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is_space(*first)
     {
@@ -180,32 +206,34 @@ impl<'a> Cursor<'a> {
     /// Takes the bytes before the next white space, `;`, `,` or `"`.
     #[inline]
     pub fn plain(&mut self) -> &'a [u8] {
-        let len = self.rest.iter().position(|byte| CLASS[*byte as usize] & STOP != 0);
-        self.take(len.unwrap_or(self.rest.len()))
+        self.take(span_until(VALUE_END, self.rest))
     }
 
     /// Takes the next `;name=value` of the element at hand; `None` at its end, which is a comma or the end of
     /// the value. Empty parameters are skipped. A value is as sent, with quotes if it has them.
     #[inline]
     pub fn param(&mut self) -> Option<Param<'a>> {
-        loop {
-            self.skip_to_param();
-            if !self.eat(b';') {
-                return None;
+        // A copy stays in registers.
+        let mut here = *self;
+        let param = loop {
+            here.skip_to_param();
+            if !here.eat(b';') {
+                break None;
             }
-            self.skip_space();
-            let len = self.rest.iter().position(|byte| *byte == b'=' || CLASS[*byte as usize] & STOP != 0);
-            let name = self.take(len.unwrap_or(self.rest.len()));
-            self.skip_space();
+            here.skip_space();
+            let name = here.take(span_until(NAME_END, here.rest));
+            here.skip_space();
             let mut value: &[u8] = b"";
-            if self.eat(b'=') {
-                self.skip_space();
-                value = if self.peek() == Some(b'"') { self.quoted() } else { self.plain() };
+            if here.eat(b'=') {
+                here.skip_space();
+                value = if here.peek() == Some(b'"') { here.quoted() } else { here.plain() };
             }
             if !name.is_empty() {
-                return Some(Param { name, value });
+                break Some(Param { name, value });
             }
-        }
+        };
+        *self = here;
+        param
     }
 
     /// Skips what is left of a parameter, up to its end at `;`, `,` or the end of the value.

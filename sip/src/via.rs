@@ -73,14 +73,10 @@ fn host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     let rest = cursor.rest();
     let len = match rest {
         [b'[', ..] => memchr::memchr(b']', rest)? + 1,
-        _ => rest.iter().position(|byte| is_host_end(*byte)).unwrap_or(rest.len()),
+        _ => value::span_until(value::HOST_END, rest),
     };
     let host = cursor.take(len);
     (!host.is_empty()).then_some(host)
-}
-
-fn is_host_end(byte: u8) -> bool {
-    matches!(byte, b':' | b';' | b',' | b'"') || value::is_space(byte)
 }
 
 fn port(cursor: &mut Cursor<'_>) -> Option<u16> {
