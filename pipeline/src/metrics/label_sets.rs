@@ -5,11 +5,11 @@
 //! out stays, so that an index means the same pair for the life of the process.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::pages::Pages;
+use super::text::Escaped;
 use crate::facts::LabelSet;
 
 /// Most pairs of `carrier` and `ua_type`. A row takes 4 KB per shard, so 16 MB at most.
@@ -111,25 +111,5 @@ impl LabelSets {
 }
 
 fn block(carrier: &str, ua_type: &str) -> String {
-    let mut block = String::new();
-    write!(block, "carrier=\"{}\",ua_type=\"{}\"", Escaped(carrier), Escaped(ua_type))
-        .expect("writing to a String cannot fail");
-    block
-}
-
-/// A label value as both text formats want it: backslash, quote and line feed escaped.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '\\' => f.write_str("\\\\")?,
-                '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
+    format!("carrier=\"{}\",ua_type=\"{}\"", Escaped(carrier), Escaped(ua_type))
 }

@@ -3,6 +3,8 @@
 //! Text format 0.0.4 and OpenMetrics 1.0 from the same walk; they differ in the names of counters, in how
 //! bounds are written and in the end mark. `replay` prints the same pieces that a scrape gets.
 
+use std::fmt::{self, Write};
+
 use super::buckets::Unit;
 use super::schema::{Family, Kind};
 use super::snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
@@ -58,6 +60,11 @@ impl Exposition {
     pub fn new(snapshot: Snapshot, format: Format, undefined: Undefined) -> Self {
         let writer = Writer::new(snapshot.namespace(), format, undefined);
         Self { snapshot, cursor: Cursor::default(), writer, open: true }
+    }
+
+    /// Whether the end was reached: no further piece follows.
+    pub fn is_finished(&self) -> bool {
+        !self.open
     }
 
     /// The whole body.
@@ -225,4 +232,21 @@ pub fn float(buffer: &mut zmij::Buffer, value: f64) -> &str {
 
 fn whole(number: &str) -> &str {
     number.strip_suffix(".0").unwrap_or(number)
+}
+
+/// A label value as both text formats want it: backslash, quote and line feed escaped.
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
 }

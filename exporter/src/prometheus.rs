@@ -1,0 +1,79 @@
+//! `[exporters.prometheus]`: `/metrics`, `/health` and `/internal/metrics` over HTTP/1.1.
+//!
+//! [`server`] accepts and bounds connections, [`routes`] answers requests, [`negotiate`] reads what the
+//! client accepts, [`body`] writes a scrape piece by piece, [`internal`] the program's own numbers.
+
+mod body;
+mod config;
+mod internal;
+mod negotiate;
+mod process;
+mod routes;
+mod server;
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use pipeline::component::{Exporter, ExporterError};
+use pipeline::config::ExporterContext;
+
+pub use config::{Config, Settings};
+pub use server::Limits;
+
+use routes::Site;
+use server::Server;
+
+/// The exporter: nothing before [`Exporter::start`], a listening socket from then on.
+pub struct Prometheus {
+    settings: Settings,
+    limits: Limits,
+    site: Arc<Site>,
+    server: Option<Server>,
+}
+
+impl Prometheus {
+    /// Shows the rows and the state of `context`.
+    pub fn new(settings: Settings, context: &ExporterContext) -> Self {
+        Self::with_limits(settings, context, Limits::default())
+    }
+
+    /// With other bounds than the usual ones.
+    pub fn with_limits(settings: Settings, context: &ExporterContext, limits: Limits) -> Self {
+        let site = Arc::new(Site::new(context, settings.undefined_ratio, limits.scrapes));
+        Self { settings, limits, site, server: None }
+    }
+
+    /// Where it listens; `None` before it was started.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(Server::address)
+    }
+}
+
+impl Exporter for Prometheus {
+    fn start(&mut self) -> Result<(), ExporterError> {
+        self.server = Some(Server::start(self.settings.endpoint, self.limits, Arc::clone(&self.site))?);
+        Ok(())
+    }
+
+    /// `undefined_ratio` applies from the next scrape on.
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
+        let new = settings.downcast::<Settings>().expect("settings come from the check of the same type");
+        self.settings.undefined_ratio = new.undefined_ratio;
+        self.site.show_undefined(new.undefined_ratio);
+        if new.endpoint == self.settings.endpoint { Vec::new() } else { vec!["endpoint"] }
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.local_address().map(|address| format!("metrics  http://{address}/metrics")).into_iter().collect()
+    }
+
+    fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(async {
+            if let Some(server) = self.server.take() {
+                server.stop().await;
+            }
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Answers: a request and the state of the program in, a response out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::{Method, Request, Response, StatusCode};
+use pipeline::component::Health;
+use pipeline::config::ExporterContext;
+use pipeline::metrics::{Exposition, Format, Registry, Undefined};
+use pipeline::{CaptureStatus, Telemetry};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::body::{ReplyBody, Scrape};
+use super::server::Busy;
+use super::{internal, negotiate, process};
+
+/// What the endpoint shows.
+pub struct Site {
+    registry: Arc<Registry>,
+    health: Arc<dyn Health>,
+    undefined: Mutex<Undefined>,
+    started: Instant,
+    /// One permit per scrape under way: each holds a copy of all rows.
+    scrapes: Arc<Semaphore>,
+    scraped: AtomicU64,
+    /// Connections now.
+    pub(super) connections: AtomicU64,
+    /// Connections closed because the client did not take its response in time.
+    pub(super) too_slow: AtomicU64,
+}
+
+impl Site {
+    pub(super) fn new(context: &ExporterContext, undefined: Undefined, scrapes: usize) -> Self {
+        Self {
+            registry: Arc::clone(&context.registry),
+            health: Arc::clone(&context.health),
+            undefined: Mutex::new(undefined),
+            started: Instant::now(),
+            scrapes: Arc::new(Semaphore::new(scrapes)),
+            scraped: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            too_slow: AtomicU64::new(0),
+        }
+    }
+
+    /// From the next scrape on.
+    pub(super) fn show_undefined(&self, undefined: Undefined) {
+        *self.undefined.lock().unwrap_or_else(PoisonError::into_inner) = undefined;
+    }
+
+    /// Answers one request. `busy` ends when the response was taken.
+    pub(super) async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
+        let path = request.uri().path();
+        if !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
+            return plain(StatusCode::NOT_FOUND, TEXT, PATHS, busy);
+        }
+        let head = match *request.method() {
+            Method::GET => false,
+            Method::HEAD => true,
+            _ => {
+                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and HEAD.\n", busy);
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                return response;
+            }
+        };
+        match path {
+            "/metrics" => self.metrics(&request, head, busy).await,
+            "/health" => self.health(busy),
+            _ => plain(StatusCode::OK, Format::Text.content_type(), internal::render(&self.about_itself()), busy),
+        }
+    }
+
+    async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: Busy) -> Response<ReplyBody> {
+        let format = negotiate::format(request.headers());
+        let mut response = if head {
+            // What a GET would say, without the work and without its length.
+            plain(StatusCode::OK, format.content_type(), Bytes::new(), busy)
+        } else {
+            self.scrape(format, negotiate::gzip(request.headers()), busy).await
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+
+    async fn scrape(&self, format: Format, gzip: bool, busy: Busy) -> Response<ReplyBody> {
+        let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
+        self.scraped.fetch_add(1, Ordering::Relaxed);
+        let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pieces = Exposition::new(self.registry.snapshot(), format, undefined);
+        let first = pieces.next().unwrap_or_default();
+        if pieces.is_finished() {
+            return plain(StatusCode::OK, format.content_type(), first, busy);
+        }
+        // A piece is 64 KiB: below that, compression costs more than it saves.
+        let body = ReplyBody::scrape(Scrape::new(first, pieces, gzip, permit), busy);
+        let mut response = respond(StatusCode::OK, format.content_type(), body);
+        if gzip {
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+
+    fn health(&self, busy: Busy) -> Response<ReplyBody> {
+        let CaptureStatus { kind, blocked } = self.health.capture();
+        let (code, status) = match blocked {
+            None => (StatusCode::OK, "ok"),
+            Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        let report = HealthReport {
+            status,
+            capture: kind,
+            reason: blocked,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+        };
+        let mut text = serde_json::to_string(&report).expect("text and numbers can be written as JSON");
+        text.push('\n');
+        plain(code, "application/json", text, busy)
+    }
+
+    /// The program about itself: the components, the rows, this endpoint, the process.
+    fn about_itself(&self) -> Vec<Telemetry> {
+        let mut all = Vec::new();
+        self.health.telemetry(&mut all);
+        self.registry.telemetry(&mut all);
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        for (name, counter, value) in [
+            ("otelcol_exporter_scrapes", true, load(&self.scraped)),
+            ("otelcol_exporter_connections", false, load(&self.connections)),
+            ("otelcol_exporter_slow_clients", true, load(&self.too_slow)),
+        ] {
+            all.push(Telemetry { name, labels: Vec::new(), counter, value });
+        }
+        process::telemetry(self.started, &mut all);
+        all
+    }
+}
+
+/// The body of `/health`.
+#[derive(Serialize)]
+struct HealthReport {
+    /// `ok`, or `unavailable` with a reason.
+    status: &'static str,
+    /// `ebpf`, `classic` or `none`.
+    capture: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    version: &'static str,
+    uptime_seconds: u64,
+}
+
+fn plain(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>, busy: Busy) -> Response<ReplyBody> {
+    respond(status, content_type, ReplyBody::whole(text, busy))
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const PATHS: &str = "Here are /metrics, /health and /internal/metrics.\n";
