@@ -11,6 +11,7 @@ pub mod event;
 pub mod facts;
 pub mod frame;
 pub mod graph;
+pub mod intake;
 pub mod metrics;
 pub mod recorder;
 
@@ -21,3 +22,4 @@ pub use component::{
 pub use event::{Event, Fact, Measure};
 pub use facts::{Facts, LabelSet, Origin, Slot};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};
+pub use intake::{ClockMode, Intake, IntakeSettings, PortSet};

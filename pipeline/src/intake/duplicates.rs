@@ -1,0 +1,161 @@
+//! Capture duplicates: the same payload between the same addresses within a short window (`sip-metrics.md` 2.2 rule 1).
+//!
+//! A host that bridges, mirrors or tags sees a datagram several times. Datagrams in, "seen before" out. The table
+//! has one size for ever: where the window holds more than its place, the oldest is overwritten and a copy may be
+//! kept that should not be.
+
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use foldhash::quality::RandomState;
+use wire::{Datagram, Timestamp};
+
+/// 32,768 datagrams: what a window of 20 ms holds at a million packets a second and a half more.
+const SETS: usize = 4096;
+const WAYS: usize = 8;
+
+/// Remembers the datagrams of the last moments.
+#[derive(Debug)]
+pub(super) struct DuplicateFilter {
+    window: Duration,
+    /// Two keyed hashes of 64 bits: nobody can make a datagram that hides another.
+    hashes: [RandomState; 2],
+    /// Empty while the window is zero.
+    seen: Vec<[Seen; WAYS]>,
+    overwritten: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    hash: [u64; 2],
+    /// Time of the first copy.
+    first: Timestamp,
+}
+
+impl DuplicateFilter {
+    /// A window of zero keeps every copy.
+    pub fn new(window: Duration) -> Self {
+        let hashes = [RandomState::default(), RandomState::default()];
+        let mut filter = Self { window, hashes, seen: Vec::new(), overwritten: 0 };
+        filter.set_window(window);
+        filter
+    }
+
+    pub fn set_window(&mut self, window: Duration) {
+        self.window = window;
+        let sets = if window.is_zero() { 0 } else { SETS };
+        self.seen.resize(sets, [Seen::default(); WAYS]);
+    }
+
+    /// Entries overwritten within the window.
+    pub const fn overwritten(&self) -> u64 {
+        self.overwritten
+    }
+
+    /// Whether `datagram` was seen within the window before `now`; if not, it counts as the first copy.
+    pub fn is_repeat(&mut self, now: Timestamp, datagram: &Datagram<'_>) -> bool {
+        if self.seen.is_empty() {
+            return false;
+        }
+        let hash = [self.hash(0, datagram), self.hash(1, datagram)];
+        let set = &mut self.seen[hash[0] as usize % SETS];
+        let oldest = match set.iter().position(|seen| seen.hash == hash) {
+            Some(way) if now.since(set[way].first) <= self.window => return true,
+            Some(way) => way,
+            None => {
+                let way = (0..WAYS).min_by_key(|&way| set[way].first).unwrap_or_default();
+                let taken = set[way].first != Timestamp::ZERO && now.since(set[way].first) <= self.window;
+                self.overwritten += u64::from(taken);
+                way
+            }
+        };
+        set[oldest] = Seen { hash, first: now };
+        false
+    }
+
+    fn hash(&self, which: usize, datagram: &Datagram<'_>) -> u64 {
+        let mut hasher = self.hashes[which].build_hasher();
+        for end in [datagram.source, datagram.destination] {
+            match end.ip() {
+                IpAddr::V4(address) => hasher.write_u64(u64::from(address.to_bits()) << 16 | u64::from(end.port())),
+                IpAddr::V6(address) => {
+                    hasher.write_u128(address.to_bits());
+                    hasher.write_u16(end.port());
+                }
+            }
+        }
+        hasher.write(datagram.payload);
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn datagram(payload: &[u8]) -> Datagram<'_> {
+        Datagram {
+            source: "192.0.2.1:5060".parse().expect("an address"),
+            destination: "192.0.2.2:5060".parse().expect("an address"),
+            payload,
+            first: Timestamp::ZERO,
+            truncated: false,
+        }
+    }
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_nanos(1_767_225_600_000_000_000 + micros * 1000)
+    }
+
+    fn filter() -> DuplicateFilter {
+        DuplicateFilter::new(Duration::from_millis(20))
+    }
+
+    #[test]
+    fn the_window_is_measured_from_the_first_copy() {
+        let mut filter = filter();
+        let seen =
+            [0, 15_000, 20_000, 20_001, 40_000, 40_002].map(|micros| filter.is_repeat(at(micros), &datagram(b"x")));
+        assert_eq!(seen, [false, true, true, false, true, false]);
+    }
+
+    #[test]
+    fn another_payload_address_or_port_is_another_datagram() {
+        let mut filter = filter();
+        assert!(!filter.is_repeat(at(0), &datagram(b"x")));
+        assert!(!filter.is_repeat(at(0), &datagram(b"y")));
+        let to = |text: &str| Datagram { destination: text.parse().expect("an address"), ..datagram(b"x") };
+        for address in ["192.0.2.3:5060", "192.0.2.2:5061", "[::ffff:192.0.2.2]:5060", "[2001:db8::1]:5060"] {
+            assert!(!filter.is_repeat(at(0), &to(address)), "{address}");
+            assert!(filter.is_repeat(at(1), &to(address)), "{address}");
+        }
+        let back =
+            Datagram { source: datagram(b"x").destination, destination: datagram(b"x").source, ..datagram(b"x") };
+        assert!(filter.is_repeat(at(1), &datagram(b"x")));
+        // Same addresses and ports the other way round.
+        assert!(!filter.is_repeat(at(1), &back));
+    }
+
+    #[test]
+    fn a_window_of_zero_keeps_every_copy() {
+        let mut filter = DuplicateFilter::new(Duration::ZERO);
+        assert!(!filter.is_repeat(at(0), &datagram(b"x")) && !filter.is_repeat(at(0), &datagram(b"x")));
+        filter.set_window(Duration::from_millis(1));
+        assert!(!filter.is_repeat(at(0), &datagram(b"x")) && filter.is_repeat(at(0), &datagram(b"x")));
+        filter.set_window(Duration::ZERO);
+        assert!(!filter.is_repeat(at(0), &datagram(b"x")));
+    }
+
+    #[test]
+    fn a_flood_of_a_million_a_second_takes_no_more_memory_and_still_finds_copies() {
+        let mut filter = filter();
+        for micros in 0..200_000_u64 {
+            let payload = micros.to_be_bytes();
+            assert!(!filter.is_repeat(at(micros), &datagram(&payload)));
+            assert!(filter.is_repeat(at(micros), &datagram(&payload)));
+        }
+        assert_eq!(filter.seen.len(), SETS);
+        assert!(filter.overwritten() > 0);
+    }
+}

@@ -1,0 +1,62 @@
+//! Ports: which ones are looked at, and on which others SIP was seen.
+
+use std::collections::BTreeMap;
+
+use sip::Payload;
+use wire::Datagram;
+
+const WORDS: usize = 65_536 / 64;
+
+/// Most other ports noted; an operator reads them.
+const MAX_NOTED: usize = 64;
+
+/// A set of UDP or TCP ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSet(Box<[u64; WORDS]>);
+
+impl PortSet {
+    /// Whether `port` is in the set.
+    #[inline]
+    pub fn contains(&self, port: u16) -> bool {
+        self.0[usize::from(port) / 64] & (1 << (port % 64)) != 0
+    }
+
+    /// The set as bits, lowest port in the lowest bit of the first word: how a BPF map wants it.
+    pub fn words(&self) -> &[u64; WORDS] {
+        &self.0
+    }
+}
+
+impl FromIterator<u16> for PortSet {
+    fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Self {
+        let mut words = Box::new([0; WORDS]);
+        for port in ports {
+            words[usize::from(port) / 64] |= 1 << (port % 64);
+        }
+        Self(words)
+    }
+}
+
+/// Ports on which SIP was seen although nobody looks at them, with the messages on each.
+#[derive(Debug, Default)]
+pub(super) struct SipPorts(BTreeMap<u16, u64>);
+
+impl SipPorts {
+    /// Notes the server's port of a datagram that is SIP: where a request goes to, where a response comes from.
+    pub fn note(&mut self, datagram: &Datagram<'_>) {
+        let Payload::Sip(message) = sip::sort(datagram.payload) else {
+            return;
+        };
+        let is_response = message.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
+        let server = if is_response { datagram.source } else { datagram.destination };
+        if self.0.len() < MAX_NOTED || self.0.contains_key(&server.port()) {
+            *self.0.entry(server.port()).or_default() += 1;
+        }
+    }
+
+    pub fn busiest_first(&self) -> Vec<u16> {
+        let mut ports: Vec<(u16, u64)> = self.0.iter().map(|(&port, &messages)| (port, messages)).collect();
+        ports.sort_by_key(|&(port, messages)| (std::cmp::Reverse(messages), port));
+        ports.into_iter().map(|(port, _)| port).collect()
+    }
+}
