@@ -1,1 +1,14 @@
-//! Live tests with real peers, captured cases, benchmarks.
+//! Live proof: real peers on one side, `ringside` in the middle, its own `/metrics` on the other.
+//!
+//! What the live tests and the demonstration share: network namespaces of their own, SIPp, raw frames, the program
+//! under test, and a reader of the exposition. Linux only; needs root. Traffic never leaves the namespaces.
+
+pub mod exposition;
+pub mod flows;
+pub mod frames;
+pub mod gate;
+pub mod http;
+pub mod net;
+pub mod ringside;
+pub mod sipp;
+pub mod wait;

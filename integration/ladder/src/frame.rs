@@ -91,7 +91,7 @@ fn addresses(source: IpAddr, destination: IpAddr) -> Vec<u8> {
 }
 
 /// The Internet checksum (RFC 1071) over pieces, each but the last of even length.
-fn checksum(pieces: &[&[u8]]) -> u16 {
+pub fn checksum(pieces: &[&[u8]]) -> u16 {
     let words = pieces.iter().flat_map(|piece| piece.chunks(2));
     let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0))).sum();
     let folded = (sum & 0xffff) + (sum >> 16);

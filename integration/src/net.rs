@@ -1,0 +1,147 @@
+//! Network namespaces and links between them, without names: the kernel removes them with their last user,
+//! also after a crash.
+
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+
+use crate::wait::eventually;
+
+/// A network namespace of its own, loopback up.
+#[derive(Debug)]
+pub struct Namespace {
+    handle: File,
+}
+
+impl Namespace {
+    /// Needs CAP_SYS_ADMIN.
+    pub fn new() -> io::Result<Self> {
+        let made = thread::spawn(|| {
+            // SAFETY: no pointers; only this thread, which then ends, leaves the namespace it was in.
+            if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            File::open("/proc/thread-self/ns/net")
+        });
+        let namespace = Self { handle: made.join().expect("the thread does not panic")? };
+        namespace.ip("link set lo up");
+        Ok(namespace)
+    }
+
+    /// Runs `work` on a thread inside the namespace: sockets it opens stay there.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let handle = self.handle.as_raw_fd();
+        thread::scope(|scope| {
+            let inside = scope.spawn(move || {
+                enter(handle).expect("the namespace exists as long as its handle");
+                work()
+            });
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// A command that will run inside the namespace.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let handle = self.handle.as_raw_fd();
+        let mut command = Command::new(program);
+        // SAFETY: setns is a bare system call, allowed between fork and exec. Should the namespace be dropped before the
+        // command is spawned, the call fails and so does the spawn.
+        unsafe { command.pre_exec(move || enter(handle)) };
+        command
+    }
+
+    /// `ip` inside the namespace, arguments separated by space.
+    ///
+    /// # Panics
+    /// When it fails, with what it said.
+    pub fn ip(&self, arguments: &str) {
+        let output = self.command("ip").args(arguments.split(' ')).output().expect("ip runs");
+        assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Waits until somebody listens on a UDP port here.
+    pub fn await_udp(&self, port: u16) {
+        eventually(&format!("a listener on UDP port {port}"), || {
+            let sockets = self
+                .run(|| ["udp", "udp6"].map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))));
+            let listens = |table: &String| table.lines().any(|line| line.contains(&format!(":{port:04X} ")));
+            sockets.iter().flatten().any(listens).then_some(())
+        });
+    }
+
+    /// A path by which `ip` finds the namespace.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.handle.as_raw_fd())
+    }
+}
+
+fn enter(handle: RawFd) -> io::Result<()> {
+    // SAFETY: no pointers; moves the calling thread alone.
+    match unsafe { libc::setns(handle, libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Two namespaces and a cable: `left` in one, `right` in the other, MTU 1500, IPv4 and IPv6 up.
+#[derive(Debug)]
+pub struct Cable {
+    /// 10.20.0.1, fd00:20::1.
+    pub left: Namespace,
+    /// 10.20.0.2, fd00:20::2.
+    pub right: Namespace,
+}
+
+impl Cable {
+    /// Needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
+    pub fn new() -> io::Result<Self> {
+        let cable = Self { left: Namespace::new()?, right: Namespace::new()? };
+        cable.left.ip(&format!(
+            "link add left address 02:00:00:00:20:01 type veth peer name right address 02:00:00:00:20:02 netns {}",
+            cable.right.path()
+        ));
+        for (side, name, own, other) in [(&cable.left, "left", 1, 2), (&cable.right, "right", 2, 1)] {
+            side.ip(&format!("addr add 10.20.0.{own}/24 dev {name}"));
+            // Duplicate address detection would keep the address unusable for a second.
+            side.ip(&format!("addr add fd00:20::{own}/64 dev {name} nodad"));
+            side.ip(&format!("link set {name} up"));
+            // Nor should the first datagram wait for its neighbour to be found.
+            for address in [format!("10.20.0.{other}"), format!("fd00:20::{other}")] {
+                side.ip(&format!("neigh add {address} lladdr 02:00:00:00:20:0{other} nud permanent dev {name}"));
+            }
+        }
+        Ok(cable)
+    }
+
+    /// The addresses of both ends on a port, left first.
+    pub fn addresses(&self, family: Family, port: u16) -> (SocketAddr, SocketAddr) {
+        let end = |number: u8| match family {
+            Family::V4 => IpAddr::from(Ipv4Addr::new(10, 20, 0, number)),
+            Family::V6 => IpAddr::from(Ipv6Addr::new(0xfd00, 0x20, 0, 0, 0, 0, 0, number.into())),
+        };
+        (SocketAddr::new(end(1), port), SocketAddr::new(end(2), port))
+    }
+}
+
+/// Version of IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Its loopback address.
+    pub const fn loopback(self) -> IpAddr {
+        match self {
+            Self::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Self::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        }
+    }
+}

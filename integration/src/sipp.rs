@@ -1,0 +1,160 @@
+//! SIPp as caller and callee: one call flow as text goes in, real calls happen, SIPp's own counts come out.
+//!
+//! Both sides' scenarios are made from the same text ([`scenario`]), so that they cannot disagree.
+
+mod counts;
+pub mod scenario;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+pub use counts::Counts;
+use scenario::{Scenario, Side};
+
+use crate::net::Namespace;
+use crate::wait::within;
+
+/// A side that has not ended by then is stuck.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// One side of the calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Party<'a> {
+    /// Where it runs.
+    pub namespace: &'a Namespace,
+    /// Where it listens and sends from.
+    pub address: SocketAddr,
+}
+
+/// How many calls, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Calls in all.
+    pub calls: u32,
+    /// New calls per second.
+    pub rate: u32,
+}
+
+impl Load {
+    /// A few calls, one every 20 ms.
+    pub const fn of(calls: u32) -> Self {
+        Self { calls, rate: 50 }
+    }
+}
+
+/// Places calls and waits until both sides have ended them.
+///
+/// # Panics
+/// When a side does not end, or when SIPp itself finds that a call went otherwise than written.
+#[track_caller]
+pub fn exchange(scenario: &Scenario, caller: Party, callee: Party, load: Load) -> Counts {
+    exchange_through(scenario, caller, callee, callee.address, load)
+}
+
+/// Like [`exchange`], with a proxy between the two: the caller sends to `hop`.
+#[track_caller]
+pub fn exchange_through(scenario: &Scenario, caller: Party, callee: Party, hop: SocketAddr, load: Load) -> Counts {
+    let callee = Sipp::start(scenario, Side::Callee, callee, hop, load);
+    let caller = Sipp::start(scenario, Side::Caller, caller, hop, load);
+    let mut counts = caller.finish();
+    counts.add(callee.finish());
+    counts
+}
+
+/// A running SIPp.
+#[derive(Debug)]
+pub struct Sipp {
+    child: Child,
+    directory: PathBuf,
+}
+
+impl Sipp {
+    /// Starts one side; a callee listens when this returns.
+    ///
+    /// # Panics
+    /// When SIPp cannot be started.
+    #[track_caller]
+    pub fn start(scenario: &Scenario, side: Side, party: Party, hop: SocketAddr, load: Load) -> Self {
+        let directory = crate::ringside::scratch("sipp");
+        fs::write(directory.join("scenario.xml"), scenario.xml(side)).expect("the scenario is written");
+        let log = fs::File::create(directory.join("log")).expect("a log");
+        let mut command = party.namespace.command("sipp");
+        command
+            .current_dir(&directory)
+            .args([
+                "-sf",
+                "scenario.xml",
+                "-i",
+                &party.address.ip().to_string(),
+                "-p",
+                &party.address.port().to_string(),
+            ])
+            .args(["-m", &load.calls.to_string(), "-trace_counts", "-trace_err", "-nostdin", "-timeout_error"])
+            .args(["-timeout", &format!("{}s", LONGEST.as_secs())])
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("a log"))
+            .stdout(log);
+        if side == Side::Caller {
+            let rate = load.rate.to_string();
+            command.args(["-r", &rate, "-l", &load.calls.to_string(), &hop.to_string()]);
+        }
+        let child = command.spawn().expect("sipp starts");
+        let sipp = Self { child, directory };
+        if side == Side::Callee {
+            party.namespace.await_udp(party.address.port());
+        }
+        sipp
+    }
+
+    /// Its process, for a test that ends it early.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// When it does not come, or when a call failed; with SIPp's errors.
+    #[track_caller]
+    pub fn finish(mut self) -> Counts {
+        let ended = within(LONGEST, || self.child.try_wait().expect("our own child"));
+        let status = ended.unwrap_or_else(|| panic!("sipp does not end; see {}", self.directory.display()));
+        assert!(status.success(), "sipp: {status}\n{}", self.errors());
+        self.counts(status)
+    }
+
+    fn counts(&self, status: ExitStatus) -> Counts {
+        let file = self.file_ending("_counts.csv");
+        let text = file.and_then(|path| fs::read_to_string(path).ok());
+        Counts::parse(&text.unwrap_or_else(|| panic!("sipp ({status}) has left no counts: {}", self.errors())))
+    }
+
+    fn errors(&self) -> String {
+        let text = |path: Option<PathBuf>| path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        let errors = text(self.file_ending("_errors.log"));
+        if errors.is_empty() { text(Some(self.directory.join("log"))) } else { errors }
+    }
+
+    fn file_ending(&self, ending: &str) -> Option<PathBuf> {
+        let files = fs::read_dir(&self.directory).ok()?.flatten().map(|entry| entry.path());
+        files.into_iter().find(|path: &PathBuf| is_named(path, ending))
+    }
+}
+
+fn is_named(path: &Path, ending: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ending))
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        // Only where a test failed in between: a SIPp that has ended is not there to be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Live proof, end to end: real peers or raw frames in network namespaces, the real eBPF program, `/metrics`.
+//!
+//! Each test has namespaces of its own, so that they run beside each other; those that load the machine run alone.
+
+mod bad_days;
+mod calls;
+mod frames;
+mod kamailio;
+mod privileges;
+mod prometheus;
+mod registrations;
+mod reload;
+mod stage;
