@@ -110,7 +110,9 @@ impl<P: ?Sized, X> Type<P, X> {
             let Some(config) = node.read::<C>(&[], problems) else { return (None, None) };
             let effective =
                 toml::Table::try_from(&config).expect("a configuration read from TOML can be written as TOML");
-            let settings = check(config, problems);
+            let mut found = Problems::default();
+            let settings = check(config, &mut found);
+            problems.append(found);
             (Some(effective), settings.map(|settings| Box::new(move || Box::new(settings.clone()) as Settings) as Make))
         };
         let build = move |settings: Settings, context: &X| {

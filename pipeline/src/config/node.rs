@@ -54,9 +54,21 @@ pub enum Step {
 }
 
 impl Node {
+    /// A value that no variable had a part in.
+    pub fn new(value: Value, place: Place) -> Self {
+        Self { value, place, variable: None }
+    }
+
+    /// A table with one key, both standing at the place of the value.
+    pub fn with(key: &str, node: Self) -> Self {
+        let place = node.place.clone();
+        let entry = Entry { key: place.clone(), node };
+        Self::new(Value::Table([(key.to_owned(), entry)].into()), place)
+    }
+
     /// A table without keys.
     pub fn empty(place: Place) -> Self {
-        Self { value: Value::Table(BTreeMap::new()), place, variable: None }
+        Self::new(Value::Table(BTreeMap::new()), place)
     }
 
     /// What is written under `key`; `None` if nothing is, or this is no table.
@@ -64,6 +76,19 @@ impl Node {
         match &self.value {
             Value::Table(entries) => entries.get(key),
             _ => None,
+        }
+    }
+
+    /// The entries of a table; none if this is something else.
+    pub fn entries_mut(&mut self) -> impl Iterator<Item = (&str, &mut Self)> {
+        let entries = if let Value::Table(entries) = &mut self.value { Some(entries) } else { None };
+        entries.into_iter().flatten().map(|(key, entry)| (key.as_str(), &mut entry.node))
+    }
+
+    /// Puts `node` under `key`, whatever stood there. Does nothing if this is no table.
+    pub fn put(&mut self, key: &str, node: Self) {
+        if let Value::Table(entries) = &mut self.value {
+            entries.insert(key.to_owned(), Entry { key: node.place.clone(), node });
         }
     }
 

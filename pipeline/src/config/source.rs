@@ -23,7 +23,7 @@ pub(super) fn file(name: &str, text: &str, problems: &mut Problems) -> Option<No
         );
     }
     let value = lines.table(table.get_ref());
-    errors.is_empty().then(|| Node { value, place: Place::file(name), variable: None })
+    errors.is_empty().then(|| Node::new(value, Place::file(name)))
 }
 
 /// Parses `path=value` as given to `--set`: a value that is not TOML is text.
@@ -45,8 +45,7 @@ pub(super) fn set(argument: &str, problems: &mut Problems) -> Option<Node> {
     node.settle(&place);
     for step in steps.iter().rev() {
         let Step::Key(key) = step else { continue };
-        let entry = Entry { key: place.clone(), node };
-        node = Node { value: Value::Table([(key.clone(), entry)].into()), place: place.clone(), variable: None };
+        node = Node::with(key, node);
     }
     Some(node)
 }
@@ -106,7 +105,7 @@ impl<'a> Lines<'a> {
     }
 
     fn node(&self, value: &Spanned<DeValue<'_>>) -> Node {
-        Node { value: self.value(value.get_ref()), place: self.place(&value.span()), variable: None }
+        Node::new(self.value(value.get_ref()), self.place(&value.span()))
     }
 
     fn value(&self, value: &DeValue<'_>) -> Value {
