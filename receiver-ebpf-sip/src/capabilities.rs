@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 
-use caps::{CapSet, Capability, CapsHashSet};
+use caps::{CapSet, Capability};
 
 /// Why privileges could not be given up.
 #[derive(Debug, thiserror::Error)]
@@ -43,16 +43,6 @@ pub fn drop_of_this_thread() -> Result<(), CapabilityError> {
     }
     caps::clear(None, CapSet::Inheritable)?;
     caps::clear(None, CapSet::Permitted)?;
-    Ok(())
-}
-
-/// Leaves the calling thread these capabilities and no others.
-pub fn keep_only(kept: &[Capability]) -> Result<(), CapabilityError> {
-    let kept: CapsHashSet = kept.iter().copied().collect();
-    caps::clear(None, CapSet::Ambient)?;
-    caps::clear(None, CapSet::Inheritable)?;
-    caps::set(None, CapSet::Effective, &kept)?;
-    caps::set(None, CapSet::Permitted, &kept)?;
     Ok(())
 }
 

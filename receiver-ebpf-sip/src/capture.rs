@@ -17,6 +17,9 @@ use crate::program::Verdict;
 use crate::ring::{Ring, RingCounts, RingShape};
 use crate::sys;
 
+/// Most packets of one batch: enough to share its cost out, few enough to stay in the cache.
+pub const BATCH_PACKETS: usize = 1024;
+
 /// An open capture.
 pub struct Capture {
     ring: Ring,
@@ -72,6 +75,11 @@ impl Capture {
             }
         }
         taken
+    }
+
+    /// Whether [`Capture::drain`] would find something.
+    pub fn has_packets(&self) -> bool {
+        self.ring.has_packets()
     }
 
     /// Waits at most `wait` for packets, and follows interfaces that changed.

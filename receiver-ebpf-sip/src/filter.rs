@@ -61,7 +61,7 @@ impl Filter {
     /// Replaces the set of ports; takes effect with the next packet.
     pub fn set_ports(&mut self, socket: BorrowedFd<'_>, ports: &[u16]) -> Result<(), FilterError> {
         match self {
-            Self::Ebpf(program) => Ok(program.set_ports(ports)?),
+            Self::Ebpf(program) => Ok(program.set_ports(&ports.iter().copied().collect())?),
             Self::Classic => sys::attach_classic(socket, &classic::filter(ports)).map_err(FilterError::Classic),
         }
     }

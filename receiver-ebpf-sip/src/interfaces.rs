@@ -59,7 +59,8 @@ impl Wanted {
         if names.iter().any(|name| name == EVERY) { Self::Every } else { Self::Named(names.to_vec()) }
     }
 
-    fn includes(&self, name: &str) -> bool {
+    /// Whether an interface of this name is wanted.
+    pub fn includes(&self, name: &str) -> bool {
         match self {
             Self::Every => true,
             Self::Named(names) => names.iter().any(|wanted| wanted == name),
@@ -120,11 +121,6 @@ impl Interfaces {
     /// Whether packets of this interface are wanted.
     pub fn contains(&self, index: u32) -> bool {
         self.wanted == Wanted::Every || self.present.contains_key(&index)
-    }
-
-    /// How many are captured now.
-    pub fn count(&self) -> usize {
-        self.present.len()
     }
 
     /// Named interfaces that do not exist.

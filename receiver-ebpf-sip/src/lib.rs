@@ -10,10 +10,14 @@ mod classic;
 mod config;
 mod filter;
 mod interfaces;
+pub mod probe;
 mod program;
+mod receiver;
 mod ring;
 mod sys;
+mod telemetry;
 
 pub use capabilities::drop_capabilities;
-pub use config::Config;
+pub use config::{Config, Transport};
+pub use receiver::EbpfSipReceiver;
 pub use ring::RingShape;

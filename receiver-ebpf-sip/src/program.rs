@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use pipeline::PortSet;
 
 /// What became of a packet in the kernel. The order is that of `enum verdict` in `ebpf/capture/limits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +139,9 @@ impl Program {
     }
 
     /// Replaces the set of SIP ports. Packets on a port in both sets are never missed.
-    pub fn set_ports(&mut self, ports: &[u16]) -> Result<(), MapError> {
-        for (index, word) in (0..).zip(port_words(ports)) {
-            if self.ports.get(&index, 0)? != word {
+    pub fn set_ports(&mut self, ports: &PortSet) -> Result<(), MapError> {
+        for (index, word) in (0..).zip(ports.words()) {
+            if self.ports.get(&index, 0)? != *word {
                 self.ports.set(index, word, 0)?;
             }
         }
@@ -180,16 +181,6 @@ fn filter(ebpf: &mut Ebpf) -> Result<&mut SocketFilter, LoadError> {
     Ok(ebpf.program_mut("capture").ok_or(LoadError::Missing("capture"))?.try_into()?)
 }
 
-/// The set of ports as the map holds it: bit `port % 64` of word `port / 64`.
-fn port_words(ports: &[u16]) -> [u64; PORT_WORDS] {
-    let mut words = [0; PORT_WORDS];
-    for &port in ports {
-        words[usize::from(port) / 64] |= 1 << (port % 64);
-    }
-    words
-}
-
-const PORT_WORDS: usize = 1024;
 /// Compiled by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture.o"));
 
@@ -214,17 +205,8 @@ mod tests {
     }
 
     #[test]
-    fn port_words_are_as_many_as_the_kernel_side_has() {
-        assert!(LIMITS.contains(&format!("#define PORT_WORDS {PORT_WORDS} ")));
-    }
-
-    #[test]
-    fn a_port_is_one_bit() {
-        let words = port_words(&[0, 63, 64, 5060, 65_535]);
-        assert_eq!(words[0], 1 | 1 << 63);
-        assert_eq!(words[1], 1);
-        assert_eq!(words[5060 / 64], 1 << (5060 % 64));
-        assert_eq!(words[1023], 1 << 63);
-        assert_eq!(words.iter().map(|word| word.count_ones()).sum::<u32>(), 5);
+    fn the_map_of_ports_has_the_words_of_a_port_set() {
+        let words = PortSet::from_iter([]).words().len();
+        assert!(LIMITS.contains(&format!("#define PORT_WORDS {words} ")));
     }
 }

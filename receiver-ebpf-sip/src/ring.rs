@@ -135,6 +135,11 @@ impl Ring {
         })
     }
 
+    /// Whether a block is there to be read. `true` does not promise that [`Ring::next`] finds a packet in it.
+    pub fn has_packets(&self) -> bool {
+        self.left > 0 || (!self.open && self.is_ours())
+    }
+
     /// Asks the kernel what it counted since the last call, and returns the sums.
     pub fn counts(&mut self) -> io::Result<RingCounts> {
         let new = sys::ring_statistics(self.socket.as_fd())?;
@@ -152,8 +157,7 @@ impl Ring {
             self.open = false;
             self.block = (self.block + 1) % self.shape.blocks;
         }
-        // Acquire: what the kernel wrote before it handed the block over is seen.
-        if self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+        if !self.is_ours() {
             return false;
         }
         self.open = true;
@@ -208,6 +212,12 @@ impl Ring {
         // SAFETY: the block lies in the mapping. It is ours (`open`), so the kernel does not write to it
         // until `next_block`, which borrows `self` mutably and so ends every borrow of these bytes.
         unsafe { slice::from_raw_parts(self.block_start().as_ptr(), self.shape.block_size as usize) }
+    }
+
+    /// Whether the kernel has handed the block over, or we have not given it back.
+    fn is_ours(&self) -> bool {
+        // Acquire: what the kernel wrote before it handed the block over is seen.
+        self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
     }
 
     fn status(&self) -> &AtomicU32 {

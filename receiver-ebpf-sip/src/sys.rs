@@ -148,6 +148,16 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(found)
 }
 
+/// Release of the running kernel, `6.1.0-18-amd64`.
+pub fn kernel_release() -> io::Result<String> {
+    // SAFETY: the structure is arrays of bytes: all zeroes is a valid value.
+    let mut name: libc::utsname = unsafe { mem::zeroed() };
+    // SAFETY: the kernel fills the live structure with C strings.
+    checked(unsafe { libc::uname(&mut name) })?;
+    // SAFETY: as said, a C string within the array.
+    Ok(unsafe { CStr::from_ptr(name.release.as_ptr()) }.to_string_lossy().into_owned())
+}
+
 fn checked(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -105,7 +105,7 @@ pub fn extension(next: u8, words: u8, payload: &[u8]) -> Vec<u8> {
 
 /// An authentication header with `4 * words` bytes behind its fixed part (RFC 4302 §2).
 pub fn authentication(next: u8, words: u8, payload: &[u8]) -> Vec<u8> {
-    [&[next, words + 1][..], &vec![0; 10 + 4 * usize::from(words) - 4], payload].concat()
+    [&[next, words + 1][..], &vec![0; 10 + 4 * usize::from(words)], payload].concat()
 }
 
 /// The pieces of an IPv6 datagram, in order; `size` is a multiple of 8.

@@ -1,0 +1,305 @@
+//! Can it capture here, and does it see SIP? For `ringside doctor`.
+//!
+//! Tries what [`EbpfSipReceiver::start`](crate::EbpfSipReceiver) does, step by step, and undoes it.
+//! Never changes anything of the host.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use caps::Capability;
+use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings, ReceiverError};
+
+use crate::capabilities::{has, setcap_command};
+use crate::capture::{BATCH_PACKETS, Capture, failure};
+use crate::config::Config;
+use crate::filter::cure;
+use crate::interfaces::{Interfaces, Wanted};
+use crate::program::{LoadError, Program};
+use crate::ring::{Ring, RingShape};
+use crate::sys;
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The kernel's version.
+    Kernel,
+    /// CAP_NET_RAW, without which nothing is captured.
+    NetRaw,
+    /// CAP_BPF, without which the classic filter is used.
+    Bpf,
+    /// The eBPF program can be loaded.
+    Program,
+    /// Socket and ring can be set up.
+    Ring,
+    /// The interfaces that are named exist.
+    Interfaces,
+}
+
+impl Check {
+    /// What to call it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::NetRaw => "CAP_NET_RAW",
+            Self::Bpf => "CAP_BPF",
+            Self::Program => "eBPF program",
+            Self::Ring => "capture ring",
+            Self::Interfaces => "interfaces",
+        }
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Good,
+    /// Captures, but not as well as it could, or not yet.
+    Degraded,
+    /// Nothing can be captured.
+    Fatal,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: Check,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found.
+    pub what: String,
+    /// What to do about it; empty when it is good.
+    pub cure: String,
+}
+
+/// Looks at everything live capture with `config` needs.
+pub fn probe(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![kernel(), net_raw()];
+    findings.extend(program());
+    // Without the capability the ring only fails for the same reason once more.
+    if has(Capability::CAP_NET_RAW) {
+        findings.push(ring());
+    }
+    findings.push(interfaces(config));
+    findings
+}
+
+/// SIP messages that were seen while listening.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages by configured port.
+    pub on_ports: BTreeMap<u16, u64>,
+    /// Other ports SIP was seen on, the busiest first; at most 64.
+    pub elsewhere: Vec<u16>,
+    /// Packets looked at.
+    pub packets: u64,
+}
+
+/// Captures all of UDP for at most `time` and says on which ports SIP is spoken. Ends early when `enough`
+/// says so; it is asked at least every 100 ms.
+pub fn listen(
+    config: &Config,
+    time: Duration,
+    mut enough: impl FnMut(&Traffic) -> bool,
+) -> Result<Traffic, ReceiverError> {
+    let every_port = Config { ports: (1..=u16::MAX).collect(), ..config.clone() };
+    let mut capture = Capture::open(&every_port, RingShape::default())?;
+    let ports = config.ports.iter().copied().collect();
+    // What counts is which ports, not when: the packets' own clock does.
+    let settings = IntakeSettings { note_other_ports: true, ..IntakeSettings::new(ClockMode::File, ports) };
+    let mut intake = Intake::new(settings);
+    let mut batch = FrameBatch::default();
+    let mut traffic = Traffic::default();
+    let begun = Instant::now();
+    while begun.elapsed() < time && !enough(&traffic) {
+        capture.wait(LISTEN_STEP.min(time.saturating_sub(begun.elapsed())))?;
+        traffic.packets += capture.drain(BATCH_PACKETS, |packet| intake.packet(packet, &mut batch)) as u64;
+        for frame in &batch.frames {
+            let ports = [frame.destination.port(), frame.source.port()];
+            if let Some(port) = ports.into_iter().find(|port| config.ports.contains(port)) {
+                *traffic.on_ports.entry(port).or_default() += 1;
+            }
+        }
+        batch.clear();
+        traffic.elsewhere = intake.other_ports();
+    }
+    Ok(traffic)
+}
+
+const LISTEN_STEP: Duration = Duration::from_millis(100);
+
+/// What is promised, and what is tried: CAP_BPF came with 5.8.
+const PROMISED: (u32, u32) = (6, 1);
+const TRIED: (u32, u32) = (5, 8);
+
+fn kernel() -> Finding {
+    let release = sys::kernel_release().unwrap_or_else(|error| format!("unknown ({error})"));
+    judge_kernel(&release)
+}
+
+fn judge_kernel(release: &str) -> Finding {
+    let what = format!("Linux {release}");
+    match version(release) {
+        Some(version) if version >= PROMISED => good(Check::Kernel, what),
+        Some(version) if version >= TRIED => Finding {
+            check: Check::Kernel,
+            severity: Severity::Degraded,
+            what: format!("{what}: older than 6.1, it may work"),
+            cure: "ports may need a restart to change; upgrade to Linux 6.1 or later to be sure".into(),
+        },
+        _ => Finding {
+            check: Check::Kernel,
+            severity: Severity::Degraded,
+            what: format!("{what}: older than 5.8, or not to be read"),
+            cure: "the eBPF filter needs CAP_SYS_ADMIN here; upgrade to Linux 6.1 or later".into(),
+        },
+    }
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn net_raw() -> Finding {
+    if has(Capability::CAP_NET_RAW) {
+        return good(Check::NetRaw, "granted");
+    }
+    Finding {
+        check: Check::NetRaw,
+        severity: Severity::Fatal,
+        what: "missing: nothing can be captured".into(),
+        cure: format!("run as root, or once as root: {}", setcap_command()),
+    }
+}
+
+/// CAP_BPF and the program. The capability is not everything: CAP_SYS_ADMIN does, too, and a container's
+/// rules may refuse bpf() all the same. Loading is the test.
+fn program() -> Vec<Finding> {
+    let result = Program::load();
+    let refused = result.as_ref().is_err_and(LoadError::is_permission);
+    let capability = if refused {
+        Finding {
+            check: Check::Bpf,
+            severity: Severity::Degraded,
+            what: "missing, or bpf() is refused: the classic filter would be used".into(),
+            cure: format!("once as root: {}; in a container also allow bpf()", setcap_command()),
+        }
+    } else {
+        good(Check::Bpf, "granted")
+    };
+    let program = match result {
+        Ok(_) => Some(good(Check::Program, "loads")),
+        Err(_) if refused => None,
+        Err(error) => Some(Finding {
+            check: Check::Program,
+            severity: Severity::Degraded,
+            what: [failure(&error), error.verifier_lines(VERIFIER_LINES)].join("\n").trim_end().to_owned(),
+            cure: cure(&error),
+        }),
+    };
+    std::iter::once(capability).chain(program).collect()
+}
+
+/// Enough of the verifier's log to see which instruction it refused and why.
+const VERIFIER_LINES: usize = 5;
+
+fn ring() -> Finding {
+    let shape = RingShape::default();
+    let size = u64::from(shape.block_size) * u64::from(shape.blocks) / (1024 * 1024);
+    match Ring::open(shape) {
+        Ok(_) => good(Check::Ring, format!("{size} MiB can be set up")),
+        Err(error) => Finding {
+            check: Check::Ring,
+            severity: Severity::Fatal,
+            what: format!("{size} MiB cannot be set up: {error}"),
+            cure: "packet sockets (CONFIG_PACKET, CONFIG_PACKET_MMAP) and that much free memory are needed".into(),
+        },
+    }
+}
+
+fn interfaces(config: &Config) -> Finding {
+    let existing = match sys::interfaces() {
+        Ok(existing) => existing,
+        Err(error) => {
+            return Finding {
+                check: Check::Interfaces,
+                severity: Severity::Fatal,
+                what: format!("cannot be listed: {error}"),
+                cure: "allow netlink sockets (AF_NETLINK)".into(),
+            };
+        }
+    };
+    judge_interfaces(Wanted::from_names(&config.interfaces), existing)
+}
+
+fn judge_interfaces(wanted: Wanted, existing: Vec<sys::Interface>) -> Finding {
+    let names: Vec<String> = existing.iter().map(|interface| interface.name.clone()).collect();
+    let mut interfaces = Interfaces::new(wanted);
+    interfaces.update(existing);
+    let missing = interfaces.missing();
+    if missing.is_empty() {
+        let captured: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| interfaces.wanted().includes(name)).collect();
+        return good(Check::Interfaces, captured.join(", "));
+    }
+    Finding {
+        check: Check::Interfaces,
+        severity: if interfaces.blocked().is_some() { Severity::Fatal } else { Severity::Degraded },
+        what: format!("not there: {}", missing.join(", ")),
+        cure: format!("there are: {}; a named interface is waited for", names.join(", ")),
+    }
+}
+
+fn good(check: Check, what: impl Into<String>) -> Finding {
+    Finding { check, severity: Severity::Good, what: what.into(), cure: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_judged_by_their_number() {
+        for (release, severity) in [
+            ("6.18.44-fc-v669", Severity::Good),
+            ("6.1.0-18-amd64", Severity::Good),
+            ("10.0", Severity::Good),
+            ("5.15.0-generic", Severity::Degraded),
+            ("5.4.0", Severity::Degraded),
+            ("", Severity::Degraded),
+        ] {
+            assert_eq!(judge_kernel(release).severity, severity, "{release}");
+        }
+    }
+
+    #[test]
+    fn missing_interfaces_are_fatal_only_if_all_are() {
+        let existing = || vec![sys::Interface { index: 2, name: "eth0".into() }];
+        let named = |names: &[&str]| Wanted::Named(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(judge_interfaces(Wanted::Every, existing()).severity, Severity::Good);
+        assert_eq!(judge_interfaces(named(&["eth0"]), existing()).what, "eth0");
+        let some = judge_interfaces(named(&["eth0", "eth9"]), existing());
+        assert_eq!((some.severity, some.what.as_str()), (Severity::Degraded, "not there: eth9"));
+        let none = judge_interfaces(named(&["eth9"]), existing());
+        assert_eq!(none.severity, Severity::Fatal);
+        assert!(none.cure.contains("eth0"));
+    }
+
+    #[test]
+    fn every_finding_that_is_not_good_has_a_cure() {
+        let config = Config { interfaces: vec!["no-such-if".into()], ..Config::default() };
+        let without_privileges = std::thread::spawn(move || {
+            crate::capabilities::drop_of_this_thread().expect("dropping needs no permission");
+            probe(&config)
+        })
+        .join()
+        .expect("probing does not panic");
+        for finding in &without_privileges {
+            assert_eq!(finding.severity == Severity::Good, finding.cure.is_empty(), "{finding:?}");
+        }
+        let net_raw = without_privileges.iter().find(|finding| finding.check == Check::NetRaw).expect("looked at");
+        assert_eq!(net_raw.severity, Severity::Fatal);
+    }
+}
