@@ -1,6 +1,6 @@
 //! A message: what tracking always needs is read, the rest is read when asked for.
 //!
-//! Every slice borrows the bytes given to [`crate::parse`], with folds still in it unless said otherwise.
+//! Every slice borrows the bytes given to [`parse()`](crate::parse()), with folds still in it unless said otherwise.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! What a UDP payload on a SIP port is: a message, a keep-alive, or something else.
 //!
-//! Looks at the first bytes and the first line only; what it calls SIP is for [`crate::parse`] to read.
+//! Looks at the first bytes and the first line only; what it calls SIP is for [`parse()`](crate::parse()) to read.
 
 use crate::parse::{self, ParseError};
 use crate::start;

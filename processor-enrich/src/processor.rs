@@ -1,0 +1,93 @@
+//! The stage: origins of a batch in, labels on their slots out.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use pipeline::metrics::LabelSets;
+use pipeline::{Facts, FrameBatch, LabelSet, Origin, Processor, Telemetry};
+
+use crate::config::Settings;
+use crate::user_agents::{MAX_VALUE, Searcher};
+
+/// Gives slots their labels.
+#[derive(Debug)]
+pub struct Enrich {
+    settings: Settings,
+    searcher: Searcher,
+    sets: PairCache,
+    cut: u64,
+}
+
+impl Enrich {
+    /// A stage that interns its pairs of labels in `label_sets`.
+    pub fn new(settings: Settings, label_sets: Arc<LabelSets>) -> Self {
+        let searcher = settings.user_agents.clone().searcher();
+        let sets = PairCache::new(&settings, label_sets);
+        Self { settings, searcher, sets, cut: 0 }
+    }
+
+    fn labels(&mut self, origin: &Origin, text: &[u8]) -> LabelSet {
+        let user_agent = &text[origin.user_agent.clone()];
+        self.cut += u64::from(user_agent.len() > MAX_VALUE);
+        let carrier = self.settings.carriers.find(origin.address);
+        let user_agent = self.searcher.find(user_agent);
+        self.sets.get(carrier, user_agent, &self.settings)
+    }
+}
+
+impl Processor for Enrich {
+    fn process(&mut self, _frames: &FrameBatch, facts: &mut Facts) {
+        for index in 0..facts.origins.len() {
+            let labels = self.labels(&facts.origins[index], &facts.text);
+            facts.label(facts.origins[index].slot, labels);
+        }
+    }
+
+    /// Slots that have labels keep them.
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
+        let settings = settings.downcast().expect("settings come from the check of the same type");
+        let cut = self.cut;
+        *self = Self { cut, ..Self::new(*settings, Arc::clone(&self.sets.label_sets)) };
+        Vec::new()
+    }
+
+    fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        out.push(Telemetry {
+            name: "otelcol_processor_user_agents_cut",
+            labels: Vec::new(),
+            counter: true,
+            value: self.cut as f64,
+        });
+    }
+}
+
+/// The label set of each pair of carrier and User-Agent seen so far: the lock of [`LabelSets`] is taken once a pair.
+#[derive(Debug)]
+struct PairCache {
+    label_sets: Arc<LabelSets>,
+    /// By carrier, then by User-Agent, "none" first.
+    known: Vec<Option<LabelSet>>,
+    /// User-Agents and "none".
+    columns: usize,
+}
+
+impl PairCache {
+    fn new(settings: &Settings, label_sets: Arc<LabelSets>) -> Self {
+        let columns = settings.user_agent_labels.len() + 1;
+        Self { label_sets, known: vec![None; columns * (settings.carrier_names.len() + 1)], columns }
+    }
+
+    fn get(&mut self, carrier: Option<u16>, user_agent: Option<u16>, settings: &Settings) -> LabelSet {
+        let number = |index: Option<u16>| index.map_or(0, |index| usize::from(index) + 1);
+        let known = &mut self.known[number(carrier) * self.columns + number(user_agent)];
+        *known.get_or_insert_with(|| {
+            let (no_carrier, no_user_agent) = self.label_sets.names(LabelSet::OTHER);
+            let carrier = carrier.map_or(no_carrier, |index| &settings.carrier_names[usize::from(index)]);
+            let user_agent = user_agent.map_or(no_user_agent, |index| &settings.user_agent_labels[usize::from(index)]);
+            self.label_sets.intern(carrier, user_agent)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
