@@ -10,5 +10,6 @@ pub mod gate;
 pub mod http;
 pub mod net;
 pub mod ringside;
+pub mod shared;
 pub mod sipp;
 pub mod wait;

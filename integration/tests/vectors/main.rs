@@ -1,0 +1,56 @@
+//! The public vectors of the metrics specification: `ringside replay --format json` over each capture, every series
+//! compared with the expected one (`sip-metrics.md` §7).
+
+mod compare;
+mod vector;
+
+use integration::ringside;
+use serde_json::Value;
+
+use compare::{differences_from_complete, differences_from_expected};
+use vector::Vector;
+
+/// Replays one vector and compares all that its file says.
+#[track_caller]
+fn check(id: &str) {
+    let vector = Vector::load(id);
+    let folder = ringside::scratch("vector");
+    std::fs::write(folder.join("pipeline.toml"), vector.configuration()).expect("a configuration");
+    let capture = vector.capture.display().to_string();
+    let output = ringside::command(&["replay", "--config", "pipeline.toml", "--format", "json", &capture], &folder);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{id}: {}: {said}", output.status);
+    let series: Vec<Value> = serde_json::from_slice(&output.stdout).expect("replay writes JSON");
+    let mut differences = differences_from_expected(&series, &vector.expected);
+    differences.extend(differences_from_complete(&series, &vector.complete));
+    assert!(differences.is_empty(), "{id} {}\n  {}\n{said}", vector.title, differences.join("\n  "));
+    std::fs::remove_dir_all(folder).expect("our own folder");
+}
+
+macro_rules! vectors {
+    ($($name:ident $id:literal;)*) => { $(#[test] fn $name() { check($id); })* };
+}
+
+// P18 is TCP, which is not captured yet.
+vectors! {
+    p01_plain_completed_call "P01";
+    p02_busy "P02";
+    p03_server_error "P03";
+    p04_redirect_and_answered_elsewhere "P04";
+    p05_registration_without_challenge "P05";
+    p06_registration_redirected "P06";
+    p07_options_ping "P07";
+    p08_one_retransmitted_invite "P08";
+    p09_call_still_up_at_the_end "P09";
+    p10_two_carriers "P10";
+    p11_cancelled_while_ringing "P11";
+    p12_one_proxy_two_hops "P12";
+    p13_challenged_then_declined "P13";
+    p14_rings_for_ever "P14";
+    p15_only_the_leg_below_a_proxy "P15";
+    p16_session_timer_dropped "P16";
+    p17_capture_starts_in_mid_call "P17";
+    p19_ipv6_in_two_fragments "P19";
+    p20_registration_challenged_refreshed_expired "P20";
+    p21_late_200_after_a_failure "P21";
+}
