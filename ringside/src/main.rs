@@ -1,2 +1,35 @@
-//! The binary: command line and the list of components compiled in.
-fn main() {}
+//! The binary: a command line in, an exit code out. What it does is in the modules, one for each subcommand.
+
+mod cli;
+mod components;
+mod doctor;
+mod failure;
+mod logs;
+mod replay;
+mod run;
+mod settings;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Command, CommandLine};
+
+fn main() -> ExitCode {
+    let result = match CommandLine::parse().command() {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Validate(configured) => show::validate(configured),
+        Command::PrintConfig(configured) => show::print_config(configured),
+        Command::Components => show::components(),
+        Command::Doctor(configured) => doctor::doctor(configured),
+        Command::Replay(arguments) => replay::replay(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("ringside: {failure}");
+            failure.code()
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The one list of components compiled in. A new component is an entry here.
+
+use std::sync::Arc;
+
+use exporter::prometheus::{self, Prometheus};
+use pipeline::config::{Catalogue, ExporterContext, ProcessorContext, Role, Type};
+use pipeline::{Exporter, Processor, Receiver};
+use processor_dialog::Dialogs;
+use processor_enrich::Enrich;
+use receiver_ebpf_sip::EbpfSipReceiver;
+use receiver_pcap::PcapReceiver;
+
+/// Every type of component this program has.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        receivers: vec![
+            Type::<dyn Receiver, ()>::new(
+                "ebpf_sip",
+                Role::Receives,
+                "live SIP off the wire, filtered in the kernel",
+                receiver_ebpf_sip::Config::checked,
+                |config, ()| Box::new(EbpfSipReceiver::new(config)),
+            ),
+            Type::<dyn Receiver, ()>::new(
+                "pcap",
+                Role::ReadsFiles,
+                "capture files as if they were live",
+                receiver_pcap::Config::checked,
+                |config, ()| Box::new(PcapReceiver::new(config, Arc::default())),
+            ),
+        ],
+        processors: vec![
+            Type::<dyn Processor, ProcessorContext>::new(
+                "dialog",
+                Role::StatesFacts,
+                "follows transactions, dialogs, calls and registrations",
+                processor_dialog::Config::check,
+                |config, context| Box::new(Dialogs::new(config, context.calls)),
+            ),
+            Type::<dyn Processor, ProcessorContext>::new(
+                "enrich",
+                Role::UsesFacts,
+                "gives calls their carrier and user agent type",
+                processor_enrich::Config::check,
+                |settings, context| Box::new(Enrich::new(settings, Arc::clone(&context.label_sets))),
+            ),
+        ],
+        exporters: vec![Type::<dyn Exporter, ExporterContext>::new(
+            "prometheus",
+            Role::ExportsMetrics,
+            "serves metrics to be scraped, and the health of the program",
+            prometheus::Settings::check,
+            |settings, context| Box::new(Prometheus::new(settings, context)),
+        )],
+    }
+}

@@ -1,0 +1,125 @@
+//! `ringside doctor`: can it capture here, and does it see SIP? Each finding with its cure.
+
+use std::time::Duration;
+
+use pipeline::config::{ComponentId, duration};
+use receiver_ebpf_sip::Config;
+use receiver_ebpf_sip::probe::{self, Check, Finding, Severity, Traffic};
+
+use crate::cli::{Configured, Run};
+use crate::components::catalogue;
+use crate::failure::Failure;
+use crate::settings::{self, Loaded};
+use crate::show::print;
+
+/// Looks at everything, prints what it finds, and fails if nothing could be captured.
+pub fn doctor(configured: Configured) -> Result<(), Failure> {
+    let run = Run { configured, set: Vec::new() };
+    let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+    eprint!("{}", loaded.warnings);
+    print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
+    let receivers = live_receivers(&loaded);
+    if receivers.is_empty() {
+        return print(&line("ok", "capture", "no pipeline captures live, so no privilege is needed", ""));
+    }
+    let mut findings = Vec::new();
+    for (id, config) in &receivers {
+        let found = probe::probe(config);
+        print(&format!("{id}:\n"))?;
+        found.iter().try_for_each(|finding| print(&show(finding)))?;
+        if found.iter().all(|finding| finding.severity != Severity::Fatal) {
+            print(&listen(config)?)?;
+        }
+        findings.extend(found);
+    }
+    verdict(&findings)
+}
+
+/// The live receivers that pipelines use, with their settings.
+fn live_receivers(loaded: &Loaded) -> Vec<(ComponentId, Config)> {
+    let used = loaded.configuration.graph.shards.iter().flat_map(|shard| &shard.receivers);
+    let config = |id: &ComponentId| loaded.configuration.receivers[id].settings().downcast::<Config>().ok();
+    used.filter_map(|id| Some((id.clone(), *config(id)?))).collect()
+}
+
+/// Longest time it waits for a SIP message.
+const LISTEN: Duration = Duration::from_secs(5);
+
+fn listen(config: &Config) -> Result<String, Failure> {
+    let traffic = probe::listen(config, LISTEN, |traffic| !traffic.on_ports.is_empty())?;
+    Ok(describe(&traffic))
+}
+
+fn describe(traffic: &Traffic) -> String {
+    let list = |ports: &mut dyn Iterator<Item = &u16>| ports.map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let seen = list(&mut traffic.on_ports.keys());
+    let elsewhere = list(&mut traffic.elsewhere.iter());
+    match (seen.is_empty(), elsewhere.is_empty()) {
+        (false, _) => line("ok", "SIP", &format!("seen on port {seen}"), ""),
+        (true, false) => line(
+            "warn",
+            "SIP",
+            &format!("seen on port {elsewhere} only, which is not configured"),
+            "add it to `ports` of the receiver",
+        ),
+        (true, true) => line(
+            "warn",
+            "SIP",
+            &format!("none seen in {} ({} packets)", duration::format(LISTEN), traffic.packets),
+            "place a call while it listens; if none is seen then, SIP does not pass this host or is encrypted",
+        ),
+    }
+}
+
+fn show(finding: &Finding) -> String {
+    let mark = match finding.severity {
+        Severity::Good => "ok",
+        Severity::Degraded => "warn",
+        Severity::Fatal => "FAIL",
+    };
+    line(mark, finding.check.as_str(), &finding.what, &finding.cure)
+}
+
+fn line(mark: &str, subject: &str, what: &str, cure: &str) -> String {
+    let cure = if cure.is_empty() { String::new() } else { format!("\n       -> {cure}") };
+    format!("{mark:<5}  {subject}: {what}{cure}\n")
+}
+
+/// Exit code 77 says that one capability is all that is missing.
+fn verdict(findings: &[Finding]) -> Result<(), Failure> {
+    let mut fatal = findings.iter().filter(|finding| finding.severity == Severity::Fatal).peekable();
+    let Some(first) = fatal.peek() else { return Ok(()) };
+    let text = format!("nothing can be captured here: {}; {}", first.what, first.cure);
+    match fatal.all(|finding| finding.check == Check::NetRaw) {
+        true => Err(Failure::Privilege(text)),
+        false => Err(Failure::Failed(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(check: Check, severity: Severity) -> Finding {
+        Finding { check, severity, what: "what".to_owned(), cure: "cure".to_owned() }
+    }
+
+    #[test]
+    fn a_missing_capability_alone_is_told_from_other_failures() {
+        let degraded = finding(Check::Bpf, Severity::Degraded);
+        let raw = finding(Check::NetRaw, Severity::Fatal);
+        let ring = finding(Check::Ring, Severity::Fatal);
+        assert!(verdict(&[degraded.clone()]).is_ok());
+        assert!(matches!(verdict(&[raw.clone(), degraded]), Err(Failure::Privilege(_))));
+        assert!(matches!(verdict(&[raw, ring]), Err(Failure::Failed(_))));
+    }
+
+    #[test]
+    fn sip_on_another_port_is_pointed_at() {
+        let traffic = Traffic { elsewhere: vec![5080], ..Traffic::default() };
+        assert_eq!(
+            describe(&traffic),
+            "warn   SIP: seen on port 5080 only, which is not configured\n       -> add it to `ports` of the receiver\n"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! `ringside replay`: capture files through the same processors, as fast as they can be read.
+//!
+//! The pipelines of the configuration run with `receivers.pcap` in place of their receivers, on the clock of
+//! the capture and on this thread. Standard output holds the metrics as they are at the last packet and
+//! nothing else. No exporter starts, no port is opened, no privilege is needed.
+
+mod calls;
+mod captures;
+mod json;
+mod rewrite;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pipeline::config::{ComponentId, Configuration, ProcessorContext};
+use pipeline::engine::{Outlet, Shard, Sink, Turn};
+use pipeline::metrics::{self, Exposition, LabelSets, Undefined};
+use pipeline::{Facts, FrameBatch};
+use receiver_pcap::{PcapReceiver, Report};
+
+use crate::cli::{Format, Replay};
+use crate::components::catalogue;
+use crate::failure::Failure;
+use crate::logs;
+use crate::settings;
+use crate::show::print;
+use calls::Calls;
+use captures::Bar;
+
+/// Reads the captures and prints what they come to.
+pub fn replay(replay: &Replay) -> Result<(), Failure> {
+    let catalogue = catalogue();
+    let loaded = settings::load_adjusted(&replay.run, &catalogue, &mut |tree| rewrite::for_replay(tree, replay))
+        .map_err(|problems| settings::refused(&problems))?;
+    eprint!("{}", loaded.warnings);
+    let configuration = &loaded.configuration;
+    logs::quiet_panics();
+
+    let label_sets = Arc::<LabelSets>::default();
+    let calls = match &replay.calls {
+        Some(path) => {
+            let file = File::create(path)
+                .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))?;
+            Some(Calls::new(Box::new(BufWriter::new(file)), Arc::clone(&label_sets)))
+        }
+        None => None,
+    };
+    let context = ProcessorContext { label_sets, calls: calls.is_some() };
+    let mut outlets = Vec::new();
+    let plan = &configuration.graph.shards[0];
+    let report = Arc::<Report>::default();
+    let pcap = configuration.receivers[&plan.receivers[0]].settings();
+    let pcap = *pcap.downcast().expect("the only receiver left is the one that reads files");
+    let receivers = vec![(plan.receivers[0].clone(), Box::new(PcapReceiver::new(pcap, Arc::clone(&report))) as _)];
+    let mut shard = Shard::build(plan, receivers, configuration, &catalogue, &context, &mut outlets);
+    if let Some(calls) = &calls {
+        shard.add_sinks(|| Box::new(calls.clone()));
+    }
+    let seen = Seen::default();
+    shard.add_sinks(|| Box::new(seen.clone()));
+
+    shard.start().map_err(|(_, error)| Failure::from(error))?;
+    let bar = Bar::new(&report);
+    while shard.turn().map_err(|(_, error)| Failure::from(error))? == Turn::Going {
+        bar.update(&report);
+    }
+    drop(bar);
+    print(&metrics_text(configuration, shown(configuration, &outlets), replay.format))?;
+
+    // After the print: the metrics stay as they are at the last packet.
+    shard.drain();
+    if let Some(calls) = calls {
+        calls.finish().map_err(|error| Failure::Failed(format!("the calls could not be written: {error}")))?;
+    }
+    let remarks = captures::remarks(&report, seen.any());
+    remarks.iter().for_each(|remark| eprintln!("ringside: {remark}"));
+    Ok(())
+}
+
+/// Whether any SIP came.
+#[derive(Clone, Default)]
+struct Seen(Arc<AtomicBool>);
+
+impl Seen {
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Sink for Seen {
+    fn take(&mut self, batch: &FrameBatch, _: &Facts) {
+        if !batch.frames.is_empty() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn metrics_text(configuration: &Configuration, outlet: &Outlet, format: Format) -> String {
+    match format {
+        Format::Prometheus => {
+            let snapshot = outlet.registry.snapshot();
+            Exposition::new(snapshot, metrics::Format::Text, undefined(configuration, outlet)).into_text()
+        }
+        Format::Json => {
+            let series = json::series(&outlet.registry);
+            serde_json::to_string_pretty(&series).expect("numbers and text can be written as JSON") + "\n"
+        }
+    }
+}
+
+/// Pipelines may count differently; one answer is printed: that of the pipeline `metrics`, else of the first.
+fn shown<'a>(configuration: &Configuration, outlets: &'a [Outlet]) -> &'a Outlet {
+    let pipelines = &configuration.service.pipelines;
+    let pipeline = pipelines.get("metrics").or_else(|| pipelines.values().next());
+    let exporter = pipeline.and_then(|pipeline| ComponentId::parse(pipeline.exporters.first()?));
+    let outlet = outlets.iter().find(|outlet| exporter.as_ref().is_some_and(|id| outlet.exporters.contains(id)));
+    outlet.or(outlets.first()).expect("a configuration without a pipeline is refused")
+}
+
+/// How the exporter that stands there shows a ratio with nothing in its denominator.
+fn undefined(configuration: &Configuration, outlet: &Outlet) -> Undefined {
+    let tables = outlet.exporters.iter().filter_map(|id| configuration.exporters.get(id));
+    let mut keys = tables.filter_map(|checked| checked.effective.get("undefined_ratio")?.clone().try_into().ok());
+    keys.next().unwrap_or_default()
+}

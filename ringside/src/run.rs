@@ -1,0 +1,170 @@
+//! `ringside run`: starts the engine, then waits on the main thread for signals and for bad news.
+//!
+//! One current-thread runtime serves exporters and signals; each shard has a thread of its own. All
+//! capabilities are dropped between the start of the receivers and the first of these threads.
+
+mod announce;
+mod reload;
+
+use std::fmt::Display;
+use std::io;
+
+use pipeline::config::{Catalogue, Problems, Service};
+use pipeline::engine::{Ended, Engine, Running};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::cli::Run;
+use crate::components::catalogue;
+use crate::failure::Failure;
+use crate::logs::{self, Log};
+use crate::settings::{self, Loaded};
+
+/// Runs until a signal or a failure ends it.
+pub fn run(run: &Run) -> Result<(), Failure> {
+    let catalogue = catalogue();
+    let loaded = settings::load(run, &catalogue).map_err(|problems| settings::refused(&problems))?;
+    let log = Log::open(&loaded.configuration.service.telemetry.logs);
+    logs::quiet_panics();
+    warn_of(&loaded.warnings);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| failed("the runtime", &error))?.block_on(serve(run, loaded, &catalogue, log))
+}
+
+async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Result<(), Failure> {
+    // Before anything is open, so that none comes too early to be heard.
+    let mut signals = Signals::listen().map_err(|error| failed("signals", &error))?;
+    let mut engine = Engine::build(&loaded.configuration, catalogue);
+    engine.start_exporters().map_err(|(id, error)| at(&format!("exporters.{id}"), error.into()))?;
+    engine.start_receivers().map_err(|(id, error)| at(&format!("receivers.{id}"), error.into()))?;
+    receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
+    announce::announce(&loaded, &engine);
+    let shards = loaded.configuration.graph.shards.len();
+    let (news, mut ended) = mpsc::channel(shards);
+    let tell = move |end| {
+        // There is room for one from every shard, and nobody listens any more only when the program ends.
+        let _ = news.try_send(end);
+    };
+    let running = engine.run(tell).map_err(|error| failed("a thread", &error))?;
+    let mut program = Program { running, shards, service: loaded.configuration.service, log };
+    loop {
+        tokio::select! {
+            end = ended.recv() => return program.fail(end).await,
+            wish = signals.next() => match wish {
+                Wish::Reload => program.reload(run, catalogue).await,
+                Wish::End(signal) => {
+                    tracing::info!(signal, "ending");
+                    return program.end(&mut signals, &mut ended).await;
+                }
+            },
+        }
+    }
+}
+
+/// What runs, and the settings of the program as a whole it runs with.
+struct Program {
+    running: Running,
+    /// How many, and so how many messages they can send at once.
+    shards: usize,
+    service: Service,
+    log: Log,
+}
+
+impl Program {
+    /// A signal asked for the end: no more packets, what is open is stated, what is left is sent.
+    async fn end(mut self, signals: &mut Signals, ended: &mut mpsc::Receiver<Ended>) -> Result<(), Failure> {
+        let limit = self.service.shutdown_timeout;
+        let graceful = async {
+            for _ in 0..self.running.stop_shards() {
+                if let Some(Ended::Failed { .. } | Ended::Panicked { .. }) = ended.recv().await {
+                    return Err(Failure::Failed("a capture thread failed while it was ending".to_owned()));
+                }
+            }
+            self.running.stop_exporters().await;
+            Ok(())
+        };
+        tokio::select! {
+            result = timeout(limit, graceful) => result.unwrap_or_else(|_| {
+                let limit = pipeline::config::duration::format(limit);
+                Err(Failure::Failed(format!("not ended within service.shutdown_timeout ({limit}); ended anyway")))
+            }),
+            name = signals.end() => Err(Failure::Failed(format!("a second signal ({name}): ended at once"))),
+        }
+    }
+
+    /// A shard ended although nobody asked it to.
+    async fn fail(mut self, end: Option<Ended>) -> Result<(), Failure> {
+        let failure = match end {
+            Some(Ended::Failed { receiver, error }) => at(&format!("receivers.{receiver}"), error.into()),
+            Some(Ended::Panicked { component }) => Failure::Failed(format!(
+                "a bug in {component}: its state cannot be trusted any more; please report it with the line above"
+            )),
+            Some(Ended::Stopped) | None => Failure::Failed("a capture thread ended by itself".to_owned()),
+        };
+        // What was counted until now still goes out.
+        if timeout(self.service.shutdown_timeout, self.running.stop_exporters()).await.is_err() {
+            tracing::warn!("what was counted last could not be sent");
+        }
+        Err(failure)
+    }
+}
+
+/// The signals the program listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next signal.
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::End("SIGTERM"),
+            _ = self.interrupt.recv() => Wish::End("SIGINT"),
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
+    /// Waits for the next signal that asks for the end.
+    async fn end(&mut self) -> &'static str {
+        loop {
+            if let Wish::End(signal) = self.next().await {
+                return signal;
+            }
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Wish {
+    Reload,
+    /// With the name of the signal.
+    End(&'static str),
+}
+
+fn warn_of(problems: &Problems) {
+    problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+}
+
+/// A failure with the component it happened in.
+fn at(path: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Failed(text) => Failure::Failed(format!("{path}: {text}")),
+        Failure::Usage(text) => Failure::Usage(format!("{path}: {text}")),
+        Failure::Privilege(text) => Failure::Privilege(format!("{path}: {text}")),
+    }
+}
+
+fn failed(what: &str, error: &dyn Display) -> Failure {
+    Failure::Failed(format!("{what} could not be set up: {error}; see whether the system is short of resources"))
+}

@@ -1,0 +1,64 @@
+//! SIGHUP: a new configuration is checked whole, then applied as far as it can be without a restart.
+
+use std::time::Duration;
+
+use pipeline::config::{Catalogue, Severity};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{Program, warn_of};
+use crate::cli::Run;
+use crate::settings::{self, Loaded};
+
+/// Longest wait for a shard to apply its part: it looks for orders every 100 ms.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Program {
+    /// Reads the configuration again. A bad one leaves everything as it is.
+    pub(super) async fn reload(&mut self, run: &Run, catalogue: &Catalogue) {
+        match settings::load(run, catalogue) {
+            Ok(loaded) => self.apply(loaded).await,
+            Err(problems) => {
+                for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
+                    tracing::error!("{problem}");
+                }
+                tracing::error!("the new configuration cannot be used; the old one runs on");
+                self.running.board().reload_failed();
+            }
+        }
+    }
+
+    async fn apply(&mut self, loaded: Loaded) {
+        warn_of(&loaded.warnings);
+        let new = &loaded.configuration;
+        let (reply, mut replies) = mpsc::channel(self.shards);
+        let reply = move |keys| {
+            // Nobody waits any more after `PATIENCE`.
+            let _ = reply.try_send(keys);
+        };
+        let Ok((mut restart, replying)) = self.running.reconfigure(new, reply) else {
+            tracing::error!("a capture thread does not answer; the old configuration runs on");
+            return self.running.board().reload_failed();
+        };
+        for _ in 0..replying {
+            match timeout(PATIENCE, replies.recv()).await {
+                Ok(Some(keys)) => restart.extend(keys),
+                _ => {
+                    tracing::error!("a capture thread does not answer; it may run with the old configuration");
+                    self.running.board().reload_failed();
+                    break;
+                }
+            }
+        }
+        if new.service.telemetry.logs.encoding != self.service.telemetry.logs.encoding {
+            restart.push("service.telemetry.logs.encoding".to_owned());
+        }
+        self.log.set_level(new.service.telemetry.logs.level);
+        self.service.shutdown_timeout = new.service.shutdown_timeout;
+        for key in &restart {
+            tracing::warn!(key, "changed, but needs a restart: the old value stays");
+        }
+        self.running.board().set_restart_needed(restart);
+        tracing::info!(files = loaded.files.join(", "), "configuration reloaded");
+    }
+}

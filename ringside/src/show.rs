@@ -1,0 +1,60 @@
+//! The commands that only show something: `validate`, `print-config`, `components`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use pipeline::config::Type;
+
+use crate::cli::{Configured, Run};
+use crate::components::catalogue;
+use crate::failure::Failure;
+use crate::settings::{self, Loaded};
+
+/// `ringside validate`: every error, or that there is none. Warnings go to standard error either way.
+pub fn validate(configured: Configured) -> Result<(), Failure> {
+    let loaded = load(configured)?;
+    print(&format!("{}: valid\n", loaded.files.join(", ")))
+}
+
+/// `ringside print-config`: what would run, defaults filled in.
+pub fn print_config(configured: Configured) -> Result<(), Failure> {
+    let loaded = load(configured)?;
+    print(&loaded.configuration.effective(&loaded.tree))
+}
+
+/// `ringside components`: what is compiled in.
+pub fn components() -> Result<(), Failure> {
+    fn section<P: ?Sized, X>(title: &str, types: &[Type<P, X>]) -> String {
+        let mut text = format!("{title}:\n");
+        for kind in types {
+            writeln!(text, "  {:<12} {}", kind.name, kind.about).expect("writing to a String cannot fail");
+        }
+        if types.is_empty() {
+            text += "  none\n";
+        }
+        text
+    }
+    let catalogue = catalogue();
+    let text = [
+        section("receivers", &catalogue.receivers),
+        section("processors", &catalogue.processors),
+        section("exporters", &catalogue.exporters),
+        "extensions:\n  none\n".to_owned(),
+    ];
+    print(&text.concat())
+}
+
+/// Writes to standard output, for whoever reads there.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::Failed(format!("standard output cannot be written: {error}")))
+}
+
+fn load(configured: Configured) -> Result<Loaded, Failure> {
+    let run = Run { configured, set: Vec::new() };
+    let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+    eprint!("{}", loaded.warnings);
+    Ok(loaded)
+}
