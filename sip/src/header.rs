@@ -131,8 +131,10 @@ impl Header {
         } else {
             return None;
         };
+        let colon = colon as usize;
         let header = Self::of_words(lower(low), lower(high));
-        (header != Self::Other).then_some((header, colon as usize))
+        // A name that ends with NUL looks like one that was filled up.
+        (header != Self::Other && line[colon - 1] != 0).then_some((header, colon))
     }
 }
 
@@ -192,6 +194,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The next line. After [`Line::Blank`] or [`Line::End`] there is none.
+    // Inlined by force, as what it calls: the call cost a tenth of a parse.
     #[inline(always)]
     pub fn next(&mut self) -> Line<'a> {
         let line = &self.bytes[self.position..];
@@ -353,6 +356,15 @@ mod tests {
     fn compact_forms_of_other_fields_and_similar_names_are_not_misread() {
         for name in ["e", "k", "u", "y", "a", "j", "d", "n", "Vib", "Frim", "Call-IE", "Cantact", "Rxeq", "Te"] {
             assert_eq!(Header::named(name.as_bytes()), Header::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_known_by_its_beginning_or_with_other_bytes_in_it() {
+        for line in ["Via\0: x", "v\0\0: x", "\0: x", ": x", "Call\rID: x", "Viavia: x", "Content-Length\0: x"] {
+            let line = format!("{line}\r\nand more bytes than one step looks at\r\n");
+            let next = Lines::new(line.as_bytes(), 0, false).next();
+            assert!(!matches!(next, Line::Field { header, .. } if header != Header::Other), "{line:?}");
         }
     }
 
