@@ -125,7 +125,12 @@ impl Snapshot {
         for shard in shards {
             add_up(&mut copy.globals, shard.globals.as_slice());
         }
-        for set in (0..copy.labels.len() as u32).map(LabelSet) {
+        // Sizes first: growing step by step would copy the copy.
+        let sets = (0..copy.labels.len() as u32).map(LabelSet);
+        let rows = sets.clone().filter(|set| shards.iter().any(|shard| shard.row(*set).is_some())).count();
+        copy.rows.reserve_exact(rows + 1);
+        copy.cells.reserve_exact((rows + 1) * ROW_CELLS);
+        for set in sets {
             copy.take_row(set, shards);
         }
         copy
