@@ -10,6 +10,7 @@ pub mod gate;
 pub mod http;
 pub mod net;
 pub mod ringside;
+pub mod scratch;
 pub mod shared;
 pub mod sipp;
 pub mod wait;

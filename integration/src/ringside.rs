@@ -6,12 +6,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::exposition::Exposition;
 use crate::http;
 use crate::net::Namespace;
+use crate::scratch::Folder;
 use crate::wait::{DEADLINE, eventually, within};
 
 /// Where it serves inside its namespace.
@@ -88,20 +88,11 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// A new folder for one process, below cargo's target folder where the test runner names one.
-pub fn scratch(purpose: &str) -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("ringside-{purpose}-{}-{number}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder for temporary files");
-    folder
-}
-
-/// A running ringside. Killed when dropped; its folder stays when the test fails.
+/// A running ringside, killed when dropped.
 #[derive(Debug)]
 pub struct Ringside<'a> {
     child: Child,
-    folder: PathBuf,
+    folder: Folder,
     namespace: &'a Namespace,
 }
 
@@ -127,7 +118,7 @@ impl<'a> Ringside<'a> {
     /// # Panics
     /// When it cannot be started.
     pub fn spawn(namespace: &'a Namespace, toml: &str, wrapper: &[&str]) -> Self {
-        let folder = scratch("run");
+        let folder = Folder::new("run");
         let config = folder.join("pipeline.toml");
         fs::write(&config, toml).expect("a configuration");
         let log = File::create(folder.join("log")).expect("a log");
@@ -255,11 +246,6 @@ impl Drop for Ringside<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("ringside's files are left in {}", self.folder.display());
-        } else {
-            let _ = fs::remove_dir_all(&self.folder);
-        }
     }
 }
 

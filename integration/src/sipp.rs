@@ -15,6 +15,7 @@ pub use counts::Counts;
 use scenario::{Scenario, Side};
 
 use crate::net::Namespace;
+use crate::scratch::Folder;
 use crate::wait::within;
 
 /// A side that has not ended by then is stuck.
@@ -68,7 +69,7 @@ pub fn exchange_through(scenario: &Scenario, caller: Party, callee: Party, hop: 
 #[derive(Debug)]
 pub struct Sipp {
     child: Child,
-    directory: PathBuf,
+    folder: Folder,
 }
 
 impl Sipp {
@@ -78,12 +79,12 @@ impl Sipp {
     /// When SIPp cannot be started.
     #[track_caller]
     pub fn start(scenario: &Scenario, side: Side, party: Party, hop: SocketAddr, load: Load) -> Self {
-        let directory = crate::ringside::scratch("sipp");
-        fs::write(directory.join("scenario.xml"), scenario.xml(side)).expect("the scenario is written");
-        let log = fs::File::create(directory.join("log")).expect("a log");
+        let folder = Folder::new("sipp");
+        fs::write(folder.join("scenario.xml"), scenario.xml(side)).expect("the scenario is written");
+        let log = fs::File::create(folder.join("log")).expect("a log");
         let mut command = party.namespace.command("sipp");
         command
-            .current_dir(&directory)
+            .current_dir(folder.path())
             .args([
                 "-sf",
                 "scenario.xml",
@@ -102,7 +103,7 @@ impl Sipp {
             command.args(["-r", &rate, "-l", &load.calls.to_string(), &hop.to_string()]);
         }
         let child = command.spawn().expect("sipp starts");
-        let sipp = Self { child, directory };
+        let sipp = Self { child, folder };
         if side == Side::Callee {
             party.namespace.await_udp(party.address.port());
         }
@@ -121,7 +122,7 @@ impl Sipp {
     #[track_caller]
     pub fn finish(mut self) -> Counts {
         let ended = within(LONGEST, || self.child.try_wait().expect("our own child"));
-        let status = ended.unwrap_or_else(|| panic!("sipp does not end; see {}", self.directory.display()));
+        let status = ended.unwrap_or_else(|| panic!("sipp does not end; see {}", self.folder.path().display()));
         assert!(status.success(), "sipp: {status}\n{}", self.errors());
         self.counts(status)
     }
@@ -135,11 +136,11 @@ impl Sipp {
     fn errors(&self) -> String {
         let text = |path: Option<PathBuf>| path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
         let errors = text(self.file_ending("_errors.log"));
-        if errors.is_empty() { text(Some(self.directory.join("log"))) } else { errors }
+        if errors.is_empty() { text(Some(self.folder.join("log"))) } else { errors }
     }
 
     fn file_ending(&self, ending: &str) -> Option<PathBuf> {
-        let files = fs::read_dir(&self.directory).ok()?.flatten().map(|entry| entry.path());
+        let files = fs::read_dir(self.folder.path()).ok()?.flatten().map(|entry| entry.path());
         files.into_iter().find(|path: &PathBuf| is_named(path, ending))
     }
 }
@@ -153,8 +154,5 @@ impl Drop for Sipp {
         // Only where a test failed in between: a SIPp that has ended is not there to be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.directory);
-        }
     }
 }

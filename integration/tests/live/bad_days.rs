@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use integration::flows;
 use integration::gate;
 use integration::net::Family;
-use integration::ringside::{self, Config, HTTP, Ringside, scratch};
+use integration::ringside::{self, Config, HTTP, Ringside};
+use integration::scratch::Folder;
 use integration::sipp::scenario::{Scenario, Side};
 use integration::sipp::{Load, Sipp, exchange};
 use integration::wait::eventually;
@@ -28,7 +29,7 @@ fn an_interface_that_does_not_exist_yet_is_waited_for() {
     });
     assert!(reason.contains("sip0"), "{reason}");
     eventually(&format!("a warning names it\n{}", ringside.log()), || ringside.log().contains("sip0").then_some(()));
-    namespace.ip("link add sip0 type dummy");
+    namespace.ip("link add sip0 type veth peer name other");
     namespace.ip("link set sip0 up");
     eventually(&format!("health is good\n{}", ringside.log()), || {
         ringside.health().ok().filter(|(status, _)| *status == 200)
@@ -49,7 +50,7 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn files_that_cannot_be_read_are_named() {
-    let folder = scratch("files");
+    let folder = Folder::new("files");
     fs::write(folder.join("text.pcap"), "this is no capture").expect("a file");
     for (arguments, code, named) in [
         (&["replay", "missing.pcap"][..], 1, "missing.pcap"),
@@ -58,13 +59,12 @@ fn files_that_cannot_be_read_are_named() {
         (&["validate", "--config", "missing.toml"], 2, "missing.toml"),
         (&["validate", "--config", "text.pcap"], 2, "text.pcap:1"),
     ] {
-        let output = ringside::command(arguments, &folder);
+        let output = ringside::command(arguments, folder.path());
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(named), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty(), "{arguments:?} wrote to standard output");
     }
-    fs::remove_dir_all(folder).expect("our own folder");
 }
 
 #[test]

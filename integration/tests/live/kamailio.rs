@@ -6,7 +6,8 @@ use std::process::{Child, Stdio};
 use integration::flows;
 use integration::gate;
 use integration::net::Namespace;
-use integration::ringside::{Config, Ringside, scratch};
+use integration::ringside::{Config, Ringside};
+use integration::scratch::Folder;
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Counts, Load, Party, exchange_through};
 
@@ -25,7 +26,7 @@ loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
 loadmodule "pv.so"
-loadmodule "siputils.so"
+loadmodule "textops.so"
 request_route {
     if (is_method("INVITE")) { record_route(); }
     if (has_totag()) {
@@ -40,18 +41,21 @@ request_route {
 "#;
 
 /// A running Kamailio that relays from port 5060 to 5080.
-struct Proxy(Child);
+struct Proxy {
+    child: Child,
+    _folder: Folder,
+}
 
 impl Proxy {
     fn start(namespace: &Namespace) -> Self {
-        let folder = scratch("kamailio");
+        let folder = Folder::new("kamailio");
         let config = folder.join("kamailio.cfg");
         std::fs::write(&config, CONFIG).expect("a configuration");
         let log = std::fs::File::create(folder.join("log")).expect("a log");
         let child = namespace
             .command("kamailio")
             .args(["-DD", "-E", "-Y"])
-            .arg(&folder)
+            .arg(folder.path())
             .arg("-f")
             .arg(&config)
             .stdin(Stdio::null())
@@ -60,17 +64,17 @@ impl Proxy {
             .spawn()
             .expect("kamailio starts");
         namespace.await_udp(5060);
-        Self(child)
+        Self { child, _folder: folder }
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         // SIGTERM, so that it takes its children with it.
-        let id = libc::pid_t::try_from(self.0.id()).expect("a process id");
+        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
         // SAFETY: no pointers; the child has not been waited for, so the id is still its own.
         unsafe { libc::kill(id, libc::SIGTERM) };
-        let _ = self.0.wait();
+        let _ = self.child.wait();
     }
 }
 

@@ -10,7 +10,8 @@ use integration::flows;
 use integration::gate;
 use integration::http;
 use integration::net::{Family, Namespace};
-use integration::ringside::{Config, HTTP, Ringside, scratch};
+use integration::ringside::{Config, HTTP, Ringside};
+use integration::scratch::Folder;
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Load, exchange};
 use integration::wait::eventually;
@@ -67,7 +68,8 @@ fn prometheus_holds_what_was_scraped() {
     });
     for Series { name, labels, value } in scrape.series() {
         let same = |stored: &&Series| {
-            stored.name == *name && labels.iter().all(|(label, value)| stored.labels.get(label) == Some(value))
+            stored.name == *name
+                && labels.iter().all(|(label, value)| same_label(label, value, stored.labels.get(label)))
         };
         let stored = stored.iter().find(same).unwrap_or_else(|| panic!("{name}{labels:?} is not stored"));
         assert!(
@@ -80,18 +82,27 @@ fn prometheus_holds_what_was_scraped() {
     assert_eq!(answered[0].value, f64::from(2 * CALLS));
 }
 
+/// Equal, where a bucket's bound may be spelt otherwise: Prometheus asks for OpenMetrics, which writes `1.0`.
+fn same_label(label: &str, value: &str, stored: Option<&String>) -> bool {
+    let bound = |text: &str| text.parse::<f64>().ok();
+    stored.is_some_and(|stored| stored == value || (label == "le" && bound(stored) == bound(value)))
+}
+
 /// Prometheus inside the namespace, ended when dropped.
-struct Server(Child);
+struct Server {
+    child: Child,
+    _folder: Folder,
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 fn start_prometheus(namespace: &Namespace) -> Server {
-    let folder = scratch("prometheus");
+    let folder = Folder::new("prometheus");
     let config = format!(
         "global: {{ scrape_interval: 1s }}\nscrape_configs:\n- job_name: ringside\n  static_configs: [{{ targets: ['{HTTP}'] }}]\n"
     );
@@ -99,7 +110,7 @@ fn start_prometheus(namespace: &Namespace) -> Server {
     let log = fs::File::create(folder.join("log")).expect("a log");
     let child = namespace
         .command("prometheus")
-        .current_dir(&folder)
+        .current_dir(folder.path())
         .args([
             "--config.file=prometheus.yml",
             "--storage.tsdb.path=data",
@@ -109,7 +120,7 @@ fn start_prometheus(namespace: &Namespace) -> Server {
         .stderr(log)
         .spawn()
         .expect("prometheus starts");
-    Server(child)
+    Server { child, _folder: folder }
 }
 
 /// An instant query; `None` while Prometheus does not answer or has nothing.

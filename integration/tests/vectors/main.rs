@@ -5,6 +5,7 @@ mod compare;
 mod vector;
 
 use integration::ringside;
+use integration::scratch::Folder;
 use serde_json::Value;
 
 use compare::{differences_from_complete, differences_from_expected};
@@ -14,17 +15,17 @@ use vector::Vector;
 #[track_caller]
 fn check(id: &str) {
     let vector = Vector::load(id);
-    let folder = ringside::scratch("vector");
+    let folder = Folder::new("vector");
     std::fs::write(folder.join("pipeline.toml"), vector.configuration()).expect("a configuration");
     let capture = vector.capture.display().to_string();
-    let output = ringside::command(&["replay", "--config", "pipeline.toml", "--format", "json", &capture], &folder);
+    let output =
+        ringside::command(&["replay", "--config", "pipeline.toml", "--format", "json", &capture], folder.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{id}: {}: {said}", output.status);
     let series: Vec<Value> = serde_json::from_slice(&output.stdout).expect("replay writes JSON");
     let mut differences = differences_from_expected(&series, &vector.expected);
     differences.extend(differences_from_complete(&series, &vector.complete));
     assert!(differences.is_empty(), "{id} {}\n  {}\n{said}", vector.title, differences.join("\n  "));
-    std::fs::remove_dir_all(folder).expect("our own folder");
 }
 
 macro_rules! vectors {
