@@ -4,8 +4,8 @@ use std::thread;
 
 use caps::Capability;
 use pipeline::{Receiver, ReceiverError};
-use receiver_ebpf_sip::capabilities::drop_of_this_thread;
-use receiver_ebpf_sip::{Config, EbpfSipReceiver};
+use receiver_ebpf_sip::capabilities::{CapabilityError, drop_of_this_thread};
+use receiver_ebpf_sip::{Config, EbpfSipReceiver, drop_capabilities};
 
 use crate::changes::ports_and_interfaces_change;
 use crate::common::capture::{Tap, live};
@@ -75,4 +75,14 @@ fn without_cap_net_raw_the_error_names_it_and_the_command() {
     })
     .join()
     .expect("the thread asserts");
+}
+
+#[test]
+fn dropping_too_late_is_an_error() {
+    live("dropping_too_late_is_an_error", || {
+        // Lives through the check, with its capabilities.
+        let _helper = Helper::new();
+        let error = drop_capabilities().expect_err("a thread has capabilities");
+        assert!(matches!(error, CapabilityError::OtherThreads(others) if others > 0), "{error}");
+    });
 }

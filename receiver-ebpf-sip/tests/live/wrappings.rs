@@ -164,6 +164,47 @@ fn other_order(frames: &[Vec<u8>]) -> bool {
 }
 
 #[test]
+fn frames_cut_anywhere_do_no_harm() {
+    live("frames_cut_anywhere_do_no_harm", || {
+        let (left, right) = joined_namespaces().expect("checked");
+        right.enter();
+        let mut tap = Tap::new(on("right"));
+        left.run(|| {
+            let injector = Injector::new("left").expect("the cable is there");
+            for frame in wrapped(PORT).iter().flat_map(|(_, frames)| frames) {
+                for length in ETHERNET_HEADER..frame.len().min(LONGEST_HEADERS) {
+                    injector.send(&frame[..length]);
+                }
+            }
+            injector.send(&ethernet(IPV4, &ipv4(UDP, &udp(40_000, PORT, &message("marker", 0)))));
+        });
+        assert_eq!(tap.until(1), ["marker"]);
+        assert_eq!(tap.value("otelcol_receiver_ring_damaged_blocks"), 0.0);
+    });
+}
+
+/// Less is no frame, and more than these are no headers.
+const ETHERNET_HEADER: usize = 14;
+const LONGEST_HEADERS: usize = 160;
+
+#[test]
+fn the_largest_datagram_comes_whole() {
+    live("the_largest_datagram_comes_whole", || {
+        Namespace::new().expect("checked").enter();
+        let mut tap = Tap::new(on("lo"));
+        let mut large = message("large", 0);
+        large.resize(LARGEST_PAYLOAD, b'x');
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("lo is up");
+        socket.send_to(&large, ("127.0.0.1", PORT)).expect("sent");
+        assert_eq!(tap.until(1), ["large"]);
+        assert_eq!(tap.messages()[0].length, LARGEST_PAYLOAD);
+    });
+}
+
+/// 65,535 bytes less the headers of IPv4 and UDP.
+const LARGEST_PAYLOAD: usize = 65_507;
+
+#[test]
 fn loopback_is_counted_once() {
     live("loopback_is_counted_once", || {
         Namespace::new().expect("checked").enter();
