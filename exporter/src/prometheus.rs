@@ -1,7 +1,7 @@
 //! `[exporters.prometheus]`: `/metrics`, `/health` and `/internal/metrics` over HTTP/1.1.
 //!
-//! [`server`] accepts and bounds connections, [`routes`] answers requests, [`negotiate`] reads what the
-//! client accepts, [`body`] writes a scrape piece by piece, [`internal`] the program's own numbers.
+//! `server` accepts and bounds connections, `routes` answers requests, `negotiate` reads what the client
+//! accepts, `body` writes a scrape piece by piece, `internal` the program's own numbers.
 
 mod body;
 mod config;

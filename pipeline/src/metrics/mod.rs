@@ -21,6 +21,7 @@ pub mod text;
 mod tests;
 
 pub use label_sets::LabelSets;
+pub use ratios::Ratio;
 pub use rows::{Registry, ShardRows};
 pub use schema::{DERIVED, F, FAMILIES, FIRST_CODE, Family, Kind, Scope};
 pub use snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
