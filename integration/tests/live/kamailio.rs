@@ -27,6 +27,7 @@ loadmodule "sl.so"
 loadmodule "rr.so"
 loadmodule "pv.so"
 loadmodule "textops.so"
+loadmodule "siputils.so"
 request_route {
     if (is_method("INVITE")) { record_route(); }
     if (has_totag()) {
