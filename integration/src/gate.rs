@@ -46,7 +46,10 @@ fn possible(test: &str) -> Option<()> {
 }
 
 /// What stands in the way of capturing with eBPF between namespaces of our own.
-fn obstacle() -> Result<(), String> {
+///
+/// # Errors
+/// The obstacle, for people to read.
+pub fn obstacle() -> Result<(), String> {
     Namespace::new().map_err(|error| format!("network namespaces are refused: {error}"))?;
     if let Err(error) = bpf_map() {
         return Err(format!("bpf() is refused: {error}"));

@@ -11,14 +11,14 @@ use std::thread;
 
 use crate::wait::eventually;
 
-/// A network namespace of its own, loopback up.
+/// A network namespace.
 #[derive(Debug)]
 pub struct Namespace {
     handle: File,
 }
 
 impl Namespace {
-    /// Needs CAP_SYS_ADMIN.
+    /// A new one, loopback up. Needs CAP_SYS_ADMIN.
     pub fn new() -> io::Result<Self> {
         let made = thread::spawn(|| {
             // SAFETY: no pointers; only this thread, which then ends, leaves the namespace it was in.
@@ -30,6 +30,11 @@ impl Namespace {
         let namespace = Self { handle: made.join().expect("the thread does not panic")? };
         namespace.ip("link set lo up");
         Ok(namespace)
+    }
+
+    /// The one this process is in.
+    pub fn current() -> io::Result<Self> {
+        Ok(Self { handle: File::open("/proc/self/ns/net")? })
     }
 
     /// Runs `work` on a thread inside the namespace: sockets it opens stay there.

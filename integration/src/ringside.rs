@@ -14,7 +14,7 @@ use crate::net::Namespace;
 use crate::scratch::Folder;
 use crate::wait::{DEADLINE, eventually, within};
 
-/// Where it serves inside its namespace.
+/// Where it serves unless told otherwise: in a namespace of its own any port is free.
 pub const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 2112);
 
 /// Longer than the capture ring holds a packet back.
@@ -23,6 +23,8 @@ const CAPTURE_LATENCY: Duration = Duration::from_millis(200);
 /// What differs from test to test in the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// `exporters.prometheus.endpoint`.
+    pub endpoint: SocketAddr,
     /// `receivers.ebpf_sip.interfaces`.
     pub interfaces: Vec<String>,
     /// Further lines of `[receivers.ebpf_sip]`.
@@ -37,6 +39,7 @@ impl Config {
     /// Captures one interface, everything else by default.
     pub fn on(interface: &str) -> Self {
         Self {
+            endpoint: HTTP,
             interfaces: vec![interface.to_owned()],
             receiver: String::new(),
             dialog: String::new(),
@@ -61,12 +64,12 @@ impl Config {
 
     /// The file.
     pub fn toml(&self) -> String {
-        let Self { interfaces, receiver, dialog, enrich } = self;
+        let Self { endpoint, interfaces, receiver, dialog, enrich } = self;
         format!(
             "[receivers.ebpf_sip]\ninterfaces = {interfaces:?}\n{receiver}\n\
              [processors.dialog]\n{dialog}\n\
              [processors.enrich]\n{enrich}\n\
-             [exporters.prometheus]\nendpoint = \"{HTTP}\"\n\
+             [exporters.prometheus]\nendpoint = \"{endpoint}\"\n\
              [service.pipelines.metrics]\nreceivers = [\"ebpf_sip\"]\n\
              processors = [\"dialog\", \"enrich\"]\nexporters = [\"prometheus\"]\n"
         )
@@ -94,6 +97,7 @@ pub struct Ringside<'a> {
     child: Child,
     folder: Folder,
     namespace: &'a Namespace,
+    endpoint: SocketAddr,
 }
 
 impl<'a> Ringside<'a> {
@@ -104,6 +108,7 @@ impl<'a> Ringside<'a> {
     #[track_caller]
     pub fn start(namespace: &'a Namespace, config: &Config) -> Self {
         let mut ringside = Self::spawn(namespace, &config.toml(), &[]);
+        ringside.endpoint = config.endpoint;
         let healthy = within(DEADLINE, || {
             let ended = ringside.child.try_wait().expect("our own child");
             assert!(ended.is_none(), "ringside has ended: {ended:?}\n{}", ringside.log());
@@ -113,7 +118,8 @@ impl<'a> Ringside<'a> {
         ringside
     }
 
-    /// Starts it with a configuration file of this text, by way of `wrapper` (a command that runs a command).
+    /// Starts it with a configuration file of this text, which serves at [`HTTP`], by way of `wrapper` (a command that
+    /// runs a command).
     ///
     /// # Panics
     /// When it cannot be started.
@@ -136,12 +142,12 @@ impl<'a> Ringside<'a> {
         let output = File::create(folder.join("output")).expect("an output");
         command.args(["run", "--config"]).arg(&config).stdin(Stdio::null()).stdout(output).stderr(log);
         let child = command.spawn().expect("ringside starts");
-        Self { child, folder, namespace }
+        Self { child, folder, namespace, endpoint: HTTP }
     }
 
     /// Status and body of `/health`.
     pub fn health(&self) -> io::Result<(u16, serde_json::Value)> {
-        let (status, body) = self.namespace.run(|| http::get(HTTP, "/health"))?;
+        let (status, body) = self.namespace.run(|| http::get(self.endpoint, "/health"))?;
         Ok((status, serde_json::from_str(&body).map_err(io::Error::other)?))
     }
 
@@ -151,7 +157,7 @@ impl<'a> Ringside<'a> {
     /// When it does not answer with 200.
     #[track_caller]
     pub fn page(&self, path: &str) -> String {
-        match self.namespace.run(|| http::get(HTTP, path)) {
+        match self.namespace.run(|| http::get(self.endpoint, path)) {
             Ok((200, body)) => body,
             other => panic!("GET {path}: {other:?}\n{}", self.log()),
         }
