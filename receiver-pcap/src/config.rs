@@ -1,0 +1,68 @@
+//! `[receivers.pcap]` of pipeline.toml.
+
+use std::path::PathBuf;
+
+use pipeline::config::Problems;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Capture files, in any order; `-` is standard input. Default none: `replay` names them on its command line.
+    pub files: Vec<PathBuf>,
+    /// Ports SIP is spoken on, as source or as destination. Default `[5060, 5061]`.
+    pub ports: Vec<u16>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { files: Vec::new(), ports: vec![5060, 5061] }
+    }
+}
+
+impl Config {
+    /// Checks the values; `None` after an error, all of which are in `problems`. Whether files exist is not looked at.
+    pub fn checked(self, problems: &mut Problems) -> Option<Self> {
+        let mut wrong = Problems::default();
+        let is_stdin = |file: &&PathBuf| file.as_os_str() == crate::file::STDIN;
+        if self.files.iter().filter(is_stdin).count() > 1 {
+            wrong.error("files", "standard input is named twice", "it can be read once: write \"-\" once");
+        }
+        if self.ports.is_empty() {
+            wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
+        }
+        for (index, port) in self.ports.iter().enumerate() {
+            if *port == 0 {
+                wrong.error(format!("ports[{index}]"), "0 is no port", "ports are 1 to 65535");
+            }
+        }
+        let ok = !wrong.has_errors();
+        problems.append(wrong);
+        ok.then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(config: Config) -> Vec<String> {
+        let mut problems = Problems::default();
+        let usable = config.checked(&mut problems).is_some();
+        assert_ne!(usable, problems.has_errors());
+        problems.iter().map(|problem| problem.path.clone()).collect()
+    }
+
+    #[test]
+    fn the_default_is_good() {
+        assert!(problems(Config::default()).is_empty());
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let config = Config { files: ["-", "a.pcap", "-"].map(PathBuf::from).into(), ports: vec![5060, 0] };
+        assert_eq!(problems(config), ["files", "ports[1]"]);
+        assert_eq!(problems(Config { ports: Vec::new(), ..Config::default() }), ["ports"]);
+    }
+}

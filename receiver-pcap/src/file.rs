@@ -1,0 +1,232 @@
+//! One capture file: a path or a stream in, its packets out in the order in which they stand there.
+//!
+//! Which format it is, and whether it is compressed, is told by its first bytes. Nothing is sought, so a pipe is as
+//! good as a file. Written by hand rather than on the crate pcap-file 2.0.0: that one refuses packets the capture cut
+//! (their original length is above the snap length), ignores `if_tsresol`, allocates for every pcapng packet with
+//! options, and has no bound of its own.
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use wire::{Link, Packet, Timestamp};
+
+use crate::buffer::Buffer;
+use crate::pcap::Pcap;
+use crate::pcapng::PcapNg;
+
+/// The name of standard input.
+pub(crate) const STDIN: &str = "-";
+
+/// Longest packet that is believed: libpcap's largest snap length. A longer one is damage, and nothing after it can be
+/// trusted.
+pub(crate) const MAX_PACKET: usize = 256 * 1024;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A capture that is being read.
+pub struct Capture {
+    buffer: Buffer,
+    format: Format,
+    head: Option<Head>,
+    damage: Option<Damage>,
+}
+
+enum Format {
+    Pcap(Pcap),
+    PcapNg(PcapNg),
+    /// The file ends within its header.
+    Nothing,
+}
+
+/// A packet without its bytes, which are the next ones in the buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub at: Timestamp,
+    /// `None` when this link type is not read.
+    pub link: Option<Link>,
+    pub link_type: u16,
+    pub interface: u32,
+    pub len: usize,
+    pub original_len: u32,
+}
+
+/// What comes next in a file.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Packet(Head),
+    End,
+    Damaged(Damage),
+}
+
+/// Why nothing is read of a file after some place. The text says so to an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Damage {
+    #[error("the file is cut within a packet or a header")]
+    Cut,
+    #[error("the compressed data is cut or damaged")]
+    Compression,
+    #[error("a packet claims to be longer than 256 KiB, so what follows cannot be trusted")]
+    TooLong,
+    #[error("a block contradicts itself, so what follows cannot be trusted")]
+    Block,
+    #[error("a packet names an interface that is not described, so what follows cannot be trusted")]
+    Interface,
+}
+
+/// Why a file is of no use at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUsable {
+    /// It cannot be opened or read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It begins with something else.
+    #[error("it is neither pcap nor pcapng")]
+    NoCapture,
+}
+
+/// Order of the bytes of a number in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ByteOrder {
+    #[default]
+    Little,
+    Big,
+}
+
+impl ByteOrder {
+    /// The order in which `bytes` are `number`.
+    pub fn of(number: u32, bytes: [u8; 4]) -> Option<Self> {
+        [Self::Little, Self::Big].into_iter().find(|order| order.u32(bytes) == number)
+    }
+
+    #[inline]
+    pub const fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
+    #[inline]
+    pub const fn u32(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    pub const fn i64(self, bytes: [u8; 8]) -> i64 {
+        match self {
+            Self::Little => i64::from_le_bytes(bytes),
+            Self::Big => i64::from_be_bytes(bytes),
+        }
+    }
+}
+
+impl Capture {
+    /// Begins to read a capture; `count` hears of every byte read of the file, before it is uncompressed.
+    pub fn open(path: &Path, count: impl FnMut(usize) + Send + 'static) -> Result<Self, NotUsable> {
+        let input: Box<dyn Read + Send> = match path.to_str() {
+            Some(STDIN) => Box::new(io::stdin()),
+            _ => Box::new(std::fs::File::open(path)?),
+        };
+        Self::new(Counting { input, count })
+    }
+
+    /// Begins to read a capture from any stream.
+    pub fn new(mut input: impl Read + Send + 'static) -> Result<Self, NotUsable> {
+        let mut start = Vec::with_capacity(GZIP.len());
+        input.by_ref().take(GZIP.len() as u64).read_to_end(&mut start)?;
+        let is_gzip = start == GZIP;
+        let input = io::Cursor::new(start).chain(input);
+        let input: Box<dyn Read + Send> = match is_gzip {
+            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, input))),
+            false => Box::new(input),
+        };
+        let mut buffer = Buffer::new(input);
+        let magic = match buffer.peek::<4>() {
+            Ok(magic) => *magic.ok_or(NotUsable::NoCapture)?,
+            Err(error) if is_damage(&error) => return Err(NotUsable::NoCapture),
+            Err(error) => return Err(error.into()),
+        };
+        let mut damage = None;
+        let format = if PcapNg::recognise(magic) {
+            Format::PcapNg(PcapNg::default())
+        } else if let Some((order, nanos_per_unit)) = Pcap::recognise(magic) {
+            match Pcap::open(order, nanos_per_unit, &mut buffer) {
+                Ok(Some(pcap)) => Format::Pcap(pcap),
+                Ok(None) => {
+                    damage = Some(Damage::Cut);
+                    Format::Nothing
+                }
+                Err(error) if is_damage(&error) => {
+                    damage = Some(Damage::Compression);
+                    Format::Nothing
+                }
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            return Err(NotUsable::NoCapture);
+        };
+        Ok(Self { buffer, format, head: None, damage })
+    }
+
+    /// Goes to the next packet; `false` at the end, or where the file is damaged. An error is one of the system.
+    pub fn advance(&mut self) -> io::Result<bool> {
+        self.head = None;
+        if self.damage.is_some() {
+            return Ok(false);
+        }
+        let next = match &mut self.format {
+            Format::Pcap(pcap) => pcap.next(&mut self.buffer),
+            Format::PcapNg(pcapng) => pcapng.next(&mut self.buffer),
+            Format::Nothing => Ok(Next::End),
+        };
+        match next {
+            Ok(Next::Packet(head)) => self.head = Some(head),
+            Ok(Next::End) => self.format = Format::Nothing,
+            Ok(Next::Damaged(damage)) => self.damage = Some(damage),
+            Err(error) if is_damage(&error) => self.damage = Some(Damage::Compression),
+            Err(error) => return Err(error),
+        }
+        Ok(self.head.is_some())
+    }
+
+    /// The packet [`Capture::advance`] went to. One of a link type that is not read comes as a network layer that
+    /// is not IP, so that it only moves the clock.
+    pub fn packet(&self) -> Option<Packet<'_>> {
+        let Head { at, link, interface, len, original_len, .. } = self.head?;
+        let link = link.unwrap_or(Link::Network { ethertype: 0 });
+        Some(Packet { at, link, interface, bytes: &self.buffer.rest()[..len], original_len })
+    }
+
+    /// The link type of the packet, if it is one that is not read.
+    pub fn unread_link_type(&self) -> Option<u16> {
+        self.head.filter(|head| head.link.is_none()).map(|head| head.link_type)
+    }
+
+    /// What was wrong with the file, once [`Capture::advance`] found its end.
+    pub fn damage(&self) -> Option<impl std::error::Error + use<>> {
+        self.damage
+    }
+}
+
+/// Whether an error comes from what is in the file rather than from reading it.
+fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
+/// A reader that tells how much was read.
+struct Counting<R, F> {
+    input: R,
+    count: F,
+}
+
+impl<R: Read, F: FnMut(usize)> Read for Counting<R, F> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(into)?;
+        (self.count)(read);
+        Ok(read)
+    }
+}

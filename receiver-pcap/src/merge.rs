@@ -1,0 +1,182 @@
+//! Several captures as one: files in any order in, packets in order of time out.
+//!
+//! A file is opened when the time of its first packet has come and closed at its end, so that a year of rotated files
+//! costs one buffer. Within a file packets keep their order, even where their stamps do not; a pipe is held open from
+//! the start, for it cannot be read twice.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wire::{Packet, Timestamp};
+
+use crate::file::{Capture, NotUsable, STDIN};
+use crate::report::Report;
+
+/// Most link types named in the line about a file.
+const MAX_NAMED: usize = 8;
+
+/// All files of a receiver.
+pub(crate) struct Merge {
+    report: Arc<Report>,
+    /// Not yet open, the next one last.
+    waiting: Vec<Waiting>,
+    /// Slots of `open` by the time of the packet each is at.
+    order: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    open: Vec<Option<Open>>,
+    /// The slot whose packet was given out last.
+    given: Option<usize>,
+}
+
+struct Waiting {
+    /// Time of the first packet.
+    first: Timestamp,
+    path: PathBuf,
+}
+
+struct Open {
+    name: String,
+    capture: Capture,
+    packets: u64,
+    /// Packets by link types that are not read.
+    unread: BTreeMap<u16, u64>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    pub name: String,
+    pub why: NotUsable,
+}
+
+impl Merge {
+    /// Looks into every file: one that is no capture fails here, before anything is counted.
+    pub fn new(paths: &[PathBuf], report: Arc<Report>) -> Result<Self, Unusable> {
+        let (waiting, order, open) = (Vec::new(), BinaryHeap::new(), Vec::new());
+        let mut merge = Self { report, waiting, order, open, given: None };
+        let mut total = Some(0);
+        for path in paths {
+            let unusable = |error: std::io::Error| Unusable { name: name(path), why: error.into() };
+            let is_pipe = path.as_os_str() == STDIN || !std::fs::metadata(path).map_err(unusable)?.is_file();
+            if is_pipe {
+                total = None;
+                merge.open(path)?;
+                continue;
+            }
+            let size = std::fs::metadata(path).map_err(unusable)?.len();
+            total = total.map(|total| total + size);
+            let mut capture = Capture::open(path, |_| ()).map_err(|why| Unusable { name: name(path), why })?;
+            capture.advance().map_err(unusable)?;
+            // One without packets comes first, for what is to be said about it.
+            let first = capture.packet().map_or(Timestamp::ZERO, |packet| packet.at);
+            merge.waiting.push(Waiting { first, path: path.clone() });
+        }
+        merge.report.set_total(total);
+        // Stable, and the last one is the next: among equals the order is that of the arguments.
+        merge.waiting.reverse();
+        merge.waiting.sort_by_key(|waiting| Reverse(waiting.first));
+        Ok(merge)
+    }
+
+    /// Goes to the next packet; `false` after the last one.
+    pub fn advance(&mut self) -> Result<bool, Unusable> {
+        if let Some(slot) = self.given.take() {
+            self.advance_file(slot)?;
+        }
+        while let Some(waiting) = self.waiting.last() {
+            if self.order.peek().is_some_and(|Reverse((at, _))| *at < waiting.first) {
+                break;
+            }
+            let path = waiting.path.clone();
+            self.waiting.pop();
+            self.open(&path)?;
+        }
+        self.given = self.order.peek().map(|Reverse((_, slot))| *slot);
+        Ok(self.given.is_some())
+    }
+
+    /// The packet [`Merge::advance`] went to.
+    pub fn packet(&self) -> Option<Packet<'_>> {
+        self.open[self.given?].as_ref()?.capture.packet()
+    }
+
+    /// Opens a file and puts it in line with its first packet.
+    fn open(&mut self, path: &Path) -> Result<(), Unusable> {
+        let report = Arc::clone(&self.report);
+        let capture = Capture::open(path, move |bytes| report.count(bytes));
+        let capture = capture.map_err(|why| Unusable { name: name(path), why })?;
+        let mut file = Open { name: name(path), capture, packets: 0, unread: BTreeMap::new() };
+        match file.advance()? {
+            Some(at) => {
+                let slot = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
+                self.order.push(Reverse((at, slot)));
+                if slot == self.open.len() {
+                    self.open.push(None);
+                }
+                self.open[slot] = Some(file);
+            }
+            None => file.close(&self.report),
+        }
+        Ok(())
+    }
+
+    /// Moves the file whose packet was given out, which is the foremost, to its next packet, or closes it.
+    #[inline]
+    fn advance_file(&mut self, slot: usize) -> Result<(), Unusable> {
+        let file = self.open[slot].as_mut().expect("a slot in the order holds an open file");
+        let Some(at) = file.advance()? else {
+            self.order.pop();
+            if let Some(file) = self.open[slot].take() {
+                file.close(&self.report);
+            }
+            return Ok(());
+        };
+        if let Some(mut front) = self.order.peek_mut() {
+            front.0.0 = at;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    /// The time of the next packet; `None` at the end.
+    #[inline]
+    fn advance(&mut self) -> Result<Option<Timestamp>, Unusable> {
+        match self.capture.advance() {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => return Err(Unusable { name: self.name.clone(), why: error.into() }),
+        }
+        self.packets += 1;
+        if let Some(link_type) = self.capture.unread_link_type() {
+            *self.unread.entry(link_type).or_default() += 1;
+        }
+        Ok(self.capture.packet().map(|packet| packet.at))
+    }
+
+    /// Says in one line what was not read of it.
+    fn close(self, report: &Report) {
+        let Self { name, capture, packets, unread } = self;
+        let mut remarks = Vec::new();
+        if let Some(damage) = capture.damage() {
+            remarks.push(format!("{damage}; the {packets} packets before that are used"));
+        }
+        if !unread.is_empty() {
+            let mut remark = format!("{} packets are passed over, for link type", unread.values().sum::<u64>());
+            for (link_type, packets) in unread.iter().take(MAX_NAMED) {
+                // Writing to a String cannot fail.
+                let _ = write!(remark, " {link_type} ({packets})");
+            }
+            remarks.push(remark + " is not read: only Ethernet, Linux cooked, raw IP and loopback are");
+        }
+        if !remarks.is_empty() {
+            report.problem(format!("{name}: {}", remarks.join("; ")));
+        }
+    }
+}
+
+fn name(path: &Path) -> String {
+    if path.as_os_str() == STDIN { "standard input".to_owned() } else { path.display().to_string() }
+}

@@ -1,0 +1,107 @@
+//! The receiver: files named in its settings in, batches of SIP frames out, then the end.
+
+use std::any::Any;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::{
+    CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, Received, Receiver, ReceiverError, Telemetry,
+};
+
+use crate::config::Config;
+use crate::file::NotUsable;
+use crate::merge::{Merge, Unusable};
+use crate::report::Report;
+
+/// A batch ends after so many frames, which fit into a core's cache, or packets, for an end to come into sight.
+const FRAMES: usize = 256;
+const PACKETS: usize = 4096;
+
+/// Reads capture files as fast as it is asked to.
+pub struct PcapReceiver {
+    config: Config,
+    intake: Intake,
+    /// `None` before the start and after the end.
+    files: Option<Merge>,
+    report: Arc<Report>,
+}
+
+impl PcapReceiver {
+    /// A receiver for `config`; who keeps `report` can see how it gets on.
+    pub fn new(config: Config, report: Arc<Report>) -> Self {
+        let ports = config.ports.iter().copied().collect();
+        let settings = IntakeSettings { note_other_ports: true, ..IntakeSettings::new(ClockMode::File, ports) };
+        Self { config, intake: Intake::new(settings), files: None, report }
+    }
+}
+
+impl Receiver for PcapReceiver {
+    fn start(&mut self) -> Result<(), ReceiverError> {
+        if self.config.files.is_empty() {
+            return Err(ReceiverError::Failed {
+                what: "no capture file is named".to_owned(),
+                cure: "name them as arguments, or as `files` of [receivers.pcap]".to_owned(),
+            });
+        }
+        self.files = Some(Merge::new(&self.config.files, Arc::clone(&self.report))?);
+        Ok(())
+    }
+
+    /// Never waits for more than the next packet: a file has it, a pipe may take its time.
+    fn receive(&mut self, batch: &mut FrameBatch, _wait: Duration) -> Result<Received, ReceiverError> {
+        batch.clear();
+        let Some(files) = &mut self.files else {
+            return Ok(Received::End);
+        };
+        for _ in 0..PACKETS {
+            if batch.frames.len() >= FRAMES {
+                break;
+            }
+            if !files.advance()? {
+                self.files = None;
+                self.report.set_other_ports(self.intake.other_ports());
+                return Ok(Received::End);
+            }
+            if let Some(packet) = files.packet() {
+                self.intake.packet(&packet, batch);
+            }
+        }
+        Ok(Received::Batch)
+    }
+
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
+        let Ok(config) = settings.downcast::<Config>() else {
+            return Vec::new();
+        };
+        self.intake.set_ports(config.ports.iter().copied().collect());
+        self.config.ports = config.ports;
+        if config.files == self.config.files { Vec::new() } else { vec!["files"] }
+    }
+
+    fn set_duplicate_window(&mut self, window: Duration) {
+        self.intake.set_duplicate_window(window);
+    }
+
+    fn status(&self) -> CaptureStatus {
+        CaptureStatus { kind: "none", blocked: None }
+    }
+
+    fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        self.intake.telemetry(out);
+    }
+}
+
+impl From<Unusable> for ReceiverError {
+    fn from(Unusable { name, why }: Unusable) -> Self {
+        let cure = match &why {
+            NotUsable::NoCapture => "give a capture in pcap or pcapng, gzip or not; `editcap` converts other formats",
+            NotUsable::Io(error) => match error.kind() {
+                ErrorKind::NotFound => "check its name and the folder it is in",
+                ErrorKind::PermissionDenied => "let this user read it, or run as one who may",
+                _ => "check the file and what it is stored on",
+            },
+        };
+        Self::Failed { what: format!("{name}: {why}"), cure: cure.to_owned() }
+    }
+}

@@ -1,0 +1,179 @@
+//! Capture files and packets made by hand, and a receiver run over them.
+
+// Each test binary uses its own part.
+#![allow(dead_code)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::{FrameBatch, Received, Receiver, ReceiverError, SipFrame, Tally};
+use receiver_pcap::{Config, PcapReceiver, Report};
+
+/// 2026-01-01, in seconds.
+pub const START: u64 = 1_767_225_600;
+
+pub const OPTIONS: &[u8] = b"OPTIONS sip:bob@example.com SIP/2.0\r\nCall-ID: ";
+
+/// An IPv4 packet from 192.0.2.1:5060 to 192.0.2.2:5060 with a message that tells `number`.
+pub fn message(number: u32) -> Vec<u8> {
+    let payload = [OPTIONS, format!("{number}\r\n\r\n").as_bytes()].concat();
+    datagram(5060, &payload)
+}
+
+pub fn datagram(port: u16, payload: &[u8]) -> Vec<u8> {
+    let len = |more: usize| u16::try_from(payload.len() + more).expect("one packet").to_be_bytes();
+    let ip = [&[0x45, 0][..], &len(28), &[0, 0, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]].concat();
+    [&ip[..], &port.to_be_bytes(), &port.to_be_bytes(), &len(8), &[0, 0], payload].concat()
+}
+
+/// The same with an Ethernet header.
+pub fn ethernet(packet: &[u8]) -> Vec<u8> {
+    [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0][..], packet].concat()
+}
+
+/// Numbers in the byte order of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    pub big: bool,
+}
+
+impl Order {
+    pub const BOTH: [Self; 2] = [Self { big: false }, Self { big: true }];
+    pub const LITTLE: Self = Self { big: false };
+
+    pub fn u16(self, number: u16) -> [u8; 2] {
+        if self.big { number.to_be_bytes() } else { number.to_le_bytes() }
+    }
+
+    pub fn u32(self, number: u32) -> [u8; 4] {
+        if self.big { number.to_be_bytes() } else { number.to_le_bytes() }
+    }
+
+    pub fn i64(self, number: i64) -> [u8; 8] {
+        if self.big { number.to_be_bytes() } else { number.to_le_bytes() }
+    }
+
+    /// The header of a classic file.
+    pub fn pcap(self, magic: u32, link_type: u32) -> Vec<u8> {
+        let numbers = [magic, 0, 0, 262_144, link_type].map(|number| self.u32(number)).concat();
+        [&numbers[..4], &self.u16(2), &self.u16(4), &numbers[4..]].concat()
+    }
+
+    /// A packet of a classic file.
+    pub fn record(self, seconds: u64, fraction: u32, bytes: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(bytes.len()).expect("short");
+        let seconds = u32::try_from(seconds).expect("before 2106");
+        [&[seconds, fraction, len, len].map(|number| self.u32(number)).concat(), bytes].concat()
+    }
+
+    /// A block of a pcapng file.
+    pub fn block(self, kind: u32, body: &[u8]) -> Vec<u8> {
+        let padding = body.len().next_multiple_of(4) - body.len();
+        let total = self.u32(u32::try_from(body.len() + padding + 12).expect("short"));
+        [&self.u32(kind)[..], &total, body, &vec![0; padding], &total].concat()
+    }
+
+    pub fn section(self) -> Vec<u8> {
+        let body = [&self.u32(0x1a2b_3c4d)[..], &self.u16(1), &self.u16(0), &self.i64(-1)].concat();
+        self.block(0x0a0d_0d0a, &body)
+    }
+
+    /// `options` are code and value.
+    pub fn interface(self, link_type: u16, snap_len: u32, options: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = [&self.u16(link_type)[..], &[0, 0], &self.u32(snap_len)].concat();
+        for (code, value) in options {
+            body.extend(self.u16(*code));
+            body.extend(self.u16(u16::try_from(value.len()).expect("short")));
+            body.extend(*value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        if !options.is_empty() {
+            body.extend([0; 4]);
+        }
+        self.block(1, &body)
+    }
+
+    /// An enhanced packet with a comment behind it.
+    pub fn enhanced(self, interface: u32, units: u64, bytes: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(bytes.len()).expect("short");
+        let numbers = [interface, (units >> 32) as u32, units as u32, len, len].map(|number| self.u32(number)).concat();
+        let padding = vec![0; bytes.len().next_multiple_of(4) - bytes.len()];
+        let comment = [&self.u16(1)[..], &self.u16(5), b"hello\0\0\0", &[0; 4]].concat();
+        self.block(6, &[&numbers[..], bytes, &padding, &comment].concat())
+    }
+}
+
+/// Seconds since 1970 in some unit of a second.
+pub fn units(seconds: u64, per_second: u64) -> u64 {
+    seconds * per_second
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}
+
+/// What a receiver made of some files.
+pub struct Replay {
+    pub frames: Vec<SipFrame>,
+    /// The numbers of [`message`], in order.
+    pub numbers: Vec<u32>,
+    pub tally: Tally,
+    pub now: wire::Timestamp,
+    pub problems: Vec<String>,
+    pub report: Arc<Report>,
+}
+
+impl Replay {
+    pub fn files(files: &[PathBuf]) -> Result<Self, ReceiverError> {
+        Self::with(files, Duration::from_millis(20))
+    }
+
+    pub fn with(files: &[PathBuf], duplicate_window: Duration) -> Result<Self, ReceiverError> {
+        let report = Arc::new(Report::default());
+        let mut receiver = PcapReceiver::new(Config { files: files.into(), ..Config::default() }, Arc::clone(&report));
+        receiver.set_duplicate_window(duplicate_window);
+        receiver.start()?;
+        let mut batch = FrameBatch::default();
+        let (mut frames, mut numbers, mut tally) = (Vec::new(), Vec::new(), Tally::default());
+        loop {
+            let received = receiver.receive(&mut batch, Duration::ZERO)?;
+            for frame in &batch.frames {
+                let text = batch.message(frame);
+                let number: Option<u32> =
+                    text.strip_prefix(OPTIONS).and_then(|rest| std::str::from_utf8(rest).ok()?.trim().parse().ok());
+                numbers.extend(number);
+                frames.push(frame.clone());
+            }
+            add(&mut tally, &batch.tally);
+            if received == Received::End {
+                break;
+            }
+        }
+        let problems = report.problems();
+        Ok(Self { frames, numbers, tally, now: batch.now, problems, report })
+    }
+
+    /// Writes each as a file of its own and reads them together.
+    pub fn of(contents: &[&[u8]]) -> Result<Self, ReceiverError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files: Vec<PathBuf> = (0..contents.len()).map(|index| folder.path().join(format!("{index}.cap"))).collect();
+        for (file, bytes) in files.iter().zip(contents) {
+            std::fs::write(file, bytes).expect("room for a small file");
+        }
+        Self::files(&files)
+    }
+}
+
+fn add(sum: &mut Tally, more: &Tally) {
+    sum.keepalives_stun += more.keepalives_stun;
+    sum.keepalives_crlf += more.keepalives_crlf;
+    sum.non_sip += more.non_sip;
+    sum.start_line_errors += more.start_line_errors;
+    sum.capture_duplicates += more.capture_duplicates;
+    sum.clock_steps += more.clock_steps;
+    sum.evicted_fragments += more.evicted_fragments;
+}
