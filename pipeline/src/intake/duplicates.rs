@@ -12,23 +12,30 @@ use foldhash::quality::RandomState;
 use wire::{Datagram, Timestamp};
 
 /// 32,768 datagrams: what a window of 20 ms holds at a million packets a second and a half more.
-const SETS: usize = 4096;
-const WAYS: usize = 8;
+const SETS: usize = 8192;
+
+/// As many as a cache line holds.
+const WAYS: usize = 4;
 
 /// Remembers the datagrams of the last moments.
 #[derive(Debug)]
 pub(super) struct DuplicateFilter {
     window: Duration,
-    /// Two keyed hashes of 64 bits: nobody can make a datagram that hides another.
-    hashes: [RandomState; 2],
+    /// Keyed, so that nobody can make a datagram that hides another. 64 bits: at a million datagrams a second, all
+    /// different, one in thirty years is taken for a copy.
+    hash: RandomState,
     /// Empty while the window is zero.
-    seen: Vec<[Seen; WAYS]>,
+    seen: Vec<Set>,
     overwritten: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Set([Seen; WAYS]);
+
+#[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    hash: [u64; 2],
+    hash: u64,
     /// Time of the first copy.
     first: Timestamp,
 }
@@ -36,8 +43,7 @@ struct Seen {
 impl DuplicateFilter {
     /// A window of zero keeps every copy.
     pub fn new(window: Duration) -> Self {
-        let hashes = [RandomState::default(), RandomState::default()];
-        let mut filter = Self { window, hashes, seen: Vec::new(), overwritten: 0 };
+        let mut filter = Self { window, hash: RandomState::default(), seen: Vec::new(), overwritten: 0 };
         filter.set_window(window);
         filter
     }
@@ -45,7 +51,7 @@ impl DuplicateFilter {
     pub fn set_window(&mut self, window: Duration) {
         self.window = window;
         let sets = if window.is_zero() { 0 } else { SETS };
-        self.seen.resize(sets, [Seen::default(); WAYS]);
+        self.seen.resize(sets, Set::default());
     }
 
     /// Entries overwritten within the window.
@@ -58,9 +64,9 @@ impl DuplicateFilter {
         if self.seen.is_empty() {
             return false;
         }
-        let hash = [self.hash(0, datagram), self.hash(1, datagram)];
-        let set = &mut self.seen[hash[0] as usize % SETS];
-        let oldest = match set.iter().position(|seen| seen.hash == hash) {
+        let hash = self.hash(datagram);
+        let Set(set) = &mut self.seen[hash as usize % SETS];
+        let place = match set.iter().position(|seen| seen.hash == hash) {
             Some(way) if now.since(set[way].first) <= self.window => return true,
             Some(way) => way,
             None => {
@@ -70,12 +76,12 @@ impl DuplicateFilter {
                 way
             }
         };
-        set[oldest] = Seen { hash, first: now };
+        set[place] = Seen { hash, first: now };
         false
     }
 
-    fn hash(&self, which: usize, datagram: &Datagram<'_>) -> u64 {
-        let mut hasher = self.hashes[which].build_hasher();
+    fn hash(&self, datagram: &Datagram<'_>) -> u64 {
+        let mut hasher = self.hash.build_hasher();
         for end in [datagram.source, datagram.destination] {
             match end.ip() {
                 IpAddr::V4(address) => hasher.write_u64(u64::from(address.to_bits()) << 16 | u64::from(end.port())),
