@@ -2,8 +2,9 @@
 # Runs a command with a Rust new enough for this workspace: ensure-rust.sh [COMMAND...]
 #
 # Enough is what `rust-version` in Cargo.toml says. Looked for in this order: cargo in PATH, cargo in
-# ${CARGO_HOME:-~/.cargo}; then rustup brings the stable toolchain, and where rustup is missing too it is
-# installed from https://sh.rustup.rs. Nothing outside CARGO_HOME and RUSTUP_HOME is changed.
+# ${CARGO_HOME:-~/.cargo}; then rustup brings exactly that version (its lints and formatting are those the
+# project is checked with), and where rustup is missing too it is installed, from where RUSTUP_UPDATE_ROOT
+# says or rust-lang.org. Nothing outside CARGO_HOME and RUSTUP_HOME is changed.
 set -euo pipefail
 
 manifest=$(dirname "$0")/../Cargo.toml
@@ -33,23 +34,28 @@ if enough cargo; then
     exec "${@:-true}"
 fi
 
+# A default toolchain that is too old must not win over the one installed here, now or by an earlier run.
+export RUSTUP_TOOLCHAIN=$needed RUSTUP_AUTO_INSTALL=0
+if enough cargo; then
+    exec "${@:-true}"
+fi
+
 say "Rust $needed or later is needed, ${found:-none} is here"
-# A default toolchain that is too old must not win over the one installed here.
-export RUSTUP_TOOLCHAIN=stable
 if command -v rustup >/dev/null; then
-    say "installing the stable toolchain with rustup"
-    rustup toolchain install stable --profile minimal --component clippy --component rustfmt >&2
+    say "installing Rust $needed with rustup"
+    rustup toolchain install "$needed" --profile minimal --component clippy --component rustfmt >&2
 else
-    say "installing rustup and the stable toolchain into $home"
+    say "installing rustup and Rust $needed into $home"
     if ! command -v curl >/dev/null; then
         say "curl is missing: apt-get install curl ca-certificates"
         exit 1
     fi
     installer=$(mktemp)
     trap 'rm -f "$installer"' EXIT
-    curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs --output "$installer"
-    sh "$installer" -y --quiet --no-modify-path --profile minimal --component clippy rustfmt \
-        --default-toolchain stable >&2
+    curl --proto '=https' --tlsv1.2 --silent --show-error --fail \
+        "${RUSTUP_UPDATE_ROOT:-https://static.rust-lang.org/rustup}/rustup-init.sh" --output "$installer"
+    sh "$installer" -y --quiet --no-modify-path --profile minimal --component clippy --component rustfmt \
+        --default-toolchain "$needed" >&2
     rm -f "$installer"
     trap - EXIT
 fi

@@ -99,7 +99,7 @@ fn an_old_cargo_is_replaced_by_rustup() {
     let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
     assert_eq!(text(&output.stdout), "cargo 1.95.0 (stand-in)\n", "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("only 1.63.0 is here"), "{}", text(&output.stderr));
-    assert!(machine.log().contains("https://sh.rustup.rs"));
+    assert!(machine.log().contains("/rustup/rustup-init.sh"));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_rustup_that_is_there_brings_the_toolchain() {
     let machine = Machine::new("rustup").has_cargo("1.63.0").has("rustup", &rustup).has("curl", "echo curl >> $log");
     let output = machine.run("ensure-rust.sh", &["cargo", "--version"]);
     assert_eq!(text(&output.stdout), "cargo 1.95.0 (stand-in)\n", "{}", text(&output.stderr));
-    assert!(machine.log().starts_with("rustup toolchain install stable"), "{}", machine.log());
+    assert!(machine.log().starts_with("rustup toolchain install 1."), "{}", machine.log());
     assert!(!machine.log().contains("curl"));
 }
 
