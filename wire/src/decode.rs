@@ -86,7 +86,7 @@ pub enum Skip {
 }
 
 impl Skip {
-    /// Every reason.
+    /// Every reason, each at the position `skip as usize`.
     pub const ALL: [Self; 5] = [Self::NotIp, Self::OtherProtocol, Self::Malformed, Self::Cut, Self::Fragment];
 
     /// The reason as a label value.

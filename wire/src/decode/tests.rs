@@ -253,3 +253,10 @@ fn tcp_is_decoded_up_to_its_header() {
         assert_eq!(decoder.decode(&cut), Decoded::Segment(Segment { payload, truncated: true, ..expected }));
     }
 }
+
+#[test]
+fn reasons_can_be_counted_by_position() {
+    for (index, skip) in Skip::ALL.into_iter().enumerate() {
+        assert_eq!(skip as usize, index);
+    }
+}
