@@ -4,8 +4,11 @@
 //! table, not two. A set of receivers is a shard; behind it stands a tree of runs of processors, and where
 //! a pipeline ends an outlet. Pure: it knows ids and roles, no component.
 
+use std::collections::BTreeMap;
+
 use crate::config::node::{Step, path_text};
-use crate::config::{ComponentId, Problems, Role, Service};
+use crate::config::service::Pipeline;
+use crate::config::{ComponentId, Problems, Role, Service, id, suggest};
 
 /// Everything that runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +44,10 @@ struct Member {
     path: String,
 }
 
-/// A pipeline whose members all exist.
+/// A pipeline with those of its members that exist.
 struct Route {
+    /// Every member exists and is known, so that what they make together can be judged.
+    whole: bool,
     path: String,
     receivers: Vec<Member>,
     processors: Vec<Member>,
@@ -56,32 +61,17 @@ enum Signal {
     Traces,
 }
 
-/// Tells the role of a defined component by list (`receivers`, ...) and id; `None` if it is not defined.
-pub(crate) type RoleOf<'a> = dyn Fn(&str, &ComponentId) -> Option<Role> + 'a;
+/// Every component that is defined, by list (`receivers`, ...) and id, with its role; `None` where its type is
+/// not compiled in, which has been reported.
+pub(crate) type Roles = BTreeMap<(&'static str, ComponentId), Option<Role>>;
 
 impl Graph {
     /// Joins the pipelines of `service`. `None` after an error; paths of problems begin with `service`.
-    pub(crate) fn build(service: &Service, role_of: &RoleOf<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn build(service: &Service, roles: &Roles, problems: &mut Problems) -> Option<Self> {
         let mut found = Problems::default();
-        let routes: Vec<Route> = service
-            .pipelines
-            .iter()
-            .map(|(name, pipeline)| {
-                let steps =
-                    [Step::Key("service".to_owned()), Step::Key("pipelines".to_owned()), Step::Key(name.clone())];
-                let path = path_text(&steps);
-                let signal = signal(name, &path, &mut found);
-                let mut members = |list: &str, ids: &[String]| members(&path, list, ids, role_of, &mut found);
-                let route = Route {
-                    receivers: members("receivers", &pipeline.receivers),
-                    processors: members("processors", &pipeline.processors),
-                    exporters: members("exporters", &pipeline.exporters),
-                    path,
-                };
-                route.check(signal, &mut found);
-                route
-            })
-            .collect();
+        let pipelines = service.pipelines.iter();
+        let routes = pipelines.map(|(name, pipeline)| Route::build(name, pipeline, roles, &mut found));
+        let routes: Vec<Route> = routes.collect();
         check_sharing(&routes, &mut found);
         let graph = (!found.has_errors()).then(|| Self::join(&routes));
         problems.append(found);
@@ -139,7 +129,26 @@ impl Branch {
 }
 
 impl Route {
-    fn check(&self, signal: Option<Signal>, problems: &mut Problems) {
+    fn build(name: &str, pipeline: &Pipeline, roles: &Roles, problems: &mut Problems) -> Self {
+        let path = path_text(&["service", "pipelines", name].map(|key| Step::Key(key.to_owned())));
+        let signal = signal(name, &path, problems);
+        let mut whole = signal.is_some();
+        let mut list = |list, ids| {
+            let (members, all) = members(&path, list, ids, roles, problems);
+            whole &= all;
+            members
+        };
+        let receivers = list("receivers", &pipeline.receivers);
+        let processors = list("processors", &pipeline.processors);
+        let exporters = list("exporters", &pipeline.exporters);
+        let route = Self { whole, path, receivers, processors, exporters };
+        if let Some(signal) = signal.filter(|_| whole) {
+            route.check(signal, problems);
+        }
+        route
+    }
+
+    fn check(&self, signal: Signal, problems: &mut Problems) {
         if let Some(file) = self.receivers.iter().find(|receiver| receiver.role == Role::ReadsFiles)
             && self.receivers.len() > 1
         {
@@ -165,7 +174,7 @@ impl Route {
                 _ => {}
             }
         }
-        if states.is_none() && !self.receivers.is_empty() && self.processors.is_empty() {
+        if states.is_none() && self.processors.is_empty() {
             problems.warning(
                 &self.path,
                 "no processor: only packets are counted, no calls",
@@ -173,7 +182,7 @@ impl Route {
             );
         }
         for exporter in &self.exporters {
-            if signal == Some(Signal::Traces) && exporter.role == Role::ExportsMetrics {
+            if signal == Signal::Traces && exporter.role == Role::ExportsMetrics {
                 let what = format!("`{}` carries metrics only", exporter.id);
                 problems.error(&exporter.path, what, "name it in `[service.pipelines.metrics]` instead");
             }
@@ -201,35 +210,56 @@ fn signal(name: &str, path: &str, problems: &mut Problems) -> Option<Signal> {
     signal
 }
 
-/// The members of one list that exist. Tells what is wrong with the others.
-fn members(path: &str, list: &str, names: &[String], role_of: &RoleOf<'_>, problems: &mut Problems) -> Vec<Member> {
+/// The members of one list that exist, and whether those are all. Tells what is wrong with the others.
+fn members(
+    path: &str,
+    list: &'static str,
+    names: &[String],
+    roles: &Roles,
+    problems: &mut Problems,
+) -> (Vec<Member>, bool) {
+    let mut all = true;
     if names.is_empty() && list != "processors" {
-        let cure = format!("list at least one in `{list}`");
-        problems.error(path, format!("a pipeline without {list} does nothing"), cure);
+        problems.error(
+            path,
+            format!("a pipeline without {list} does nothing"),
+            format!("list at least one in `{list}`"),
+        );
+        all = false;
     }
     let mut members: Vec<Member> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let path = format!("{path}.{list}[{index}]");
         let Some(id) = ComponentId::parse(name) else {
-            problems.error(path, format!("{name:?} is no name of a component"), crate::config::id::FORM);
-            continue;
-        };
-        let Some(role) = role_of(list, &id) else {
-            let table = path_text(&[Step::Key(list.to_owned()), Step::Key(name.clone())]);
-            problems.error(path, format!("`{name}` is not defined"), format!("add a table `[{table}]`"));
+            problems.error(path, format!("{name:?} is no name of a component"), id::FORM);
+            all = false;
             continue;
         };
         if members.iter().any(|member| member.id == id) {
             problems.error(path, format!("`{name}` stands twice in one pipeline"), "name it once");
             continue;
         }
-        members.push(Member { id, role, path });
+        match roles.get(&(list, id.clone())) {
+            Some(Some(role)) => members.push(Member { id, role: *role, path }),
+            Some(None) => all = false,
+            None => {
+                let defined = roles.keys().filter(|(other, _)| *other == list).map(|(_, id)| id.as_str());
+                let table = path_text(&[Step::Key(list.to_owned()), Step::Key(name.clone())]);
+                let cure = match suggest::closest(name, defined) {
+                    Some(meant) => format!("did you mean `{meant}`? Otherwise add a table `[{table}]`"),
+                    None => format!("add a table `[{table}]`"),
+                };
+                problems.error(path, format!("`{name}` is not defined"), cure);
+                all = false;
+            }
+        }
     }
-    members
+    (members, all)
 }
 
 /// A receiver belongs to one set of receivers, an exporter to what comes out of one.
 fn check_sharing(routes: &[Route], problems: &mut Problems) {
+    let routes: Vec<&Route> = routes.iter().filter(|route| route.whole).collect();
     for (index, route) in routes.iter().enumerate() {
         for earlier in &routes[..index] {
             let same_source = ids(&route.receivers) == ids(&earlier.receivers);

@@ -88,11 +88,10 @@ pub enum Format {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        CommandLine::command().debug_assert();
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]

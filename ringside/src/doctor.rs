@@ -89,7 +89,7 @@ fn line(mark: &str, subject: &str, what: &str, cure: &str) -> String {
 fn verdict(findings: &[Finding]) -> Result<(), Failure> {
     let mut fatal = findings.iter().filter(|finding| finding.severity == Severity::Fatal).peekable();
     let Some(first) = fatal.peek() else { return Ok(()) };
-    let text = format!("nothing can be captured here: {}; {}", first.what, first.cure);
+    let text = format!("nothing can be captured here: {} {}; {}", first.check.as_str(), first.what, first.cure);
     match fatal.all(|finding| finding.check == Check::NetRaw) {
         true => Err(Failure::Privilege(text)),
         false => Err(Failure::Failed(text)),

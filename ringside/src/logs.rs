@@ -27,6 +27,14 @@ impl Log {
         Self { level }
     }
 
+    /// One that writes nothing, for tests of what stands around it.
+    #[cfg(test)]
+    pub fn silent() -> Self {
+        let (filter, level) = reload::Layer::new(LevelFilter::OFF);
+        drop(filter);
+        Self { level }
+    }
+
     /// Changes the level.
     pub fn set_level(&self, level: Level) {
         self.level.reload(filter(level)).expect("the log lives as long as the program");

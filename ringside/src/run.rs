@@ -168,3 +168,6 @@ fn at(path: &str, failure: Failure) -> Failure {
 fn failed(what: &str, error: &dyn Display) -> Failure {
     Failure::Failed(format!("{what} could not be set up: {error}; see whether the system is short of resources"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::node::{Entry, Node, Step, Value, parse_path, path_text};
 use super::problem::Problems;
 use super::service::Service;
 use super::{duration, suggest};
-use crate::graph::{Graph, ShardPlan};
+use crate::graph::{Graph, Roles, ShardPlan};
 
 /// A configuration without errors.
 pub struct Configuration {
@@ -38,8 +38,9 @@ impl Configuration {
         section::<dyn Send, ()>("extensions", tree, &[], &mut found);
         let service = service(tree, &mut found);
         let graph = service.as_ref().and_then(|service| {
-            check_unused(tree, service, catalogue, &mut found);
-            Graph::build(service, &|list, id| catalogue.role(list, id, tree), &mut found)
+            let roles = roles(tree, catalogue);
+            check_unused(tree, service, &roles, &mut found);
+            Graph::build(service, &roles, &mut found)
         });
         let configuration = (!found.has_errors())
             .then(|| Some(Self { service: service?, receivers, processors, exporters, graph: graph? }))
@@ -86,17 +87,30 @@ impl Catalogue {
     pub(crate) fn processor(&self, id: &ComponentId) -> Option<&Type<dyn crate::Processor, ProcessorContext>> {
         self.processors.iter().find(|kind| kind.name == id.kind())
     }
+}
 
-    /// The role of a component; `None` if its type is unknown or no table defines it.
-    fn role(&self, list: &str, id: &ComponentId, tree: &Node) -> Option<Role> {
-        tree.get(list)?.node.get(id.as_str())?;
-        match list {
-            "receivers" => self.receivers.iter().find(|kind| kind.name == id.kind()).map(|kind| kind.role),
-            "processors" => self.processor(id).map(|kind| kind.role),
-            _ => self.exporters.iter().find(|kind| kind.name == id.kind()).map(|kind| kind.role),
+/// The role of every component that is defined.
+fn roles(tree: &Node, catalogue: &Catalogue) -> Roles {
+    fn role<P: ?Sized, X>(types: &[Type<P, X>], id: &ComponentId) -> Option<Role> {
+        types.iter().find(|kind| kind.name == id.kind()).map(|kind| kind.role)
+    }
+    let mut roles = Roles::new();
+    for list in LISTS {
+        let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { continue };
+        for id in entries.keys().filter_map(|name| ComponentId::parse(name)) {
+            let role = match list {
+                "receivers" => role(&catalogue.receivers, &id),
+                "processors" => role(&catalogue.processors, &id),
+                _ => role(&catalogue.exporters, &id),
+            };
+            roles.insert((list, id), role);
         }
     }
+    roles
 }
+
+/// The lists of a pipeline.
+const LISTS: [&str; 3] = ["receivers", "processors", "exporters"];
 
 /// Tables that may stand at the top.
 const TOP: [&str; 5] = ["receivers", "processors", "exporters", "extensions", "service"];
@@ -153,25 +167,26 @@ fn service(tree: &Node, problems: &mut Problems) -> Option<Service> {
 }
 
 /// A table that no pipeline names is a mistake: most likely a misspelt or forgotten reference.
-fn check_unused(tree: &Node, service: &Service, catalogue: &Catalogue, problems: &mut Problems) {
-    for list in ["receivers", "processors", "exporters"] {
-        let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { continue };
-        let used = service.pipelines.values().flat_map(|pipeline| match list {
-            "receivers" => &pipeline.receivers,
-            "processors" => &pipeline.processors,
-            _ => &pipeline.exporters,
+fn check_unused(tree: &Node, service: &Service, roles: &Roles, problems: &mut Problems) {
+    for ((list, id), role) in roles {
+        let mut pipelines = service.pipelines.values();
+        let used = pipelines.any(|pipeline| {
+            let names = match *list {
+                "receivers" => &pipeline.receivers,
+                "processors" => &pipeline.processors,
+                _ => &pipeline.exporters,
+            };
+            names.iter().any(|name| name == id.as_str())
         });
-        let used: Vec<&String> = used.collect();
-        for (name, entry) in entries {
-            let role = ComponentId::parse(name).and_then(|id| catalogue.role(list, &id, tree));
-            // Files are read by commands of their own, with the same configuration.
-            let fine = role.is_none_or(|role| role == Role::ReadsFiles) || used.contains(&name);
-            if !fine {
-                let path = path_text(&[Step::Key(list.to_owned()), Step::Key(name.clone())]);
-                let cure = format!("name it in `{list}` of a pipeline under `[service.pipelines]`, or take it out");
-                problems.error_at(&entry.key, path, "no pipeline uses it", cure);
-            }
+        // Files are read by commands of their own, with the same configuration.
+        if used || role.is_none_or(|role| role == Role::ReadsFiles) {
+            continue;
         }
+        let path = path_text(&[Step::Key((*list).to_owned()), Step::Key(id.to_string())]);
+        let cure = format!("name it in `{list}` of a pipeline under `[service.pipelines]`, or take it out");
+        let entry = tree.get(list).and_then(|section| section.node.get(id.as_str()));
+        let place = entry.map_or(&tree.place, |entry| &entry.key);
+        problems.error_at(place, path, "no pipeline uses it", cure);
     }
 }
 

@@ -15,7 +15,7 @@ pub mod problem;
 mod read;
 pub mod service;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 mod units;
 mod variable;
 

@@ -33,6 +33,8 @@ pub enum Value {
     List(Vec<Node>),
     /// A table, in order of its keys.
     Table(BTreeMap<String, Entry>),
+    /// A reference to a variable that is not set, which has been reported: as if nothing were written.
+    Unresolved,
 }
 
 /// A key of a table with its value.
@@ -152,6 +154,7 @@ impl Node {
             Value::Boolean(truth) => truth.to_string(),
             Value::List(_) => "a list".to_owned(),
             Value::Table(_) => "a table".to_owned(),
+            Value::Unresolved => "nothing".to_owned(),
         }
     }
 }

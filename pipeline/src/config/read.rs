@@ -5,7 +5,7 @@
 //! places in merged files, numbers and booleans that may be written as text (a variable is text), and
 //! errors that do not end the reading.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::btree_map;
 use std::fmt;
 
@@ -39,7 +39,7 @@ impl Node {
         for unknown in reading.unknown.into_inner() {
             problems.error_at(&unknown.place, absolute(prefix, &unknown.path), "unknown key", unknown.cure);
         }
-        value.filter(|_| reading.left_out.into_inner().is_empty())
+        value.filter(|_| reading.left_out.into_inner().is_empty() && !reading.shifted.get())
     }
 }
 
@@ -55,6 +55,8 @@ struct Reading {
     /// Values that did not fit.
     left_out: RefCell<Vec<Vec<Step>>>,
     unknown: RefCell<Vec<Unknown>>,
+    /// A list was read without one of its values.
+    shifted: Cell<bool>,
 }
 
 struct Unknown {
@@ -305,6 +307,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
             Value::Boolean(truth) => visitor.visit_bool(*truth),
             Value::List(items) => self.items(items, visitor),
             Value::Table(_) => self.entries(None, visitor),
+            Value::Unresolved => visitor.visit_unit(),
         }
     }
 
@@ -325,7 +328,10 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mistake> {
         for (index, node) in self.rest.by_ref() {
-            if self.reading.enter(self.depth, Step::Index(index)) {
+            if matches!(node.value, Value::Unresolved) {
+                // What follows would be found at another index than it stands.
+                self.reading.shifted.set(true);
+            } else if self.reading.enter(self.depth, Step::Index(index)) {
                 return seed.deserialize(Reader { node, reading: self.reading }).map(Some);
             }
         }
@@ -350,7 +356,9 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             self.reading.leave(self.depth);
             if let Some(known) = self.known.filter(|known| !known.contains(&key.as_str())) {
                 self.reading.unknown_key(key, &entry.key, known);
-            } else if self.reading.enter(self.depth, Step::Key(key.clone())) {
+            } else if !matches!(entry.node.value, Value::Unresolved)
+                && self.reading.enter(self.depth, Step::Key(key.clone()))
+            {
                 self.next = Some(entry);
                 return seed.deserialize(key.as_str().into_deserializer()).map(Some);
             }

@@ -139,6 +139,9 @@ fn an_unset_variable_is_an_error_at_its_line() {
     let expected =
         "0.toml:3:17: x.headers.a: the variable UNSET is not set; set it, or give a default: `${env:UNSET:-default}`";
     assert_eq!(problems, [expected]);
+    let text = "[x]\nports = [1, '${env:UNSET}']\nwait = '${env:UNSET}'\non = 3";
+    let problems = read(&[text], &[]).expect_err("unset");
+    assert_eq!(problems.len(), 3, "nothing follows from it: {problems:?}");
 }
 
 #[test]
@@ -327,8 +330,8 @@ exporters = ['out']
          are compiled in",
         "1.toml:15:2: proccessors: unknown key; did you mean `processors`? expected here: `receivers`, `processors`, \
          `exporters`, `extensions`, `service`",
-        "1.toml:17:22: service.pipelines.\"metrics/2\".receivers[1]: `wire/3` is not defined; add a table \
-         `[receivers.\"wire/3\"]`",
+        "1.toml:17:22: service.pipelines.\"metrics/2\".receivers[1]: `wire/3` is not defined; did you mean `wire/2`? \
+         Otherwise add a table `[receivers.\"wire/3\"]`",
     ];
     for expected in expected {
         assert!(problems.iter().any(|problem| problem == expected), "{expected}\nnot in {problems:#?}");

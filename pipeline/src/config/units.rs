@@ -160,7 +160,7 @@ impl std::fmt::Display for ByteSize {
     /// The largest unit that divides it: `4MiB`, `1536KiB`, `100B`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (unit, scale) =
-            SIZE_UNITS.iter().find(|(_, scale)| self.0 >= *scale && self.0 % scale == 0).unwrap_or(&("B", 1));
+            SIZE_UNITS.iter().find(|(_, scale)| self.0 >= *scale && self.0.is_multiple_of(*scale)).unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / scale)
     }
 }

@@ -19,7 +19,10 @@ pub(super) fn expand(
                 node.variable = replaced.name;
             }
             Ok(None) => {}
-            Err(wrong) => problems.error_at(&node.place, path_text(path), wrong.what, wrong.cure),
+            Err(wrong) => {
+                problems.error_at(&node.place, path_text(path), wrong.what, wrong.cure);
+                node.value = Value::Unresolved;
+            }
         },
         Value::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
@@ -35,7 +38,7 @@ pub(super) fn expand(
                 path.pop();
             }
         }
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Unresolved => {}
     }
 }
 

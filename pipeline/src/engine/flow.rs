@@ -22,6 +22,9 @@ pub(super) struct Stage {
     processor: Box<dyn Processor>,
 }
 
+/// The processors and sinks of one branch.
+pub(super) type Parts = (Vec<Stage>, Vec<Box<dyn Sink>>);
+
 impl Stage {
     pub(super) fn new(id: ComponentId, processor: Box<dyn Processor>) -> Self {
         Self { id, processor }
@@ -33,7 +36,7 @@ pub(super) type Working<'a> = &'a mut dyn FnMut(&ComponentId);
 
 impl Flow {
     /// Builds a branch and all behind it; `parts` makes the processors and sinks of each.
-    pub(super) fn build(plan: &Branch, parts: &mut dyn FnMut(&Branch) -> (Vec<Stage>, Vec<Box<dyn Sink>>)) -> Self {
+    pub(super) fn build(plan: &Branch, parts: &mut dyn FnMut(&Branch) -> Parts) -> Self {
         let (stages, sinks) = parts(plan);
         let branches = plan.branches.iter().map(|branch| Self::build(branch, parts)).collect();
         Self { facts: Facts::default(), stages, sinks, branches }

@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::config::service::Pipeline;
 
-fn role(list: &str, id: &ComponentId) -> Option<Role> {
-    Some(match (list, id.kind()) {
-        ("receivers", "pcap") => Role::ReadsFiles,
-        ("receivers", "wire") => Role::Receives,
-        ("processors", "dialog") => Role::StatesFacts,
-        ("processors", "enrich" | "sample") => Role::UsesFacts,
-        ("exporters", "prometheus") => Role::ExportsMetrics,
-        _ => return None,
-    })
+fn roles() -> Roles {
+    let known = [
+        ("receivers", "pcap", Some(Role::ReadsFiles)),
+        ("receivers", "wire wire/2", Some(Role::Receives)),
+        ("processors", "dialog dialog/2", Some(Role::StatesFacts)),
+        ("processors", "enrich sample", Some(Role::UsesFacts)),
+        ("processors", "misspelt", None),
+        (
+            "exporters",
+            "prometheus prometheus/2 prometheus/all prometheus/some prometheus/raw",
+            Some(Role::ExportsMetrics),
+        ),
+    ];
+    let ids = |text: &'static str| text.split_whitespace().map(|id| ComponentId::parse(id).expect("an id"));
+    known.into_iter().flat_map(|(list, names, role)| ids(names).map(move |id| ((list, id), role))).collect()
 }
 
 /// Each pipeline as `name: receivers > processors > exporters`.
@@ -30,7 +36,7 @@ fn build(pipelines: &[&str]) -> (Option<Graph>, Vec<String>) {
         .collect();
     let mut problems = Problems::default();
     let service = Service { pipelines, ..Service::default() };
-    let graph = Graph::build(&service, &role, &mut problems);
+    let graph = Graph::build(&service, &roles(), &mut problems);
     (graph, problems.iter().map(ToString::to_string).collect())
 }
 
@@ -106,24 +112,28 @@ fn an_exporter_cannot_carry_two_different_counts() {
 #[test]
 fn every_mistake_in_a_pipeline_is_told_at_once() {
     let (_, problems) = build(&[
-        "metrics: pcap wire wire nothing 1x > enrich dialog dialog/2 dialog > prometheus",
-        "traces: > > prometheus",
+        "metrics: pcap wire wire > enrich dialog dialog/2 dialog > prometheus",
+        "metrics/2: nothing 1x > dialogs enrich > prometheus/2",
+        "metrics/3: wire > misspelt enrich > prometheus/2",
+        "traces: wire/2 > dialog > prometheus",
         "logs: wire > > ",
     ]);
     let expected = [
         "service.pipelines.logs: `logs` is no kind of pipeline",
         "service.pipelines.logs: a pipeline without exporters does nothing",
         "service.pipelines.metrics.receivers[2]: `wire` stands twice",
-        "service.pipelines.metrics.receivers[3]: `nothing` is not defined; add a table `[receivers.nothing]`",
-        "service.pipelines.metrics.receivers[4]: \"1x\" is no name of a component",
         "service.pipelines.metrics.processors[3]: `dialog` stands twice",
         "service.pipelines.metrics.receivers[0]: `pcap` reads files",
         "service.pipelines.metrics.processors[0]: `enrich` works on what `dialog` finds",
         "service.pipelines.metrics.processors[2]: `dialog/2` would count everything again after `dialog`",
-        "service.pipelines.traces: a pipeline without receivers does nothing",
+        "service.pipelines.\"metrics/2\".receivers[0]: `nothing` is not defined; add a table `[receivers.nothing]`",
+        "service.pipelines.\"metrics/2\".receivers[1]: \"1x\" is no name of a component",
+        "service.pipelines.\"metrics/2\".processors[0]: `dialogs` is not defined; did you mean `dialog`?",
         "service.pipelines.traces.exporters[0]: `prometheus` carries metrics only",
+        "service.pipelines.traces.exporters[0]: `prometheus` is fed by service.pipelines.metrics too",
     ];
     for expected in expected {
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} not in {problems:#?}");
     }
+    assert_eq!(problems.len(), expected.len(), "nothing follows from another mistake: {problems:#?}");
 }

@@ -1,0 +1,110 @@
+//! `pipeline.toml` in the root: it runs as it is, shows every key with its default, and is right when a key
+//! is taken out of its comment.
+
+use std::fs;
+use std::path::Path;
+
+use crate::program::{Folder, run};
+
+fn checked_in() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipeline.toml");
+    fs::read_to_string(path).expect("it stands in the root")
+}
+
+/// A line that is a key or a table in a comment: no space after the `#`.
+fn hidden(line: &str) -> Option<&str> {
+    line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
+}
+
+fn is_header(line: &str) -> bool {
+    line.starts_with('[') || hidden(line).is_some_and(|line| line.starts_with('['))
+}
+
+/// The file with line `number` out of its comment, and its table's header too.
+fn uncommented(text: &str, number: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let header = (0..=number).rev().find(|at| is_header(lines[*at]));
+    let shown = lines.iter().enumerate().map(|(at, line)| match hidden(line) {
+        Some(content) if at == number || Some(at) == header => content,
+        _ => line,
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+fn effective(text: &str) -> Result<toml::Table, String> {
+    let folder = Folder::new();
+    folder.write("pipeline.toml", text);
+    let outcome = run(folder.path(), &["print-config"]);
+    match outcome.code {
+        0 => Ok(outcome.stdout.parse().expect("it prints TOML")),
+        _ => Err(outcome.stderr),
+    }
+}
+
+/// Keys whose line shows an example, because there is no default worth showing.
+const EXAMPLES: [&str; 3] = ["carriers", "user_agents", "transaction_timeout"];
+
+#[test]
+fn it_runs_capture_dialog_enrich_and_prometheus() {
+    let table = effective(&checked_in()).expect("it is valid");
+    let pipeline = &table["service"]["pipelines"]["metrics"];
+    assert_eq!(pipeline["receivers"].to_string(), "[\"ebpf_sip\"]");
+    assert_eq!(pipeline["processors"].to_string(), "[\"dialog\", \"enrich\"]");
+    assert_eq!(pipeline["exporters"].to_string(), "[\"prometheus\"]");
+    assert_eq!(table["processors"]["enrich"]["carriers"].to_string(), "[]");
+}
+
+#[test]
+fn each_key_in_a_comment_is_right_and_shows_its_default() {
+    let text = checked_in();
+    let plain = effective(&text).expect("it is valid");
+    let mut count = 0;
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| hidden(line).is_some()) {
+        let with =
+            effective(&uncommented(&text, number)).unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
+        let is_example = EXAMPLES.iter().any(|key| line.starts_with(&format!("#{key} ")));
+        if !line.contains("[receivers.pcap]") && !is_example && !is_of_pcap(&text, number) {
+            assert_eq!(with, plain, "line {} shows another value than the default: {line}", number + 1);
+        }
+        count += 1;
+    }
+    assert!(count > 20, "only {count} keys found");
+}
+
+/// The table of files is not there at all unless its header is.
+fn is_of_pcap(text: &str, number: usize) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    (0..=number).rev().find(|at| is_header(lines[*at])).is_some_and(|at| lines[at].contains("receivers.pcap"))
+}
+
+#[test]
+fn all_keys_out_of_their_comments_are_right_together() {
+    let text = checked_in();
+    let all: Vec<&str> = text.lines().map(|line| hidden(line).unwrap_or(line)).collect();
+    let table = effective(&all.join("\n")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(table["processors"]["dialog"]["transaction_timeout"].as_str(), Some("32s"));
+}
+
+#[test]
+fn every_key_there_is_stands_in_it() {
+    let text = checked_in();
+    let all: Vec<&str> = text.lines().map(|line| hidden(line).unwrap_or(line)).collect();
+    let written: toml::Table = all.join("\n").parse().expect("it is TOML");
+    let table = effective(&all.join("\n")).unwrap_or_else(|error| panic!("{error}"));
+    let mut missing = Vec::new();
+    compare(&mut Vec::new(), &table, &written, &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// Adds the path of every key of `there` that `written` lacks.
+fn compare(path: &mut Vec<String>, there: &toml::Table, written: &toml::Table, missing: &mut Vec<String>) {
+    for (key, value) in there {
+        path.push(key.clone());
+        match (value, written.get(key)) {
+            (toml::Value::Table(there), Some(toml::Value::Table(written))) => compare(path, there, written, missing),
+            (_, Some(_)) => {}
+            (_, None) => missing.push(path.join(".")),
+        }
+        path.pop();
+    }
+}

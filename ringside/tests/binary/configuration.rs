@@ -1,0 +1,120 @@
+//! One file for each good and each wrong configuration. Beside a wrong one stands what the operator reads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::program::{Folder, command, run};
+
+/// The TOML files of a folder under `tests/config`.
+fn files(kind: &str) -> (PathBuf, Vec<String>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(kind);
+    let entries = fs::read_dir(&folder).expect("the folder is checked in");
+    let names =
+        entries.map(|entry| entry.expect("it can be listed").file_name().into_string().expect("names are text"));
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    names.sort();
+    assert!(!names.is_empty());
+    (folder, names)
+}
+
+#[test]
+fn every_good_configuration_is_valid() {
+    let (folder, names) = files("good");
+    for name in names {
+        let outcome = run(&folder, &["validate", "--config", &name]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{name}");
+        assert_eq!(outcome.stdout, format!("{name}: valid\n"));
+    }
+}
+
+#[test]
+fn every_wrong_configuration_is_refused_with_the_message_beside_it() {
+    let (folder, names) = files("wrong");
+    for name in names {
+        let outcome = run(&folder, &["validate", "--config", &name]);
+        let expected = fs::read_to_string(folder.join(name.replace(".toml", ".txt"))).expect("it stands beside it");
+        assert_eq!(outcome.stderr, expected, "{name}");
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_for_one_command_is_wrong_for_all() {
+    let (folder, _) = files("wrong");
+    let expected = fs::read_to_string(folder.join("everything_at_once.txt")).expect("it is checked in");
+    for arguments in [&["run"][..], &[], &["print-config"], &["doctor"], &["replay", "no.pcap"]] {
+        let arguments = [arguments, &["--config", "everything_at_once.toml"]].concat();
+        let outcome = run(&folder, &arguments);
+        assert_eq!((outcome.code, outcome.stderr), (2, expected.clone()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn errors_of_several_files_stand_in_the_order_of_the_files() {
+    let folder = Folder::new();
+    let good = "[receivers.ebpf_sip]\n[exporters.prometheus]\n[processors.dialog]\n[service.pipelines.metrics]\n\
+                receivers = ['ebpf_sip']\nprocessors = ['dialog']\nexporters = ['prometheus']\n";
+    folder.write("b.toml", format!("{good}[receivers.x]\n"));
+    folder.write("a.toml", "[receivers.ebpf_sip]\nport = 1\n[processors.y]\n");
+    let outcome = run(folder.path(), &["validate", "--config", "b.toml", "--config", "a.toml"]);
+    let places: Vec<&str> =
+        outcome.stderr.lines().skip(1).map(|line| &line[..line.find(": ").expect("a place")]).collect();
+    assert_eq!(places, ["b.toml:8:12", "a.toml:2:1", "a.toml:3:13"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_with_a_cure() {
+    let folder = Folder::new();
+    folder.write("latin.toml", b"# \xe4\n");
+    let outcome = run(folder.path(), &["validate", "--config", "none.toml", "--config", "latin.toml"]);
+    assert_eq!(outcome.code, 2);
+    assert!(outcome.stderr.contains("none.toml: cannot be read: No such file"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("latin.toml: cannot be read:") && outcome.stderr.contains("; write it as UTF-8 text")
+    );
+}
+
+#[test]
+fn a_pipeline_toml_in_the_folder_is_found() {
+    let folder = Folder::new();
+    assert_eq!(run(folder.path(), &["validate"]).stdout, "built-in default: valid\n");
+    folder.write("pipeline.toml", "[receivers.ebpf_sip]\nport = 1\n");
+    let outcome = run(folder.path(), &["validate"]);
+    assert!(outcome.stderr.contains("./pipeline.toml:2:1: receivers.ebpf_sip.port: unknown key"), "{}", outcome.stderr);
+}
+
+#[test]
+fn print_config_hides_secrets_and_shows_the_rest() {
+    let folder = Folder::new();
+    folder.write(
+        "secret.toml",
+        "[receivers.ebpf_sip]\n[exporters.prometheus]\nendpoint = '127.0.0.1:${env:PORT:-2112}'\n[processors.dialog]\n\
+         calls.privacy = { numbers = 'hmac', key = '${env:RINGSIDE_TEST_SECRET}' }\n[service.pipelines.metrics]\n\
+         receivers = ['ebpf_sip']\nprocessors = ['dialog']\nexporters = ['prometheus']\n",
+    );
+    let mut command = command(folder.path(), &["print-config", "--config", "secret.toml"]);
+    let output = command.env("RINGSIDE_TEST_SECRET", "s3cret").env("PORT", "9").output().expect("the binary was built");
+    let shown = String::from_utf8(output.stdout).expect("it prints text");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    for line in [
+        "key = \"[hidden]\"",
+        "numbers = \"hmac\"",
+        "endpoint = \"127.0.0.1:9\"",
+        "t1 = \"500ms\"",
+        "shutdown_timeout = \"10s\"",
+    ] {
+        assert!(shown.contains(line), "{line} not in\n{shown}");
+    }
+}
+
+#[test]
+fn a_later_file_replaces_what_it_names() {
+    let folder = Folder::new();
+    folder.write("over.toml", "[receivers.ebpf_sip]\nports = [5080]\n[service.telemetry.logs]\nlevel = 'debug'\n");
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good/service.toml");
+    let base = base.to_str().expect("the path is text");
+    let shown = run(folder.path(), &["print-config", "--config", base, "--config", "over.toml"]).stdout;
+    for line in ["ports = [5080]", "level = \"debug\"", "encoding = \"json\"", "namespace = \"voice\""] {
+        assert!(shown.contains(line), "{line} not in\n{shown}");
+    }
+}

@@ -1,0 +1,55 @@
+//! What can be typed, what cannot, and the exit codes that say so.
+
+use crate::program::{Folder, run};
+
+#[test]
+fn what_does_not_exist_is_refused_as_unknown() {
+    let folder = Folder::new();
+    for arguments in [
+        &["calls", "x.pcap"][..],
+        &["ladder", "x.pcap"],
+        &["replay", "x.pcap", "--export"],
+        &["replay"],
+        &["replay", "x.pcap", "--format", "xml"],
+        &["replay", "x.pcap", "--ports", "70000"],
+        &["validate", "--set", "a=b"],
+        &["run", "extra"],
+        &["--no-such-flag"],
+    ] {
+        let outcome = run(folder.path(), arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(outcome.stderr.starts_with("error: "), "{arguments:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn help_and_version_succeed() {
+    let folder = Folder::new();
+    let help = run(folder.path(), &["--help"]);
+    assert_eq!(help.code, 0);
+    for command in ["run", "validate", "print-config", "components", "doctor", "replay"] {
+        assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} not in\n{}", help.stdout);
+    }
+    let version = run(folder.path(), &["--version"]);
+    assert_eq!((version.code, version.stdout), (0, format!("ringside {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn components_lists_what_is_compiled_in() {
+    let folder = Folder::new();
+    let outcome = run(folder.path(), &["components"]);
+    let names: Vec<&str> = outcome.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let expected = [
+        "receivers:",
+        "ebpf_sip",
+        "pcap",
+        "processors:",
+        "dialog",
+        "enrich",
+        "exporters:",
+        "prometheus",
+        "extensions:",
+        "none",
+    ];
+    assert_eq!((outcome.code, names), (0, expected.to_vec()));
+}
