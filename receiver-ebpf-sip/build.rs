@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 fn main() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ebpf/capture");
+    // Asked for now, not when this script was compiled: a target folder may serve several checkouts.
+    let this_crate = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let source = this_crate.join("../ebpf/capture");
     println!("cargo::rerun-if-changed={}", source.display());
     println!("cargo::rerun-if-env-changed=CLANG");
     println!("cargo::rerun-if-env-changed=LLVM_STRIP");
