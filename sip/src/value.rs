@@ -11,7 +11,7 @@ const TOKEN: u8 = 1;
 /// White space in a value, folds included.
 const SPACE: u8 = 2;
 /// Ends an unquoted value of a parameter.
-const VALUE_END: u8 = 4;
+pub(crate) const VALUE_END: u8 = 4;
 /// Ends the name of a parameter.
 const NAME_END: u8 = 8;
 /// Ends a host.

@@ -7,7 +7,7 @@ use crate::value::{self, Cursor};
 /// One Via.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Via<'a> {
-    /// Host of sent-by as sent, IPv6 in its brackets; compare it case-insensitively.
+    /// Host of sent-by as sent, IPv6 in its brackets if it has them; compare it case-insensitively.
     pub host: &'a [u8],
     /// Port of sent-by; when absent 5061 for TLS, 80 for WS, 443 for WSS, else 5060.
     pub port: u16,
@@ -71,12 +71,20 @@ fn protocol(cursor: &mut Cursor<'_>) -> Option<()> {
 
 fn host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     let rest = cursor.rest();
-    let len = match rest {
-        [b'[', ..] => memchr::memchr(b']', rest)? + 1,
-        _ => value::span_until(value::HOST_END, rest),
-    };
+    let len = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest)? + 1 } else { bare_host_len(rest) };
     let host = cursor.take(len);
     (!host.is_empty()).then_some(host)
+}
+
+/// An IPv6 address without its brackets is taken with the port that may hang on it: nobody can tell them apart, and
+/// every hop sends both back as they are.
+fn bare_host_len(rest: &[u8]) -> usize {
+    let len = value::span_until(value::HOST_END, rest);
+    if rest.get(len) != Some(&b':') {
+        return len;
+    }
+    let whole = value::span_until(value::VALUE_END, rest);
+    if rest[len + 1..whole].contains(&b':') { whole } else { len }
 }
 
 fn port(cursor: &mut Cursor<'_>) -> Option<u16> {
@@ -131,6 +139,14 @@ mod tests {
     fn an_ipv6_host_keeps_its_brackets() {
         let expected = Via { host: b"[2001:DB8::9:1]", port: 5080, branch: b"b" };
         assert_eq!(via("SIP/2.0/TCP [2001:DB8::9:1]:5080;branch=b"), Some(expected));
+    }
+
+    #[test]
+    fn an_ipv6_host_without_brackets_is_taken_with_its_port() {
+        for host in ["fe80:0:0:0:21a:a0ff:fe07:32e0:5060", "2001:db8::1", "::1"] {
+            let text = format!("SIP/2.0/UDP {host};branch=b");
+            assert_eq!(via(&text), Some(Via { host: host.as_bytes(), port: 5060, branch: b"b" }));
+        }
     }
 
     #[test]
