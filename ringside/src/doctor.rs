@@ -109,7 +109,7 @@ mod tests {
         let degraded = finding(Check::Bpf, Severity::Degraded);
         let raw = finding(Check::NetRaw, Severity::Fatal);
         let ring = finding(Check::Ring, Severity::Fatal);
-        assert!(verdict(&[degraded.clone()]).is_ok());
+        assert!(verdict(std::slice::from_ref(&degraded)).is_ok());
         assert!(matches!(verdict(&[raw.clone(), degraded]), Err(Failure::Privilege(_))));
         assert!(matches!(verdict(&[raw, ring]), Err(Failure::Failed(_))));
     }

@@ -108,3 +108,34 @@ fn compare(path: &mut Vec<String>, there: &toml::Table, written: &toml::Table, m
         path.pop();
     }
 }
+
+#[test]
+fn every_key_there_is_has_a_row_in_the_documentation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let page = fs::read_to_string(path).expect("it is checked in");
+    let all = checked_in().lines().map(|line| hidden(line).unwrap_or(line).to_owned() + "\n").collect::<String>();
+    let table = effective(&all).unwrap_or_else(|error| panic!("{error}"));
+    for (kind, component) in ["receivers", "processors", "exporters"].iter().flat_map(|kind| {
+        let section = table[*kind].as_table().expect("a section is a table");
+        section.keys().map(move |component| (*kind, component))
+    }) {
+        let heading = format!("`[{kind}.{component}]`");
+        let start = page.find(&heading).unwrap_or_else(|| panic!("no {heading}"));
+        let rows = page[start + heading.len()..].split("\n`[").next().expect("a split has a first part");
+        for key in keys(&table[kind][component]) {
+            assert!(rows.contains(&format!("\n| `{key}` |")), "no row for `{key}` under {heading}");
+        }
+    }
+}
+
+/// Dotted paths of all values in a table.
+fn keys(value: &toml::Value) -> Vec<String> {
+    let toml::Value::Table(table) = value else { return vec![String::new()] };
+    let below = |(key, value): (&String, &toml::Value)| {
+        keys(value)
+            .into_iter()
+            .map(|rest| if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") })
+            .collect::<Vec<_>>()
+    };
+    table.iter().flat_map(below).collect()
+}
