@@ -7,6 +7,7 @@ use pipeline::event::{Evicted, Fact, Outcome};
 use pipeline::{Facts, Measure, Slot};
 use wire::Timestamp;
 
+use crate::calls::Part;
 use crate::chain::{Chain, Node};
 use crate::key::Key;
 use crate::state::{Seen, State};
@@ -81,7 +82,7 @@ impl State {
             }
         }
         while self.attempts.is_full() {
-            self.evict_attempt(out);
+            self.evict_attempt(now, out);
         }
         let slot = self.slots.hold(self.slot_of(request));
         out.push(slot, Fact::AttemptOpened);
@@ -200,7 +201,7 @@ impl State {
         if let Phase::Challenged(failure) = phase {
             self.end_attempt(handle, Outcome::ChallengeAbandoned, Some(failure), now, out);
         }
-        self.drop_attempt_if_done(handle);
+        self.drop_attempt_if_done(handle, now);
     }
 
     fn end_attempt(
@@ -220,29 +221,32 @@ impl State {
     }
 
     /// A logical request of it left memory.
-    pub(crate) fn release_attempt(&mut self, handle: Handle) {
+    pub(crate) fn release_attempt(&mut self, handle: Handle, now: Timestamp) {
         if let Some(attempt) = self.attempts.get_mut(handle) {
             attempt.requests -= 1;
-            self.drop_attempt_if_done(handle);
+            self.drop_attempt_if_done(handle, now);
         }
     }
 
     /// Nothing can happen to an attempt whose requests are forgotten, unless a timer still waits for the next.
-    fn drop_attempt_if_done(&mut self, handle: Handle) {
+    fn drop_attempt_if_done(&mut self, handle: Handle, now: Timestamp) {
         let waits = |attempt: &Attempt| matches!(attempt.phase, Phase::Challenged(_) | Phase::Redirected { .. });
         if self.attempts.get(handle).is_some_and(|attempt| attempt.requests == 0 && !waits(attempt)) {
-            self.drop_attempt(handle);
+            self.drop_attempt(handle, now);
         }
     }
 
-    fn evict_attempt(&mut self, out: &mut Facts) {
+    fn evict_attempt(&mut self, now: Timestamp, out: &mut Facts) {
         let Some(oldest) = self.attempts.oldest() else { return };
         out.push(Slot::OTHER, Fact::Evicted(Evicted::Attempts));
-        self.drop_attempt(oldest);
+        self.drop_attempt(oldest, now);
     }
 
-    fn drop_attempt(&mut self, handle: Handle) {
+    fn drop_attempt(&mut self, handle: Handle, now: Timestamp) {
         if let Some(mut attempt) = self.attempts.remove(handle) {
+            if matches!(attempt.phase, Phase::Open | Phase::Challenged(_)) {
+                self.call_lost(attempt.call, Part::Attempt, now);
+            }
             self.wheel.cancel(&mut attempt.timer);
             self.pool.clear(&mut attempt.delays);
             self.slots.release(attempt.slot);

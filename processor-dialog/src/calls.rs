@@ -105,6 +105,15 @@ struct Call {
     timer: Timer,
 }
 
+/// What a call waits for.
+#[derive(Clone, Copy)]
+pub enum Part {
+    /// The outcome of an attempt.
+    Attempt,
+    /// The end of a confirmed dialog.
+    Dialog,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Up,
@@ -123,6 +132,11 @@ impl Calls {
     /// Changes the bound.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.table.set_capacity(capacity);
+    }
+
+    /// Calls on record.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
     }
 
     /// A message under some Call-ID.
@@ -231,6 +245,18 @@ impl State {
             call.record.end = Some(end.as_str());
             call.record.duration = duration.or(call.record.duration);
         }
+        self.end_call_if_over(handle, at);
+    }
+
+    /// A part of it that had not ended was forgotten, and cannot end any more.
+    pub(crate) fn call_lost(&mut self, call: Key, part: Part, at: Timestamp) {
+        let Some(handle) = self.calls.enabled.then(|| self.calls.table.find(call)).flatten() else { return };
+        let Some(call) = self.calls.table.get_mut(handle) else { return };
+        let parts = match part {
+            Part::Attempt => &mut call.attempts,
+            Part::Dialog => &mut call.dialogs,
+        };
+        *parts = parts.saturating_sub(1);
         self.end_call_if_over(handle, at);
     }
 

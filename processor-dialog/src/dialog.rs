@@ -1,10 +1,13 @@
-//! Dialogs and sessions: how they begin, live on and end (`sip-metrics.md` 3.1 to 3.4, 3.6; RFC 6076 §4.4, §4.5).
+//! Dialogs: how they begin, live on and end (`sip-metrics.md` 3.1 to 3.4, 3.6; RFC 3261 §12, RFC 4028).
+//!
+//! What a BYE does to them stands in [`crate::bye`].
 
 use pipeline::event::{DialogState, End, Evicted, Fact};
-use pipeline::{Facts, Measure, Slot};
+use pipeline::{Facts, Slot};
 use sip::Method;
 use wire::Timestamp;
 
+use crate::calls::Part;
 use crate::key::Key;
 use crate::session::Session;
 use crate::state::{Seen, State};
@@ -28,18 +31,18 @@ pub struct Dialog {
     /// CSeq number of the INVITE that created it.
     cseq: u32,
     /// Its first 2xx.
-    answered: Timestamp,
+    pub answered: Timestamp,
     /// Its first BYE.
-    bye: Option<Timestamp>,
+    pub bye: Option<Timestamp>,
     /// BYEs without a final.
-    byes_open: u8,
+    pub byes_open: u32,
     /// A final to a BYE that was neither 2xx nor recoverable, and when it came.
-    verdict: Option<(End, Timestamp)>,
+    pub verdict: Option<(End, Timestamp)>,
     /// When it ends by itself, and how.
     expiry: (Timestamp, End),
     /// A request within it failed in a way that should end it; when that is believed.
-    broken: Option<(Timestamp, End)>,
-    timer: Timer,
+    pub broken: Option<(Timestamp, End)>,
+    pub timer: Timer,
     /// Largest number of Vias seen on its initial INVITE, once that is forgotten; told when the dialog is too.
     pub via_depth: Option<u16>,
     /// Its entry in the seed's session store.
@@ -54,7 +57,7 @@ impl Dialog {
 }
 
 impl State {
-    /// Opens a dialog under `request`'s labels, in place of an ended one with the same key.
+    /// Opens a dialog under `request`'s labels, in place of any other with the same key.
     pub(crate) fn open_dialog(
         &mut self,
         key: Key,
@@ -63,13 +66,13 @@ impl State {
         seen: &Seen<'_>,
         out: &mut Facts,
     ) -> Handle {
-        if let Some(ended) = self.dialogs.find(key) {
-            self.drop_dialog(ended, out);
+        if let Some(former) = self.dialogs.find(key) {
+            self.drop_dialog(former, seen.now(), out);
         }
         while self.dialogs.is_full() {
             let Some(oldest) = self.dialogs.oldest() else { break };
             out.push(Slot::OTHER, Fact::Evicted(Evicted::Dialogs));
-            self.drop_dialog(oldest, out);
+            self.drop_dialog(oldest, seen.now(), out);
         }
         let (request_slot, attempt_slot) = self.slots_of_invite(request);
         let cseq = self.requests.get(request).map_or(0, |lr| lr.cseq);
@@ -104,8 +107,12 @@ impl State {
     /// A 2xx to an initial INVITE confirms the dialog of its To tag. Returns it.
     pub(crate) fn confirm(&mut self, request: Handle, primary: bool, seen: &Seen<'_>, out: &mut Facts) -> Handle {
         let key = self.keys.dialog(seen.call, seen.message);
-        let live = self.dialogs.find(key).filter(|&handle| self.dialogs.get(handle).is_some_and(Dialog::is_live));
-        let handle = match live {
+        // What the answer of a hop whose INVITE was not seen made (3.6) gives way to what is observed.
+        let stays = |dialog: &Dialog| {
+            dialog.is_live() && (!primary || dialog.primary || dialog.state == Some(DialogState::Early))
+        };
+        let known = self.dialogs.find(key).filter(|&handle| self.dialogs.get(handle).is_some_and(stays));
+        let handle = match known {
             Some(handle) => handle,
             None => self.open_dialog(key, request, DialogState::Early, seen, out),
         };
@@ -145,8 +152,7 @@ impl State {
         if counted && !lr.in_dialog && method != Method::Invite {
             return;
         }
-        let key = self.keys.dialog(seen.call, seen.message);
-        let known = self.dialogs.find(key);
+        let known = self.dialog_answered(request, seen);
         match (method, status) {
             (Method::Invite | Method::Update, 200..300) => match known {
                 Some(dialog) => self.refresh_dialog(dialog, seen),
@@ -205,134 +211,17 @@ impl State {
     }
 
     /// An ACK other than of a failure: it acknowledges a dialog's 2xx, or belongs to nothing (2.3).
-    pub(crate) fn on_ack(&mut self, request: Handle, of_known_invite: bool, seen: &Seen<'_>, out: &mut Facts) {
-        match self.dialogs.find(self.keys.dialog(seen.call, seen.message)) {
-            Some(handle) => {
-                self.dialogs.touch(handle);
-                if let Some(dialog) = self.dialogs.get_mut(handle)
-                    && dialog.cseq == seen.message.cseq.number
-                {
-                    dialog.acknowledged = true;
-                }
-            }
-            None if !of_known_invite => out.push(self.slot_of(request), Fact::AckUnmatched),
+    pub(crate) fn on_ack(&mut self, request: Handle, of_known_invite: bool, out: &mut Facts) {
+        let Some(lr) = self.requests.get(request) else { return };
+        match self.dialogs.get_mut(lr.dialog) {
+            Some(dialog) => dialog.acknowledged |= dialog.cseq == lr.cseq,
+            None if !of_known_invite => out.push(lr.slot, Fact::AckUnmatched),
             None => {}
         }
     }
 
-    /// The first sighting of a BYE: the session is over, whatever is answered (RFC 6076 §4.5).
-    pub(crate) fn on_bye(&mut self, request: Handle, seen: &Seen<'_>, out: &mut Facts) {
-        self.count_reasons(request, seen, out);
-        let Some(handle) = self.dialogs.find(self.keys.dialog(seen.call, seen.message)) else { return };
-        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        match dialog.state {
-            Some(DialogState::Confirmed) => {
-                dialog.state = Some(DialogState::Terminating);
-                dialog.bye = Some(seen.frame.first);
-                dialog.broken = None;
-                let from = Some(DialogState::Confirmed);
-                out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: Some(DialogState::Terminating) });
-            }
-            Some(DialogState::Terminating) => {}
-            Some(DialogState::Early) | None => return,
-        }
-        dialog.byes_open = dialog.byes_open.saturating_add(1);
-        self.wheel.cancel(&mut dialog.timer);
-        self.dialogs.touch(handle);
-    }
-
-    /// The final of a BYE (3.3).
-    pub(crate) fn on_bye_final(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
-        let now = seen.now();
-        let Some(handle) = self.dialogs.find(self.keys.dialog(seen.call, seen.message)) else { return };
-        if status == 200 {
-            self.complete_seed_session_by_bye(handle, now, out);
-        }
-        let counted = self.requests.get(request).is_some_and(|lr| lr.counted);
-        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        match dialog.state {
-            Some(DialogState::Terminating) => {}
-            // Nobody saw the BYE; its 2xx ends the session all the same.
-            Some(DialogState::Confirmed) if !counted && status < 300 => {}
-            _ => return,
-        }
-        if counted {
-            dialog.byes_open = dialog.byes_open.saturating_sub(1);
-        }
-        match status {
-            200..300 => return self.end_by_bye(handle, End::Bye, now, out),
-            401 | 407 => {}
-            503 if seen.message.retry_after().is_some() => {}
-            _ => {
-                let end = if status == 481 { End::Gone } else { End::ByeError };
-                dialog.verdict.get_or_insert((end, now));
-            }
-        }
-        self.judge_bye(handle, now, out);
-    }
-
-    /// A BYE got no final in time.
-    pub(crate) fn on_bye_timeout(&mut self, request: Handle, now: Timestamp, out: &mut Facts) {
-        let Some(handle) = self.requests.get(request).map(|lr| lr.dialog) else { return };
-        let timeout = self.timeout();
-        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        if dialog.state != Some(DialogState::Terminating) {
-            return;
-        }
-        dialog.byes_open = dialog.byes_open.saturating_sub(1);
-        if dialog.byes_open > 0 {
-            return;
-        }
-        if dialog.verdict.is_some() {
-            return self.judge_bye(handle, now, out);
-        }
-        if dialog.primary
-            && let Some(bye) = dialog.bye
-        {
-            let duration = (bye + timeout) - dialog.answered;
-            out.push(dialog.attempt_slot, Fact::Measured(Measure::DurationFailure, duration));
-        }
-        self.end_dialog(handle, End::ByeTimeout, now, out);
-    }
-
-    /// No BYE is open any more and none succeeded: the first hard refusal counts, else the next BYE is awaited.
-    fn judge_bye(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
-        let retry = now + self.config.retry_window;
-        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        if dialog.byes_open > 0 {
-            return;
-        }
-        match dialog.verdict {
-            Some((end, at)) => self.end_by_bye(handle, end, at, out),
-            None => self.wheel.set(&mut dialog.timer, retry, Target::Dialog(handle)),
-        }
-    }
-
-    /// A final to a BYE ends the dialog; `at` is when that final came.
-    fn end_by_bye(&mut self, handle: Handle, end: End, at: Timestamp, out: &mut Facts) {
-        let short_call = self.config.short_call;
-        let Some(dialog) = self.dialogs.get(handle) else { return };
-        if dialog.primary
-            && let Some(bye) = dialog.bye
-        {
-            let slot = dialog.attempt_slot;
-            let disconnect = if end == End::Bye { Measure::DisconnectSuccess } else { Measure::DisconnectFailure };
-            let duration = bye - dialog.answered;
-            out.push(slot, Fact::Measured(disconnect, at - bye));
-            out.push(slot, Fact::Measured(Measure::DurationSuccess, duration));
-            if duration < short_call {
-                out.push(slot, Fact::CallWasShort);
-            }
-        }
-        // A 481 to BYE is completion: the BYE did not fail for lack of a response (3.3).
-        if dialog.primary && matches!(end, End::Bye | End::Gone) {
-            out.push(dialog.attempt_slot, Fact::SessionCompleted);
-        }
-        self.end_dialog(handle, end, at, out);
-    }
-
     /// A confirmed dialog ends. It is remembered a little longer, for the labels of what comes late.
-    fn end_dialog(&mut self, handle: Handle, end: End, at: Timestamp, out: &mut Facts) {
+    pub(crate) fn end_dialog(&mut self, handle: Handle, end: End, at: Timestamp, out: &mut Facts) {
         let until = at + self.timeout();
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         let from = dialog.state.take();
@@ -372,14 +261,17 @@ impl State {
             Some(DialogState::Terminating) => self.end_dialog(handle, End::ByeError, now, out),
             Some(DialogState::Early) => {}
             None if dialog.session.is_some() => {}
-            None => self.drop_dialog(handle, out),
+            None => self.drop_dialog(handle, now, out),
         }
     }
 
     /// Takes a dialog out of memory, with what the gauges show of it.
-    pub(crate) fn drop_dialog(&mut self, handle: Handle, out: &mut Facts) {
+    pub(crate) fn drop_dialog(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
         let Some(mut dialog) = self.dialogs.remove(handle) else { return };
         self.wheel.cancel(&mut dialog.timer);
+        if matches!(dialog.state, Some(DialogState::Confirmed | DialogState::Terminating)) {
+            self.call_lost(dialog.call, Part::Dialog, now);
+        }
         if dialog.state.is_some() {
             out.push(dialog.attempt_slot, Fact::DialogMoved { from: dialog.state, to: None });
         }
@@ -395,11 +287,11 @@ impl State {
     }
 
     /// Its state is over and nothing waits for it: the seed's session was the last that held it.
-    pub(crate) fn drop_dialog_if_done(&mut self, handle: Handle, out: &mut Facts) {
+    pub(crate) fn drop_dialog_if_done(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
         let done =
             |dialog: &Dialog| dialog.state.is_none() && dialog.session.is_none() && dialog.timer == Timer::default();
         if self.dialogs.get(handle).is_some_and(done) {
-            self.drop_dialog(handle, out);
+            self.drop_dialog(handle, now, out);
         }
     }
 }

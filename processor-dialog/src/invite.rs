@@ -5,9 +5,10 @@ use pipeline::{Facts, Measure};
 use wire::Timestamp;
 
 use crate::chain::{Chain, Node};
+use crate::logical_request::Waits;
 use crate::state::{Seen, State};
 use crate::table::Handle;
-use crate::transaction::{Failure, Transaction, Waits};
+use crate::transaction::{Failure, Transaction};
 
 /// What an initial INVITE has beyond any request.
 pub struct Invite {
@@ -147,7 +148,9 @@ impl State {
         } else {
             self.attempt_progressed(attempt, seen, out);
         }
-        let dialog = self.confirm(request, before == Decision::Open, seen, out);
+        // Without its attempt, which was evicted, it is outside the ratios too (3.7).
+        let primary = before == Decision::Open && self.attempts.get(attempt).is_some();
+        let dialog = self.confirm(request, primary, seen, out);
         if status == 200 {
             self.open_seed_session(dialog, first_200, seen, out);
         }
@@ -265,11 +268,6 @@ impl State {
         }
     }
 
-    /// The INVITE is turned out of a full table.
-    pub(crate) fn abandon_invite(&mut self, request: Handle, now: Timestamp, out: &mut Facts) {
-        self.end_early_dialogs(request, now, out);
-    }
-
     /// A provisional response opened a dialog, or told again of one.
     fn open_early(&mut self, request: Handle, seen: &Seen<'_>, out: &mut Facts) {
         let key = self.keys.dialog(seen.call, seen.message);
@@ -282,7 +280,9 @@ impl State {
         }
     }
 
-    fn end_early_dialogs(&mut self, request: Handle, at: Timestamp, out: &mut Facts) {
+    /// The dialogs that only provisional responses speak of have lost: to another branch, with the INVITE, or
+    /// with what is known of it.
+    pub(crate) fn end_early_dialogs(&mut self, request: Handle, at: Timestamp, out: &mut Facts) {
         let Some(invite) = self.requests.get_mut(request).and_then(|lr| lr.invite.as_mut()) else { return };
         let mut early = std::mem::take(&mut invite.early);
         while let Some(node) = self.pool.pop(&mut early) {

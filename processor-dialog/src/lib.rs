@@ -6,9 +6,10 @@
 //! but for records of calls where those were asked for. The rules are those of `sip-metrics.md` sections 2 to 4.
 //!
 //! A message goes from [`state`] to [`transaction`] (is it new?), and from there to what it is about:
-//! [`invite`] and [`attempt`], [`dialog`] and [`session`], [`registration`]. [`calls`] looks on.
+//! [`invite`] and [`attempt`], [`dialog`], [`bye`] and [`session`], [`registration`]. [`calls`] looks on.
 
 mod attempt;
+mod bye;
 pub mod calls;
 mod causes;
 mod chain;
@@ -16,6 +17,7 @@ mod config;
 mod dialog;
 mod invite;
 mod key;
+mod logical_request;
 mod processor;
 mod registration;
 mod session;

@@ -50,6 +50,7 @@ impl Processor for Dialogs {
             ("attempts", state.attempts.len()),
             ("registrations", state.registrations.len()),
             ("bindings", state.bindings_held),
+            ("calls", state.calls.len()),
             ("timers", state.wheel.len()),
             ("slots", state.slots.len()),
         ];

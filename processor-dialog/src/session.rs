@@ -50,15 +50,16 @@ impl State {
             out.push(dialog.request_slot, Fact::Measured(Measure::SeedSession, now - session.since));
         }
         self.close_seed_session(handle, out);
+        self.drop_dialog_if_done(handle, now, out);
     }
 
     /// A session's time ran out: completed too, by the seed's rule.
-    pub(crate) fn on_session_timer(&mut self, handle: Handle, out: &mut Facts) {
+    pub(crate) fn on_session_timer(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
         if let Some(session) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.session.as_mut()) {
             session.timer = Timer::default();
         }
         self.close_seed_session(handle, out);
-        self.drop_dialog_if_done(handle, out);
+        self.drop_dialog_if_done(handle, now, out);
     }
 
     fn close_seed_session(&mut self, handle: Handle, out: &mut Facts) {

@@ -15,10 +15,11 @@ use crate::chain::Pool;
 use crate::config::Config;
 use crate::dialog::Dialog;
 use crate::key::{Key, Keys};
+use crate::logical_request::LogicalRequest;
 use crate::registration::{Bindings, Registration};
 use crate::slots::Slots;
 use crate::table::{Handle, Table};
-use crate::transaction::{LogicalRequest, Transaction};
+use crate::transaction::Transaction;
 use crate::wheel::{Target, Wheel};
 
 /// One message with all that is known of it before any rule.
@@ -144,7 +145,7 @@ impl State {
                 Target::Request(request) => self.on_request_timer(request, due, out),
                 Target::Attempt(attempt) => self.on_attempt_timer(attempt, due, out),
                 Target::Dialog(dialog) => self.on_dialog_timer(dialog, due, out),
-                Target::Session(dialog) => self.on_session_timer(dialog, out),
+                Target::Session(dialog) => self.on_session_timer(dialog, due, out),
                 Target::Registration(registration) => self.on_registration_timer(registration, out),
                 Target::Bindings(bindings) => self.on_bindings_timer(bindings, due, out),
                 Target::Call(call) => self.on_call_timer(call, due, out),

@@ -118,3 +118,88 @@ fn gauges_return_to_zero_when_everything_is_over() {
          request_via_depth n=1 sum=1",
     );
 }
+
+#[test]
+fn a_bye_that_was_turned_out_leaves_no_dialog_behind() {
+    let mut ladder = String::from(
+        "0.0 alice -> bob INVITE call=a
+         0.1 alice <- bob 200 call=a tag=b
+         0.2 alice -> bob ACK call=a
+         9.0 alice -> bob BYE call=a\n",
+    );
+    for call in 1..=4 {
+        writeln!(ladder, "9.{call} alice -> bob OPTIONS call=o{call}").unwrap();
+    }
+    let config = Config { max_calls: 2, ..Config::default() };
+    expect_with(config.clone(), &ladder, "dialogs{state=terminating} 1; evicted_total{table=logical_requests} 3");
+    // Its final may still come; else the next BYE is waited for as after a challenge.
+    expect_with(
+        config.clone(),
+        &format!("{ladder} 9.5 alice <- bob 200 call=a of=BYE"),
+        "dialogs{state=terminating} 0; sessions_ended_total{end=bye} 1; sdt_seconds{result=success} n=1 sum=8.9",
+    );
+    expect_with(
+        config,
+        &format!("{ladder} 99 alice -> bob crlf"),
+        "dialogs{state=terminating} 0; sessions_ended_total{end=bye_error} 1",
+    );
+}
+
+#[test]
+fn a_call_whose_attempt_was_turned_out_is_outside_the_strict_ratios() {
+    expect_with(
+        bounded(1),
+        "0.0 alice -> bob INVITE call=a
+         0.1 alice -> bob INVITE call=b
+         1.0 alice <- bob 200 call=a tag=t
+         1.1 alice <- bob BYE call=a
+         1.2 alice -> bob 200 call=a of=BYE",
+        "session_outcomes_total{outcome=answered} 0; sessions_completed_rfc6076_total 0; scr_rfc6076 0; ratio_input_total{input=N200} 1",
+    );
+}
+
+#[test]
+fn the_attempt_idle_longest_is_turned_out_not_the_one_begun_first() {
+    expect_with(
+        bounded(2),
+        "0.0 alice -> bob INVITE call=a
+         1.0 alice -> bob INVITE call=b
+         2.0 alice <- bob 180 call=a tag=t
+         3.0 alice -> bob INVITE call=c
+         4.0 alice <- bob 486 call=a tag=t
+         4.1 alice <- bob 480 call=b tag=t",
+        "evicted_total{table=attempts} 1; session_outcomes_total{outcome=busy} 1; session_outcomes_total{outcome=no_answer} 0",
+    );
+}
+
+#[test]
+fn a_dialog_in_which_something_happens_is_not_idle() {
+    expect_with(
+        bounded(2),
+        "0.0 alice -> bob INVITE call=a
+         0.1 alice <- bob 200 call=a tag=t
+         1.0 alice -> bob INVITE call=b
+         1.1 alice <- bob 200 call=b tag=t
+        50.0 alice -> bob INFO call=a
+        50.1 alice <- bob 200 call=a of=INFO
+        60.0 alice -> bob INVITE call=c
+        60.1 alice <- bob 200 call=c tag=t
+        61.0 alice -> bob BYE call=a
+        61.1 alice <- bob 200 call=a of=BYE",
+        "evicted_total{table=dialogs} 1; sessions_ended_total{end=bye} 1; dialogs{state=confirmed} 1",
+    );
+}
+
+#[test]
+fn responses_on_many_hops_do_not_overflow_the_request_they_turn_out_to_belong_to() {
+    // Each round: 60 responses on hops nobody saw a request on, then the request on one of them.
+    let mut ladder = String::new();
+    for round in 0..6 {
+        for hop in 0..60 {
+            writeln!(ladder, "{round}.1 alice <- bob 180 branch=z9hG4bK{round}x{hop} cseq=1 ftag=a tag=b of=INVITE")
+                .unwrap();
+        }
+        writeln!(ladder, "{round}.2 alice -> bob INVITE branch=z9hG4bK{round}x0 cseq=1 ftag=a ttag=-").unwrap();
+    }
+    expect(&ladder, "packets_total 366; invite_total 1; session_attempts_total 1");
+}

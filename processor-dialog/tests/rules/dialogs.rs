@@ -250,3 +250,61 @@ fn requests_within_an_unobserved_dialog_keep_it_alive() {
         "sessions_ended_total{end=expired} 1; invite_initial_total 0; sdc_total 0; sessions 0; ser undefined",
     );
 }
+
+#[test]
+fn a_dialog_without_a_callees_tag_is_ended_and_acknowledged_without_one() {
+    let call = "0.0 alice -> bob INVITE branch=- ftag=a
+                1.0 alice <- bob 200 tag=-
+                1.1 alice -> bob ACK branch=- ftag=a ttag=- cseq=1\n";
+    expect(
+        &format!("{call} 9.0 alice -> bob BYE branch=- ftag=a ttag=- cseq=2\n 9.1 alice <- bob 200 of=BYE tag=-"),
+        "sessions_ended_total{end=bye} 1; sdc_total 1; sdt_seconds{result=success} n=1 sum=8; unmatched_total{kind=ack} 0",
+    );
+    // The callee may find its tag late.
+    expect(
+        &format!("{call} 9.0 alice -> bob BYE branch=- ftag=a ttag=- cseq=2\n 9.1 alice <- bob 200 of=BYE tag=b"),
+        "sessions_ended_total{end=bye} 1; sdc_total 1",
+    );
+    expect(
+        &format!("{call} 9.0 alice -> bob BYE branch=- ftag=a ttag=- cseq=2\n 42 alice -> bob crlf"),
+        "sessions_ended_total{end=bye_timeout} 1; ack_missing_total 0",
+    );
+}
+
+#[test]
+fn a_bye_whose_refusal_was_seen_before_it_does_not_hang() {
+    expect(
+        &answered(
+            "9.0 alice <- bob 481 of=BYE branch=z9hG4bKx cseq=2
+             9.1 alice -> bob BYE branch=z9hG4bKx cseq=2",
+        ),
+        "dialogs{state=terminating} 0; sessions_ended_total{end=481} 1; bye_total 1",
+    );
+}
+
+#[test]
+fn a_bye_of_an_early_dialog_does_not_end_the_confirmed_one() {
+    expect(
+        "0.0 alice -> bob INVITE
+         0.5 alice <- bob 180 tag=b
+         1.0 alice -> bob BYE cseq=2
+         1.5 alice <- bob 200 of=INVITE tag=b
+        30.0 alice -> bob BYE cseq=3
+        33.1 alice -> bob crlf",
+        "dialogs{state=terminating} 1; transaction_timeouts_total{method=BYE} 1; sessions_ended_total{end=bye_timeout} 0",
+    );
+}
+
+#[test]
+fn the_answer_on_a_hop_that_was_not_seen_gives_way_to_the_callers() {
+    expect(
+        "0.000 alice -> proxy INVITE branch=z9hG4bK0
+         1.000 proxy <- bob 200 of=INVITE via=proxy/z9hG4bK1,alice/z9hG4bK0 cseq=1 ftag=alice-tag tag=b
+         1.001 alice <- proxy 200 via=alice/z9hG4bK0 tag=b cseq=1
+         1.1 alice -> proxy ACK ftag=alice-tag ttag=b cseq=1
+         9.0 alice -> proxy BYE ftag=alice-tag ttag=b cseq=2
+         9.1 alice <- proxy 200 of=BYE",
+        "sessions 0; sdc_total 1; scr 100; scr_rfc6076 100; spd n=1 sum=8.099; sessions_ended_total{end=bye} 1
+         unmatched_total{kind=response} 1; dialogs{state=terminating} 0",
+    );
+}

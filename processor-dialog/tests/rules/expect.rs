@@ -1,7 +1,10 @@
 //! Plays a ladder and compares what is exported after its last line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use ladder::Step;
 use pipeline::metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::recorder::Recorder;
 use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame, Transport};
@@ -40,24 +43,56 @@ pub fn calls(config: Config, ladder: &str) -> Vec<CallRecord> {
     play(config, ladder, Labelled::No).1
 }
 
-#[derive(PartialEq)]
-enum Labelled {
+/// Whether series are told apart by `carrier` and `ua_type`.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Labelled {
+    /// `carrier` is the address of the origin, `ua_type` its User-Agent.
     Yes,
+    /// All are summed up under no labels.
     No,
 }
 
 fn play(config: Config, ladder: &str, labelled: Labelled) -> (Exported, Vec<CallRecord>) {
-    let epoch = Timestamp::from_nanos(1_767_225_600_000_000_000);
-    let registry = Registry::new("sip_exporter");
-    let mut recorder = Recorder::new(registry.shard());
-    let mut dialogs = Dialogs::new(config, true);
-    let mut facts = Facts::default();
-    let mut calls = Vec::new();
+    let mut player = Player::new(config, labelled);
     for step in ladder::play(ladder) {
-        let at = epoch + step.at;
+        player.take(step.at, Some(step));
+    }
+    player.facts.clear();
+    player.dialogs.drain(&mut player.facts);
+    player.calls.append(&mut player.facts.calls);
+    (player.exported(), player.calls)
+}
+
+/// The processor and the recorder behind it, fed one datagram after another.
+pub struct Player {
+    registry: Arc<Registry>,
+    recorder: Recorder,
+    dialogs: Dialogs,
+    facts: Facts,
+    labelled: Labelled,
+    calls: Vec<CallRecord>,
+}
+
+impl Player {
+    /// Nothing played yet.
+    pub fn new(config: Config, labelled: Labelled) -> Self {
+        let registry = Registry::new("sip_exporter");
+        Self {
+            recorder: Recorder::new(registry.shard()),
+            registry,
+            dialogs: Dialogs::new(config, true),
+            facts: Facts::default(),
+            labelled,
+            calls: Vec::new(),
+        }
+    }
+
+    /// The clock comes to `at`, with a datagram or without.
+    pub fn take(&mut self, at: Duration, step: Option<Step>) {
+        let at = Timestamp::from_nanos(1_767_225_600_000_000_000) + at;
         let mut batch = FrameBatch { now: at, ..FrameBatch::default() };
         // Keep-alives only move the clock.
-        if step.bytes.iter().any(|byte| !b"\r\n".contains(byte)) {
+        if let Some(step) = step.filter(|step| step.bytes.iter().any(|byte| !b"\r\n".contains(byte))) {
             batch.frames.push(SipFrame {
                 range: 0..step.bytes.len(),
                 first: at,
@@ -70,24 +105,32 @@ fn play(config: Config, ladder: &str, labelled: Labelled) -> (Exported, Vec<Call
             });
             batch.bytes = step.bytes;
         }
-        facts.clear();
-        dialogs.process(&batch, &mut facts);
-        if labelled == Labelled::Yes {
-            for origin in std::mem::take(&mut facts.origins) {
-                let ua_type = String::from_utf8_lossy(&facts.text[origin.user_agent.clone()]).into_owned();
-                let set = registry.label_sets().intern(&origin.address.to_string(), &ua_type);
-                facts.label(origin.slot, set);
+        self.facts.clear();
+        self.dialogs.process(&batch, &mut self.facts);
+        if self.labelled == Labelled::Yes {
+            for origin in std::mem::take(&mut self.facts.origins) {
+                let ua_type = String::from_utf8_lossy(&self.facts.text[origin.user_agent.clone()]).into_owned();
+                let set = self.registry.label_sets().intern(&origin.address.to_string(), &ua_type);
+                self.facts.label(origin.slot, set);
             }
         }
-        recorder.record(&batch, &facts);
-        calls.append(&mut facts.calls);
+        self.recorder.record(&batch, &self.facts);
+        self.calls.append(&mut self.facts.calls);
     }
-    facts.clear();
-    dialogs.drain(&mut facts);
-    calls.append(&mut facts.calls);
-    let mut seen = Collector { labelled: labelled == Labelled::Yes, ..Collector::default() };
-    registry.walk(&mut seen);
-    (Exported(seen.series), calls)
+
+    /// What is exported now.
+    pub fn exported(&self) -> Exported {
+        let mut seen = Collector { labelled: self.labelled == Labelled::Yes, ..Collector::default() };
+        self.registry.walk(&mut seen);
+        Exported(seen.series)
+    }
+
+    /// Entries held, by table.
+    pub fn held(&self) -> Vec<(String, f64)> {
+        let mut telemetry = Vec::new();
+        self.dialogs.telemetry(&mut telemetry);
+        telemetry.into_iter().map(|number| (number.labels[0].1.clone(), number.value)).collect()
+    }
 }
 
 impl Exported {
@@ -104,6 +147,14 @@ impl Exported {
             }
         }
         assert!(wrong.is_empty(), "\n{}\nall:\n{}", wrong.join("\n"), self.all());
+    }
+
+    /// The plain numbers, by series.
+    pub fn numbers(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().filter_map(|(name, number)| match number {
+            Number::Plain(value) => Some((name.as_str(), *value)),
+            _ => None,
+        })
     }
 
     fn all(&self) -> String {

@@ -9,6 +9,7 @@ mod dialogs;
 mod expect;
 mod forks;
 mod labels;
+mod random;
 mod reasons;
 mod registrations;
 mod sessions;

@@ -48,3 +48,14 @@ fn a_bye_answered_by_another_2xx_does_not_complete_it() {
         "sessions 1; sdc_total 0; sessions_ended_total{end=bye} 1",
     );
 }
+
+#[test]
+fn a_session_that_outlived_its_dialog_and_is_then_hung_up_leaves_nothing_behind() {
+    expect(
+        &format!(
+            "{ANSWERED} 9 alice -> bob BYE\n 200 alice -> bob BYE\n 200.1 alice <- bob 200 of=BYE cseq=3
+             201 alice -> bob INFO ttag=b cseq=9"
+        ),
+        "sessions 0; sdc_total 1; spd n=1 sum=199.1; sessions_ended_total{end=bye_timeout} 1",
+    );
+}
