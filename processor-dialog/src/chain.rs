@@ -22,11 +22,12 @@ pub struct Node {
     pub of: u32,
 }
 
-/// The nodes of all chains. Grows to the most nodes ever needed at once.
+/// The nodes of all chains. Grows to the most nodes needed at once, and is given back when none is in use.
 #[derive(Default)]
 pub struct Pool {
     nodes: Vec<(Node, u32)>,
     free: Chain,
+    used: usize,
 }
 
 impl Pool {
@@ -44,6 +45,7 @@ impl Pool {
         };
         self.nodes[index as usize] = (node, chain.head);
         chain.head = index;
+        self.used += 1;
     }
 
     /// The elements, the latest first.
@@ -69,13 +71,40 @@ impl Pool {
         chain.head = after;
         self.nodes[index as usize].1 = self.free.head;
         self.free.head = index;
+        self.used -= 1;
+        if self.used == 0 && self.nodes.len() > KEPT {
+            *self = Self::default();
+        }
         Some(node)
     }
 
-    /// Empties the list and takes its nodes back. When none are in use any more, their memory goes too.
+    /// Empties the list and takes its nodes back.
     pub fn clear(&mut self, chain: &mut Chain) {
         while self.pop(chain).is_some() {}
     }
 }
 
 const NIL: u32 = u32::MAX;
+/// Nodes kept for the next list when none is in use: 96 KiB.
+const KEPT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_go_round_between_lists_and_back_to_the_allocator_after_a_peak() {
+        let mut pool = Pool::default();
+        let (mut a, mut b) = (Chain::default(), Chain::default());
+        for value in 0..10_000 {
+            pool.push(if value % 2 == 0 { &mut a } else { &mut b }, Node { value, of: 1 });
+        }
+        assert_eq!(pool.pop(&mut a), Some(Node { value: 9_998, of: 1 }));
+        pool.clear(&mut a);
+        assert_eq!(pool.iter(b).count(), 5_000);
+        pool.clear(&mut b);
+        assert_eq!((pool.iter(b).count(), pool.nodes.capacity()), (0, 0));
+        pool.push(&mut a, Node { value: 1, of: 2 });
+        assert_eq!(pool.iter(a).map(|node| node.value).collect::<Vec<_>>(), [1]);
+    }
+}

@@ -137,19 +137,32 @@ impl Wheel {
         self.live
     }
 
-    /// Moves to the next tick that may hold a timer, not beyond `last`, bringing coarse buckets down on the way.
+    /// Moves to the next tick at which a bucket begins that holds a timer, not beyond `last`, and brings what lies
+    /// in coarse buckets down to finer ones. Empty time costs nothing, however much of it passes.
     fn advance(&mut self, last: u64) {
-        let within = (self.tick as usize + 1) % BUCKETS;
-        let ahead = if within == 0 { None } else { next_bit(&self.occupied[0], within) };
-        let target = match ahead {
-            Some(bucket) => self.tick - self.tick % BUCKETS as u64 + bucket as u64,
-            None => self.tick - self.tick % BUCKETS as u64 + BUCKETS as u64,
-        };
-        self.tick = target.min(last);
+        self.tick = self.next_start().unwrap_or(last).min(last);
         if self.tick.is_multiple_of(BUCKETS as u64) {
             self.cascade();
         }
         self.empty(self.tick as usize % BUCKETS);
+    }
+
+    /// The tick at which the next bucket with a timer begins. A level holds only what the next coarser one has no
+    /// bucket of its own for yet, so the finest level with anything ahead knows; the coarsest goes round.
+    fn next_start(&self) -> Option<u64> {
+        let mut span = 1;
+        for occupied in &self.occupied {
+            let place = (self.tick / span) as usize % BUCKETS;
+            if place + 1 < BUCKETS
+                && let Some(bucket) = next_bit(occupied, place + 1)
+            {
+                return Some((self.tick / span + (bucket - place) as u64) * span);
+            }
+            span *= BUCKETS as u64;
+        }
+        span /= BUCKETS as u64;
+        let round = self.tick / span - self.tick / span % BUCKETS as u64 + BUCKETS as u64;
+        next_bit(&self.occupied[LEVELS - 1], 0).map(|bucket| (round + bucket as u64) * span)
     }
 
     /// Places every timer of a bucket anew, seen from the current tick.
@@ -330,5 +343,17 @@ mod tests {
         assert_eq!(wheel.pop(end).map(|(_, target)| target), Some(targets[1]));
         assert_eq!(wheel.pop(end).map(|(_, target)| target), Some(targets[0]));
         assert_eq!(wheel.pop(end), None);
+    }
+
+    #[test]
+    fn a_gap_of_centuries_is_crossed_in_a_few_steps() {
+        let mut wheel = Wheel::default();
+        let targets = targets(3);
+        let mut timers = [Timer::default(); 3];
+        wheel.set(&mut timers[0], Timestamp::from_nanos(1 << 62), targets[0]);
+        wheel.set(&mut timers[1], Timestamp::NEVER, targets[1]);
+        wheel.set(&mut timers[2], Timestamp::from_nanos(7), targets[2]);
+        let fired: Vec<_> = std::iter::from_fn(|| wheel.pop(Timestamp::NEVER)).map(|(_, target)| target).collect();
+        assert_eq!(fired, [targets[2], targets[0], targets[1]]);
     }
 }
