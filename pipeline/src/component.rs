@@ -133,9 +133,6 @@ pub trait Exporter {
 
     /// Sends what is left and closes; the caller waits no longer than `service.shutdown_timeout`.
     fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
-
-    /// The program about itself; see [`Receiver::telemetry`].
-    fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
 }
 
 /// The state of the running program, for whoever shows it. Never waits for a shard: what it tells is at

@@ -1,8 +1,8 @@
 //! Configuration: TOML files in, checked settings of every component out, or every problem with its place.
 //!
 //! Files are parsed to a tree of values that know where they stand ([`node`]), merged, `--set` put over them
-//! and `${env:NAME}` replaced ([`source`], [`variable`]). Each component's table is then read into its own
-//! `Config` ([`read`]) and checked by it ([`catalogue`]). Nothing is logged and nothing is guessed: what is
+//! and `${env:NAME}` replaced (`source`, `variable`). Each component's table is then read into its own
+//! `Config` (`read`) and checked by it ([`catalogue`]). Nothing is logged and nothing is guessed: what is
 //! not understood is a [`Problem`].
 
 pub mod catalogue;

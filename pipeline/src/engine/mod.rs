@@ -1,7 +1,7 @@
 //! The engine: a checked configuration in, running shards and exporters out.
 //!
 //! One OS thread per shard takes frames from its receivers through processors to recorders by direct calls
-//! ([`shard`], [`flow`]); the main thread keeps the exporters. They share nothing but metric rows and the
+//! (`shard`, `flow`); the main thread keeps the exporters. They share nothing but metric rows and the
 //! [`Board`]. Start order: exporters, processors, receivers; stop order the reverse. The engine reads a
 //! clock only to keep the board fresh, and logs nothing: what happens is returned to the binary.
 
