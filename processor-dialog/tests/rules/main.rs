@@ -7,6 +7,7 @@ mod calls;
 mod delays;
 mod dialogs;
 mod expect;
+mod flows;
 mod forks;
 mod labels;
 mod random;

@@ -45,3 +45,33 @@ fn a_status_stands_for_a_cause_only_where_configured_and_nothing_better_is_given
         "reason_total{protocol=derived,cause=17} 0; reason_total{protocol=Q.850,cause=19} 1",
     );
 }
+
+#[test]
+fn every_final_of_a_fork_but_only_the_first_counts_its_reasons_and_challenges_do_too() {
+    expect(
+        "0.0 proxy -> bob INVITE via=proxy/z9hG4bK1,alice/z9hG4bK0 ftag=a cseq=1
+         0.1 proxy -> carol INVITE via=proxy/z9hG4bK2,alice/z9hG4bK0 ftag=a cseq=1
+         0.5 proxy <- bob 486 via=proxy/z9hG4bK1,alice/z9hG4bK0 tag=b reason=\"Q.850;cause=17\"
+         1.0 proxy <- carol 503 via=proxy/z9hG4bK2,alice/z9hG4bK0 tag=c reason=\"Q.850;cause=34\"",
+        "reason_total{protocol=Q.850,cause=17} 1; reason_total{protocol=Q.850,cause=34} 0",
+    );
+    expect(
+        "0.0 alice -> bob OPTIONS
+         0.1 alice <- bob 503 reason=\"SIP;cause=503, Q.850;cause=41\" hdr=\"Reason: X;cause=3\"",
+        "reason_total{protocol=SIP,cause=503} 1; reason_total{protocol=Q.850,cause=41} 1",
+    );
+}
+
+#[test]
+fn what_a_hop_below_says_is_not_counted_again() {
+    expect(
+        "0.0 alice -> proxy INVITE
+         0.1 proxy -> bob INVITE fwd
+         0.5 proxy <- bob 404 reason=\"Q.850;cause=1\"
+         0.6 alice <- proxy 404 fwd
+         0.7 alice -> proxy BYE ttag=b cseq=9 reason=\"Q.850;cause=16\"
+         0.8 proxy -> bob BYE fwd
+         0.9 alice -> proxy INFO ttag=b cseq=10 reason=\"Q.850;cause=99\"",
+        "reason_total{protocol=Q.850,cause=1} 1; reason_total{protocol=Q.850,cause=16} 1; reason_total{protocol=Q.850,cause=99} 0",
+    );
+}

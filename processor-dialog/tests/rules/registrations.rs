@@ -105,3 +105,118 @@ fn addresses_of_record_differ_by_user_and_not_by_case_of_the_host() {
         "registrations_active 2; registration_attempts_total 3",
     );
 }
+
+#[test]
+fn a_registration_over_a_proxy_is_measured_where_the_phone_is() {
+    expect(
+        "0.000 alice -> proxy REGISTER
+         0.001 proxy -> registrar REGISTER fwd
+         0.010 proxy <- registrar 401
+         0.011 alice <- proxy 401 fwd
+         0.100 alice -> proxy REGISTER
+         0.101 proxy -> registrar REGISTER fwd
+         0.110 proxy <- registrar 200 contact=\"<sip:1@a>;expires=60\"
+         0.112 alice <- proxy 200 fwd",
+        "register_total 2; registration_attempts_total 1; registration_outcomes_total{outcome=success} 1; 401_total 1; 200_total 1
+         rrd n=1 sum=12; rrd_rfc6076_seconds n=1 sum=0.112; registrations_active 1; packets_total 8",
+    );
+}
+
+#[test]
+fn an_interval_too_brief_is_tried_again_within_the_attempt() {
+    expect(
+        "0.0 alice -> registrar REGISTER expires=10
+         0.1 alice <- registrar 423 hdr=\"Min-Expires: 60\"
+         0.2 alice -> registrar REGISTER expires=60
+         0.3 alice <- registrar 401
+         0.4 alice -> registrar REGISTER expires=60
+         0.5 alice <- registrar 200 expires=60 contact=\"<sip:1@a>\"
+        60.4 alice -> registrar crlf",
+        "registration_attempts_total 1; registration_outcomes_total{outcome=success} 1; rrd n=1 sum=100; registrations_active 1
+         rrd_rfc6076_seconds n=1 sum=0.5; registrations_expired_total 0; register_total 3",
+    );
+}
+
+#[test]
+fn wrong_credentials_end_in_a_failure() {
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 401
+         0.2 alice -> registrar REGISTER
+         0.3 alice <- registrar 403",
+        "registration_attempts_total 1; registration_outcomes_total{outcome=failure} 1; ira_rfc6076 100; rrd n=0",
+    );
+}
+
+#[test]
+fn a_redirect_and_then_a_challenge_keep_the_first_start() {
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 302
+         1.0 alice -> registrar REGISTER
+         1.1 alice <- registrar 401
+         2.0 alice -> registrar REGISTER
+         2.5 alice <- registrar 200 contact=none",
+        "registration_attempts_total 2; registration_outcomes_total{outcome=redirected} 1; registration_outcomes_total{outcome=success} 1
+         rrd_rfc6076_seconds n=1 sum=2.5; rrd n=1 sum=500; lrd n=1 sum=100; ira_rfc6076 0; registrations_active 0",
+    );
+}
+
+#[test]
+fn an_answer_after_the_timeout_binds_nothing() {
+    expect(
+        "0.0 alice -> registrar REGISTER
+        32.5 alice <- registrar 200 contact=\"<sip:1@a>\"",
+        "registration_outcomes_total{outcome=timeout} 1; ira_rfc6076 100; late_responses_total 1; registrations_active 0; rrd n=0
+         transaction_timeouts_total{method=REGISTER} 1; rrd_rfc6076_seconds n=0",
+    );
+}
+
+#[test]
+fn refreshes_and_removals_are_attempts_of_their_own() {
+    expect(
+        "0.0 alice -> registrar REGISTER expires=60
+         0.1 alice <- registrar 200 expires=60 contact=\"<sip:1@a>\"
+        50.0 alice -> registrar REGISTER expires=60 ftag=new
+        50.1 alice <- registrar 200 expires=60 contact=\"<sip:1@a>\"
+        90.0 alice -> registrar REGISTER ftag=newer contact=\"<sip:1@a>;expires=0\"
+        90.1 alice <- registrar 200 contact=none
+       200.0 alice -> registrar crlf",
+        "registration_attempts_total 3; registration_outcomes_total{outcome=success} 3; registrations_active 0; registrations_expired_total 0
+         rrd n=3 sum=300",
+    );
+}
+
+#[test]
+fn two_phones_of_one_call_id_replace_only_their_own_bindings() {
+    expect(
+        "0.0 alice -> registrar REGISTER to=sip:1@r
+         0.1 alice <- registrar 200 contact=\"<sip:1@a>;expires=60\"
+         1.0 alice -> registrar REGISTER to=sip:2@r
+         1.1 alice <- registrar 200 contact=\"<sip:2@a>;expires=90\"
+        60.1 alice -> registrar crlf",
+        "registration_attempts_total 2; registrations_active 1; registrations_expired_total 1",
+    );
+}
+
+#[test]
+fn a_retransmitted_registration_counts_once_and_does_not_refresh() {
+    expect(
+        "0.0 alice -> registrar REGISTER
+         0.5 alice -> registrar REGISTER again
+         0.6 alice <- registrar 200 contact=\"<sip:1@a>;expires=5\"
+         3.0 alice -> registrar REGISTER again
+         3.1 alice <- registrar 200 again
+         5.6 alice -> registrar crlf",
+        "register_total 1; rrd n=1 sum=600; registrations_active 0; registrations_expired_total 1
+         retransmissions_total{kind=request,hop=first} 2; retransmissions_total{kind=response,hop=first} 1",
+    );
+}
+
+#[test]
+fn an_answer_without_its_request_binds_under_no_labels_and_is_no_attempt() {
+    expect(
+        "0.0 alice <- registrar 200 of=REGISTER cseq=1 ftag=a branch=z9hG4bKx contact=\"<sip:1@a>;expires=60\"",
+        "registrations_active 1; registration_attempts_total 0; rrd n=0; unmatched_total{kind=response} 1; ira_rfc6076 undefined",
+    );
+}

@@ -211,3 +211,95 @@ fn a_request_under_the_branch_of_another_whose_responses_came_first_belongs_to_t
         "invite_total 1; session_attempts_total 1; dialogs{state=early} 0; retransmissions_total{kind=request,hop=first} 1",
     );
 }
+
+#[test]
+fn a_phone_of_rfc_2543_without_branches_and_tags_is_followed() {
+    expect(
+        "0.0 alice -> bob INVITE branch=- ftag=-
+         0.5 alice -> bob INVITE again
+         0.6 alice <- bob 180 tag=-
+         2.0 alice <- bob 200 tag=-
+         2.1 alice -> bob ACK branch=- ftag=- ttag=- cseq=1
+         9.0 alice -> bob BYE branch=- ftag=- ttag=- cseq=2
+         9.1 alice <- bob 200 of=BYE tag=-
+        60.0 alice -> bob crlf",
+        "invite_total 1; ack_total 1; bye_total 1; 200_total 2; session_outcomes_total{outcome=answered} 1; sessions 0; sdc_total 1
+         sessions_ended_total{end=bye} 1; dialogs{state=early} 0; srd_seconds{result=success} n=1 sum=0.6; ack_missing_total 0
+         retransmissions_total{kind=request,hop=first} 1; sdt_seconds{result=success} n=1 sum=7; unmatched_total{kind=ack} 0",
+    );
+    expect(
+        "0.0 alice -> bob INVITE branch=- ftag=-
+         0.6 alice <- bob 486 tag=-
+         0.7 alice -> bob ACK branch=- ftag=- ttag=- cseq=1
+         1.1 alice <- bob 486 again
+         1.2 alice -> bob ACK again",
+        "ack_total 1; 486_total 1; session_outcomes_total{outcome=busy} 1; unmatched_total{kind=ack} 0
+         retransmissions_total{kind=request,hop=first} 1",
+    );
+}
+
+#[test]
+fn the_same_branch_from_two_senders_is_two_transactions() {
+    expect(
+        "0.0 alice -> proxy OPTIONS call=a branch=z9hG4bKsame
+         0.1 bob -> proxy OPTIONS call=b branch=z9hG4bKsame
+         0.2 alice <- proxy 200 call=a
+         0.4 bob <- proxy 200 call=b",
+        "options_total 2; ord n=2 sum=500",
+    );
+}
+
+#[test]
+fn the_hops_of_an_answer_nobody_saw_the_request_of_count_once() {
+    expect(
+        "0.000 proxy <- bob 486 of=INVITE via=proxy/z9hG4bK1,alice/z9hG4bK0 cseq=1 ftag=a tag=b
+         0.001 alice <- proxy 486 of=INVITE via=alice/z9hG4bK0 cseq=1 ftag=a tag=b
+         0.002 alice -> proxy ACK via=alice/z9hG4bK0 cseq=1 ftag=a ttag=b",
+        "486_total 1; unmatched_total{kind=response} 1; unmatched_total{kind=ack} 0; ack_total 1; packets_total 3
+         session_attempts_total 0; ser undefined",
+    );
+}
+
+#[test]
+fn the_lowest_hop_first_then_the_highest_then_the_one_between_is_one_request() {
+    expect(
+        "0.000 carol -> bob INVITE via=carol/z9hG4bK2,proxy/z9hG4bK1,alice/z9hG4bK0 ftag=a cseq=1
+         0.001 alice -> proxy INVITE via=alice/z9hG4bK0 ftag=a cseq=1
+         0.002 proxy -> carol INVITE via=proxy/z9hG4bK1,alice/z9hG4bK0 ftag=a cseq=1
+         0.100 carol <- bob 180 via=carol/z9hG4bK2,proxy/z9hG4bK1,alice/z9hG4bK0 tag=b
+         0.101 proxy <- carol 180 via=proxy/z9hG4bK1,alice/z9hG4bK0 tag=b
+         0.102 alice <- proxy 180 via=alice/z9hG4bK0 tag=b
+         0.500 carol <- bob 486 via=carol/z9hG4bK2,proxy/z9hG4bK1,alice/z9hG4bK0 tag=b
+         0.501 proxy <- carol 486 via=proxy/z9hG4bK1,alice/z9hG4bK0 tag=b
+         0.502 alice <- proxy 486 via=alice/z9hG4bK0 tag=b",
+        "invite_total 1; 180_total 1; 486_total 1; pdd n=1 sum=102; session_outcomes_total{outcome=busy} 1
+         ring_seconds{result=unanswered} n=1 sum=0.4; packets_total 9",
+    );
+}
+
+#[test]
+fn an_answer_to_a_cancel_and_a_timeout_of_it_are_like_any_other() {
+    expect(
+        "0.0 alice -> bob INVITE
+         0.1 alice <- bob 100
+         1.0 alice -> bob CANCEL
+         1.5 alice -> bob CANCEL again
+        33.0 alice -> bob crlf",
+        "cancel_total 1; transaction_timeouts_total{method=CANCEL} 1; retransmissions_total{kind=request,hop=first} 1
+         session_outcomes_total{outcome=no_final} 0",
+    );
+}
+
+#[test]
+fn a_second_observation_point_gives_neither_time_nor_counts() {
+    expect(
+        "0.0 alice -> bob INVITE
+         0.1 carol -> bob INVITE copy
+         0.2 alice <- bob 486
+         0.3 carol <- bob 486 copy
+         0.4 alice -> bob ACK
+         0.5 carol -> bob ACK copy",
+        "packets_total 6; capture_duplicates_total 3; invite_total 1; 486_total 1; ack_total 1
+         retransmissions_total{kind=request,hop=first} 0; retransmissions_total{kind=response,hop=first} 0",
+    );
+}
