@@ -1,15 +1,10 @@
-//! Frames no ordinary socket sends: tags, tunnels, fragments; and a socket that puts them on a cable.
+//! Frames no ordinary socket sends: a ladder's datagrams in tags, tunnels and fragments.
 //!
 //! IEEE 802.1Q and 802.1ad, RFC 2784 (GRE), RFC 2003 (IP in IP), RFC 7348 (VXLAN), RFC 791 §3.2 and RFC 8200 §4.5.
 
-use std::ffi::CString;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use ladder::frame::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_UDP};
-
-use crate::net::Namespace;
 
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
@@ -87,50 +82,4 @@ fn ipv4_fragment(from: SocketAddr, to: SocketAddr, piece: &[u8], id: u16, offset
     let sum = frame::checksum(&[&packet[..20]]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet
-}
-
-/// Puts frames on an interface as they are.
-#[derive(Debug)]
-pub struct Injector {
-    socket: OwnedFd,
-}
-
-impl Injector {
-    /// Needs CAP_NET_RAW in the namespace.
-    pub fn open(namespace: &Namespace, interface: &str) -> io::Result<Self> {
-        namespace.run(|| Self::open_here(interface))
-    }
-
-    fn open_here(interface: &str) -> io::Result<Self> {
-        let name = CString::new(interface)?;
-        // SAFETY: `name` is a C string that lives through the call.
-        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-        // SAFETY: no pointers.
-        let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-        if index == 0 || socket < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor just made and owned by nobody else.
-        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        // SAFETY: all zero is a valid sockaddr_ll.
-        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_ifindex = i32::try_from(index).expect("an interface index is small");
-        let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-        // SAFETY: the address is valid for `size` bytes and only read.
-        if unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self { socket })
-    }
-
-    /// Sends one frame.
-    ///
-    /// # Panics
-    /// When the kernel does not take it whole.
-    pub fn send(&self, frame: &[u8]) {
-        // SAFETY: the buffer is valid for its length and only read.
-        let sent = unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
-        assert_eq!(sent, frame.len() as isize, "send: {}", io::Error::last_os_error());
-    }
 }

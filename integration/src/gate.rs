@@ -1,13 +1,11 @@
 //! Whether a live test can run here, and which of them may run beside others.
 //!
-//! What cannot run is said on standard error past the test runner's capture, and appended to the file that
-//! `RINGSIDE_SKIPPED` names: nothing is skipped in silence.
+//! What cannot run is said ([`testnet::skipped`]): nothing is skipped in silence.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::net::Namespace;
+use testnet::{Namespace, skipped};
 
 /// Tests beside each other share it; one that needs the machine for itself takes it whole.
 static MACHINE: RwLock<()> = RwLock::new(());
@@ -35,13 +33,7 @@ pub fn alone(test: &str) -> Option<Pass> {
 
 fn possible(test: &str) -> Option<()> {
     let Err(obstacle) = obstacle() else { return Some(()) };
-    let line = format!("{test}: {obstacle}\n");
-    // Not `eprintln!`: the test runner would swallow it.
-    let _ = io::stderr().write_all(format!("skipped: {line}").as_bytes());
-    if let Some(path) = std::env::var_os("RINGSIDE_SKIPPED") {
-        let mut file = OpenOptions::new().create(true).append(true).open(path).expect("the list of skipped tests");
-        file.write_all(line.as_bytes()).expect("the list of skipped tests");
-    }
+    skipped(test, &obstacle);
     None
 }
 

@@ -8,7 +8,6 @@ pub mod flows;
 pub mod frames;
 pub mod gate;
 pub mod http;
-pub mod net;
 pub mod ringside;
 pub mod scratch;
 pub mod shared;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use testnet::Namespace;
+
 use crate::exposition::Exposition;
 use crate::http;
-use crate::net::Namespace;
 use crate::scratch::Folder;
 use crate::wait::{DEADLINE, eventually, within};
 

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 pub use counts::Counts;
 use scenario::{Scenario, Side};
+use testnet::Namespace;
 
-use crate::net::Namespace;
 use crate::scratch::Folder;
-use crate::wait::within;
+use crate::wait::{eventually, within};
 
 /// A side that has not ended by then is stuck.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -65,6 +65,15 @@ pub fn exchange_through(scenario: &Scenario, caller: Party, callee: Party, hop: 
     counts
 }
 
+/// Waits until somebody listens on a UDP port.
+///
+/// # Panics
+/// When nobody comes.
+#[track_caller]
+pub fn await_udp(namespace: &Namespace, port: u16) {
+    eventually(&format!("a listener on UDP port {port}"), || namespace.hears_udp(port).then_some(()));
+}
+
 /// A running SIPp.
 #[derive(Debug)]
 pub struct Sipp {
@@ -105,7 +114,7 @@ impl Sipp {
         let child = command.spawn().expect("sipp starts");
         let sipp = Self { child, folder };
         if side == Side::Callee {
-            party.namespace.await_udp(party.address.port());
+            await_udp(party.namespace, party.address.port());
         }
         sipp
     }

@@ -1,9 +1,10 @@
 //! Frames that no ordinary socket sends, injected raw: tags, tunnels, fragments, mirrored copies.
 
-use integration::frames::{Injector, fragments, gre, ipip, qinq, vlan, vxlan};
+use integration::frames::{fragments, gre, ipip, qinq, vlan, vxlan};
 use integration::gate;
 use integration::ringside::{Config, Ringside};
 use ladder::{Step, frame};
+use testnet::Injector;
 
 use crate::stage::cable;
 
@@ -36,7 +37,7 @@ fn counted_once_when(test: &str, ladder: &str, wrap: impl Fn(&Step) -> Vec<Vec<u
     let Some(_pass) = gate::shared(test) else { return };
     let cable = cable();
     let ringside = Ringside::start(&cable.right, &Config::on("right"));
-    let injector = Injector::open(&cable.left, "left").expect("the gate has tried");
+    let injector = cable.left.run(|| Injector::new("left")).expect("the gate has tried");
     let steps = ladder::play(ladder);
     for frame in steps.iter().flat_map(wrap) {
         injector.send(&frame);

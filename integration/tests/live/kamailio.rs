@@ -5,11 +5,11 @@ use std::process::{Child, Stdio};
 
 use integration::flows;
 use integration::gate;
-use integration::net::Namespace;
 use integration::ringside::{Config, Ringside};
 use integration::scratch::Folder;
 use integration::sipp::scenario::Scenario;
-use integration::sipp::{Counts, Load, Party, exchange_through};
+use integration::sipp::{Counts, Load, Party, await_udp, exchange_through};
+use testnet::Namespace;
 
 use crate::stage::{CALLS, namespace};
 
@@ -64,7 +64,7 @@ impl Proxy {
             .stderr(log)
             .spawn()
             .expect("kamailio starts");
-        namespace.await_udp(5060);
+        await_udp(namespace, 5060);
         Self { child, _folder: folder }
     }
 }

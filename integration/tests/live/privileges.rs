@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use integration::flows;
 use integration::gate;
-use integration::net::Family;
 use integration::ringside::{Config, Ringside};
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Load, exchange};
 use integration::wait::eventually;
+use testnet::Family;
 
 use crate::stage::{CALLS, loopback, namespace};
 

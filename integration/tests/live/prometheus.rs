@@ -9,12 +9,12 @@ use integration::exposition::{Exposition, Series};
 use integration::flows;
 use integration::gate;
 use integration::http;
-use integration::net::{Family, Namespace};
 use integration::ringside::{Config, HTTP, Ringside};
 use integration::scratch::Folder;
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Load, exchange};
 use integration::wait::eventually;
+use testnet::{Family, Namespace};
 
 use crate::stage::{CALLS, loopback, namespace};
 

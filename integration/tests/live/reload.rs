@@ -2,11 +2,11 @@
 
 use integration::flows;
 use integration::gate;
-use integration::net::Family;
 use integration::ringside::{Config, Ringside};
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Load, Party, exchange};
 use integration::wait::eventually;
+use testnet::Family;
 
 use crate::stage::{CALLS, Place, loopback, namespace};
 

@@ -3,10 +3,10 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
-use integration::net::{Cable, Family, Namespace};
 use integration::ringside::{Config, Ringside};
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{self, Counts, Load, Party};
+use testnet::{Cable, Family, Namespace};
 
 /// Calls per place: enough to tell "each once" from "once".
 pub const CALLS: u32 = 10;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pipeline::{CaptureStatus, FrameBatch, Receiver, Telemetry};
 use receiver_ebpf_sip::{Config, EbpfSipReceiver, RingShape};
 
-use super::{Namespace, skipped};
+use testnet::{Namespace, skipped};
 
 /// Longest wait for something that must happen; only a failing test waits so long.
 const DEADLINE: Duration = Duration::from_secs(20);

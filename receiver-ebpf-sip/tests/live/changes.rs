@@ -1,9 +1,10 @@
 //! What changes while it runs: interfaces that come and go, reloads.
 
 use receiver_ebpf_sip::Config;
+use testnet::{Namespace, ip};
 
 use crate::common::capture::{Tap, live};
-use crate::common::{self, Helper, Namespace, ip, veth};
+use crate::common::{self, Helper, veth};
 use crate::{PORT, on, send_over, send_to_port};
 
 #[test]

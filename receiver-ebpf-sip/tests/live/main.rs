@@ -11,9 +11,9 @@ mod probing;
 mod ring;
 mod wrappings;
 
-use common::Injector;
 use common::frames::{IPV4, UDP, ethernet, ipv4, udp};
 use receiver_ebpf_sip::Config;
+use testnet::Injector;
 
 /// Not 5060, so that a test that looks at the wrong namespace sees nothing.
 const PORT: u16 = 15060;

@@ -6,10 +6,11 @@ use caps::Capability;
 use pipeline::{Receiver, ReceiverError};
 use receiver_ebpf_sip::capabilities::{CapabilityError, drop_of_this_thread};
 use receiver_ebpf_sip::{Config, EbpfSipReceiver, drop_capabilities};
+use testnet::Namespace;
 
 use crate::changes::ports_and_interfaces_change;
 use crate::common::capture::{Tap, live};
-use crate::common::{self, Helper, Namespace, veth};
+use crate::common::{self, Helper, veth};
 use crate::{PORT, on, send_over, send_to_port};
 
 #[test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use caps::Capability;
 use receiver_ebpf_sip::probe::{self, Check, Severity};
+use testnet::Namespace;
 
+use crate::common;
 use crate::common::capture::live;
-use crate::common::{self, Namespace};
 use crate::{PORT, message, on};
 
 #[test]

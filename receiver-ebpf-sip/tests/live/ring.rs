@@ -4,8 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 
 use receiver_ebpf_sip::RingShape;
+use testnet::Namespace;
 
-use crate::common::Namespace;
 use crate::common::capture::{Tap, live};
 use crate::{PORT, message, on};
 

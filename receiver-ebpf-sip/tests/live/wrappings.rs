@@ -4,10 +4,11 @@ use std::net::UdpSocket;
 
 use caps::Capability;
 use receiver_ebpf_sip::Config;
+use testnet::{Cable, Injector, Namespace, ip, skipped};
 
+use crate::common;
 use crate::common::capture::{Tap, live};
 use crate::common::frames::*;
-use crate::common::{self, Injector, Namespace, ip, joined_namespaces};
 use crate::{PORT, message, on};
 
 /// The same message in every wrapping that is understood: name and Ethernet frames.
@@ -111,7 +112,7 @@ fn every_wrapping_is_seen(tap: &mut Tap, sender: &Namespace, port: u16) {
 #[test]
 fn every_wrapping_is_seen_by_the_ebpf_filter() {
     live("every_wrapping_is_seen_by_the_ebpf_filter", || {
-        let (left, right) = joined_namespaces().expect("checked");
+        let Cable { left, right } = Cable::new().expect("checked");
         right.enter();
         let mut tap = Tap::new(on("right"));
         assert_eq!(tap.kind(), "ebpf");
@@ -122,7 +123,7 @@ fn every_wrapping_is_seen_by_the_ebpf_filter() {
 #[test]
 fn every_wrapping_is_seen_by_the_classic_filter() {
     live("every_wrapping_is_seen_by_the_classic_filter", || {
-        let (left, right) = joined_namespaces().expect("checked");
+        let Cable { left, right } = Cable::new().expect("checked");
         let mut tap = right.run(|| {
             common::become_nobody_with(&[Capability::CAP_NET_RAW]);
             Tap::new(on("right"))
@@ -135,7 +136,7 @@ fn every_wrapping_is_seen_by_the_classic_filter() {
 #[test]
 fn what_cannot_be_sip_never_reaches_user_space() {
     live("what_cannot_be_sip_never_reaches_user_space", || {
-        let (left, right) = joined_namespaces().expect("checked");
+        let Cable { left, right } = Cable::new().expect("checked");
         right.enter();
         let mut tap = Tap::new(on("right"));
         let other = wrapped(PORT + 1);
@@ -166,7 +167,7 @@ fn other_order(frames: &[Vec<u8>]) -> bool {
 #[test]
 fn frames_cut_anywhere_do_no_harm() {
     live("frames_cut_anywhere_do_no_harm", || {
-        let (left, right) = joined_namespaces().expect("checked");
+        let Cable { left, right } = Cable::new().expect("checked");
         right.enter();
         let mut tap = Tap::new(on("right"));
         left.run(|| {
@@ -223,9 +224,9 @@ fn loopback_is_counted_once() {
 #[test]
 fn a_large_message_between_hosts_is_put_together() {
     live("a_large_message_between_hosts_is_put_together", || {
-        let (left, right) = joined_namespaces().expect("checked");
+        let Cable { left, right } = Cable::new().expect("checked");
         let mut tap = left.run(|| Tap::new(on("left")));
-        for (here, there) in [("10.99.0.1", "10.99.0.2"), ("fd99::1", "fd99::2")] {
+        for (here, there) in [("10.20.0.1", "10.20.0.2"), ("fd00:20::1", "fd00:20::2")] {
             let at_right = right.run(|| UdpSocket::bind((there, PORT)).expect("the address is there"));
             let at_left = left.run(|| UdpSocket::bind((here, PORT)).expect("the address is there"));
             at_left.send_to(&message("asked", 4000), (there, PORT)).expect("sent");
@@ -246,7 +247,7 @@ fn a_device_without_link_header_is_captured() {
         Namespace::new().expect("checked").enter();
         let mut tap = Tap::new(Config { interfaces: vec!["any".into()], ..on("lo") });
         let Ok(_tunnel) = common::tun("tun0") else {
-            return common::skipped("a_device_without_link_header_is_captured", "/dev/net/tun is refused");
+            return skipped("a_device_without_link_header_is_captured", "/dev/net/tun is refused");
         };
         ip("address add 10.98.0.1/24 dev tun0");
         ip("link set tun0 up");

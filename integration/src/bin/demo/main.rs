@@ -13,10 +13,10 @@ use std::thread;
 
 use integration::flows::{self, refused};
 use integration::gate;
-use integration::net::Namespace;
 use integration::ringside::{Config, HTTP, Ringside};
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Counts, Load, Party, exchange};
+use testnet::Namespace;
 
 /// First UDP port; every kind of call takes two.
 const FIRST_PORT: u16 = 15_060;

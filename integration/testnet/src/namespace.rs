@@ -1,5 +1,4 @@
-//! Network namespaces and links between them, without names: the kernel removes them with their last user,
-//! also after a crash.
+//! Namespaces, and a cable between two: what `ip netns` does, without names.
 
 use std::fs::File;
 use std::io;
@@ -8,8 +7,6 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
-
-use crate::wait::eventually;
 
 /// A network namespace.
 #[derive(Debug)]
@@ -37,12 +34,19 @@ impl Namespace {
         Ok(Self { handle: File::open("/proc/self/ns/net")? })
     }
 
+    /// Moves the calling thread into it, for good.
+    ///
+    /// # Panics
+    /// Without CAP_SYS_ADMIN.
+    pub fn enter(&self) {
+        enter(self.handle.as_raw_fd()).expect("the namespace exists as long as its handle");
+    }
+
     /// Runs `work` on a thread inside the namespace: sockets it opens stay there.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let handle = self.handle.as_raw_fd();
         thread::scope(|scope| {
-            let inside = scope.spawn(move || {
-                enter(handle).expect("the namespace exists as long as its handle");
+            let inside = scope.spawn(|| {
+                self.enter();
                 work()
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -59,23 +63,20 @@ impl Namespace {
         command
     }
 
-    /// `ip` inside the namespace, arguments separated by space.
+    /// `ip` inside the namespace; see [`ip`].
     ///
     /// # Panics
     /// When it fails, with what it said.
     pub fn ip(&self, arguments: &str) {
-        let output = self.command("ip").args(arguments.split(' ')).output().expect("ip runs");
-        assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        self.run(|| ip(arguments));
     }
 
-    /// Waits until somebody listens on a UDP port here.
-    pub fn await_udp(&self, port: u16) {
-        eventually(&format!("a listener on UDP port {port}"), || {
-            let sockets = self
-                .run(|| ["udp", "udp6"].map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))));
-            let listens = |table: &String| table.lines().any(|line| line.contains(&format!(":{port:04X} ")));
-            sockets.iter().flatten().any(listens).then_some(())
-        });
+    /// Whether somebody listens on a UDP port here.
+    pub fn hears_udp(&self, port: u16) -> bool {
+        let table = |name| std::fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
+        let tables = self.run(|| ["udp", "udp6"].map(table));
+        let local = tables.iter().flat_map(|table| table.lines()).filter_map(|line| line.split_whitespace().nth(1));
+        local.into_iter().any(|address| address.ends_with(&format!(":{port:04X}")))
     }
 
     /// A path by which `ip` finds the namespace.
@@ -90,6 +91,15 @@ fn enter(handle: RawFd) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Runs `ip ARGUMENTS`, separated by space, in the namespace of the calling thread.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2 is installed");
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Two namespaces and a cable: `left` in one, `right` in the other, MTU 1500, IPv4 and IPv6 up.

@@ -1,0 +1,47 @@
+//! A packet socket for sending: frames go out over one interface, byte for byte.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Puts frames on an interface as they are.
+#[derive(Debug)]
+pub struct Injector {
+    socket: OwnedFd,
+}
+
+impl Injector {
+    /// On an interface of the calling thread's namespace. Needs CAP_NET_RAW.
+    pub fn new(interface: &str) -> io::Result<Self> {
+        let name = CString::new(interface)?;
+        // SAFETY: `name` is a C string that lives through the call.
+        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        // SAFETY: no pointers.
+        let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+        if index == 0 || socket < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a descriptor just made and owned by nobody else.
+        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        // SAFETY: all zero is a valid sockaddr_ll.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_ifindex = i32::try_from(index).expect("an interface index is small");
+        let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        // SAFETY: the address is valid for `size` bytes and only read.
+        if unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { socket })
+    }
+
+    /// Sends one frame.
+    ///
+    /// # Panics
+    /// When the kernel does not take it whole.
+    pub fn send(&self, frame: &[u8]) {
+        // SAFETY: the buffer is valid for its length and only read.
+        let sent = unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        assert_eq!(sent, frame.len() as isize, "send: {}", io::Error::last_os_error());
+    }
+}
