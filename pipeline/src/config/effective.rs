@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use super::check::{Components, Configuration};
 use super::node::{Node, Step};
+use super::secret::{is_secret_key, is_secret_variable};
 use super::service::Service;
 
 impl Configuration {
@@ -71,18 +72,6 @@ fn hide(value: &mut Value, path: &mut Vec<Step>, secret: bool, tree: &Node) {
             }
         }
     }
-}
-
-/// Keys whose values are never shown, with everything below them.
-fn is_secret_key(key: &str) -> bool {
-    ["headers", "key", "password", "secret", "token"]
-        .iter()
-        .any(|word| key.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with('_')))
-}
-
-fn is_secret_variable(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["AUTH", "BASIC", "CREDENTIAL", "HEADERS", "KEY", "PASS", "SECRET", "TOKEN"].iter().any(|word| name.contains(word))
 }
 
 /// `http://user:password@host` without what stands before the `@`.

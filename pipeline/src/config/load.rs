@@ -24,6 +24,10 @@ impl Sources {
         let mut tree = Node::empty(Place::file(self.files.first().map_or("--set", |(name, _)| name)));
         texts.into_iter().chain(set.into_iter().flatten()).for_each(|node| tree.merge(node));
         if matches!(&tree.value, Value::Table(entries) if entries.is_empty()) {
+            // Not even a text: whoever should have read one has said why not.
+            if self.files.is_empty() {
+                return None;
+            }
             problems.error_at(&tree.place, "", "nothing is configured", "start from pipeline.toml of the project");
             return None;
         }

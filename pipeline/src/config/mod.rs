@@ -7,16 +7,17 @@
 
 pub mod catalogue;
 mod check;
+pub mod duration;
 mod effective;
 pub(crate) mod id;
 mod load;
 pub mod node;
 pub mod problem;
 mod read;
+mod secret;
 pub mod service;
 mod source;
 pub(crate) mod suggest;
-mod units;
 mod variable;
 
 #[cfg(test)]
@@ -30,4 +31,3 @@ pub use load::Sources;
 pub use node::{Node, Step};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use service::Service;
-pub use units::{ByteSize, duration};

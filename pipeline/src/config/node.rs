@@ -196,9 +196,9 @@ pub fn parse_path(text: &str) -> Option<Vec<Step>> {
             if !steps.is_empty() {
                 rest = rest.strip_prefix('.')?;
             }
-            let (key, tail) = match rest.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"')?,
-                None => rest.split_at(rest.find(['.', '[', '"']).unwrap_or(rest.len())),
+            let (key, tail) = match rest.chars().next() {
+                Some(quote @ ('"' | '\'')) => rest[1..].split_once(quote)?,
+                _ => rest.split_at(rest.find(['.', '[', '"', '\'']).unwrap_or(rest.len())),
             };
             if key.is_empty() {
                 return None;

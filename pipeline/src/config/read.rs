@@ -13,7 +13,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visit
 
 use super::node::{Entry, Node, Step, Value, path_text};
 use super::problem::{Place, Problems};
-use super::{source, suggest};
+use super::{secret, source, suggest};
 
 impl Node {
     /// Reads a `T`, whose keys should all have serde defaults. Paths of problems begin with `prefix`.
@@ -28,7 +28,7 @@ impl Node {
                 Err(mistake) => mistake,
             };
             let path = reading.path.take();
-            let (what, cure) = mistake.explain(self.at(&path));
+            let (what, cure) = mistake.explain(self.at(&path), secret::is_secret(&[prefix, &path].concat()));
             problems.error_at(self.nearest(&path), absolute(prefix, &path), what, cure);
             let mut left_out = reading.left_out.borrow_mut();
             if path.is_empty() || left_out.contains(&path) {
@@ -106,8 +106,12 @@ enum Mistake {
 }
 
 impl Mistake {
-    fn explain(self, node: Option<&Node>) -> (String, String) {
-        let found = node.map_or("nothing".to_owned(), Node::describe);
+    fn explain(self, node: Option<&Node>, secret: bool) -> (String, String) {
+        let found = match node {
+            Some(_) if secret => "the value".to_owned(),
+            Some(node) => node.describe(),
+            None => "nothing".to_owned(),
+        };
         match self {
             Self::Expected(expected) => (format!("{found} does not fit"), format!("write {expected}")),
             Self::Word { found: word, known } => (format!("{found} is not known"), suggest::cure(&word, known)),
@@ -131,7 +135,10 @@ impl de::Error for Mistake {
     }
 
     fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::Expected(expected.to_string())
+        let expected = expected.to_string();
+        // What serde calls text and names of files.
+        let text = ["a string", "path string"].contains(&expected.as_str());
+        Self::Expected(if text { "text in quotes".to_owned() } else { expected })
     }
 
     fn invalid_value(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::duration;
 use super::problem::Problems;
-use super::units::duration;
 
 /// The table as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

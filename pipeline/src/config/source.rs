@@ -11,6 +11,8 @@ use super::problem::{Place, Problems};
 
 /// Parses one file. `None` if it is not TOML; then `problems` holds every place where it is not.
 pub(super) fn file(name: &str, text: &str, problems: &mut Problems) -> Option<Node> {
+    // Some editors begin a file with a byte order mark; it is no column.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::new(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {

@@ -15,7 +15,6 @@ struct Table {
     wait: Duration,
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     limit: Option<Duration>,
-    size: ByteSize,
     on: bool,
     share: f64,
     mode: Mode,
@@ -43,7 +42,6 @@ impl Default for Table {
             ports: vec![5060],
             wait: Duration::from_secs(30),
             limit: None,
-            size: ByteSize(4 << 20),
             on: false,
             share: 0.5,
             mode: Mode::Plain,
@@ -161,11 +159,10 @@ fn a_reference_to_something_else_is_an_error() {
 
 #[test]
 fn numbers_and_booleans_may_be_text() {
-    let table =
-        read(&["[x]\nports = ['5062', 5063]\non = 'true'\nshare = '0.25'\nsize = '64KiB'\nlimit = '1.5s'"], &[]);
+    let table = read(&["[x]\nports = ['5062', 5063]\non = 'true'\nshare = '0.25'\nlimit = '1.5s'"], &[]);
     let table = table.expect("all fit");
     assert_eq!((table.ports, table.on, table.share), (vec![5062, 5063], true, 0.25));
-    assert_eq!((table.size, table.limit), (ByteSize(65536), Some(Duration::from_millis(1500))));
+    assert_eq!(table.limit, Some(Duration::from_millis(1500)));
 }
 
 #[test]
@@ -173,7 +170,6 @@ fn every_mistake_in_a_table_is_told_at_once() {
     let text = "[x]
 ports = [5060, 70000, 'x', -1]
 wait = 30
-size = '4MB'
 on = 'yes'
 mode = 'hiden'
 names = [{ name = 'a' }, {}, { name = 5, nmae = 'b' }]
@@ -186,16 +182,15 @@ limit = '5 minutes'
         "0.toml:2:23: x.ports[2]: \"x\" does not fit; write a whole number from 0 to 65535",
         "0.toml:2:28: x.ports[3]: -1 does not fit; write a whole number from 0 to 65535",
         "0.toml:3:8: x.wait: 30 does not fit; write a duration such as \"30s\", \"1m30s\" or \"200ms\"",
-        "0.toml:4:8: x.size: \"4MB\" does not fit; write a size such as \"4MiB\", \"64KiB\" or a number of bytes",
-        "0.toml:5:6: x.on: \"yes\" does not fit; write true or false",
-        "0.toml:6:8: x.mode: \"hiden\" is not known; did you mean `hidden`? expected here: `plain`, `hidden`",
-        "0.toml:7:26: x.names[1]: `name` is missing; add `name = ...`",
-        "0.toml:7:39: x.names[2].name: 5 does not fit; write a string",
-        "0.toml:7:42: x.names[2].nmae: unknown key; did you mean `name`? expected here: `name`",
-        "0.toml:8:1: x.prots: unknown key; did you mean `ports`? expected here: `ports`, `wait`, `limit`, `size`, \
+        "0.toml:4:6: x.on: \"yes\" does not fit; write true or false",
+        "0.toml:5:8: x.mode: \"hiden\" is not known; did you mean `hidden`? expected here: `plain`, `hidden`",
+        "0.toml:6:26: x.names[1]: `name` is missing; add `name = ...`",
+        "0.toml:6:39: x.names[2].name: 5 does not fit; write text in quotes",
+        "0.toml:6:42: x.names[2].nmae: unknown key; did you mean `name`? expected here: `name`",
+        "0.toml:7:1: x.prots: unknown key; did you mean `ports`? expected here: `ports`, `wait`, `limit`, \
          `on`, `share`, `mode`, `names`, `token`, `headers`",
-        "0.toml:9:9: x.share: the value of ${env:BAD} does not fit; write a number",
-        "0.toml:10:9: x.limit: \"5 minutes\" does not fit; write a duration such as \"30s\", \"1m30s\" or \"200ms\"",
+        "0.toml:8:9: x.share: the value of ${env:BAD} does not fit; write a number",
+        "0.toml:9:9: x.limit: \"5 minutes\" does not fit; write a duration such as \"30s\", \"1m30s\" or \"200ms\"",
     ];
     let problems = read(&[text], &[]).expect_err("nearly all of it is wrong");
     for expected in expected {
@@ -228,6 +223,8 @@ fn a_configuration_of_nothing_is_an_error() {
 fn columns_count_characters() {
     let problems = read(&["x = { token = 'äöü', on = 3 }"], &[]).expect_err("3 is no boolean");
     assert_eq!(problems, ["0.toml:1:27: x.on: 3 does not fit; write true or false"]);
+    let problems = read(&["\u{feff}x = { on = 3 }\r\n"], &[]).expect_err("3 is no boolean");
+    assert_eq!(problems, ["0.toml:1:12: x.on: 3 does not fit; write true or false"]);
 }
 
 #[test]
@@ -236,6 +233,22 @@ fn a_number_beyond_every_bound_is_told_as_written() {
     let expected =
         "0.toml:2:10: x.ports[0]: \"99999999999999999999\" does not fit; write a whole number from 0 to 65535";
     assert_eq!(problems, [expected]);
+}
+
+#[test]
+fn what_may_be_a_secret_is_not_told_when_it_is_wrong() {
+    let mistakes = [
+        "token = 74747474",
+        "token = 'se${cr74et'",
+        "token = 'se${74}et'",
+        "headers = { a = 7474 }",
+        "headers = { a = 'x${7474' }",
+    ];
+    for mistake in mistakes {
+        let problems = read(&[&format!("[x]\n{mistake}")], &[]).expect_err(mistake);
+        assert!(problems[0].starts_with("0.toml:2:"), "{problems:?}");
+        assert!(!problems.concat().contains("74") && !problems.concat().contains("se$"), "{problems:?}");
+    }
 }
 
 fn catalogue() -> Catalogue {
@@ -375,7 +388,8 @@ fn a_path_is_read_back_as_it_is_written() {
         let steps = node::parse_path(text).expect("a path");
         assert_eq!(node::path_text(&steps), text);
     }
-    for text in ["", ".a", "a.", "a..b", "a[x]", "a[0", "a\"b\""] {
+    assert_eq!(node::parse_path("a.'b.c/d'"), node::parse_path("a.\"b.c/d\""), "TOML quotes in two ways");
+    for text in ["", ".a", "a.", "a..b", "a[x]", "a[0", "a\"b\"", "a'b'", "'a", "'a'b"] {
         assert_eq!(node::parse_path(text), None, "{text}");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::node::{Node, Step, Value, path_text};
 use super::problem::Problems;
+use super::secret::is_secret;
 
 /// Replaces every reference below `node` (which stands at `path`). `look_up` tells a variable's value, `None`
 /// if it is unset. `$$` becomes `$`; a `$` before anything but `{` stays, for regexes end in it.
@@ -20,7 +21,8 @@ pub(super) fn expand(
             }
             Ok(None) => {}
             Err(wrong) => {
-                problems.error_at(&node.place, path_text(path), wrong.what, wrong.cure);
+                let (what, cure) = wrong.explain(is_secret(path));
+                problems.error_at(&node.place, path_text(path), what, cure);
                 node.value = Value::Unresolved;
             }
         },
@@ -48,9 +50,32 @@ struct Replaced {
     name: Option<String>,
 }
 
-struct Wrong {
-    what: String,
-    cure: String,
+/// Why a reference stands for nothing.
+enum Wrong {
+    NoEnd,
+    /// What stands between the braces names no variable.
+    NoVariable(String),
+    Unset(String),
+}
+
+impl Wrong {
+    /// What is wrong, and the cure. In a secret a dollar sign may be meant, so that nothing around it is shown.
+    fn explain(self, secret: bool) -> (String, String) {
+        match self {
+            Self::NoEnd => {
+                ("a reference has no end".to_owned(), "close it with `}`, or write `$$` for a dollar sign".to_owned())
+            }
+            Self::NoVariable(inner) => {
+                let inner = if secret { "..." } else { &inner };
+                let cure = "write `${env:NAME}` or `${env:NAME:-default}`, or `$$` for a dollar sign";
+                (format!("`${{{inner}}}` refers to nothing"), cure.to_owned())
+            }
+            Self::Unset(name) => (
+                format!("the variable {name} is not set"),
+                format!("set it, or give a default: `${{env:{name}:-default}}`"),
+            ),
+        }
+    }
 }
 
 /// `None` when there is nothing to replace.
@@ -66,10 +91,7 @@ fn replace(text: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Result<Optio
             replaced.text.push('$');
             tail
         } else if let Some(reference) = after.strip_prefix('{') {
-            let (inner, tail) = reference.split_once('}').ok_or_else(|| Wrong {
-                what: format!("{text:?} has a reference without an end"),
-                cure: "close it with `}`, or write `$$` for a dollar sign".to_owned(),
-            })?;
+            let (inner, tail) = reference.split_once('}').ok_or(Wrong::NoEnd)?;
             let (name, value) = resolve(inner, look_up)?;
             replaced.text += &value;
             replaced.name.get_or_insert(name);
@@ -91,15 +113,11 @@ fn resolve(inner: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Result<(Str
     });
     let nested = |default: Option<&str>| default.is_some_and(|default| default.contains("${"));
     let Some((name, default)) = reference.filter(|(name, default)| is_name(name) && !nested(*default)) else {
-        let cure = "write `${env:NAME}` or `${env:NAME:-default}`, or `$$` for a dollar sign".to_owned();
-        return Err(Wrong { what: format!("`${{{inner}}}` refers to nothing"), cure });
+        return Err(Wrong::NoVariable(inner.to_owned()));
     };
     match look_up(name).or_else(|| default.map(str::to_owned)) {
         Some(value) => Ok((name.to_owned(), value)),
-        None => Err(Wrong {
-            what: format!("the variable {name} is not set"),
-            cure: format!("set it, or give a default: `${{env:{name}:-default}}`"),
-        }),
+        None => Err(Wrong::Unset(name.to_owned())),
     }
 }
 
