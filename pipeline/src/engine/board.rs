@@ -64,8 +64,11 @@ impl Health for Board {
         // Exact up to 2^53 reloads.
         out.push(number("otelcol_config_reload_failures", Vec::new(), true, failed as f64));
         let restart = self.restart_needed.lock().unwrap_or_else(PoisonError::into_inner);
-        let needed = if restart.is_empty() { 0.0 } else { 1.0 };
-        out.push(number("otelcol_config_restart_needed", Vec::new(), false, needed));
+        let gauge = "otelcol_config_restart_needed";
+        if restart.is_empty() {
+            out.push(number(gauge, Vec::new(), false, 0.0));
+        }
+        out.extend(restart.iter().map(|key| number(gauge, vec![("key", key.clone())], false, 1.0)));
     }
 }
 

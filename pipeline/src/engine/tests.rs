@@ -276,7 +276,7 @@ fn the_board_tells_who_says_what() {
     engine.start_receivers().expect("the fake starts");
     let board = engine.board();
     board.reload_failed();
-    board.set_restart_needed(vec!["a".to_owned()]);
+    board.set_restart_needed(vec!["a".to_owned(), "b".to_owned()]);
     let mut numbers = Vec::new();
     board.telemetry(&mut numbers);
     let told: Vec<String> = numbers.iter().map(|n| format!("{} {:?} {}", n.name, n.labels, n.value)).collect();
@@ -284,7 +284,8 @@ fn the_board_tells_who_says_what() {
         r#"held [("processor", "dialog")] 1"#,
         r#"held [("processor", "enrich")] 1"#,
         "otelcol_config_reload_failures [] 1",
-        "otelcol_config_restart_needed [] 1",
+        r#"otelcol_config_restart_needed [("key", "a")] 1"#,
+        r#"otelcol_config_restart_needed [("key", "b")] 1"#,
     ];
     assert_eq!(told, expected);
     assert_eq!(board.capture().kind, "ebpf");

@@ -83,13 +83,14 @@ fn a_reload_applies_what_it_can_and_names_what_needs_a_restart() {
     let (mut running, announced) = Running::start(folder.path(), &RUN);
     let service =
         "metrics.namespace = 'voice'\ntelemetry.logs = { level = 'debug', encoding = 'json' }\nshutdown_timeout = '3s'";
-    folder.write("run.toml", config("short_call = '4s'", service).replace(":0'", ":1'"));
+    folder.write("run.toml", config("short_call = '4s'", service).replace("'a.pcap'", "'b.pcap'"));
     running.signal(libc::SIGHUP);
     let log = running.await_log("configuration reloaded");
-    for key in ["exporters.prometheus.endpoint", "service.metrics.namespace", "service.telemetry.logs.encoding"] {
+    for key in ["receivers.pcap.files", "service.metrics.namespace", "service.telemetry.logs.encoding"] {
         assert!(log.contains(&format!("key=\"{key}\"")), "{key} not in\n{log}");
+        let series = format!("\notelcol_config_restart_needed{{key=\"{key}\"}} 1\n");
+        assert!(get(&announced, "/internal/metrics").contains(&series), "{key}");
     }
-    assert!(get(&announced, "/internal/metrics").contains("\notelcol_config_restart_needed 1\n"));
     assert!(get(&announced, "/metrics").contains("\nsip_exporter_packets_total{"));
     folder.write("run.toml", config("", ""));
     running.signal(libc::SIGHUP);
