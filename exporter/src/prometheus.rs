@@ -57,12 +57,29 @@ impl Exporter for Prometheus {
         Ok(())
     }
 
-    /// `undefined_ratio` applies from the next scrape on.
+    /// `undefined_ratio` applies from the next scrape on. A new `endpoint` is listened on before the old one is let
+    /// go, so that there always is one; where that cannot be, the old one stays. To be called inside the runtime.
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
         let new = settings.downcast::<Settings>().expect("settings come from the check of the same type");
         self.settings.undefined_ratio = new.undefined_ratio;
         self.site.show_undefined(new.undefined_ratio);
-        if new.endpoint == self.settings.endpoint { Vec::new() } else { vec!["endpoint"] }
+        if new.endpoint == self.settings.endpoint {
+            return Vec::new();
+        }
+        match Server::start(new.endpoint, self.limits, Arc::clone(&self.site)) {
+            Ok(server) => {
+                tracing::info!(address = %server.address(), "metrics are served at another endpoint");
+                self.settings.endpoint = new.endpoint;
+                if let Some(old) = self.server.replace(server) {
+                    tokio::spawn(old.stop());
+                }
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::warn!("{error}");
+                vec!["endpoint"]
+            }
+        }
     }
 
     fn addresses(&self) -> Vec<String> {

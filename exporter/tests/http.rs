@@ -62,14 +62,6 @@ async fn a_large_body_is_streamed_and_compressed_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_small_body_is_never_compressed() {
-    let running = run(Limits::default());
-    let reply = send(running.address, "GET /metrics HTTP/1.1\nAccept-Encoding: gzip").await;
-    assert!(reply.body.len() < 64 * 1024);
-    assert_eq!((reply.header("content-encoding"), reply.text()), (None, rendered(&running, Format::Text).as_str()));
-}
-
-#[tokio::test]
 async fn health_tells_how_packets_are_captured() {
     let running = run(Limits::default());
     for kind in ["ebpf", "classic", "none"] {
@@ -297,9 +289,34 @@ async fn a_reload_changes_how_undefined_ratios_look_but_not_the_address() {
     assert!(pending.is_empty());
     assert!(get(running.address, "/metrics").await.text().contains(&format!("{ser} 0\n")));
 
-    let pending = running.exporter.reconfigure(Box::new(settings("127.0.0.1:1", Undefined::Absent)));
+    // The same port on every address: taken as long as this one is.
+    let every = format!("0.0.0.0:{}", running.address.port());
+    let pending = running.exporter.reconfigure(Box::new(settings(&every, Undefined::Absent)));
     assert_eq!(pending, ["endpoint"]);
     assert!(!get(running.address, "/metrics").await.text().contains(ser), "the rest is applied");
+}
+
+#[tokio::test]
+async fn a_reload_moves_the_endpoint() {
+    let mut running = run(Limits::default());
+    let pending = running.exporter.reconfigure(Box::new(settings("127.0.0.2:0", Undefined::Nan)));
+    assert!(pending.is_empty());
+    let moved = running.exporter.local_address().expect("it listens");
+    assert_ne!(moved, running.address);
+    assert_eq!(get(moved, "/metrics").await.status, 200);
+    while TcpStream::connect(running.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_is_compressed_too_when_asked_for() {
+    let running = run(Limits::default());
+    let packed = send(running.address, "GET /metrics HTTP/1.1\nAccept-Encoding: gzip").await;
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_string(&mut text).expect("gzip");
+    assert_eq!(text, rendered(&running, Format::Text));
 }
 
 /// Every family with every label, so that lint sees all names.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Config {
-    /// Address and port to listen on. Default `0.0.0.0:2112`. A change needs a restart.
+    /// Address and port to listen on. Default `0.0.0.0:2112`. A change needs a restart only where
+    /// both addresses cannot be listened on at a time: the same port, and every address on one of the two sides.
     pub endpoint: String,
     /// How a ratio with nothing in its denominator is shown: `nan`, `absent` or `zero`. Default `nan`.
     pub undefined_ratio: Undefined,

@@ -93,10 +93,9 @@ impl Site {
         let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pieces = Exposition::new(self.registry.snapshot(), format, undefined);
         let first = pieces.next().unwrap_or_default();
-        if pieces.is_finished() {
+        if pieces.is_finished() && !gzip {
             return plain(StatusCode::OK, format.content_type(), first, busy);
         }
-        // A piece is 64 KiB: below that, compression costs more than it saves.
         let body = ReplyBody::scrape(Scrape::new(first, pieces, gzip, permit), busy);
         let mut response = respond(StatusCode::OK, format.content_type(), body);
         if gzip {
