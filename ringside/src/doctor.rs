@@ -10,13 +10,13 @@ use crate::cli::{Configured, Run};
 use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::settings::{self, Loaded};
-use crate::show::print;
+use crate::show::{print, say};
 
 /// Looks at everything, prints what it finds, and fails if nothing could be captured.
 pub fn doctor(configured: Configured) -> Result<(), Failure> {
     let run = Run { configured, set: Vec::new() };
     let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
-    eprint!("{}", loaded.warnings);
+    say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
     let receivers = live_receivers(&loaded);
     if receivers.is_empty() {

@@ -8,6 +8,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use crate::show::say;
+
 /// The log of this process. Its level can be changed while it runs.
 pub struct Log {
     level: Handle<LevelFilter, Registry>,
@@ -55,6 +57,6 @@ pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or("an unknown place".to_owned(), ToString::to_string);
         let thread = std::thread::current();
-        eprintln!("ringside: panic at {place} in thread {}", thread.name().unwrap_or("without a name"));
+        say(&format!("ringside: panic at {place} in thread {}\n", thread.name().unwrap_or("without a name")));
     }));
 }

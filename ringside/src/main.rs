@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("ringside: {failure}");
+            show::say(&format!("ringside: {failure}\n"));
             failure.code()
         }
     }

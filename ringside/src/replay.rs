@@ -10,7 +10,8 @@ mod json;
 mod rewrite;
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +26,7 @@ use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs;
 use crate::settings;
-use crate::show::print;
+use crate::show::{print, say};
 use calls::Calls;
 use captures::Bar;
 
@@ -34,15 +35,14 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
     let catalogue = catalogue();
     let loaded = settings::load_adjusted(&replay.run, &catalogue, &mut |tree| rewrite::for_replay(tree, replay))
         .map_err(|problems| settings::refused(&problems))?;
-    eprint!("{}", loaded.warnings);
+    say(&loaded.warnings.to_string());
     let configuration = &loaded.configuration;
     logs::quiet_panics();
 
     let label_sets = Arc::<LabelSets>::default();
     let calls = match &replay.calls {
         Some(path) => {
-            let file = File::create(path)
-                .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))?;
+            let file = create(path)?;
             Some(Calls::new(Box::new(BufWriter::new(file)), Arc::clone(&label_sets)))
         }
         None => None,
@@ -52,7 +52,9 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
     let plan = &configuration.graph.shards[0];
     let report = Arc::<Report>::default();
     let pcap = configuration.receivers[&plan.receivers[0]].settings();
-    let pcap = *pcap.downcast().expect("the only receiver left is the one that reads files");
+    let mut pcap: receiver_pcap::Config = *pcap.downcast().expect("the only receiver left is the one that reads files");
+    // As they were given: the tree holds text, and a name need not be that.
+    pcap.files.clone_from(&replay.captures);
     let receivers = vec![(plan.receivers[0].clone(), Box::new(PcapReceiver::new(pcap, Arc::clone(&report))) as _)];
     let mut shard = Shard::build(plan, receivers, configuration, &catalogue, &context, &mut outlets);
     if let Some(calls) = &calls {
@@ -75,8 +77,27 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
         calls.finish().map_err(|error| Failure::Failed(format!("the calls could not be written: {error}")))?;
     }
     let remarks = captures::remarks(&report, seen.any());
-    remarks.iter().for_each(|remark| eprintln!("ringside: {remark}"));
+    remarks.iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
     Ok(())
+}
+
+/// Creates the file of `--calls`. Writes over calls of an earlier run and nothing else: where the name was
+/// forgotten, the first capture stands in its place.
+fn create(path: &Path) -> Result<File, Failure> {
+    let mut first = [0];
+    // Only a file can be lost; a pipe or a terminal would wait to be read.
+    let is_file = path.metadata().is_ok_and(|found| found.is_file());
+    if is_file
+        && File::open(path).and_then(|mut file| file.read(&mut first)).is_ok_and(|read| read > 0 && first != *b"{")
+    {
+        let text =
+            format!("--calls {}: the file holds something else than calls; name another, or remove it", path.display());
+        return Err(Failure::Usage(text));
+    }
+    File::create(path).map_err(|error| {
+        let cure = "see whether its folder exists and may be written";
+        Failure::Failed(format!("--calls {}: cannot be written: {error}; {cure}", path.display()))
+    })
 }
 
 /// Whether any SIP came.

@@ -1,9 +1,10 @@
 //! Where the configuration comes from: files in their order, `--set`, the environment; or the built-in one.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
-use pipeline::config::{Catalogue, Configuration, Node, Place, Problems, Sources};
+use pipeline::config::{Catalogue, ComponentId, Configuration, Node, Place, Problems, Sources};
 
 use crate::cli::Run;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ pub struct Loaded {
 
 /// Reads and checks the configuration that `run` names. Errs with every error found, in order of the files.
 pub fn load(run: &Run, catalogue: &Catalogue) -> Result<Loaded, Problems> {
-    load_adjusted(run, catalogue, &mut |_| {})
+    load_adjusted(run, catalogue, &mut share_ports)
 }
 
 /// The same, after `adjust` has changed the tree: for a command that runs something else than the pipelines
@@ -31,8 +32,10 @@ pub fn load_adjusted(run: &Run, catalogue: &Catalogue, adjust: &mut dyn FnMut(&m
     let mut problems = Problems::default();
     let sources = sources(run, &mut problems);
     let files: Vec<String> = sources.files.iter().map(|(name, _)| name.clone()).collect();
+    // What is missing from a file that cannot be read is no mistake of the others.
+    let readable = !problems.has_errors();
     let tree = sources.load(&|name| std::env::var(name).ok(), &mut problems);
-    let checked = tree.and_then(|mut tree| {
+    let checked = tree.filter(|_| readable).and_then(|mut tree| {
         Configuration::check(&tree, catalogue, &mut problems)?;
         let mut again = Problems::default();
         adjust(&mut tree);
@@ -52,6 +55,18 @@ pub fn load_adjusted(run: &Run, catalogue: &Catalogue, adjust: &mut dyn FnMut(&m
     }
 }
 
+/// Files are read with the ports of the live receiver, unless they have their own.
+pub fn share_ports(tree: &mut Node) {
+    let live = tree.get("receivers").and_then(|receivers| receivers.node.get("ebpf_sip")?.node.get("ports"));
+    let Some(ports) = live.map(|ports| ports.node.clone()) else { return };
+    for (_, receivers) in tree.entries_mut().filter(|(section, _)| *section == "receivers") {
+        let of_files = |id: &str| ComponentId::parse(id).is_some_and(|id| id.kind() == "pcap");
+        for (_, receiver) in receivers.entries_mut().filter(|(id, _)| of_files(id)) {
+            receiver.set_default(&["ports"], ports.clone());
+        }
+    }
+}
+
 /// The text of errors, for standard error.
 pub fn refused(problems: &Problems) -> Failure {
     let errors = problems.iter().filter(|problem| problem.severity == pipeline::config::Severity::Error).count();
@@ -68,7 +83,7 @@ const LOOKED_FOR: [&str; 2] = ["./pipeline.toml", "/etc/ringside/pipeline.toml"]
 fn sources(run: &Run, problems: &mut Problems) -> Sources {
     let mut files = Vec::new();
     for path in &run.configured.files {
-        match std::fs::read_to_string(path) {
+        match read(path) {
             Ok(text) => files.push((path.display().to_string(), text)),
             Err(error) => unreadable(path, &error, problems),
         }
@@ -82,7 +97,7 @@ fn sources(run: &Run, problems: &mut Problems) -> Sources {
 /// The first file there is. One that cannot be read is not passed over.
 fn found(problems: &mut Problems) -> Option<(String, String)> {
     for name in LOOKED_FOR {
-        match std::fs::read_to_string(name) {
+        match read(Path::new(name)) {
             Ok(text) => return Some((name.to_owned(), text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => unreadable(Path::new(name), &error, problems),
@@ -91,11 +106,25 @@ fn found(problems: &mut Problems) -> Option<(String, String)> {
     None
 }
 
+/// The text of a file, which may be a pipe but is not without end.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(text),
+    }
+}
+
+/// Bytes of a configuration file: hundreds of thousands of networks.
+const LARGEST: u64 = 16 << 20;
+
 fn unreadable(path: &Path, error: &io::Error, problems: &mut Problems) {
     let cure = match error.kind() {
         io::ErrorKind::NotFound => "check the name",
         io::ErrorKind::PermissionDenied => "let this user read it",
         io::ErrorKind::InvalidData => "write it as UTF-8 text",
+        io::ErrorKind::FileTooLarge => "16 MiB is the most",
         _ => "see whether it is a file",
     };
     problems.error_at(&Place::file(&path.display().to_string()), "", format!("cannot be read: {error}"), cure);

@@ -44,17 +44,26 @@ pub fn components() -> Result<(), Failure> {
     print(&text.concat())
 }
 
-/// Writes to standard output, for whoever reads there.
+/// Writes to standard output, for whoever reads there. A reader that has seen enough, such as `head`, is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::Failed(format!("standard output cannot be written: {error}")))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes to standard error. Where nobody reads it there is nobody to tell: what follows, the exit code first, counts
+/// for more.
+pub fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn load(configured: Configured) -> Result<Loaded, Failure> {
     let run = Run { configured, set: Vec::new() };
     let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
-    eprint!("{}", loaded.warnings);
+    say(&loaded.warnings.to_string());
     Ok(loaded)
 }

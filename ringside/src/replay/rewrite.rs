@@ -4,14 +4,15 @@ use pipeline::config::node::Value;
 use pipeline::config::{ComponentId, Node, Place};
 
 use crate::cli::Replay;
+use crate::settings::share_ports;
 
 /// The receiver that reads files.
 const PCAP: &str = "pcap";
-/// The receiver whose ports it takes over.
-const LIVE: &str = "ebpf_sip";
 
 /// Changes a tree that is free of errors.
 pub fn for_replay(tree: &mut Node, replay: &Replay) {
+    tree.set_default(&["receivers", PCAP], Node::empty(Place::file("replay")));
+    share_ports(tree);
     tree.put("receivers", Node::with(PCAP, pcap(tree, replay)));
     for (name, section) in tree.entries_mut() {
         match name {
@@ -29,19 +30,15 @@ pub fn for_replay(tree: &mut Node, replay: &Replay) {
     }
 }
 
-/// The table of the receiver: what was written of it, these files, and ports of the command line, its own
-/// or those of the live receiver.
+/// The table of the receiver: what was written of it, these files, and the ports of the command line.
 fn pcap(tree: &Node, replay: &Replay) -> Node {
-    let receiver = |id: &str| Some(&tree.get("receivers")?.node.get(id)?.node);
-    let mut pcap = receiver(PCAP).cloned().unwrap_or_else(|| Node::empty(Place::file("replay")));
+    let written = tree.get("receivers").and_then(|receivers| receivers.node.get(PCAP));
+    let mut pcap = written.expect("an empty one was put there").node.clone();
     let files = replay.captures.iter().map(|path| Value::Text(path.display().to_string()));
     pcap.put("files", list("replay", files));
     if !replay.ports.is_empty() {
         let ports = replay.ports.iter().map(|port| Value::Integer((*port).into()));
         pcap.put("ports", list("--ports", ports));
-    }
-    if let Some(ports) = receiver(LIVE).and_then(|live| live.get("ports")) {
-        pcap.set_default(&["ports"], ports.node.clone());
     }
     pcap
 }

@@ -72,6 +72,45 @@ fn a_file_that_cannot_be_read_is_an_error_with_a_cure() {
     assert!(
         outcome.stderr.contains("latin.toml: cannot be read:") && outcome.stderr.contains("; write it as UTF-8 text")
     );
+    assert_eq!(outcome.stderr.lines().count(), 3, "nothing else is said: {}", outcome.stderr);
+}
+
+#[test]
+fn nothing_follows_from_a_file_that_cannot_be_read_but_what_is_no_toml_is_told_too() {
+    let folder = Folder::new();
+    folder.write("over.toml", "[service.pipelines.metrics]\nreceivers = ['ebpf_sip']\n");
+    folder.write("broken.toml", "[x\n");
+    let names = ["none.toml", "over.toml", "broken.toml"];
+    let arguments: Vec<&str> = std::iter::once("validate").chain(names.iter().flat_map(|n| ["--config", n])).collect();
+    let outcome = run(folder.path(), &arguments);
+    let places: Vec<&str> =
+        outcome.stderr.lines().skip(1).map(|line| &line[..line.find(": ").expect("a place")]).collect();
+    assert_eq!(places, ["broken.toml:1:3", "none.toml"], "{}", outcome.stderr);
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let folder = Folder::new();
+    let outcome = run(folder.path(), &["validate", "--config", "/dev/zero"]);
+    assert_eq!(outcome.code, 2);
+    assert!(
+        outcome.stderr.contains("/dev/zero: cannot be read: ") && outcome.stderr.contains("16 MiB"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn files_are_read_with_the_ports_of_the_live_receiver_unless_they_have_their_own() {
+    let folder = Folder::new();
+    let live = "receivers.ebpf_sip.ports = [5080]\nprocessors.dialog = {}\nexporters.prometheus = {}\n\
+                service.pipelines.metrics = { receivers = ['ebpf_sip'], processors = ['dialog'], exporters = ['prometheus'] }\n";
+    for (pcap, ports) in [("receivers.pcap = {}", "[5080]"), ("receivers.pcap.ports = [5090]", "[5090]")] {
+        folder.write("pipeline.toml", format!("{live}{pcap}\n"));
+        let shown = run(folder.path(), &["print-config"]).stdout;
+        let table: toml::Table = shown.parse().expect("it prints TOML");
+        assert_eq!(table["receivers"]["pcap"]["ports"].to_string(), ports);
+    }
 }
 
 #[test]

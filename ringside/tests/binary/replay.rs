@@ -196,7 +196,7 @@ fn calls_that_cannot_be_written_fail_before_anything_is_read() {
     capture(&folder, TWO_CALLS);
     let outcome = replay(&folder, &["--calls", "no/such/folder.json"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""));
-    assert!(outcome.stderr.contains("no/such/folder.json cannot be written"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("--calls no/such/folder.json: cannot be written"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -207,4 +207,42 @@ fn the_pipelines_of_the_configuration_run_with_files_in_place_of_their_receivers
     let outcome = replay(&folder, &["--config", config.to_str().expect("the path is text")]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
     assert_eq!(value(&outcome, "sip_exporter_packets_total").as_deref(), Some("10"));
+}
+
+#[test]
+fn calls_are_written_over_calls_and_nothing_else() {
+    let folder = Folder::new();
+    let bytes = capture(&folder, TWO_CALLS);
+    for _ in 0..2 {
+        assert_eq!(replay(&folder, &["--calls", "out.json"]).code, 0);
+    }
+    // Its own name was forgotten.
+    let outcome = run(folder.path(), &["replay", "--calls", "calls.pcap", "other.pcap"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
+    assert!(outcome.stderr.contains("--calls calls.pcap: the file holds something else"), "{}", outcome.stderr);
+    assert_eq!(fs::read(folder.path().join("calls.pcap")).expect("it is still there"), bytes);
+}
+
+#[test]
+fn the_name_of_a_capture_need_not_be_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let name = Path::new(std::ffi::OsStr::from_bytes(b"\xff.pcap"));
+    let steps = ladder::play(TWO_CALLS);
+    fs::write(folder.path().join(name), ladder::pcap::write(&steps, EPOCH)).expect("the folder can be written");
+    let output = command(folder.path(), &["replay"]).arg(name).output().expect("the binary was built");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let folder = Folder::new();
+    capture(&folder, TWO_CALLS);
+    let (read, write) = std::io::pipe().expect("a pipe can be made");
+    drop(read);
+    let mut command = command(folder.path(), &["replay", "calls.pcap", "--calls", "out.json"]);
+    let output = command.stdout(write).output().expect("the binary was built");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    let written = fs::read_to_string(folder.path().join("out.json")).expect("the calls are written all the same");
+    assert_eq!(written.lines().count(), 2);
 }

@@ -1,6 +1,6 @@
 //! What can be typed, what cannot, and the exit codes that say so.
 
-use crate::program::{Folder, run};
+use crate::program::{Folder, command, run};
 
 #[test]
 fn what_does_not_exist_is_refused_as_unknown() {
@@ -52,4 +52,13 @@ fn components_lists_what_is_compiled_in() {
         "none",
     ];
     assert_eq!((outcome.code, names), (0, expected.to_vec()));
+}
+
+#[test]
+fn the_exit_code_does_not_depend_on_who_reads_the_errors() {
+    let folder = Folder::new();
+    let (read, write) = std::io::pipe().expect("a pipe can be made");
+    drop(read);
+    let mut command = command(folder.path(), &["validate", "--config", "gone.toml"]);
+    assert_eq!(command.stderr(write).status().expect("the binary was built").code(), Some(2));
 }
