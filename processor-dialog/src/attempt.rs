@@ -134,9 +134,9 @@ impl State {
     }
 
     /// The first 2xx.
-    pub(crate) fn attempt_answered(&mut self, attempt: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
+    pub(crate) fn attempt_answered(&mut self, handle: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let of = self.tag_mark(seen);
-        let Some(attempt) = self.attempts.get_mut(attempt) else { return };
+        let Some(attempt) = self.attempts.get_mut(handle) else { return };
         let delay = seen.now() - attempt.t0;
         let slot = attempt.slot;
         // A dialog that never rang was created by its 2xx, unless an untagged 1xx alone already stands for it.
@@ -152,6 +152,7 @@ impl State {
         out.push(slot, Fact::AttemptEnded { outcome: Outcome::Answered, status: Some(status), effective: true });
         attempt.phase = Phase::Answered;
         self.wheel.cancel(&mut attempt.timer);
+        self.attempts.retire(handle);
         self.calls.on_progress(seen.call, delay);
         self.call_decided(seen.call, Outcome::Answered, Some(status), seen.now());
     }
@@ -182,6 +183,9 @@ impl State {
             }
         }
         self.calls.on_progress(attempt.call, failure.at - attempt.t0);
+        if outcome != Outcome::Redirected {
+            self.attempts.retire(handle);
+        }
         self.end_attempt(handle, outcome, Some(failure), failure.at, out);
     }
 
@@ -189,6 +193,7 @@ impl State {
     pub(crate) fn attempt_unanswered(&mut self, handle: Handle, rang: bool, now: Timestamp, out: &mut Facts) {
         let Some(attempt) = self.attempts.get_mut(handle) else { return };
         attempt.phase = Phase::Ended;
+        self.attempts.retire(handle);
         let outcome = if rang { Outcome::NoFinal } else { Outcome::Timeout };
         self.end_attempt(handle, outcome, None, now, out);
     }
@@ -238,7 +243,10 @@ impl State {
 
     fn evict_attempt(&mut self, now: Timestamp, out: &mut Facts) {
         let Some(oldest) = self.attempts.oldest() else { return };
-        out.push(Slot::OTHER, Fact::Evicted(Evicted::Attempts));
+        let over = |attempt: &Attempt| matches!(attempt.phase, Phase::Answered | Phase::Ended);
+        if !self.attempts.get(oldest).is_some_and(over) {
+            out.push(Slot::OTHER, Fact::Evicted(Evicted::Attempts));
+        }
         self.drop_attempt(oldest, now);
     }
 

@@ -71,7 +71,9 @@ impl State {
         }
         while self.dialogs.is_full() {
             let Some(oldest) = self.dialogs.oldest() else { break };
-            out.push(Slot::OTHER, Fact::Evicted(Evicted::Dialogs));
+            if self.dialogs.get(oldest).is_some_and(|dialog| dialog.is_live() || dialog.session.is_some()) {
+                out.push(Slot::OTHER, Fact::Evicted(Evicted::Dialogs));
+            }
             self.drop_dialog(oldest, seen.now(), out);
         }
         let (request_slot, attempt_slot) = self.slots_of_invite(request);
@@ -228,6 +230,10 @@ impl State {
         out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: None });
         out.push(dialog.attempt_slot, Fact::SessionEnded(end));
         self.wheel.set(&mut dialog.timer, until, Target::Dialog(handle));
+        if dialog.session.is_none() {
+            self.dialogs.retire(handle);
+        }
+        let Some(dialog) = self.dialogs.get(handle) else { return };
         let duration = dialog.primary.then(|| dialog.bye.unwrap_or(at) - dialog.answered);
         let call = dialog.call;
         self.call_hung_up(call, end, duration, at);
@@ -243,6 +249,7 @@ impl State {
         let from = dialog.state.take();
         out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: None });
         self.wheel.set(&mut dialog.timer, until, Target::Dialog(handle));
+        self.dialogs.retire(handle);
     }
 
     /// A dialog's timer fired.

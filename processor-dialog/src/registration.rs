@@ -67,7 +67,10 @@ impl State {
         }
         while self.registrations.is_full() {
             let Some(oldest) = self.registrations.oldest() else { break };
-            out.push(Slot::OTHER, Fact::Evicted(Evicted::Attempts));
+            let over = |registration: &Registration| matches!(registration.phase, Phase::Ended);
+            if !self.registrations.get(oldest).is_some_and(over) {
+                out.push(Slot::OTHER, Fact::Evicted(Evicted::Attempts));
+            }
             self.drop_registration(oldest);
         }
         let slot = self.slots.hold(self.slot_of(request));
@@ -120,6 +123,7 @@ impl State {
         };
         registration.phase = Phase::Ended;
         out.push(registration.slot, Fact::RegistrationEnded(outcome));
+        self.registrations.retire(handle);
     }
 
     /// A REGISTER got no final.
@@ -128,6 +132,7 @@ impl State {
         if let Some(registration) = self.registrations.get_mut(handle) {
             registration.phase = Phase::Ended;
             out.push(registration.slot, Fact::RegistrationEnded(RegistrationOutcome::Timeout));
+            self.registrations.retire(handle);
         }
     }
 

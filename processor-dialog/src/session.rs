@@ -70,5 +70,8 @@ impl State {
         if session.primary {
             out.push(dialog.request_slot, Fact::SeedSessionCompleted);
         }
+        if !dialog.is_live() {
+            self.dialogs.retire(handle);
+        }
     }
 }

@@ -160,6 +160,23 @@ impl<T> Table<T> {
         self.link_newest(handle.index);
     }
 
+    /// The entry is only remembered: it is the first to make room.
+    pub fn retire(&mut self, handle: Handle) {
+        if self.oldest == handle.index || self.get(handle).is_none() {
+            return;
+        }
+        self.unlink(handle.index);
+        let after = self.oldest;
+        let entry = self.entry_mut(handle.index);
+        entry.older = NIL;
+        entry.newer = after;
+        match after {
+            NIL => self.newest = handle.index,
+            _ => self.entry_mut(after).older = handle.index,
+        }
+        self.oldest = handle.index;
+    }
+
     fn unindex(&mut self, handle: Handle) {
         let key = self.entry(handle.index).key;
         if let Ok(found) = self.index.find_entry(key.hash(), |&i| i == handle.index) {
@@ -304,6 +321,20 @@ mod tests {
         table.touch(handles[0]);
         assert!(table.is_full());
         assert_eq!(table.oldest(), Some(handles[1]));
+    }
+
+    #[test]
+    fn what_is_only_remembered_makes_room_first() {
+        let mut table = Table::new(3);
+        let handles: Vec<_> = (0..3).map(|i| table.insert(key(i), i)).collect();
+        table.retire(handles[2]);
+        assert_eq!(table.oldest(), Some(handles[2]));
+        table.remove(handles[2]);
+        assert_eq!(table.oldest(), Some(handles[0]));
+        table.retire(handles[1]);
+        table.remove(handles[1]);
+        table.remove(handles[0]);
+        assert_eq!(table.oldest(), None);
     }
 
     #[test]

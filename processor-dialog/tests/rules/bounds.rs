@@ -203,3 +203,21 @@ fn responses_on_many_hops_do_not_overflow_the_request_they_turn_out_to_belong_to
     }
     expect(&ladder, "packets_total 366; invite_total 1; session_attempts_total 1");
 }
+
+#[test]
+fn what_is_only_remembered_makes_room_uncounted() {
+    let mut ladder = String::from("0.0 alice -> bob INVITE call=up\n 0.1 alice <- bob 200 call=up tag=b\n");
+    for call in 1..=6 {
+        writeln!(ladder, "{call}.0 alice -> bob INVITE call=c{call}").unwrap();
+        writeln!(ladder, "{call}.1 alice <- bob 180 call=c{call}").unwrap();
+        writeln!(ladder, "{call}.2 alice <- bob 486 call=c{call}").unwrap();
+        writeln!(ladder, "{call}.3 alice -> registrar REGISTER call=r{call} to=sip:{call}@r").unwrap();
+        writeln!(ladder, "{call}.4 alice <- registrar 403 call=r{call}").unwrap();
+    }
+    expect_with(
+        bounded(4),
+        &ladder,
+        "evicted_total{table=dialogs} 0; evicted_total{table=attempts} 0; dialogs{state=confirmed} 1; sessions 1
+         session_outcomes_total{outcome=busy} 6; registration_outcomes_total{outcome=failure} 6",
+    );
+}
