@@ -29,6 +29,7 @@ pub enum Side {
 #[derive(Clone, Debug)]
 pub struct Scenario {
     steps: Vec<Step>,
+    lingers: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +70,14 @@ impl Scenario {
     pub fn new(text: &str) -> Self {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         let steps = lines.filter(|line| !line.is_empty());
-        Self { steps: steps.map(|line| Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"))).collect() }
+        let steps = steps.map(|line| Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"))).collect();
+        Self { steps, lingers: false }
+    }
+
+    /// The callee stays for a while after each call, to answer again where its last answer was lost: what a load that
+    /// overruns SIPp's own sockets needs.
+    pub fn lingering(self) -> Self {
+        Self { lingers: true, ..self }
     }
 
     /// The scenario file of one side.
@@ -86,8 +94,13 @@ impl Scenario {
             xml.push_str(&text);
             state.follow(step);
         }
-        // A label needs something behind it to jump to.
-        xml.push_str("<label id=\"end\"/>\n<pause milliseconds=\"1\"/>\n</scenario>\n");
+        match side {
+            // A label needs something behind it to jump to.
+            Side::Caller => xml.push_str("<label id=\"end\"/>\n<pause milliseconds=\"1\"/>\n"),
+            Side::Callee if self.lingers => xml.push_str(LINGER),
+            Side::Callee => {}
+        }
+        xml.push_str("</scenario>\n");
         xml
     }
 }
@@ -263,6 +276,9 @@ fn receive(step: &Step, state: &State) -> String {
         Message::Nothing => String::new(),
     }
 }
+
+/// As long as a BYE is sent again close together (RFC 3261 §17.1.2.2: T2).
+const LINGER: &str = "<timewait milliseconds=\"4000\"/>\n";
 
 fn pause(milliseconds: u32) -> String {
     if milliseconds == 0 { String::new() } else { format!("<pause milliseconds=\"{milliseconds}\"/>\n") }

