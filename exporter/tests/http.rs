@@ -279,7 +279,22 @@ async fn stop_lets_a_response_finish_and_frees_the_port() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_how_undefined_ratios_look_but_not_the_address() {
+async fn clients_that_stall_do_not_hold_up_the_end() {
+    let never = Duration::from_secs(3600);
+    let mut running = run(Limits { head: never, response: never, farewell: SOON, ..Limits::default() });
+    fill(&running.registry);
+    let mut asking = TcpStream::connect(running.address).await.unwrap();
+    asking.write_all(b"GET /metr").await.unwrap();
+    let mut not_taking = TcpStream::connect(running.address).await.unwrap();
+    // More than the kernel takes for us.
+    not_taking.write_all(&b"GET /metrics HTTP/1.1\r\nHost: ringside\r\n\r\n".repeat(20)).await.unwrap();
+    not_taking.read_exact(&mut [0; 1]).await.unwrap();
+    running.exporter.stop().await;
+    assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_reload_changes_how_undefined_ratios_look() {
     let mut running = run(Limits::default());
     running.registry.shard().add(LabelSet::OTHER, F::RatioInputs, Input::Reg.index(), 1);
     let ser = "sip_exporter_ser{carrier=\"other\",ua_type=\"other\"}";

@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::routes::Site;
 
@@ -34,12 +34,20 @@ pub struct Limits {
     pub head: Duration,
     /// How long a response may take from the end of its request's head until the client has it.
     pub response: Duration,
+    /// How long responses under way have when the program ends.
+    pub farewell: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // Prometheus keeps its connection between scrapes, usually 15 or 30 s apart.
-        Self { connections: 256, scrapes: 8, head: Duration::from_secs(40), response: Duration::from_secs(30) }
+        Self {
+            connections: 256,
+            scrapes: 8,
+            head: Duration::from_secs(40),
+            response: Duration::from_secs(30),
+            farewell: Duration::from_secs(1),
+        }
     }
 }
 
@@ -65,7 +73,7 @@ impl Server {
         self.address
     }
 
-    /// Closes the socket and waits for responses under way.
+    /// Closes the socket and waits for responses under way, [`Limits::farewell`] at most.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.accepting.await {
@@ -128,7 +136,9 @@ async fn accept(listener: TcpListener, limits: Limits, site: Arc<Site>, mut stop
         });
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let whole = async { while connections.join_next().await.is_some() {} };
+    // A client that does not take its response must not hold up the end: it is cut off with `connections`.
+    let _ = timeout(limits.farewell, whole).await;
 }
 
 /// The next connection, once there is room for it.
@@ -145,7 +155,7 @@ async fn serve(stream: TcpStream, limits: Limits, site: Arc<Site>, mut stopped: 
     let _ = stream.set_nodelay(true);
     let (busy, deadline) = watch::channel(None);
     let busy = Arc::new(busy);
-    site.connections.fetch_add(1, Ordering::Relaxed);
+    let _counted = Counted::new(&site);
     let service = service_fn(|request| {
         let (site, busy) = (Arc::clone(&site), Busy::until(&busy, Instant::now() + limits.response));
         async move { Ok::<_, Infallible>(site.answer(request, busy).await) }
@@ -172,7 +182,22 @@ async fn serve(stream: TcpStream, limits: Limits, site: Arc<Site>, mut stopped: 
             }
         }
     }
-    site.connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// A connection among [`Site::connections`], however it ends.
+struct Counted(Arc<Site>);
+
+impl Counted {
+    fn new(site: &Arc<Site>) -> Self {
+        site.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(site))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A request that is being answered. Dropped with the body of its response.

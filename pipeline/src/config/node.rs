@@ -197,17 +197,34 @@ pub fn parse_path(text: &str) -> Option<Vec<Step>> {
                 rest = rest.strip_prefix('.')?;
             }
             let (key, tail) = match rest.chars().next() {
-                Some(quote @ ('"' | '\'')) => rest[1..].split_once(quote)?,
-                _ => rest.split_at(rest.find(['.', '[', '"', '\'']).unwrap_or(rest.len())),
+                Some('"') => basic(&rest[1..])?,
+                Some('\'') => rest[1..].split_once('\'').map(|(key, tail)| (key.to_owned(), tail))?,
+                _ => {
+                    let (key, tail) = rest.split_at(rest.find(['.', '[', '"', '\'']).unwrap_or(rest.len()));
+                    (key.to_owned(), tail)
+                }
             };
             if key.is_empty() {
                 return None;
             }
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(Step::Key(key));
             rest = tail;
         }
     }
     (!steps.is_empty()).then_some(steps)
+}
+
+/// A key up to its closing quote, and what follows; `\"` and `\\` stand for the second character.
+fn basic(text: &str) -> Option<(String, &str)> {
+    let mut key = String::new();
+    let mut rest = text.chars();
+    loop {
+        match rest.next()? {
+            '"' => return Some((key, rest.as_str())),
+            '\\' => key.push(rest.next()?),
+            other => key.push(other),
+        }
+    }
 }
 
 /// Whether TOML lets the key stand without quotes.

@@ -384,7 +384,7 @@ fn the_effective_configuration_hides_secrets_and_reads_back() {
 
 #[test]
 fn a_path_is_read_back_as_it_is_written() {
-    for text in ["a", "a.b[0].c", "exporters.\"otlp_grpc/side.car\".headers.x-y[12]"] {
+    for text in ["a", "a.b[0].c", "exporters.\"otlp_grpc/side.car\".headers.x-y[12]", r#"a."b\"c\\d".e"#] {
         let steps = node::parse_path(text).expect("a path");
         assert_eq!(node::path_text(&steps), text);
     }
