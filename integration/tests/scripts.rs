@@ -1,13 +1,13 @@
 //! The scripts behind `make`, run with a PATH that holds nothing but stand-ins and a few plain tools.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PLAIN_TOOLS: [&str; 15] = [
-    "awk", "bash", "cat", "chmod", "dirname", "env", "head", "id", "mkdir", "mktemp", "rm", "sed", "sh", "sort", "tee",
-];
+const PLAIN_TOOLS: [&str; 14] =
+    ["awk", "bash", "cat", "chmod", "dirname", "env", "head", "mkdir", "mktemp", "rm", "sed", "sh", "sort", "tee"];
 
 /// A directory that is the whole PATH of a script, with a home below it.
 struct Machine {
@@ -41,7 +41,11 @@ impl Machine {
     fn write(&self, path: &str, script: &str) {
         let path = self.root.join(path);
         fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
-        fs::write(&path, format!("#!/bin/bash\nlog={}/log\n{script}\n", self.root.display())).expect("a script");
+        // A new file, never through a link: behind one of those is a tool of this machine.
+        let _ = fs::remove_file(&path);
+        let mut file = File::create_new(&path).expect("a script");
+        write!(file, "#!/bin/bash\nlog={}/log\n{script}\n", self.root.display()).expect("a script");
+        drop(file);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable script");
     }
 
