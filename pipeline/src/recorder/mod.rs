@@ -1,6 +1,6 @@
 //! The recorder: facts in, counts on metric rows out. It stands behind the last processor of a metrics pipeline.
 //!
-//! What feeds the ratios of RFC 6076 and ITU-T E.425 is in [`ratios`], everything else is one cell per fact.
+//! What feeds the ratios of RFC 6076 and ITU-T E.425 is in `ratios`, everything else is one cell per fact.
 //! It holds the rows of its shard and nothing else; it never waits for whoever reads them.
 
 mod ratios;
