@@ -57,11 +57,12 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
     pcap.files.clone_from(&replay.captures);
     let receivers = vec![(plan.receivers[0].clone(), Box::new(PcapReceiver::new(pcap, Arc::clone(&report))) as _)];
     let mut shard = Shard::build(plan, receivers, configuration, &catalogue, &context, &mut outlets);
+    let shown = shown(configuration, &outlets);
     if let Some(calls) = &calls {
-        shard.add_sinks(|| Box::new(calls.clone()));
+        shard.add_sinks(|outlet| (outlet == shown).then(|| Box::new(calls.clone()) as _));
     }
     let seen = Seen::default();
-    shard.add_sinks(|| Box::new(seen.clone()));
+    shard.add_sinks(|outlet| (outlet == shown).then(|| Box::new(seen.clone()) as _));
 
     shard.start().map_err(|(_, error)| Failure::from(error))?;
     let bar = Bar::new(&report);
@@ -69,7 +70,7 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
         bar.update(&report);
     }
     drop(bar);
-    print(&metrics_text(configuration, shown(configuration, &outlets), replay.format))?;
+    print(&metrics_text(configuration, &outlets[shown], replay.format))?;
 
     // After the print: the metrics stay as they are at the last packet.
     shard.drain();
@@ -131,13 +132,14 @@ fn metrics_text(configuration: &Configuration, outlet: &Outlet, format: Format) 
     }
 }
 
-/// Pipelines may count differently; one answer is printed: that of the pipeline `metrics`, else of the first.
-fn shown<'a>(configuration: &Configuration, outlets: &'a [Outlet]) -> &'a Outlet {
+/// Pipelines may count differently; one of them is shown, with its calls: `metrics`, else the first. Gives its outlet.
+fn shown(configuration: &Configuration, outlets: &[Outlet]) -> usize {
     let pipelines = &configuration.service.pipelines;
     let pipeline = pipelines.get("metrics").or_else(|| pipelines.values().next());
     let exporter = pipeline.and_then(|pipeline| ComponentId::parse(pipeline.exporters.first()?));
-    let outlet = outlets.iter().find(|outlet| exporter.as_ref().is_some_and(|id| outlet.exporters.contains(id)));
-    outlet.or(outlets.first()).expect("a configuration without a pipeline is refused")
+    let exporter = exporter.expect("a pipeline without exporters is refused");
+    let outlet = outlets.iter().position(|outlet| outlet.exporters.contains(&exporter));
+    outlet.expect("a pipeline ends at an outlet with its exporters")
 }
 
 /// How the exporter that stands there shows a ratio with nothing in its denominator.

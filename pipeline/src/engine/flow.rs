@@ -42,10 +42,10 @@ impl Flow {
         Self { facts: Facts::default(), stages, sinks, branches }
     }
 
-    /// Adds a sink wherever a pipeline ends.
-    pub(super) fn add_sinks(&mut self, sink: &mut dyn FnMut() -> Box<dyn Sink>) {
+    /// Adds what `sink` gives wherever a pipeline ends, in the order of [`Branch::walk`].
+    pub(super) fn add_sinks(&mut self, sink: &mut dyn FnMut() -> Option<Box<dyn Sink>>) {
         if !self.sinks.is_empty() {
-            self.sinks.push(sink());
+            self.sinks.extend(sink());
         }
         self.branches.iter_mut().for_each(|branch| branch.add_sinks(sink));
     }

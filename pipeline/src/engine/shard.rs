@@ -46,9 +46,10 @@ impl Shard {
         Self { sources: receivers.into_iter().map(source).collect(), trunk, now: Timestamp::ZERO, working: None }
     }
 
-    /// Adds a sink wherever a pipeline ends.
-    pub fn add_sinks(&mut self, mut sink: impl FnMut() -> Box<dyn Sink>) {
-        self.trunk.add_sinks(&mut sink);
+    /// Adds a sink at the outlets where `sink`, told the outlet's place among those the build added, gives one.
+    pub fn add_sinks(&mut self, sink: impl FnMut(usize) -> Option<Box<dyn Sink>>) {
+        let mut each = (0..).map(sink);
+        self.trunk.add_sinks(&mut || each.next().flatten());
     }
 
     /// Opens the receivers, in order.

@@ -316,22 +316,25 @@ fn branches_behind_a_fork_do_not_see_each_other() {
     let mut outlets = Vec::new();
     let mut shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
     let (seen, views) = channel();
-    shard.add_sinks(|| Box::new(View(seen.clone())));
+    shard.add_sinks(|outlet| Some(Box::new(View { outlet, labels: seen.clone() })));
     for _ in 0..2 {
         assert_eq!(shard.turn().expect("the fake works"), Turn::Going);
-        let labels: Vec<u32> = views.try_iter().collect();
-        assert_eq!(labels, [0, 1, 2]);
+        let labels: Vec<(usize, u32)> = views.try_iter().collect();
+        assert_eq!(labels, [(0, 0), (1, 1), (2, 2)]);
     }
     let exporters: Vec<&str> = outlets.iter().map(|outlet| outlet.exporters[0].as_str()).collect();
     assert_eq!(exporters, ["out", "out/1", "out/2"]);
 }
 
-/// Tells the label of slot 1.
-struct View(Sender<u32>);
+/// Tells the label of slot 1, and where it saw it.
+struct View {
+    outlet: usize,
+    labels: Sender<(usize, u32)>,
+}
 
 impl Sink for View {
     fn take(&mut self, _: &FrameBatch, facts: &Facts) {
         assert_eq!(facts.events.len(), 1);
-        self.0.send(facts.labels(Slot(1)).0).expect("the test reads it");
+        self.labels.send((self.outlet, facts.labels(Slot(1)).0)).expect("the test reads it");
     }
 }

@@ -210,6 +210,18 @@ fn the_pipelines_of_the_configuration_run_with_files_in_place_of_their_receivers
 }
 
 #[test]
+fn a_call_is_written_once_however_many_pipelines_see_it() {
+    let folder = Folder::new();
+    capture(&folder, TWO_CALLS);
+    let second = "service.pipelines.'metrics/b' = { receivers = ['ebpf_sip'], processors = ['dialog'], \
+                  exporters = ['prometheus/b'] }\nexporters.'prometheus/b' = {}\n";
+    folder.write("second.toml", second);
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipeline.toml");
+    let base = base.to_str().expect("the path is text");
+    assert_eq!(calls(&folder, &["--config", base, "--config", "second.toml"]).len(), 2);
+}
+
+#[test]
 fn calls_are_written_over_calls_and_nothing_else() {
     let folder = Folder::new();
     let bytes = capture(&folder, TWO_CALLS);
