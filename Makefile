@@ -21,9 +21,8 @@ build: deps-run ## the release binary
 
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
-	@rm -f $(TARGET)/skipped.txt
-	RINGSIDE_BIN=$(RINGSIDE) RINGSIDE_SKIPPED=$(abspath $(TARGET)/skipped.txt) $(CARGO) test --workspace
-	@scripts/report-skipped.sh $(TARGET)/skipped.txt
+	RINGSIDE_BIN=$(RINGSIDE) RINGSIDE_SKIPPED=$(abspath $(TARGET)/skipped.txt) \
+		scripts/test.sh $(abspath $(TARGET)/skipped.txt) $(CARGO) test --workspace
 
 check: deps-run ## formatting, clippy with warnings denied, documentation
 	$(CARGO) fmt --all --check
