@@ -171,9 +171,14 @@ impl Framer {
     }
 }
 
-/// Whether a segment whose place in the stream is not known begins with a message, line ends before it included.
+/// Whether a segment whose place in the stream is not known begins with a message, line ends before it included. Of a
+/// first line that is not whole a known method or the version is enough.
 pub fn begins_message(payload: &[u8]) -> bool {
     let message = crate::parse::skip_line_ends(payload);
+    if memchr::memchr(b'\n', message).is_none() {
+        let word = memchr::memchr(b' ', message).map_or(&b""[..], |space| &message[..space]);
+        return start::names_sip(word) || Method::named(word) != Method::Other;
+    }
     matches!(start::parse(message), Ok(_) | Err(ParseError::Version | ParseError::Status))
 }
 

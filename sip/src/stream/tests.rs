@@ -110,6 +110,16 @@ fn lost(stream: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_message_is_known_by_its_first_line_or_the_first_word_of_it() {
+    for begin in [BYE, "\r\nBYE sip:a SIP/2.0\r\n", "SIP/3.0 200 OK\r\n", "INVITE sip", "SIP/2.0 1", "FOO a SIP/2.0\n"] {
+        assert!(begins_message(begin.as_bytes()), "{begin:?}");
+    }
+    for other in ["", "\r\n", "INV", "FOO sip:a", "GET / HTTP/1.1\r\n", "v=0\r\nBYE sip:a SIP/2.0\r\n"] {
+        assert!(!begins_message(other.as_bytes()), "{other:?}");
+    }
+}
+
+#[test]
 fn a_message_of_another_version_or_status_is_framed_too() {
     for line in ["BYE sip:a SIP/3.0", "SIP/2.0 777 x", "SIP/1.0 200 OK"] {
         let message = format!("{line}\r\nl: 2\r\n\r\nhi");

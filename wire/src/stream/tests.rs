@@ -108,10 +108,10 @@ fn the_first_copy_of_a_byte_stays() {
     bench.send(1, 0, ">a\n");
     bench.send(1, 7, "345\n");
     bench.send(1, 5, "12XX56");
-    bench.send(1, 2, "Y\n0ZZ");
-    assert_eq!(bench.lines(), [">a", "0Z12345"]);
+    bench.send(1, 2, "Y+0ZZ");
+    assert_eq!(bench.lines(), [">a", "+012345"]);
     bench.send(1, 9, "Q\nmore\n");
-    assert_eq!(bench.lines(), [">a", "0Z12345", "more"]);
+    assert_eq!(bench.lines(), [">a", "+012345", "more"]);
 }
 
 #[test]
@@ -295,8 +295,8 @@ fn a_flood_of_half_open_connections_pushes_out_only_its_like() {
 #[test]
 fn churn_and_streams_without_end_stay_within_the_bounds() {
     let mut bench = Bench::new(1000);
-    for round in 0..20_000_u32 {
-        let port = (round % 7_919) as u16;
+    for round in 0..6_000_u32 {
+        let port = (round % 2_999) as u16;
         bench.segment(port, u64::from(round), SYN, round, b"", false);
         bench.segment(port, u64::from(round), ACK, round + 1, &[b'x'; 9000], false);
         bench.segment(port, u64::from(round), ACK, round + 50_001, &[b'y'; 60_000], false);
