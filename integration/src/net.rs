@@ -70,10 +70,26 @@ impl Namespace {
 
     /// Waits until somebody listens on a UDP port here.
     pub fn await_udp(&self, port: u16) {
-        eventually(&format!("a listener on UDP port {port}"), || {
-            let sockets = self
-                .run(|| ["udp", "udp6"].map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))));
-            let listens = |table: &String| table.lines().any(|line| line.contains(&format!(":{port:04X} ")));
+        self.await_socket(["udp", "udp6"], &format!(":{port:04X} "));
+    }
+
+    /// Waits until something listens on a TCP port.
+    ///
+    /// # Panics
+    /// When nothing does in time.
+    #[track_caller]
+    pub fn await_tcp(&self, port: u16) {
+        // Of a listener the remote address is all zeros.
+        self.await_socket(["tcp", "tcp6"], &format!(":{port:04X} 0000"));
+    }
+
+    /// Waits for a line with `pattern` in one of the kernel's tables of sockets.
+    #[track_caller]
+    fn await_socket(&self, tables: [&str; 2], pattern: &str) {
+        eventually(&format!("a {} socket with `{pattern}`", tables[0]), || {
+            let sockets =
+                self.run(|| tables.map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))));
+            let listens = |table: &String| table.lines().any(|line| line.contains(pattern));
             sockets.iter().flatten().any(listens).then_some(())
         });
     }

@@ -12,7 +12,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 pub use counts::Counts;
-use scenario::{Scenario, Side};
+use scenario::{Scenario, Side, Transport};
 
 use crate::net::Namespace;
 use crate::scratch::Folder;
@@ -93,6 +93,7 @@ impl Sipp {
                 "-p",
                 &party.address.port().to_string(),
             ])
+            .args(["-t", scenario.transport().mode()])
             .args(["-m", &load.calls.to_string(), "-trace_counts", "-trace_err", "-nostdin", "-timeout_error"])
             .args(["-timeout", &format!("{}s", LONGEST.as_secs())])
             .stdin(Stdio::null())
@@ -105,7 +106,10 @@ impl Sipp {
         let child = command.spawn().expect("sipp starts");
         let sipp = Self { child, folder };
         if side == Side::Callee {
-            party.namespace.await_udp(party.address.port());
+            match scenario.transport() {
+                Transport::Udp => party.namespace.await_udp(party.address.port()),
+                Transport::Tcp | Transport::TcpPerCall => party.namespace.await_tcp(party.address.port()),
+            }
         }
         sipp
     }

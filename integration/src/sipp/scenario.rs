@@ -29,6 +29,30 @@ pub enum Side {
 #[derive(Clone, Debug)]
 pub struct Scenario {
     steps: Vec<Step>,
+    transport: Transport,
+}
+
+/// How the messages travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// In datagrams, one socket for all calls.
+    #[default]
+    Udp,
+    /// On one TCP connection for all calls.
+    Tcp,
+    /// On a TCP connection for each call.
+    TcpPerCall,
+}
+
+impl Transport {
+    /// What SIPp calls it (`-t`).
+    pub(super) const fn mode(self) -> &'static str {
+        match self {
+            Self::Udp => "u1",
+            Self::Tcp => "t1",
+            Self::TcpPerCall => "tn",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +93,18 @@ impl Scenario {
     pub fn new(text: &str) -> Self {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         let steps = lines.filter(|line| !line.is_empty());
-        Self { steps: steps.map(|line| Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"))).collect() }
+        let steps = steps.map(|line| Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"))).collect();
+        Self { steps, transport: Transport::Udp }
+    }
+
+    /// The same flow over another transport.
+    pub fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
+
+    /// How the messages travel.
+    pub const fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The scenario file of one side.
