@@ -109,13 +109,28 @@ INLINE enum verdict judge_udp(const struct udphdr *udp)
 	return is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL;
 }
 
+/* Bytes of the packet before the place that offsets count from: an Ethernet header names what follows it. */
+INLINE __u32 link_header(const struct __sk_buff *skb, const struct cursor *at)
+{
+	struct ethhdr ethernet;
+
+	if (at->base == BPF_HDR_START_MAC)
+		return 0;
+	if (load_relative(skb, 0, &ethernet, sizeof(ethernet), BPF_HDR_START_MAC))
+		return 0;
+	return ethernet.h_proto == (__u16)skb->protocol ? sizeof(ethernet) : 0;
+}
+
 /*
  * Every segment on a SIP port is kept, wherever in a message it begins: user space puts streams together.
- * Only a bare acknowledgement says nothing; every second segment is one.
+ * Only a bare acknowledgement says nothing; every second segment is one. It is told by the length of the packet:
+ * with lengths carried along from the IP header the verifier finds too many ways. So an acknowledgement that
+ * Ethernet padded is kept, and user space drops it.
  */
-INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *at, const struct ip_layer *ip)
+INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *at)
 {
 	struct tcphdr tcp;
+	__u32 headers;
 
 	if (!is_wanted_transport(TRANSPORT_TCP))
 		return REFUSED_PROTOCOL;
@@ -123,7 +138,8 @@ INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *
 		return REFUSED_MALFORMED;
 	if (!is_sip_port(tcp.source) && !is_sip_port(tcp.dest))
 		return REFUSED_PORT;
-	if (!tcp.syn && !tcp.fin && !tcp.rst && ip->end && at->offset + tcp.doff * 4 >= ip->end)
+	headers = at->offset + tcp.doff * 4;
+	if (!tcp.syn && !tcp.fin && !tcp.rst && skb->len <= headers + link_header(skb, at))
 		return REFUSED_EMPTY_SEGMENT;
 	return KEPT_SEGMENT;
 }
@@ -138,7 +154,7 @@ INLINE enum verdict judge_inner(const struct __sk_buff *skb, struct cursor *at, 
 	if (verdict != KEPT_DATAGRAM)
 		return verdict;
 	if (ip.protocol == IPPROTO_TCP)
-		return remembered(&ip, judge_tcp(skb, at, &ip));
+		return remembered(&ip, judge_tcp(skb, at));
 	if (ip.protocol != IPPROTO_UDP)
 		return remembered(&ip, REFUSED_PROTOCOL);
 	if (read(skb, at, &udp, sizeof(udp)))
@@ -147,13 +163,12 @@ INLINE enum verdict judge_inner(const struct __sk_buff *skb, struct cursor *at, 
 }
 
 /* What follows the outermost IP header. */
-INLINE enum verdict judge_payload(const struct __sk_buff *skb, struct cursor *at, const struct ip_layer *ip)
+INLINE enum verdict judge_payload(const struct __sk_buff *skb, struct cursor *at, __u8 protocol)
 {
-	__u8 protocol = ip->protocol;
 	__u16 ethertype;
 
 	if (protocol == IPPROTO_TCP)
-		return judge_tcp(skb, at, ip);
+		return judge_tcp(skb, at);
 	if (protocol == IPPROTO_UDP) {
 		enum verdict verdict;
 		struct udphdr udp;
@@ -200,7 +215,7 @@ INLINE enum verdict judge(const struct __sk_buff *skb)
 	verdict = read_ip(skb, &at, ethertype, &ip);
 	if (verdict != KEPT_DATAGRAM)
 		return verdict;
-	return remembered(&ip, judge_payload(skb, &at, &ip));
+	return remembered(&ip, judge_payload(skb, &at, ip.protocol));
 }
 
 SEC("socket")

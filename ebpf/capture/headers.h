@@ -107,7 +107,6 @@ enum piece {
 /* What an IP header says, of either version. */
 struct ip_layer {
 	struct fragment_key key;  /* its identification counts only when `piece` is not WHOLE */
-	__u32 end;                /* where the packet ends, as a cursor's offset; 0: not told (offload) */
 	__u8 protocol;            /* of what follows the header; of a LATER piece: of the datagram, as far as told */
 	__u8 piece;
 };
@@ -125,7 +124,6 @@ INLINE int read_ipv4(const struct __sk_buff *skb, struct cursor *at, struct ip_l
 
 	if (read(skb, at, &header, sizeof(header)) || header.version != 4 || header.ihl < 5)
 		return -1;
-	ip->end = header.tot_len ? at->offset + host16(header.tot_len) : 0;
 	at->offset += header.ihl * 4;
 	fragment = host16(header.frag_off);
 	ip->protocol = header.protocol;
@@ -151,7 +149,6 @@ INLINE int read_ipv6(const struct __sk_buff *skb, struct cursor *at, struct ip_l
 	if (read(skb, at, &header, sizeof(header)) || header.version != 6)
 		return -1;
 	at->offset += sizeof(header);
-	ip->end = header.payload_len ? at->offset + host16(header.payload_len) : 0;
 	ip->protocol = header.nexthdr;
 	ip->piece = WHOLE;
 	__builtin_memcpy(ip->key.source, &header.saddr, sizeof(ip->key.source));

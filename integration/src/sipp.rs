@@ -93,7 +93,8 @@ impl Sipp {
                 "-p",
                 &party.address.port().to_string(),
             ])
-            .args(["-t", scenario.transport().mode()])
+            // A call on a connection that its peer closes after the last message has not failed.
+            .args(["-t", scenario.transport().mode(), "-reconnect_close", "false", "-max_socket", "1000"])
             .args(["-m", &load.calls.to_string(), "-trace_counts", "-trace_err", "-nostdin", "-timeout_error"])
             .args(["-timeout", &format!("{}s", LONGEST.as_secs())])
             .stdin(Stdio::null())

@@ -111,7 +111,8 @@ fn lost(stream: &str) -> Vec<String> {
 
 #[test]
 fn a_message_is_known_by_its_first_line_or_the_first_word_of_it() {
-    for begin in [BYE, "\r\nBYE sip:a SIP/2.0\r\n", "SIP/3.0 200 OK\r\n", "INVITE sip", "SIP/2.0 1", "FOO a SIP/2.0\n"] {
+    for begin in [BYE, "\r\nBYE sip:a SIP/2.0\r\n", "SIP/3.0 200 OK\r\n", "INVITE sip", "SIP/2.0 1", "FOO a SIP/2.0\n"]
+    {
         assert!(begins_message(begin.as_bytes()), "{begin:?}");
     }
     for other in ["", "\r\n", "INV", "FOO sip:a", "GET / HTTP/1.1\r\n", "v=0\r\nBYE sip:a SIP/2.0\r\n"] {
