@@ -133,7 +133,7 @@ fn an_error_is_counted_and_the_next_message_found() {
 #[test]
 fn a_hole_that_nobody_fills_is_skipped_live_without_another_packet() {
     let mut bench = Bench::new(|settings| settings.clock = ClockMode::Live);
-    bench.segment(0, ACK, 0, INVITE[..20].as_bytes());
+    bench.segment(0, ACK, 0, &INVITE.as_bytes()[..20]);
     bench.segment(0, ACK, 40, ["=0\r\n", BYE].concat().as_bytes());
     bench.intake.elapsed(Duration::from_secs(3));
     bench.intake.idle(&mut bench.batch);
@@ -157,7 +157,7 @@ fn a_full_table_is_counted() {
 fn a_reset_drops_half_a_message() {
     let mut bench = bench();
     bench.segment(0, SYN, 0, b"");
-    bench.segment(0, ACK, 1, INVITE[..20].as_bytes());
+    bench.segment(0, ACK, 1, &INVITE.as_bytes()[..20]);
     bench.segment(0, RST, 21, b"");
     bench.segment(0, SYN, 7000, b"");
     bench.segment(0, ACK, 7001, BYE.as_bytes());
@@ -195,7 +195,7 @@ proptest! {
         let mut cut = bench();
         cut.segment(0, SYN, start.wrapping_sub(1), b"");
         for piece in pieces {
-            cut.segment(0, ACK, start.wrapping_add(piece.start as u32), stream[piece].as_bytes());
+            cut.segment(0, ACK, start.wrapping_add(piece.start as u32), &stream.as_bytes()[piece]);
         }
         prop_assert_eq!(cut.messages(), whole.messages());
         prop_assert_eq!(&cut.batch.tally, &whole.batch.tally);
@@ -216,8 +216,8 @@ fn a_conversation_cut_at_every_byte_gives_the_same_messages() {
     for at in 1..stream.len() {
         let mut cut = bench();
         cut.segment(0, SYN, u32::MAX, b"");
-        cut.segment(0, ACK, at as u32, stream[at..].as_bytes());
-        cut.segment(0, ACK, 0, stream[..at].as_bytes());
+        cut.segment(0, ACK, at as u32, &stream.as_bytes()[at..]);
+        cut.segment(0, ACK, 0, &stream.as_bytes()[..at]);
         assert_eq!((cut.messages(), &cut.batch.tally), (whole.messages(), &whole.batch.tally), "cut at {at}");
     }
 }
