@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Socket filter: which packets can hold SIP over UDP.
+ * Socket filter: which packets can hold SIP over UDP or TCP.
  *
  * In comes every packet that any interface of the network namespace sends or receives; kept ones are
  * copied by the kernel into user space's ring, whole. The program never changes, delays or drops a
@@ -38,15 +38,23 @@ INLINE int is_wanted_interface(__u32 index)
 	return (now && now->every_interface) || map_lookup(&interfaces, &index);
 }
 
+INLINE int is_wanted_transport(__u64 transport)
+{
+	__u32 zero = 0;
+	const struct settings *now = map_lookup(&settings, &zero);
+
+	return now && (now->transports & transport);
+}
+
 INLINE int is_kept(enum verdict verdict)
 {
 	return verdict <= KEPT_EARLY_FRAGMENT;
 }
 
-/* What a later piece may belong to: UDP, tunnels, and for IPv6 headers that stand before those. */
-INLINE int may_carry_udp(__u8 protocol)
+/* What a later piece may belong to: UDP, TCP, tunnels, and for IPv6 headers that stand before those. */
+INLINE int may_carry_sip(__u8 protocol)
 {
-	return protocol == IPPROTO_UDP || protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 ||
+	return protocol == IPPROTO_UDP || protocol == IPPROTO_TCP || protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 ||
 	       protocol == IPPROTO_GRE || is_extension_header(protocol);
 }
 
@@ -59,7 +67,7 @@ INLINE enum verdict later_piece(const struct ip_layer *ip)
 {
 	const struct first_piece *first;
 
-	if (!may_carry_udp(ip->protocol))
+	if (!may_carry_sip(ip->protocol))
 		return REFUSED_PROTOCOL;
 	first = map_lookup(&fragments, &ip->key);
 	if (!first || monotonic_ns() - first->seen_at > FRAGMENT_MEMORY_NS)
@@ -94,7 +102,49 @@ INLINE enum verdict read_ip(const struct __sk_buff *skb, struct cursor *at, __u1
 	return ip->piece == LATER ? later_piece(ip) : KEPT_DATAGRAM;
 }
 
-/* A packet found in a tunnel: UDP counts, a second tunnel does not. */
+INLINE enum verdict judge_udp(const struct udphdr *udp)
+{
+	if (!is_sip_port(udp->source) && !is_sip_port(udp->dest))
+		return REFUSED_PORT;
+	return is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL;
+}
+
+/* Bytes of the packet before the place that offsets count from: an Ethernet header names what follows it. */
+INLINE __u32 link_header(const struct __sk_buff *skb, const struct cursor *at)
+{
+	struct ethhdr ethernet;
+
+	if (at->base == BPF_HDR_START_MAC)
+		return 0;
+	if (load_relative(skb, 0, &ethernet, sizeof(ethernet), BPF_HDR_START_MAC))
+		return 0;
+	return ethernet.h_proto == (__u16)skb->protocol ? sizeof(ethernet) : 0;
+}
+
+/*
+ * Every segment on a SIP port is kept, wherever in a message it begins: user space puts streams together.
+ * Only a bare acknowledgement says nothing; every second segment is one. It is told by the length of the packet:
+ * with lengths carried along from the IP header the verifier finds too many ways. So an acknowledgement that
+ * Ethernet padded is kept, and user space drops it.
+ */
+INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *at)
+{
+	struct tcphdr tcp;
+	__u32 headers;
+
+	if (!is_wanted_transport(TRANSPORT_TCP))
+		return REFUSED_PROTOCOL;
+	if (read(skb, at, &tcp, sizeof(tcp)))
+		return REFUSED_MALFORMED;
+	if (!is_sip_port(tcp.source) && !is_sip_port(tcp.dest))
+		return REFUSED_PORT;
+	headers = at->offset + tcp.doff * 4;
+	if (!tcp.syn && !tcp.fin && !tcp.rst && skb->len <= headers + link_header(skb, at))
+		return REFUSED_EMPTY_SEGMENT;
+	return KEPT_SEGMENT;
+}
+
+/* A packet found in a tunnel: UDP and TCP count, a second tunnel does not. */
 INLINE enum verdict judge_inner(const struct __sk_buff *skb, struct cursor *at, __u16 ethertype)
 {
 	struct ip_layer ip = {};
@@ -103,11 +153,13 @@ INLINE enum verdict judge_inner(const struct __sk_buff *skb, struct cursor *at, 
 
 	if (verdict != KEPT_DATAGRAM)
 		return verdict;
+	if (ip.protocol == IPPROTO_TCP)
+		return remembered(&ip, judge_tcp(skb, at));
 	if (ip.protocol != IPPROTO_UDP)
 		return remembered(&ip, REFUSED_PROTOCOL);
 	if (read(skb, at, &udp, sizeof(udp)))
 		return REFUSED_MALFORMED;
-	return remembered(&ip, is_sip_port(udp.source) || is_sip_port(udp.dest) ? KEPT_DATAGRAM : REFUSED_PORT);
+	return remembered(&ip, judge_udp(&udp));
 }
 
 /* What follows the outermost IP header. */
@@ -115,15 +167,17 @@ INLINE enum verdict judge_payload(const struct __sk_buff *skb, struct cursor *at
 {
 	__u16 ethertype;
 
+	if (protocol == IPPROTO_TCP)
+		return judge_tcp(skb, at);
 	if (protocol == IPPROTO_UDP) {
+		enum verdict verdict;
 		struct udphdr udp;
 
 		if (read(skb, at, &udp, sizeof(udp)))
 			return REFUSED_MALFORMED;
-		if (is_sip_port(udp.source) || is_sip_port(udp.dest))
-			return KEPT_DATAGRAM;
-		if (udp.dest != network16(VXLAN_PORT))
-			return REFUSED_PORT;
+		verdict = judge_udp(&udp);
+		if (verdict != REFUSED_PORT || udp.dest != network16(VXLAN_PORT))
+			return verdict;
 		at->offset += sizeof(udp);
 		ethertype = skip_vxlan(skb, at);
 	} else if (protocol == IPPROTO_IPIP) {

@@ -12,13 +12,15 @@
 /* What became of a packet: an index into the per-CPU map `verdicts`. Their sum is every packet seen. */
 enum verdict {
 	KEPT_DATAGRAM,            /* UDP, whole or its first piece, from or to a SIP port */
+	KEPT_SEGMENT,             /* TCP, likewise, with a payload or SYN, FIN, RST */
 	KEPT_FRAGMENT,            /* later piece of a datagram whose first piece was kept */
 	KEPT_EARLY_FRAGMENT,      /* later piece that came before its first: user space will know */
 	REFUSED_LOOPBACK_COPY,    /* outgoing on lo: the same packet comes in again at once */
 	REFUSED_INTERFACE,        /* not one of the interfaces asked for */
 	REFUSED_NOT_IP,           /* ARP, LLDP, ... */
-	REFUSED_PROTOCOL,         /* IP, but neither UDP nor a tunnel that is looked into */
-	REFUSED_PORT,             /* UDP, but no SIP port */
+	REFUSED_PROTOCOL,         /* IP, but no transport that is asked for, nor a tunnel that is looked into */
+	REFUSED_PORT,             /* UDP or TCP, but no SIP port */
+	REFUSED_EMPTY_SEGMENT,    /* TCP on a SIP port, but a bare acknowledgement */
 	REFUSED_FRAGMENT,         /* later piece of a datagram whose first piece was refused */
 	REFUSED_MALFORMED,        /* ends before its headers do, or names a version it is not */
 	VERDICTS,
@@ -27,9 +29,13 @@ enum verdict {
 /* One record in the map `settings`, written by user space, at run time too. */
 struct settings {
 	__u64 every_interface;    /* 1: the map `interfaces` is not looked at */
+	__u64 transports;         /* TRANSPORT_UDP, TRANSPORT_TCP */
 };
 
-_Static_assert(sizeof(struct settings) == 8, "user space writes it as one u64");
+_Static_assert(sizeof(struct settings) == 16, "user space writes it as two u64");
+
+#define TRANSPORT_UDP 1
+#define TRANSPORT_TCP 2
 
 #define PORT_WORDS 1024            /* 65,536 ports, 64 to a word: bit p % 64 of word p / 64 */
 #define MAX_INTERFACES 4096        /* entries of `interfaces` */

@@ -12,7 +12,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 pub use counts::Counts;
-use scenario::{Scenario, Side};
+use scenario::{Scenario, Side, Transport};
 use testnet::Namespace;
 
 use crate::scratch::Folder;
@@ -74,6 +74,15 @@ pub fn await_udp(namespace: &Namespace, port: u16) {
     eventually(&format!("a listener on UDP port {port}"), || namespace.hears_udp(port).then_some(()));
 }
 
+/// Waits until somebody listens on a TCP port.
+///
+/// # Panics
+/// When nobody comes.
+#[track_caller]
+pub fn await_tcp(namespace: &Namespace, port: u16) {
+    eventually(&format!("a listener on TCP port {port}"), || namespace.hears_tcp(port).then_some(()));
+}
+
 /// A running SIPp.
 #[derive(Debug)]
 pub struct Sipp {
@@ -102,6 +111,8 @@ impl Sipp {
                 "-p",
                 &party.address.port().to_string(),
             ])
+            // A call on a connection that its peer closes after the last message has not failed.
+            .args(["-t", scenario.transport().mode(), "-reconnect_close", "false", "-max_socket", "1000"])
             .args(["-m", &load.calls.to_string(), "-trace_counts", "-trace_err", "-nostdin", "-timeout_error"])
             .args(["-timeout", &format!("{}s", LONGEST.as_secs())])
             .stdin(Stdio::null())
@@ -114,7 +125,10 @@ impl Sipp {
         let child = command.spawn().expect("sipp starts");
         let sipp = Self { child, folder };
         if side == Side::Callee {
-            await_udp(party.namespace, party.address.port());
+            match scenario.transport() {
+                Transport::Udp => await_udp(party.namespace, party.address.port()),
+                Transport::Tcp | Transport::TcpPerCall => await_tcp(party.namespace, party.address.port()),
+            }
         }
         sipp
     }

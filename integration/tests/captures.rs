@@ -35,6 +35,34 @@ fn every_real_capture_is_read() {
 }
 
 #[test]
+fn sip_over_tcp_is_counted_as_others_count_it() {
+    for (capture, packets, expected) in [
+        ("heplify--sip_ipv4_tcp.pcap", 7.0, ("session_outcomes_total{outcome=\"answered\"}", 1.0)),
+        // The same registration over UDP in front of a proxy and over TCP behind it.
+        ("heplify--sip_ipv4_tcp_retrans.pcap", 8.0, ("register_total", 2.0)),
+        ("suricata-verify--sip-tcp.pcap", 2.0, ("registration_outcomes_total{outcome=\"success\"}", 1.0)),
+        ("nDPI--http_on_sip_port.pcap", 0.0, ("non_sip_total", 2.0)),
+    ] {
+        println!("{capture}");
+        let scrape = replay(&shared::path(&format!("data/captures/pcap/{capture}")));
+        scrape.assert([
+            ("packets_total", packets),
+            expected,
+            ("stream_resync_total", 0.0),
+            ("parse_errors_total", 0.0),
+        ]);
+    }
+}
+
+#[test]
+fn sip_over_tcp_is_found_in_a_tunnel_on_a_port_of_its_own() {
+    let capture = shared::path("data/captures/pcap/sngrep--ipip.pcap").display().to_string();
+    let output = ringside::command(&["replay", "--ports", "33093", &capture], &std::env::temp_dir());
+    let scrape = Exposition::parse(std::str::from_utf8(&output.stdout).expect("the exposition is UTF-8"));
+    scrape.assert([("packets_total", 4.0), ("invite_total", 1.0), ("bye_total", 1.0), ("183_total", 1.0)]);
+}
+
+#[test]
 fn cases_give_the_values_worked_out_by_hand() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let cases: Vec<_> = files(&folder).into_iter().filter(|path| path.is_dir()).collect();

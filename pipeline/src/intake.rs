@@ -1,23 +1,26 @@
 //! What every receiver shares: packets in, SIP frames out (`sip-metrics.md` 0.2, 1.1, 2.2 rule 1).
 //!
-//! In this order: the capture clock is straightened, the packet decoded down to its datagram, other ports are
-//! passed over, copies of the same capture dropped, and what is no SIP is counted. It reads no clock itself, keeps
-//! nothing of a packet but its fragments, and parses no message.
+//! In this order: the capture clock is straightened, the packet decoded down to its datagram or segment, other ports
+//! are passed over, copies of the same capture dropped, streams put in order and cut into messages, and what is no SIP
+//! is counted. It reads no clock itself, keeps nothing of a packet but fragments and pieces of messages, and parses
+//! no message.
 
 mod clock;
 mod duplicates;
 mod ports;
+mod streams;
 
 use std::time::Duration;
 
 use sip::Payload;
-use wire::{Datagram, Decoded, Decoder, Packet, Skip, Timestamp};
+use wire::{Datagram, Decoded, Decoder, Packet, Skip, Streams, Timestamp};
 
 pub use clock::ClockMode;
 use clock::{Clock, Stamp};
 use duplicates::DuplicateFilter;
 pub use ports::PortSet;
 use ports::SipPorts;
+use streams::{Sink, SipReader};
 
 use crate::component::Telemetry;
 use crate::frame::{FrameBatch, SipFrame, Transport};
@@ -32,11 +35,17 @@ pub struct IntakeSettings {
     pub clock: ClockMode,
     /// SIP is looked for to and from these.
     pub ports: PortSet,
+    /// Look into datagrams. Default `true`.
+    pub udp: bool,
+    /// Look into streams. Default `true`.
+    pub tcp: bool,
     /// How long after a payload an identical one is a capture duplicate; zero keeps every copy. Default 20 ms.
     pub duplicate_window: Duration,
     /// Most datagrams in reassembly. Default 4,096.
     pub max_fragmented: usize,
-    /// Note on which other ports SIP is seen; costs a look at every datagram.
+    /// Most directions of TCP connections followed. Default 65,536: some 30 MB.
+    pub max_streams: usize,
+    /// Note on which other ports SIP is seen; costs a look at every datagram and segment.
     pub note_other_ports: bool,
 }
 
@@ -46,20 +55,27 @@ impl IntakeSettings {
         Self {
             clock,
             ports,
+            udp: true,
+            tcp: true,
             duplicate_window: Duration::from_millis(20),
             max_fragmented: 4096,
+            max_streams: 65_536,
             note_other_ports: false,
         }
     }
 }
 
-/// Turns the packets of one receiver into frames. Allocates only for fragments, and until its buffers have their size.
+/// Turns the packets of one receiver into frames. Allocates only for fragments, new streams, and messages that come in
+/// several segments, and until its buffers have their size.
 #[derive(Debug)]
 pub struct Intake {
     clock: Clock,
     decoder: Decoder,
     ports: PortSet,
+    udp: bool,
+    tcp: bool,
     duplicates: DuplicateFilter,
+    streams: Streams<SipReader>,
     other_ports: Option<SipPorts>,
     counts: Counts,
 }
@@ -71,8 +87,10 @@ struct Counts {
     /// By position in [`Skip::ALL`].
     skipped: [u64; Skip::ALL.len()],
     other_port: u64,
-    tcp: u64,
+    /// Datagrams and segments of a transport that nobody asked for.
+    other_transport: u64,
     evicted_fragments: u64,
+    evicted_streams: u64,
 }
 
 impl Intake {
@@ -82,7 +100,10 @@ impl Intake {
             clock: Clock::new(settings.clock),
             decoder: Decoder::new(settings.max_fragmented),
             ports: settings.ports,
+            udp: settings.udp,
+            tcp: settings.tcp,
             duplicates: DuplicateFilter::new(settings.duplicate_window),
+            streams: Streams::new(settings.max_streams),
             other_ports: settings.note_other_ports.then(SipPorts::default),
             counts: Counts::default(),
         }
@@ -93,45 +114,60 @@ impl Intake {
         self.ports = ports;
     }
 
+    /// Changes [`IntakeSettings::udp`] and [`IntakeSettings::tcp`].
+    pub fn set_transports(&mut self, udp: bool, tcp: bool) {
+        (self.udp, self.tcp) = (udp, tcp);
+    }
+
     /// Changes [`IntakeSettings::duplicate_window`].
     pub fn set_duplicate_window(&mut self, window: Duration) {
         self.duplicates.set_window(window);
     }
 
-    /// Takes one packet: `batch` gains a frame, a count, or nothing but the time.
+    /// Takes one packet: `batch` gains frames, a count, or nothing but the time.
     pub fn packet(&mut self, packet: &Packet<'_>, batch: &mut FrameBatch) {
-        let Self { clock, decoder, ports, duplicates, other_ports, counts } = self;
+        let Self { clock, decoder, ports, counts, streams, .. } = self;
         let stamp = clock.stamp(packet.at);
         batch.now = stamp.at;
         batch.tally.clock_steps += u64::from(stamp.stepped);
         counts.packets += 1;
-        let datagram = match decoder.decode(&Packet { at: stamp.at, ..*packet }) {
-            Decoded::Datagram(datagram) => datagram,
-            Decoded::Segment(_) => {
-                counts.tcp += 1;
-                return;
+        streams.expire(stamp.at, &mut Sink { batch, stamp });
+        match decoder.decode(&Packet { at: stamp.at, ..*packet }) {
+            Decoded::Datagram(datagram) => {
+                if !ports.holds_one_of(datagram.source, datagram.destination) {
+                    counts.other_port += 1;
+                    if let Some(other_ports) = &mut self.other_ports {
+                        other_ports.note(datagram.source, datagram.destination, datagram.payload);
+                    }
+                } else if !self.udp {
+                    counts.other_transport += 1;
+                } else if self.duplicates.is_repeat(stamp.at, &datagram) {
+                    batch.tally.capture_duplicates += 1;
+                } else {
+                    sort(&datagram, stamp, batch);
+                }
+            }
+            Decoded::Segment(segment) => {
+                if !ports.holds_one_of(segment.source, segment.destination) {
+                    counts.other_port += 1;
+                    if let Some(other_ports) = &mut self.other_ports {
+                        other_ports.note(segment.source, segment.destination, segment.payload);
+                    }
+                } else if !self.tcp {
+                    counts.other_transport += 1;
+                } else {
+                    streams.segment(&segment, stamp.at, &mut Sink { batch, stamp });
+                    batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
+                    counts.evicted_streams = streams.evicted();
+                }
             }
             // Only a fragment that has to wait can push another out.
             Decoded::Held => {
                 let evicted = decoder.counts().evicted;
                 batch.tally.evicted_fragments += evicted - counts.evicted_fragments;
                 counts.evicted_fragments = evicted;
-                return;
             }
-            Decoded::Skipped(skip) => {
-                counts.skipped[skip as usize] += 1;
-                return;
-            }
-        };
-        if !ports.contains(datagram.source.port()) && !ports.contains(datagram.destination.port()) {
-            counts.other_port += 1;
-            if let Some(other_ports) = other_ports {
-                other_ports.note(&datagram);
-            }
-        } else if duplicates.is_repeat(stamp.at, &datagram) {
-            batch.tally.capture_duplicates += 1;
-        } else {
-            sort(&datagram, stamp, batch);
+            Decoded::Skipped(skip) => counts.skipped[skip as usize] += 1,
         }
     }
 
@@ -146,6 +182,8 @@ impl Intake {
     pub fn idle(&mut self, batch: &mut FrameBatch) {
         batch.now = self.clock.idle();
         self.decoder.expire(batch.now);
+        let stamp = self.clock.stamp_of_now();
+        self.streams.expire(stamp.at, &mut Sink { batch, stamp });
     }
 
     /// The capture clock: time of the last packet, or what has passed since.
@@ -166,7 +204,9 @@ impl Intake {
         };
         number("otelcol_receiver_packets", None, true, self.counts.packets);
         let by_skip = Skip::ALL.iter().map(|&skip| (skip.reason(), self.counts.skipped[skip as usize]));
-        for (reason, count) in by_skip.chain([("other_port", self.counts.other_port), ("tcp", self.counts.tcp)]) {
+        for (reason, count) in
+            by_skip.chain([("other_port", self.counts.other_port), ("other_transport", self.counts.other_transport)])
+        {
             number("otelcol_receiver_skipped_packets", Some(reason), true, count);
         }
         let given_up = self.decoder.counts();
@@ -176,6 +216,8 @@ impl Intake {
             number("otelcol_receiver_dropped_fragmented_datagrams", Some(reason), true, count);
         }
         number("otelcol_receiver_fragmented_datagrams", None, false, self.decoder.fragmented() as u64);
+        number("otelcol_receiver_streams", None, false, self.streams.len() as u64);
+        number("otelcol_receiver_stream_bytes", None, false, self.streams.kept_bytes() as u64);
         number("otelcol_receiver_duplicate_filter_overwritten", None, true, self.duplicates.overwritten());
     }
 }

@@ -9,12 +9,12 @@ use libc::sock_filter;
 use Label::*;
 use Step::*;
 
-/// Longest list of ports the filter tests itself; for a longer one it keeps all of UDP.
+/// Longest list of ports the filter tests itself; for a longer one it keeps all of UDP, and of TCP.
 const MAX_PORTS: usize = 20;
 
-/// The filter for SIP over UDP on `ports`.
-pub fn filter(ports: &[u16]) -> Vec<sock_filter> {
-    assemble(&program(ports))
+/// The filter for SIP on `ports`, over UDP and, with `tcp`, over TCP. Bare acknowledgements are kept too.
+pub fn filter(ports: &[u16], tcp: bool) -> Vec<sock_filter> {
+    assemble(&program(ports, tcp))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,9 @@ enum Label {
     Loopback,
     Protocol,
     Ipv4,
-    Ipv4Udp,
+    Ipv4Ports,
     Ipv6,
-    Ipv6Udp,
+    Ipv6Ports,
     Ports,
     Keep,
     Refuse,
@@ -70,7 +70,7 @@ const fn load_about(what: i32) -> Step {
     Do(LOAD_WORD, (libc::SKF_AD_OFF + what) as u32)
 }
 
-fn program(ports: &[u16]) -> Vec<Step> {
+fn program(ports: &[u16], tcp: bool) -> Vec<Step> {
     let any_of = |values: &[i32]| values.iter().map(|&value| IfEqual(value as u32, Keep)).collect::<Vec<_>>();
     let mut steps = vec![
         // On lo a packet is seen going out and coming in: only the second counts.
@@ -86,11 +86,13 @@ fn program(ports: &[u16]) -> Vec<Step> {
         IfEqual(libc::ETH_P_IPV6 as u32, Ipv6),
     ];
     steps.extend(any_of(&TAGS));
-    steps.extend([Goto(Refuse), Here(Ipv4), Do(LOAD_BYTE, NETWORK + 9), IfEqual(libc::IPPROTO_UDP as u32, Ipv4Udp)]);
+    steps.extend([Goto(Refuse), Here(Ipv4), Do(LOAD_BYTE, NETWORK + 9), IfEqual(libc::IPPROTO_UDP as u32, Ipv4Ports)]);
+    // The ports of TCP stand where those of UDP do.
+    steps.extend(tcp.then_some(IfEqual(libc::IPPROTO_TCP as u32, Ipv4Ports)));
     steps.extend(any_of(&TUNNELS));
     steps.extend([
         Goto(Refuse),
-        Here(Ipv4Udp),
+        Here(Ipv4Ports),
         // More fragments, or an offset: a piece of a datagram.
         Do(LOAD_HALF, NETWORK + 6),
         IfAny(0x3fff, Keep),
@@ -101,11 +103,12 @@ fn program(ports: &[u16]) -> Vec<Step> {
         Goto(Ports),
         Here(Ipv6),
         Do(LOAD_BYTE, NETWORK + 6),
-        IfEqual(libc::IPPROTO_UDP as u32, Ipv6Udp),
+        IfEqual(libc::IPPROTO_UDP as u32, Ipv6Ports),
     ]);
+    steps.extend(tcp.then_some(IfEqual(libc::IPPROTO_TCP as u32, Ipv6Ports)));
     steps.extend(any_of(&TUNNELS));
     steps.extend(any_of(&EXTENSION_HEADERS));
-    steps.extend([Goto(Refuse), Here(Ipv6Udp), Do(SET_X, IPV6_HEADER), Here(Ports)]);
+    steps.extend([Goto(Refuse), Here(Ipv6Ports), Do(SET_X, IPV6_HEADER), Here(Ports)]);
     steps.extend(port_test(ports));
     steps.extend([Here(Refuse), Do(RETURN, 0), Here(Keep), Do(RETURN, WHOLE_PACKET)]);
     steps
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn the_longest_tested_port_list_still_fits_the_jumps() {
         let ports: Vec<u16> = (1..=MAX_PORTS as u16).collect();
-        let code = filter(&ports);
+        let code = filter(&ports, true);
         assert!(code.len() < 255);
         assert_eq!(code.iter().filter(|one| one.k == 7 && one.code == 0x15).count(), 2, "source and destination");
     }
@@ -169,13 +172,13 @@ mod tests {
     #[test]
     fn a_longer_port_list_keeps_all_of_udp() {
         let ports: Vec<u16> = (1..=MAX_PORTS as u16 + 1).collect();
-        assert!(filter(&ports).len() < filter(&[5060]).len());
+        assert!(filter(&ports, true).len() < filter(&[5060], true).len());
     }
 
     #[test]
     fn jumps_never_leave_the_program() {
         for ports in [&[][..], &[5060], &[5060, 5061, 5080]] {
-            let code = filter(ports);
+            let code = filter(ports, true);
             for (at, one) in code.iter().enumerate() {
                 let furthest = if one.code == 0x05 { one.k as usize } else { usize::from(one.jt.max(one.jf)) };
                 assert!(at + 1 + furthest < code.len() || one.code == RETURN as u16);

@@ -11,7 +11,7 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// Ports SIP is spoken on, as source or as destination. Default `[5060, 5061]`.
     pub ports: Vec<u16>,
-    /// What carries SIP. Default, and all there is, `["udp"]`.
+    /// What carries SIP. Default, and all there is, `["udp", "tcp"]`.
     pub transports: Vec<Transport>,
     /// Also packets that are not addressed to this host. Default `false`.
     pub promiscuous: bool,
@@ -23,6 +23,18 @@ pub struct Config {
 pub enum Transport {
     /// One message per datagram.
     Udp,
+    /// Messages in a stream.
+    Tcp,
+}
+
+impl Transport {
+    /// Its bit in the settings of the kernel side (`TRANSPORT_UDP`, `TRANSPORT_TCP`).
+    pub const fn bit(self) -> u64 {
+        match self {
+            Self::Udp => 1,
+            Self::Tcp => 2,
+        }
+    }
 }
 
 impl Default for Config {
@@ -30,7 +42,7 @@ impl Default for Config {
         Self {
             interfaces: vec!["any".into()],
             ports: vec![5060, 5061],
-            transports: vec![Transport::Udp],
+            transports: vec![Transport::Udp, Transport::Tcp],
             promiscuous: false,
         }
     }
@@ -61,7 +73,7 @@ impl Config {
             }
         }
         if self.transports.is_empty() {
-            wrong.error("transports", "no transport is given", "write [\"udp\"]");
+            wrong.error("transports", "no transport is given", "write [\"udp\", \"tcp\"]");
         }
         let ok = !wrong.has_errors();
         problems.append(wrong);
@@ -121,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_transport_that_is_not_built_in_is_unknown() {
-        let error = toml::from_str::<Config>("transports = [\"udp\", \"tcp\"]").expect_err("tcp is not built in");
-        assert!(error.message().contains("unknown variant `tcp`"), "{error}");
+        let error = toml::from_str::<Config>("transports = [\"udp\", \"sctp\"]").expect_err("sctp is not built in");
+        assert!(error.message().contains("unknown variant `sctp`"), "{error}");
     }
 }

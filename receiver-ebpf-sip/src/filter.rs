@@ -8,6 +8,7 @@ use aya::maps::MapError;
 use crate::capabilities::setcap_command;
 use crate::capture::failure;
 use crate::classic;
+use crate::config::Transport;
 use crate::interfaces::{Changes, Wanted};
 use crate::program::{LoadError, Program};
 use crate::sys;
@@ -33,7 +34,7 @@ pub enum FilterError {
 
 impl Filter {
     /// Puts the best filter there is on the socket: the eBPF program, or else, said aloud, the classic one.
-    pub fn attach(socket: BorrowedFd<'_>, ports: &[u16]) -> Result<Self, FilterError> {
+    pub fn attach(socket: BorrowedFd<'_>, ports: &[u16], transports: &[Transport]) -> Result<Self, FilterError> {
         let mut filter = match load(socket) {
             Ok(program) => Self::Ebpf(Box::new(program)),
             Err(error) => {
@@ -41,7 +42,7 @@ impl Filter {
                 Self::Classic
             }
         };
-        filter.set_ports(socket, ports)?;
+        filter.set(socket, ports, transports)?;
         Ok(filter)
     }
 
@@ -58,11 +59,17 @@ impl Filter {
         matches!(self, Self::Ebpf(_))
     }
 
-    /// Replaces the set of ports; takes effect with the next packet.
-    pub fn set_ports(&mut self, socket: BorrowedFd<'_>, ports: &[u16]) -> Result<(), FilterError> {
+    /// Replaces ports and transports; takes effect with the next packet.
+    pub fn set(&mut self, socket: BorrowedFd<'_>, ports: &[u16], transports: &[Transport]) -> Result<(), FilterError> {
         match self {
-            Self::Ebpf(program) => Ok(program.set_ports(&ports.iter().copied().collect())?),
-            Self::Classic => sys::attach_classic(socket, &classic::filter(ports)).map_err(FilterError::Classic),
+            Self::Ebpf(program) => {
+                program.set_ports(&ports.iter().copied().collect())?;
+                Ok(program.set_transports(transports)?)
+            }
+            Self::Classic => {
+                let tcp = transports.contains(&Transport::Tcp);
+                sys::attach_classic(socket, &classic::filter(ports, tcp)).map_err(FilterError::Classic)
+            }
         }
     }
 

@@ -96,7 +96,7 @@ pub struct Traffic {
     pub packets: u64,
 }
 
-/// Captures all of UDP for at most `time` and says on which ports SIP is spoken. Ends early when `enough`
+/// Captures all of the configured transports for at most `time` and says on which ports SIP is spoken. Ends early when `enough`
 /// says so; it is asked at least every 100 ms.
 pub fn listen(
     config: &Config,

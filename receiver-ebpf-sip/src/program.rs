@@ -10,12 +10,16 @@ use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use pipeline::PortSet;
 
+use crate::config::Transport;
+
 /// What became of a packet in the kernel. The order is that of `enum verdict` in `ebpf/capture/limits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Verdict {
     /// UDP, whole or its first piece, from or to a SIP port.
     KeptDatagram,
+    /// TCP, likewise, with a payload or SYN, FIN, RST.
+    KeptSegment,
     /// Later piece of a datagram whose first piece was kept.
     KeptFragment,
     /// Later piece that came before its first.
@@ -26,10 +30,12 @@ pub enum Verdict {
     RefusedInterface,
     /// ARP, LLDP, ...
     RefusedNotIp,
-    /// IP, but neither UDP nor a tunnel that is looked into.
+    /// IP, but no transport that is asked for, nor a tunnel that is looked into.
     RefusedProtocol,
-    /// UDP, but no SIP port.
+    /// UDP or TCP, but no SIP port.
     RefusedPort,
+    /// TCP on a SIP port, but a bare acknowledgement.
+    RefusedEmptySegment,
     /// Later piece of a datagram whose first piece was refused.
     RefusedFragment,
     /// Ends before its headers do.
@@ -38,8 +44,9 @@ pub enum Verdict {
 
 impl Verdict {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::KeptDatagram,
+        Self::KeptSegment,
         Self::KeptFragment,
         Self::KeptEarlyFragment,
         Self::RefusedLoopbackCopy,
@@ -47,6 +54,7 @@ impl Verdict {
         Self::RefusedNotIp,
         Self::RefusedProtocol,
         Self::RefusedPort,
+        Self::RefusedEmptySegment,
         Self::RefusedFragment,
         Self::RefusedMalformed,
     ];
@@ -55,6 +63,7 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::KeptDatagram => "kept_datagram",
+            Self::KeptSegment => "kept_segment",
             Self::KeptFragment => "kept_fragment",
             Self::KeptEarlyFragment => "kept_early_fragment",
             Self::RefusedLoopbackCopy => "refused_loopback_copy",
@@ -62,6 +71,7 @@ impl Verdict {
             Self::RefusedNotIp => "refused_not_ip",
             Self::RefusedProtocol => "refused_protocol",
             Self::RefusedPort => "refused_port",
+            Self::RefusedEmptySegment => "refused_empty_segment",
             Self::RefusedFragment => "refused_fragment",
             Self::RefusedMalformed => "refused_malformed",
         }
@@ -107,11 +117,16 @@ impl LoadError {
     }
 }
 
+/// `struct settings` of `ebpf/capture/limits.h`: every interface, transports.
+type Settings = [u64; 2];
+
 /// The loaded program and its maps. Unloaded when dropped and no socket uses it.
 pub struct Program {
     ebpf: Ebpf,
     ports: Array<MapData, u64>,
-    settings: Array<MapData, u64>,
+    /// One record: [`Settings`].
+    settings: Array<MapData, Settings>,
+    now: Settings,
     interfaces: HashMap<MapData, u32, u32>,
     verdicts: PerCpuArray<MapData, u64>,
 }
@@ -126,6 +141,7 @@ impl Program {
         Ok(Self {
             ports: take("ports")?.try_into()?,
             settings: take("settings")?.try_into()?,
+            now: [0; 2],
             interfaces: take("interfaces")?.try_into()?,
             verdicts: take("verdicts")?.try_into()?,
             ebpf,
@@ -150,7 +166,14 @@ impl Program {
 
     /// Every interface, whatever the list says.
     pub fn capture_every_interface(&mut self, every: bool) -> Result<(), MapError> {
-        self.settings.set(0, u64::from(every), 0)
+        self.now[0] = u64::from(every);
+        self.settings.set(0, self.now, 0)
+    }
+
+    /// Replaces the transports that are looked at.
+    pub fn set_transports(&mut self, transports: &[Transport]) -> Result<(), MapError> {
+        self.now[1] = transports.iter().fold(0, |bits, transport| bits | transport.bit());
+        self.settings.set(0, self.now, 0)
     }
 
     /// Takes an interface on the list, by its index.
@@ -208,5 +231,12 @@ mod tests {
     fn the_map_of_ports_has_the_words_of_a_port_set() {
         let words = PortSet::from_iter([]).words().len();
         assert!(LIMITS.contains(&format!("#define PORT_WORDS {words} ")));
+    }
+
+    #[test]
+    fn transports_have_the_bits_of_the_kernel_side() {
+        for (name, transport) in [("UDP", Transport::Udp), ("TCP", Transport::Tcp)] {
+            assert!(LIMITS.contains(&format!("#define TRANSPORT_{name} {}\n", transport.bit())));
+        }
     }
 }

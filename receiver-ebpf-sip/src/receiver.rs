@@ -10,7 +10,7 @@ use pipeline::{
 };
 
 use crate::capture::{BATCH_PACKETS, Capture, failure};
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::ring::{RingCounts, RingShape};
 use crate::telemetry;
 
@@ -27,7 +27,8 @@ pub struct EbpfSipReceiver {
     /// When the ring was last asked for its counts, and what it said.
     counted: Instant,
     ring: RingCounts,
-    /// SIP frames handed on, and messages given up as too long.
+    /// SIP frames handed on, over TCP and in all, and messages given up as too long.
+    accepted_tcp: u64,
     accepted: u64,
     refused: u64,
 }
@@ -42,13 +43,18 @@ impl EbpfSipReceiver {
     pub fn with_ring(config: Config, shape: RingShape) -> Self {
         let now = Instant::now();
         Self {
-            intake: Intake::new(IntakeSettings::new(ClockMode::Live, port_set(&config.ports))),
+            intake: Intake::new(IntakeSettings {
+                udp: config.transports.contains(&Transport::Udp),
+                tcp: config.transports.contains(&Transport::Tcp),
+                ..IntakeSettings::new(ClockMode::Live, port_set(&config.ports))
+            }),
             config,
             shape,
             capture: None,
             started: now,
             counted: now,
             ring: RingCounts::default(),
+            accepted_tcp: 0,
             accepted: 0,
             refused: 0,
         }
@@ -97,6 +103,8 @@ impl Receiver for EbpfSipReceiver {
         }
         self.count_drops(batch);
         self.accepted += batch.frames.len() as u64;
+        self.accepted_tcp +=
+            batch.frames.iter().filter(|frame| frame.transport == pipeline::Transport::Tcp).count() as u64;
         self.refused += batch.tally.too_large;
         Ok(Received::Batch)
     }
@@ -107,15 +115,20 @@ impl Receiver for EbpfSipReceiver {
         if new.promiscuous != self.config.promiscuous {
             kept_old.push("promiscuous");
         }
-        if new.ports != self.config.ports {
-            match self.capture.as_mut().map_or(Ok(()), |capture| capture.set_ports(&new.ports)) {
+        let (ports, transports) = (new.ports != self.config.ports, new.transports != self.config.transports);
+        if ports || transports {
+            let told = self.capture.as_mut().map_or(Ok(()), |capture| capture.set_filter(&new.ports, &new.transports));
+            match told {
                 Ok(()) => {
                     self.intake.set_ports(port_set(&new.ports));
-                    self.config.ports = new.ports;
+                    let has = |transport| new.transports.contains(&transport);
+                    self.intake.set_transports(has(Transport::Udp), has(Transport::Tcp));
+                    (self.config.ports, self.config.transports) = (new.ports, new.transports);
                 }
                 Err(error) => {
-                    tracing::error!(error = failure(&error), "the ports could not be changed");
-                    kept_old.push("ports");
+                    tracing::error!(error = failure(&error), "ports or transports could not be changed");
+                    kept_old.extend(ports.then_some("ports"));
+                    kept_old.extend(transports.then_some("transports"));
                 }
             }
         }
@@ -143,7 +156,8 @@ impl Receiver for EbpfSipReceiver {
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
-        telemetry::messages(self.accepted, self.refused, out);
+        let udp = (pipeline::Transport::Udp, self.accepted - self.accepted_tcp);
+        telemetry::messages([udp, (pipeline::Transport::Tcp, self.accepted_tcp)], self.refused, out);
         if let Some(capture) = &self.capture {
             telemetry::capture(capture, self.ring, out);
         }

@@ -1,15 +1,17 @@
 //! The receiver about itself: names and labels of what `/internal/metrics` shows.
 
-use pipeline::Telemetry;
+use pipeline::{Telemetry, Transport};
 
 use crate::capture::Capture;
 use crate::ring::RingCounts;
 
 /// SIP frames handed on, and messages given up because they were too long.
-pub fn messages(accepted: u64, refused: u64, out: &mut Vec<Telemetry>) {
-    let transport = || vec![("transport", "udp".to_owned())];
-    out.push(counter("otelcol_receiver_accepted_sip_messages", transport(), accepted));
-    out.push(counter("otelcol_receiver_refused_sip_messages", transport(), refused));
+pub fn messages(accepted: [(Transport, u64); 2], refused: u64, out: &mut Vec<Telemetry>) {
+    for (transport, accepted) in accepted {
+        let labels = vec![("transport", transport.as_str().to_owned())];
+        out.push(counter("otelcol_receiver_accepted_sip_messages", labels, accepted));
+    }
+    out.push(counter("otelcol_receiver_refused_sip_messages", Vec::new(), refused));
 }
 
 /// What the kernel filtered, what the ring carried, what is watched.

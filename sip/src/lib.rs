@@ -1,6 +1,7 @@
 //! SIP messages: the bytes of one message in, borrowed fields out (RFC 3261 §7).
 //!
-//! [`sort()`] tells what a datagram on a SIP port is, [`parse()`] reads one message. Both are pure: no clock,
+//! [`sort()`] tells what a datagram on a SIP port is, [`Framer`] where messages end in a stream, [`parse()`] reads one
+//! message. All are pure: no clock,
 //! no log, no allocation unless a folded User-Agent is asked for. Lenient about what phones send, strict
 //! about what correlation needs: Via, From, To, Call-ID, CSeq. Linear time, no recursion, never a panic.
 
@@ -16,6 +17,7 @@ mod reason;
 mod scan;
 mod sort;
 mod start;
+mod stream;
 pub mod uri;
 mod value;
 mod via;
@@ -30,4 +32,5 @@ pub use party::Party;
 pub use reason::{Reason, ReasonProtocol};
 pub use sort::{Payload, sort};
 pub use start::Start;
+pub use stream::{Framer, Step, begins_message};
 pub use via::Via;

@@ -296,7 +296,7 @@ impl<'a> ViaList<'a> {
 
 /// What Content-Length says.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum ContentLength {
+pub(crate) enum ContentLength {
     #[default]
     Absent,
     /// Clamped to 2^32-1, which is more than any message has.
@@ -308,13 +308,13 @@ enum ContentLength {
 }
 
 impl ContentLength {
-    fn of(value: &[u8]) -> Self {
+    pub fn of(value: &[u8]) -> Self {
         let digits = value.iter().all(u8::is_ascii_digit);
         value::number(value, u32::MAX).filter(|_| digits).map_or(Self::Invalid, |number| Self::Bytes(number.value))
     }
 
     /// After another field with this value.
-    fn and(self, value: &[u8]) -> Self {
+    pub fn and(self, value: &[u8]) -> Self {
         match self {
             Self::Bytes(first) if Self::of(value) != self => Self::Several(first),
             _ => self,

@@ -4,6 +4,7 @@
 
 use crate::parse::{self, ParseError};
 use crate::start;
+use crate::stream;
 
 /// What a UDP payload on a SIP port is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +43,7 @@ pub fn sort(payload: &[u8]) -> Payload<'_> {
 /// Whether `SIP/` and a digit stand anywhere in the first line.
 fn first_line_names_sip(message: &[u8]) -> bool {
     let end = memchr::memchr(b'\n', message).unwrap_or(message.len());
-    let line = &message[..end];
-    memchr::memchr_iter(b'/', line).any(|slash| slash >= 3 && start::names_sip(&line[slash - 3..]))
+    stream::names_sip(&message[..end])
 }
 
 #[cfg(test)]

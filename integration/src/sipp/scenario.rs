@@ -30,6 +30,30 @@ pub enum Side {
 pub struct Scenario {
     steps: Vec<Step>,
     lingers: bool,
+    transport: Transport,
+}
+
+/// How the messages travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// In datagrams, one socket for all calls.
+    #[default]
+    Udp,
+    /// On one TCP connection for all calls.
+    Tcp,
+    /// On a TCP connection for each call.
+    TcpPerCall,
+}
+
+impl Transport {
+    /// What SIPp calls it (`-t`).
+    pub(super) const fn mode(self) -> &'static str {
+        match self {
+            Self::Udp => "u1",
+            Self::Tcp => "t1",
+            Self::TcpPerCall => "tn",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -71,13 +95,23 @@ impl Scenario {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         let steps = lines.filter(|line| !line.is_empty());
         let steps = steps.map(|line| Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"))).collect();
-        Self { steps, lingers: false }
+        Self { steps, lingers: false, transport: Transport::Udp }
     }
 
     /// The callee stays for a while after each call, to answer again where its last answer was lost: what a load that
     /// overruns SIPp's own sockets needs.
     pub fn lingering(self) -> Self {
         Self { lingers: true, ..self }
+    }
+
+    /// The same flow over another transport.
+    pub fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
+
+    /// How the messages travel.
+    pub const fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The scenario file of one side.

@@ -73,10 +73,19 @@ impl Namespace {
 
     /// Whether somebody listens on a UDP port here.
     pub fn hears_udp(&self, port: u16) -> bool {
+        self.has_socket(["udp", "udp6"], &format!(":{port:04X} "))
+    }
+
+    /// Whether somebody listens on a TCP port here.
+    pub fn hears_tcp(&self, port: u16) -> bool {
+        // Of a listener the remote address is all zeros.
+        self.has_socket(["tcp", "tcp6"], &format!(":{port:04X} 0000"))
+    }
+
+    /// Whether one of the kernel's tables of sockets has a line with `pattern`.
+    fn has_socket(&self, tables: [&str; 2], pattern: &str) -> bool {
         let table = |name| std::fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
-        let tables = self.run(|| ["udp", "udp6"].map(table));
-        let local = tables.iter().flat_map(|table| table.lines()).filter_map(|line| line.split_whitespace().nth(1));
-        local.into_iter().any(|address| address.ends_with(&format!(":{port:04X}")))
+        self.run(|| tables.map(table)).iter().any(|table| table.lines().any(|line| line.contains(pattern)))
     }
 
     /// A path by which `ip` finds the namespace.

@@ -11,3 +11,4 @@ mod prometheus;
 mod registrations;
 mod reload;
 mod stage;
+mod tcp;

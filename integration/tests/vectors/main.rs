@@ -32,7 +32,6 @@ macro_rules! vectors {
     ($($name:ident $id:literal;)*) => { $(#[test] fn $name() { check($id); })* };
 }
 
-// P18 is TCP, which is not captured yet.
 vectors! {
     p01_plain_completed_call "P01";
     p02_busy "P02";
@@ -51,6 +50,7 @@ vectors! {
     p15_only_the_leg_below_a_proxy "P15";
     p16_session_timer_dropped "P16";
     p17_capture_starts_in_mid_call "P17";
+    p18_tcp_split_and_pipelined "P18";
     p19_ipv6_in_two_fragments "P19";
     p20_registration_challenged_refreshed_expired "P20";
     p21_late_200_after_a_failure "P21";

@@ -65,6 +65,11 @@ impl Clock {
         timestamp(self.last)
     }
 
+    /// The time it is, with no packet at hand.
+    pub fn stamp_of_now(&self) -> Stamp {
+        Stamp { at: self.now(), wall_offset: self.offset.saturating_neg(), stepped: false }
+    }
+
     /// The time of a packet stamped `packet`.
     pub fn stamp(&mut self, packet: Timestamp) -> Stamp {
         let packet = nanos(packet);

@@ -1,9 +1,9 @@
 //! Ports: which ones are looked at, and on which others SIP was seen.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use sip::Payload;
-use wire::Datagram;
 
 const WORDS: usize = 65_536 / 64;
 
@@ -19,6 +19,12 @@ impl PortSet {
     #[inline]
     pub fn contains(&self, port: u16) -> bool {
         self.0[usize::from(port) / 64] & (1 << (port % 64)) != 0
+    }
+
+    /// Whether the port of either address is in the set.
+    #[inline]
+    pub(super) fn holds_one_of(&self, source: SocketAddr, destination: SocketAddr) -> bool {
+        self.contains(source.port()) || self.contains(destination.port())
     }
 
     /// The set as bits, lowest port in the lowest bit of the first word: how a BPF map wants it.
@@ -42,13 +48,13 @@ impl FromIterator<u16> for PortSet {
 pub(super) struct SipPorts(BTreeMap<u16, u64>);
 
 impl SipPorts {
-    /// Notes the server's port of a datagram that is SIP: where a request goes to, where a response comes from.
-    pub fn note(&mut self, datagram: &Datagram<'_>) {
-        let Payload::Sip(message) = sip::sort(datagram.payload) else {
+    /// Notes the server's port of a payload that begins with SIP: where a request goes to, where a response comes from.
+    pub fn note(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+        let Payload::Sip(message) = sip::sort(payload) else {
             return;
         };
         let is_response = message.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
-        let server = if is_response { datagram.source } else { datagram.destination };
+        let server = if is_response { source } else { destination };
         if self.0.len() < MAX_NOTED || self.0.contains_key(&server.port()) {
             *self.0.entry(server.port()).or_default() += 1;
         }

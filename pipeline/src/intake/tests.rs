@@ -1,3 +1,5 @@
+mod tcp;
+
 use wire::Link;
 
 use super::*;
@@ -164,9 +166,10 @@ fn every_packet_moves_the_clock_and_every_skipped_one_is_counted_by_reason() {
     let mut bench = Bench::new(|_| ());
     bench.packet(7, &[0x20; 40]);
     bench.packet(8, &ip(1, 1, 0, &[8; 20]));
-    bench.packet(9, &ip(6, 1, 0, &[[0x50; 20], [0; 20]].concat()));
+    bench.intake.set_transports(true, false);
+    bench.packet(9, &ip(6, 1, 0, &tcp::header(5060, 0, tcp::ACK)));
     assert_eq!((bench.batch.now, bench.intake.now()), (at(9), at(9)));
-    for reason in ["not_ip", "other_protocol", "tcp"] {
+    for reason in ["not_ip", "other_protocol", "other_transport"] {
         assert_eq!(bench.telemetry("otelcol_receiver_skipped_packets", reason), 1.0, "{reason}");
     }
 }
