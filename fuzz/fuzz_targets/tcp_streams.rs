@@ -40,9 +40,11 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         assert!(number(&intake, "otelcol_receiver_streams") <= MAX_STREAMS as f64);
         assert!(number(&intake, "otelcol_receiver_stream_bytes") <= (MAX_STREAMS * 1024 * 1024) as f64);
     }
-    let at = Timestamp::from_nanos((tenths + 100_000) * 100_000_000);
-    // A packet of no interest moves the time on.
-    intake.packet(&Packet { at, link: Link::RawIp, interface: 0, bytes: &[], original_len: 0 }, &mut batch);
+    // Packets of no interest move the time on: the first ends streams that waited for a hole, the second forgets them.
+    for later in [100_000, 200_000] {
+        let at = Timestamp::from_nanos((tenths + later) * 100_000_000);
+        intake.packet(&Packet { at, link: Link::RawIp, interface: 0, bytes: &[], original_len: 0 }, &mut batch);
+    }
     assert_eq!(number(&intake, "otelcol_receiver_streams"), 0.0);
     assert_eq!(number(&intake, "otelcol_receiver_stream_bytes"), 0.0);
 });
