@@ -22,7 +22,7 @@ build: deps-run ## the release binary
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
 	RINGSIDE_BIN=$(RINGSIDE) RINGSIDE_SKIPPED=$(abspath $(TARGET)/skipped.txt) \
-		scripts/test.sh $(abspath $(TARGET)/skipped.txt) $(CARGO) test --workspace
+		scripts/test.sh $(abspath $(TARGET)/skipped.txt) $(CARGO) test --workspace --no-fail-fast
 
 check: deps-run ## formatting, clippy with warnings denied, documentation
 	$(CARGO) fmt --all --check

@@ -1,4 +1,5 @@
-//! Captures nobody here made, against what tshark says of them: the number of SIP messages over UDP.
+//! Captures nobody here made, against what tshark says of them: the number of SIP messages
+//! over UDP and over TCP.
 
 mod common;
 
@@ -6,9 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::Replay;
+use pipeline::Transport;
 
 /// Captures of which we see fewer messages on ports 5060 and 5061 than tshark does anywhere, and why.
-const FEWER: [(&str, usize, &str); 4] = [
+const FEWER: [(&str, usize, &str); 6] = [
+    ("nDPI--http_on_sip_port.pcap", 0, "HTTP, which tshark takes for SIP by its port"),
+    ("sngrep--ipip.pcap", 0, "SIP on port 33093"),
     ("nDPI--gre.pcapng", 0, "SIP in PPP in GRE version 1 (PPTP); only GRE version 0 is followed"),
     ("sipnab--invite-opus-bye.pcap", 0, "SIP on port 5080"),
     ("sipnab--register-invite-reinvite-bye.pcap", 0, "SIP on port 5080"),
@@ -16,7 +20,8 @@ const FEWER: [(&str, usize, &str); 4] = [
 ];
 
 /// Other ports on which SIP has to be noticed.
-const OTHER_PORTS: [(&str, u16); 3] = [
+const OTHER_PORTS: [(&str, u16); 4] = [
+    ("sngrep--ipip.pcap", 33_093),
     ("sipnab--invite-opus-bye.pcap", 5080),
     ("sipnab--register-invite-reinvite-bye.pcap", 5080),
     ("sipnab--metasploit-sip-invite-spoof.pcap", 10_270),
@@ -40,15 +45,18 @@ fn replay(name: &str) -> Replay {
 }
 
 #[test]
-fn as_many_messages_as_tshark_counts_over_udp() {
+fn as_many_messages_as_tshark_counts_over_udp_and_tcp() {
     let truth = truth();
     assert_eq!(truth.len(), 37);
     for (name, truth) in truth {
-        let by_tshark = truth["sip"]["transport_frames"]["udp"].as_u64().unwrap_or(0) as usize;
-        let fewer = FEWER.iter().find(|fewer| fewer.0 == name);
-        let (expected, why) = fewer.map_or((by_tshark, ""), |&(_, expected, why)| (expected, why));
         let replay = replay(&name);
-        assert_eq!(replay.frames.len(), expected, "{name} {why}");
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let by_tshark = truth["sip"]["transport_frames"][transport.as_str()].as_u64().unwrap_or(0) as usize;
+            let fewer = FEWER.iter().find(|fewer| fewer.0 == name && fewer.1 < by_tshark);
+            let (expected, why) = fewer.map_or((by_tshark, ""), |&(_, expected, why)| (expected, why));
+            let seen = replay.frames.iter().filter(|frame| frame.transport == transport).count();
+            assert_eq!(seen, expected, "{name} {} {why}", transport.as_str());
+        }
         assert_eq!(replay.problems, [""; 0], "{name}");
     }
 }
