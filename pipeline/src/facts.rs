@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use crate::call::CallRecord;
+use crate::call::Call;
 use crate::event::{Event, Fact};
 
 /// Who is counted: one request with its hops, and whatever inherits its labels. An index, reused once released.
@@ -47,8 +47,8 @@ pub struct Facts {
     pub origins: Vec<Origin>,
     /// Text the origins refer to. Bytes from the wire: never logged.
     pub text: Vec<u8>,
-    /// Calls that ended in this batch; empty unless somebody asked for calls.
-    pub calls: Vec<CallRecord>,
+    /// Calls that ended, or went as far as a piece goes, in this batch; empty unless somebody asked for calls.
+    pub calls: Vec<Call>,
     labels: Vec<LabelSet>,
 }
 

@@ -15,7 +15,7 @@ pub mod intake;
 pub mod metrics;
 pub mod recorder;
 
-pub use call::CallRecord;
+pub use call::{Call, CallRecord};
 pub use component::{
     CaptureStatus, Exporter, ExporterError, Health, Processor, Received, Receiver, ReceiverError, Telemetry,
 };

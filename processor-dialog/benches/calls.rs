@@ -76,7 +76,7 @@ fn calls(c: &mut Criterion) {
     let messages = traffic.batch.frames.len() as u64;
     let registry = Registry::new("sip_exporter");
     let mut recorder = Recorder::new(registry.shard());
-    let mut dialogs = Dialogs::new(Config::default(), false);
+    let mut dialogs = Dialogs::new(Config::default(), None);
     let mut facts = Facts::default();
     // A minute of traffic first: tables and timers are then as full as they get.
     for _ in 0..120 {

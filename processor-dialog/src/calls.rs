@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
+use pipeline::call::ladder::{Endpoint, SpanId};
+use pipeline::call::{IN_PROGRESS, Subject};
 use pipeline::event::{End, Outcome};
 use pipeline::{CallRecord, Facts, Slot};
 use serde::{Deserialize, Serialize};
@@ -199,23 +201,45 @@ impl State {
         let privacy = &self.config.calls.privacy;
         let number = |uri| sip::uri::user(uri).and_then(|user| privacy.number(user));
         let start = seen.frame.first.as_nanos().saturating_add_signed(seen.frame.wall_offset);
+        let trace_id = trace_id(message.call_id);
+        let (source, destination) = (seen.frame.source, seen.frame.destination);
         let record = CallRecord {
+            subject: Subject::Call,
+            piece: 1,
+            last: true,
             slot: self.slots.hold(slot),
-            call_id: text(message.call_id),
-            trace_id: trace_id(message.call_id),
+            call_id: text(message.call_id).into(),
+            trace_id,
+            offered: None,
+            span: SpanId(*trace_id.first_chunk().expect("a trace id is longer than a span id")),
+            debug: false,
             start: Timestamp::from_nanos(start),
-            caller: number(message.from.uri),
-            callee: number(message.to.uri),
-            source: seen.frame.source,
-            destination: seen.frame.destination,
+            until: Timestamp::from_nanos(start),
+            caller: number(message.from.uri).map(Into::into),
+            callee: number(message.to.uri).map(Into::into),
+            has_number: false,
+            user_agent: None,
+            server: None,
+            source: 0,
+            destination: 1,
             transport: seen.frame.transport,
             outcome: IN_PROGRESS,
             status: None,
             end: None,
+            disconnected_by: None,
+            hangup_cause: None,
             setup: None,
             ring: None,
             duration: None,
             messages: 1,
+            retransmissions: 0,
+            measured: Vec::new(),
+            endpoints: vec![Endpoint { address: source }, Endpoint { address: destination }],
+            transactions: Vec::new(),
+            ringing: Vec::new(),
+            sessions: Vec::new(),
+            ladder: Vec::new(),
+            ladder_cut: 0,
         };
         let call = Call { record, attempts: 1, dialogs: 0, phase: Phase::Up, timer: Timer::default() };
         self.calls.table.insert(seen.call, call);
@@ -299,7 +323,7 @@ impl State {
         if let Some(mut call) = self.calls.table.remove(handle) {
             self.wheel.cancel(&mut call.timer);
             self.slots.release(call.record.slot);
-            out.calls.push(call.record);
+            out.calls.push(pipeline::Call { record: call.record.into(), threshold: None });
         }
     }
 }
@@ -309,6 +333,5 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..value.len().min(MAX_TEXT)]).into_owned()
 }
 
-const IN_PROGRESS: &str = "in_progress";
 /// Longest value kept of a header field (1.8).
 const MAX_TEXT: usize = 1024;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::time::Duration;
 
+use pipeline::config::CallsWanted;
 use pipeline::{Facts, FrameBatch, Processor, Telemetry};
 
 use crate::config::Config;
@@ -14,9 +15,9 @@ pub struct Dialogs {
 }
 
 impl Dialogs {
-    /// Nothing followed yet. `record_calls`: also make a [`pipeline::CallRecord`] of each call.
-    pub fn new(config: Config, record_calls: bool) -> Self {
-        Self { state: State::new(config, record_calls) }
+    /// Nothing followed yet. `calls`: also make a [`pipeline::CallRecord`] of each call.
+    pub fn new(config: Config, calls: Option<CallsWanted>) -> Self {
+        Self { state: State::new(config, calls) }
     }
 }
 

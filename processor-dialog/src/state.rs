@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pipeline::config::CallsWanted;
 use pipeline::event::{Fact, ReasonProtocol};
 use pipeline::{Facts, FrameBatch, SipFrame, Transport};
 use sip::{Framing, Message, Method};
@@ -72,8 +73,8 @@ pub struct State {
 }
 
 impl State {
-    /// Nothing followed yet. `record_calls`: keep a record of each call besides counting.
-    pub fn new(config: Config, record_calls: bool) -> Self {
+    /// Nothing followed yet. `wanted`: also keep records of calls.
+    pub fn new(config: Config, wanted: Option<CallsWanted>) -> Self {
         let calls = config.max_calls;
         Self {
             keys: Keys::default(),
@@ -84,7 +85,7 @@ impl State {
             registrations: Table::new(calls),
             bindings: Table::new(calls),
             bindings_held: 0,
-            calls: Calls::new(calls, record_calls),
+            calls: Calls::new(calls, wanted.is_some()),
             pool: Pool::default(),
             slots: Slots::default(),
             wheel: Wheel::default(),

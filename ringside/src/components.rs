@@ -35,7 +35,7 @@ pub fn catalogue() -> Catalogue {
                 Role::StatesFacts,
                 "follows transactions, dialogs, calls and registrations",
                 processor_dialog::Config::check,
-                |config, context| Box::new(Dialogs::new(config, context.calls)),
+                |config, context| Box::new(Dialogs::new(config, context.calls.clone())),
             ),
             Type::<dyn Processor, ProcessorContext>::new(
                 "enrich",

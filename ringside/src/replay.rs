@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pipeline::config::{ComponentId, Configuration, ProcessorContext};
+use pipeline::config::{CallsWanted, ComponentId, Configuration, ProcessorContext};
 use pipeline::engine::{Outlet, Shard, Sink, Turn};
 use pipeline::metrics::{self, Exposition, LabelSets, Undefined};
 use pipeline::{Facts, FrameBatch};
@@ -47,7 +47,8 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
         }
         None => None,
     };
-    let context = ProcessorContext { label_sets, calls: calls.is_some() };
+    let wanted = CallsWanted { instance: Arc::from("replay"), requests: false, number: None };
+    let context = ProcessorContext { label_sets, calls: calls.is_some().then_some(wanted) };
     let mut outlets = Vec::new();
     let plan = &configuration.graph.shards[0];
     let report = Arc::<Report>::default();

@@ -32,7 +32,19 @@ pub struct ProcessorContext {
     /// Where labels are interned.
     pub label_sets: Arc<LabelSets>,
     /// Somebody asked for a record of each call.
-    pub calls: bool,
+    pub calls: Option<CallsWanted>,
+}
+
+/// What records of calls are made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallsWanted {
+    /// `service.instance.id` of this program: part of every span's identity, so that two observers of one call
+    /// never claim the same span.
+    pub instance: Arc<str>,
+    /// Also records of single requests outside dialogs (REGISTER, OPTIONS and the like).
+    pub requests: bool,
+    /// Digits somebody looks for: records say whether they have them.
+    pub number: Option<Arc<str>>,
 }
 
 /// What an exporter is built with besides its settings.

@@ -23,7 +23,7 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Catalogue, Checked, ExporterContext, ProcessorContext, Role, Settings, Type};
+pub use catalogue::{CallsWanted, Catalogue, Checked, ExporterContext, ProcessorContext, Role, Settings, Type};
 pub use check::{Components, Configuration};
 pub use effective::HIDDEN;
 pub use id::ComponentId;

@@ -71,7 +71,7 @@ impl Engine {
                 (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
             });
             let receivers = receivers.collect();
-            let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: false };
+            let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: None };
             Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets)
         });
         let shards = shards.collect();

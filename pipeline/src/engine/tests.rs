@@ -309,7 +309,7 @@ fn branches_behind_a_fork_do_not_see_each_other() {
         'metrics/2' = { receivers = ['wire'], processors = ['dialog', 'enrich/2'], exporters = ['out/2'] }
     ";
     let configuration = configuration(text, &[], &catalogue);
-    let context = ProcessorContext { label_sets: Arc::default(), calls: false };
+    let context = ProcessorContext { label_sets: Arc::default(), calls: None };
     let receiver: Box<dyn Receiver> = Box::new(Fake { diary, name: "wire", config: FakeConfig::default(), handed: 0 });
     let plan = &configuration.graph.shards[0];
     let receivers = vec![(plan.receivers[0].clone(), receiver)];

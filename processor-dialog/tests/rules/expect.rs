@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ladder::Step;
+use pipeline::config::CallsWanted;
 use pipeline::metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::recorder::Recorder;
 use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame, Transport};
@@ -59,7 +60,7 @@ fn play(config: Config, ladder: &str, labelled: Labelled) -> (Exported, Vec<Call
     }
     player.facts.clear();
     player.dialogs.drain(&mut player.facts);
-    player.calls.append(&mut player.facts.calls);
+    player.calls.extend(player.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
     (player.exported(), player.calls)
 }
 
@@ -77,10 +78,11 @@ impl Player {
     /// Nothing played yet.
     pub fn new(config: Config, labelled: Labelled) -> Self {
         let registry = Registry::new("sip_exporter");
+        let wanted = CallsWanted { instance: "tests".into(), requests: true, number: None };
         Self {
             recorder: Recorder::new(registry.shard()),
             registry,
-            dialogs: Dialogs::new(config, true),
+            dialogs: Dialogs::new(config, Some(wanted)),
             facts: Facts::default(),
             labelled,
             calls: Vec::new(),
@@ -115,7 +117,7 @@ impl Player {
             }
         }
         self.recorder.record(&batch, &self.facts);
-        self.calls.append(&mut self.facts.calls);
+        self.calls.extend(self.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
     }
 
     /// What is exported now.

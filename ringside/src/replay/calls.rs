@@ -43,7 +43,7 @@ impl Sink for Calls {
             return;
         }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in &facts.calls {
+        for pipeline::Call { record, .. } in &facts.calls {
             let (carrier, ua_type) = self.label_sets.names(facts.labels(record.slot));
             if out.result.is_ok() {
                 out.result = line(&mut out.to, record, carrier, ua_type);
@@ -87,8 +87,8 @@ impl<'a> Call<'a> {
             start: rfc3339(record.start),
             caller: record.caller.as_deref(),
             callee: record.callee.as_deref(),
-            source: record.source.to_string(),
-            destination: record.destination.to_string(),
+            source: record.endpoint(record.source).address.to_string(),
+            destination: record.endpoint(record.destination).address.to_string(),
             transport: record.transport.as_str(),
             carrier,
             ua_type,
@@ -98,7 +98,7 @@ impl<'a> Call<'a> {
             setup_seconds: seconds(record.setup),
             ring_seconds: seconds(record.ring),
             duration_seconds: seconds(record.duration),
-            trace_id: record.trace_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            trace_id: record.trace(carrier).id.iter().map(|byte| format!("{byte:02x}")).collect(),
             messages: record.messages,
         }
     }

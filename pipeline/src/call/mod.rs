@@ -1,0 +1,182 @@
+//! One call as people see it: everything under one Call-ID, from its first INVITE to its end.
+//!
+//! The dialog processor makes records, later stages read them: sampling decides which leave, exporters turn them
+//! into spans, commands and pages draw them. Privacy is applied when a record is made: what may not be shown is
+//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`verdict`] says what is an error.
+
+pub mod ladder;
+pub mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::Timestamp;
+
+use crate::event::Measure;
+use crate::facts::Slot;
+use crate::frame::Transport;
+use ladder::{Endpoint, Message, Ringing, Session, SpanId, Transaction};
+
+/// A call that went as far as its record says, handed from stage to stage. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// What is known of it.
+    pub record: Arc<CallRecord>,
+    /// It was chosen by chance: the threshold of consistent probability sampling (56 bits; 0 = every call), which
+    /// goes into `tracestate` as `ot=th:`. `None` when it was chosen for what it is.
+    pub threshold: Option<u64>,
+}
+
+/// What the record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An INVITE and all that followed under its Call-ID.
+    Call,
+    /// One request outside any dialog: REGISTER, OPTIONS, MESSAGE and the like. The record has its root
+    /// transaction alone; `sip.hops` below it are only counted.
+    Request,
+}
+
+/// A call that ended, a piece of one that goes on, or (after a drain) one that is still in progress.
+///
+/// Times are on the clock people see: capture times moved by the wall clock offset of the first message, so that
+/// differences between them are those of the capture clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallRecord {
+    /// A call or a single request.
+    pub subject: Subject,
+    /// 1, or more when pieces of the same call left before (`emit = "progressive"`, `max_segment`). Parts listed in
+    /// an earlier piece are not listed again; what is said of the call as a whole is repeated as it stands now.
+    pub piece: u32,
+    /// Nothing of this call follows.
+    pub last: bool,
+    /// Whose labels the call has: those of its first INVITE.
+    pub slot: Slot,
+
+    /// Call-ID, or its hash.
+    pub call_id: Box<str>,
+    /// The trace it is, unless a context of the caller's is adopted: ask [`CallRecord::trace`].
+    pub trace_id: [u8; 16],
+    /// What the caller offered to join (`traceparent`), where the configuration names carriers that are trusted.
+    pub offered: Option<Offered>,
+    /// The span of the call as a whole.
+    pub span: SpanId,
+    /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
+    pub debug: bool,
+
+    /// First byte of the first INVITE.
+    pub start: Timestamp,
+    /// The last message seen, or the time it was given up.
+    pub until: Timestamp,
+    /// User part of From; `None` when dropped for privacy or absent.
+    pub caller: Option<Box<str>>,
+    /// User part of To; `None` when dropped for privacy or absent.
+    pub callee: Option<Box<str>>,
+    /// Somebody looks for a number, and this call has it (From, To, P-Asserted-Identity or Request-URI).
+    pub has_number: bool,
+    /// User-Agent of the first INVITE, cleared of numbers; `None` without one.
+    pub user_agent: Option<Box<str>>,
+    /// Host and port of the first Request-URI; `None` for a URI without host (`tel:`).
+    pub server: Option<(Box<str>, Option<u16>)>,
+    /// Sender of the first INVITE: an index into `endpoints`.
+    pub source: u16,
+    /// Recipient of the first INVITE: an index into `endpoints`.
+    pub destination: u16,
+    /// Transport of the first INVITE.
+    pub transport: Transport,
+
+    /// Outcome of the last attempt (`sip-metrics.md` 2.6), or `in_progress`.
+    pub outcome: &'static str,
+    /// Final status of the last attempt; `None` without one.
+    pub status: Option<u16>,
+    /// How the answered call ended (`sip-metrics.md` 3.3); `None` when it was not answered or still is up.
+    pub end: Option<&'static str>,
+    /// Who hung up; `None` without a BYE.
+    pub disconnected_by: Option<Side>,
+    /// Cause of the first Q.850 Reason header on a BYE, CANCEL or final (RFC 3326).
+    pub hangup_cause: Option<u16>,
+    /// First INVITE to first 101-199, else to the deciding final (RFC 6076 §4.3).
+    pub setup: Option<Duration>,
+    /// First 180 to the answer or the deciding final.
+    pub ring: Option<Duration>,
+    /// First 2xx to the first BYE, or to the end without one.
+    pub duration: Option<Duration>,
+    /// Messages seen, retransmissions and hop copies included.
+    pub messages: u32,
+    /// Retransmissions among them, requests and responses.
+    pub retransmissions: u32,
+    /// Delays and durations as they were counted in the histograms, for exemplars.
+    pub measured: Vec<(Measure, Duration)>,
+
+    /// Everybody who sent or received, in the order they were first seen.
+    pub endpoints: Vec<Endpoint>,
+    /// Requests with their responses, one for each hop, in the order they began; ACK has none.
+    pub transactions: Vec<Transaction>,
+    /// Early dialogs at the root, one for each To tag.
+    pub ringing: Vec<Ringing>,
+    /// Answered intervals, one for each confirmed dialog and segment.
+    pub sessions: Vec<Session>,
+    /// What was seen, in order; a retransmission is a number on its first sighting. Empty when `ladder = "off"`.
+    pub ladder: Vec<Message>,
+    /// Messages beyond the bound of the ladder: counted, not listed.
+    pub ladder_cut: u32,
+}
+
+/// One of the two ends of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who sent the first INVITE.
+    Caller,
+    /// The other.
+    Callee,
+}
+
+impl Side {
+    /// The attribute value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Callee => "callee",
+        }
+    }
+}
+
+/// A trace the caller offered to join: W3C `traceparent` of the first INVITE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Its trace id.
+    pub trace_id: [u8; 16],
+    /// The span that is to be the parent of the call's.
+    pub parent: SpanId,
+    /// Carriers whose offers are adopted (`trace_id.trusted_carriers`).
+    pub trusted: Arc<[Box<str>]>,
+}
+
+/// Where in which trace a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Its trace id.
+    pub id: [u8; 16],
+    /// The parent of the call's own span; `None` when that is the root.
+    pub parent: Option<SpanId>,
+}
+
+impl CallRecord {
+    /// Where the spans of this call belong, given the `carrier` label it got.
+    pub fn trace(&self, carrier: &str) -> Trace {
+        match &self.offered {
+            Some(offered) if offered.trusted.iter().any(|name| **name == *carrier) => {
+                Trace { id: offered.trace_id, parent: Some(offered.parent) }
+            }
+            _ => Trace { id: self.trace_id, parent: None },
+        }
+    }
+
+    /// The endpoint a part names by its index.
+    pub fn endpoint(&self, index: u16) -> &Endpoint {
+        &self.endpoints[usize::from(index)]
+    }
+}
+
+/// What [`CallRecord::outcome`] is while an attempt is undecided or a call goes on.
+pub const IN_PROGRESS: &str = "in_progress";
