@@ -1,6 +1,7 @@
-//! Ways out for what was counted: today the endpoint that Prometheus scrapes.
+//! Ways out for what was counted and for calls: the endpoint that Prometheus scrapes, and OTLP.
 //!
 //! Rows and the state of the program come in, HTTP answers go out. An exporter lives on the main thread's
 //! current-thread runtime, reads copies of rows, and never makes a shard wait.
 
+pub mod otlp;
 pub mod prometheus;

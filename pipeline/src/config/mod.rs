@@ -16,6 +16,7 @@ pub mod problem;
 mod read;
 mod secret;
 pub mod service;
+pub mod size;
 mod source;
 pub(crate) mod suggest;
 mod variable;

@@ -1,0 +1,13 @@
+//! `[exporters.otlp_grpc]` and `[exporters.otlp_http]`: metrics and traces pushed as OTLP.
+//!
+//! [`config`] holds the keys, `env` what the `OTEL_*` variables say about those left out. What is to be sent
+//! becomes a [`Payload`]: a request of the official types, encoded once. The sender queues, compresses, retries
+//! and counts ([`Stats`]); it knows nothing of what is inside.
+
+pub mod config;
+pub mod payload;
+mod stats;
+
+pub use config::{Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};
+pub use payload::{Failure, Outcome, Payload, Refused, Signal};
+pub use stats::Stats;
