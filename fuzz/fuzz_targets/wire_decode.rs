@@ -37,6 +37,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             interface: 0,
             bytes,
             original_len: bytes.len() as u32 + cut,
+            outgoing: false,
         };
         match decoder.decode(&packet) {
             Decoded::Datagram(datagram) => {

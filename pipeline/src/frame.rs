@@ -52,6 +52,8 @@ pub struct SipFrame {
     pub destination: SocketAddr,
     /// How it travelled.
     pub transport: Transport,
+    /// The host that captured it sent it; `false` where the capture does not say, and on loopback.
+    pub outgoing: bool,
     /// The capture itself cut the packet: bytes are missing that were on the wire.
     pub truncated: bool,
 }

@@ -131,7 +131,7 @@ impl Intake {
         batch.now = stamp.at;
         batch.tally.clock_steps += u64::from(stamp.stepped);
         counts.packets += 1;
-        streams.expire(stamp.at, &mut Sink { batch, stamp });
+        streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None });
         match decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
                 if !ports.holds_one_of(datagram.source, datagram.destination) {
@@ -144,7 +144,7 @@ impl Intake {
                 } else if self.duplicates.is_repeat(stamp.at, &datagram) {
                     batch.tally.capture_duplicates += 1;
                 } else {
-                    sort(&datagram, stamp, batch);
+                    sort(&datagram, packet.outgoing, stamp, batch);
                 }
             }
             Decoded::Segment(segment) => {
@@ -156,7 +156,8 @@ impl Intake {
                 } else if !self.tcp {
                     counts.other_transport += 1;
                 } else {
-                    streams.segment(&segment, stamp.at, &mut Sink { batch, stamp });
+                    let outgoing = Some(packet.outgoing);
+                    streams.segment(&segment, stamp.at, &mut Sink { batch, stamp, outgoing });
                     batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
                     counts.evicted_streams = streams.evicted();
                 }
@@ -183,7 +184,7 @@ impl Intake {
         batch.now = self.clock.idle();
         self.decoder.expire(batch.now);
         let stamp = self.clock.stamp_of_now();
-        self.streams.expire(stamp.at, &mut Sink { batch, stamp });
+        self.streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None });
     }
 
     /// The capture clock: time of the last packet, or what has passed since.
@@ -223,7 +224,7 @@ impl Intake {
 }
 
 /// Tells what a payload is and counts it or makes it a frame.
-fn sort(datagram: &Datagram<'_>, stamp: Stamp, batch: &mut FrameBatch) {
+fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut FrameBatch) {
     let tally = &mut batch.tally;
     let message = match sip::sort(datagram.payload) {
         Payload::Sip(message) => message,
@@ -245,6 +246,7 @@ fn sort(datagram: &Datagram<'_>, stamp: Stamp, batch: &mut FrameBatch) {
         source: datagram.source,
         destination: datagram.destination,
         transport: Transport::Udp,
+        outgoing,
         truncated: datagram.truncated,
     });
 }

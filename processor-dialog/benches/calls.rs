@@ -45,6 +45,7 @@ impl Traffic {
                     source: step.source,
                     destination: step.destination,
                     transport: Transport::Udp,
+                    outgoing: false,
                     truncated: false,
                 });
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
-use pipeline::call::ladder::{Endpoint, SpanId};
+use pipeline::call::ladder::{Endpoint, LadderForm, SpanId};
 use pipeline::call::{IN_PROGRESS, Subject};
 use pipeline::event::{End, Outcome};
 use pipeline::{CallRecord, Facts, Slot};
@@ -240,6 +240,7 @@ impl State {
             sessions: Vec::new(),
             ladder: Vec::new(),
             ladder_cut: 0,
+            ladder_form: LadderForm::Events,
         };
         let call = Call { record, attempts: 1, dialogs: 0, phase: Phase::Up, timer: Timer::default() };
         self.calls.table.insert(seen.call, call);

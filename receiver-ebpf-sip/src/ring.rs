@@ -132,6 +132,7 @@ impl Ring {
             interface: place.interface,
             bytes: &self.block_bytes()[place.start..place.end],
             original_len: place.original_len,
+            outgoing: place.outgoing,
         })
     }
 
@@ -188,6 +189,8 @@ impl Ring {
             start,
             end,
             original_len: header.tp_len.saturating_sub(start.saturating_sub(mac) as u32),
+            // On loopback everything is sent by this host, and received by it.
+            outgoing: address.sll_pkttype == libc::PACKET_OUTGOING && address.sll_hatype != libc::ARPHRD_LOOPBACK,
         };
         self.left -= 1;
         self.offset = self.offset.checked_add(header.tp_next_offset)?;
@@ -235,6 +238,7 @@ struct Place {
     start: usize,
     end: usize,
     original_len: u32,
+    outgoing: bool,
 }
 
 /// The ring's memory, shared with the kernel.

@@ -197,7 +197,8 @@ impl Capture {
     pub fn packet(&self) -> Option<Packet<'_>> {
         let Head { at, link, interface, len, original_len, .. } = self.head?;
         let link = link.unwrap_or(Link::Network { ethertype: 0 });
-        Some(Packet { at, link, interface, bytes: &self.buffer.rest()[..len], original_len })
+        let bytes = &self.buffer.rest()[..len];
+        Some(Packet { at, link, interface, bytes, original_len, outgoing: link.is_outgoing(bytes) })
     }
 
     /// The link type of the packet, if it is one that is not read.

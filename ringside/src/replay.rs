@@ -47,7 +47,7 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
         }
         None => None,
     };
-    let wanted = CallsWanted { instance: Arc::from("replay"), requests: false, number: None };
+    let wanted = CallsWanted { instance: Arc::from("replay"), requests: false, pieces: false, number: None };
     let context = ProcessorContext { label_sets, calls: calls.is_some().then_some(wanted) };
     let mut outlets = Vec::new();
     let plan = &configuration.graph.shards[0];

@@ -15,6 +15,8 @@ pub struct Packet<'a> {
     pub bytes: &'a [u8],
     /// Length on the wire; larger than `bytes` when the capture cut the packet.
     pub original_len: u32,
+    /// The host that captured it sent it. Decoding ignores it.
+    pub outgoing: bool,
 }
 
 impl Packet<'_> {
@@ -48,4 +50,41 @@ pub enum Link {
         /// EtherType of `bytes`, VLAN tags and MPLS included.
         ethertype: u16,
     },
+}
+
+impl Link {
+    /// Whether the link layer itself says that the host that captured `bytes` sent them: Linux "cooked" captures do,
+    /// others do not. A loopback interface shows everything as sent and as received, so there it says nothing.
+    pub fn is_outgoing(self, bytes: &[u8]) -> bool {
+        match (self, bytes) {
+            (Self::LinuxCooked, [0, kind, hardware @ ..]) => *kind == OUTGOING && !hardware.starts_with(&LOOPBACK),
+            (Self::LinuxCooked2, [_, _, _, _, _, _, _, _, a, b, kind, ..]) => *kind == OUTGOING && [*a, *b] != LOOPBACK,
+            _ => false,
+        }
+    }
+}
+
+/// PACKET_OUTGOING.
+const OUTGOING: u8 = 4;
+
+/// ARPHRD_LOOPBACK.
+const LOOPBACK: [u8; 2] = 772_u16.to_be_bytes();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cooked_captures_tell_who_sent_a_packet_but_on_loopback() {
+        for (kind, hardware, outgoing) in [(4, 1, true), (0, 1, false), (4, 772, false), (3, 1, false)] {
+            let hardware = u16::to_be_bytes(hardware);
+            let first = [0, kind, hardware[0], hardware[1], 0, 6];
+            let second = [8, 0, 0, 0, 0, 0, 0, 2, hardware[0], hardware[1], kind, 6];
+            assert_eq!(Link::LinuxCooked.is_outgoing(&first), outgoing);
+            assert_eq!(Link::LinuxCooked2.is_outgoing(&second), outgoing);
+            assert!(!Link::Ethernet.is_outgoing(&first));
+        }
+        assert!(!Link::LinuxCooked.is_outgoing(&[0]));
+        assert!(!Link::LinuxCooked2.is_outgoing(&[8, 0, 0, 0, 0, 0, 0, 2, 0, 1]));
+    }
 }

@@ -26,7 +26,9 @@ pub struct Endpoint {
 pub struct Transaction {
     /// Its span.
     pub span: SpanId,
-    /// The call, the session it is within, or the transaction of the hop above.
+    /// The transaction of the hop above. At the first hop: the INVITE that a CANCEL, or a PRACK or UPDATE before the
+    /// answer is about, the session another request is within, else the call. The root of a
+    /// [`super::Subject::Request`] names itself.
     pub parent: SpanId,
     /// Its method.
     pub method: Method,
@@ -113,6 +115,20 @@ pub enum Owner {
     Session(u16),
     /// Its part left with an earlier piece, or was not seen to begin.
     Call,
+}
+
+/// How the messages of a call are to be shown in a trace (`ladder`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LadderForm {
+    /// Events of the spans they belong to.
+    #[default]
+    Events,
+    /// Spans without duration below the spans they belong to.
+    Spans,
+    /// Log records with the ids of the spans they belong to.
+    Logs,
+    /// Not at all: the record has no list of them.
+    Off,
 }
 
 /// One message: its first sighting on one hop.

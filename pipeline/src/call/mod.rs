@@ -15,7 +15,7 @@ use wire::Timestamp;
 use crate::event::Measure;
 use crate::facts::Slot;
 use crate::frame::Transport;
-use ladder::{Endpoint, Message, Ringing, Session, SpanId, Transaction};
+use ladder::{Endpoint, LadderForm, Message, Ringing, Session, SpanId, Transaction};
 
 /// A call that went as far as its record says, handed from stage to stage. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,21 +45,22 @@ pub enum Subject {
 pub struct CallRecord {
     /// A call or a single request.
     pub subject: Subject,
-    /// 1, or more when pieces of the same call left before (`emit = "progressive"`, `max_segment`). Parts listed in
-    /// an earlier piece are not listed again; what is said of the call as a whole is repeated as it stands now.
+    /// 1, or more when pieces of the same call left before (`emit = "progressive"`, `max_segment`; never where
+    /// [`crate::config::CallsWanted::pieces`] is off). Parts listed in an earlier piece are not listed again, nor are
+    /// delays in `measured`; what is said of the call as a whole is repeated as it stands now, endpoints included.
     pub piece: u32,
     /// Nothing of this call follows.
     pub last: bool,
     /// Whose labels the call has: those of its first INVITE.
     pub slot: Slot,
 
-    /// Call-ID, or its hash.
+    /// Call-ID, or its hash (`privacy.call_id`, or because it has a number or address in it that privacy hides).
     pub call_id: Box<str>,
     /// The trace it is, unless a context of the caller's is adopted: ask [`CallRecord::trace`].
     pub trace_id: [u8; 16],
     /// What the caller offered to join (`traceparent`), where the configuration names carriers that are trusted.
     pub offered: Option<Offered>,
-    /// The span of the call as a whole.
+    /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction.
     pub span: SpanId,
     /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
     pub debug: bool,
@@ -85,7 +86,8 @@ pub struct CallRecord {
     /// Transport of the first INVITE.
     pub transport: Transport,
 
-    /// Outcome of the last attempt (`sip-metrics.md` 2.6), or `in_progress`.
+    /// Outcome of the last attempt (`sip-metrics.md` 2.6), or `in_progress`. Of a [`Subject::Request`] `final`,
+    /// `timeout` or `in_progress`.
     pub outcome: &'static str,
     /// Final status of the last attempt; `None` without one.
     pub status: Option<u16>,
@@ -120,6 +122,8 @@ pub struct CallRecord {
     pub ladder: Vec<Message>,
     /// Messages beyond the bound of the ladder: counted, not listed.
     pub ladder_cut: u32,
+    /// How exporters of traces show the ladder.
+    pub ladder_form: LadderForm,
 }
 
 /// One of the two ends of a call.
@@ -170,6 +174,13 @@ impl CallRecord {
             }
             _ => Trace { id: self.trace_id, parent: None },
         }
+    }
+
+    /// How many spans it comes to, without one for each message.
+    pub fn spans(&self) -> u64 {
+        let parts = self.transactions.len() + self.ringing.len() + self.sessions.len();
+        let call = self.last && self.subject == Subject::Call;
+        parts as u64 + u64::from(call)
     }
 
     /// The endpoint a part names by its index.

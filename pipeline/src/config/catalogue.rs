@@ -43,6 +43,8 @@ pub struct CallsWanted {
     pub instance: Arc<str>,
     /// Also records of single requests outside dialogs (REGISTER, OPTIONS and the like).
     pub requests: bool,
+    /// Long calls may come in pieces (`emit`, `max_segment`); else each record is a whole call.
+    pub pieces: bool,
     /// Digits somebody looks for: records say whether they have them.
     pub number: Option<Arc<str>>,
 }

@@ -23,6 +23,8 @@ pub(super) struct Sink<'a> {
     pub batch: &'a mut FrameBatch,
     /// The time of the packet at hand.
     pub stamp: Stamp,
+    /// Whether this host sent it; `None` when time alone brings bytes to light.
+    pub outgoing: Option<bool>,
 }
 
 /// One direction on a SIP port.
@@ -47,6 +49,8 @@ pub(super) struct Messages {
     is_sip: bool,
     /// When the last line ends came, if nothing came since.
     line_ends: Option<wire::Timestamp>,
+    /// This host sends them.
+    outgoing: bool,
 }
 
 impl Reader<Sink<'_>> for SipReader {
@@ -75,6 +79,7 @@ impl Reader<Sink<'_>> for SipReader {
 
     fn read(&mut self, chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> usize {
         let Self::Sip(messages) = self else { return 0 };
+        messages.outgoing = sink.outgoing.unwrap_or(messages.outgoing);
         if chunk.gap {
             messages.lose(sink);
         }
@@ -138,7 +143,7 @@ impl Messages {
     fn message(&mut self, chunk: &Chunk<'_>, at: usize, len: usize, sink: &mut Sink<'_>) {
         self.line_ends = None;
         self.is_sip = true;
-        let Sink { batch, stamp } = sink;
+        let Sink { batch, stamp, .. } = sink;
         let start = batch.bytes.len();
         batch.bytes.extend_from_slice(&chunk.bytes[at..at + len]);
         batch.frames.push(SipFrame {
@@ -149,6 +154,7 @@ impl Messages {
             source: chunk.flow.source,
             destination: chunk.flow.destination,
             transport: Transport::Tcp,
+            outgoing: self.outgoing,
             truncated: false,
         });
     }

@@ -37,8 +37,9 @@ impl Bench {
 
     fn packet(&mut self, millis: u64, bytes: &[u8]) {
         let original_len = u32::try_from(bytes.len()).expect("short");
-        let at = self::at(millis);
-        self.intake.packet(&Packet { at, link: Link::RawIp, interface: 0, bytes, original_len }, &mut self.batch);
+        let (at, link) = (self::at(millis), Link::RawIp);
+        let packet = Packet { at, link, interface: 0, bytes, original_len, outgoing: true };
+        self.intake.packet(&packet, &mut self.batch);
     }
 
     fn datagram(&mut self, millis: u64, payload: &[u8]) {
@@ -72,6 +73,7 @@ fn a_message_becomes_a_frame() {
         source: "192.0.2.1:5060".parse().expect("an address"),
         destination: "192.0.2.2:5060".parse().expect("an address"),
         transport: Transport::Udp,
+        outgoing: true,
         truncated: false,
     };
     assert_eq!(*frame, expected);

@@ -78,7 +78,7 @@ impl Player {
     /// Nothing played yet.
     pub fn new(config: Config, labelled: Labelled) -> Self {
         let registry = Registry::new("sip_exporter");
-        let wanted = CallsWanted { instance: "tests".into(), requests: true, number: None };
+        let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None };
         Self {
             recorder: Recorder::new(registry.shard()),
             registry,
@@ -103,6 +103,7 @@ impl Player {
                 source: step.source,
                 destination: step.destination,
                 transport: Transport::Udp,
+                outgoing: false,
                 truncated: false,
             });
             batch.bytes = step.bytes;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::call::ladder::SpanId;
+use crate::call::ladder::{LadderForm, SpanId};
 use crate::facts::Slot;
 use crate::frame::Transport;
 use wire::Timestamp;
@@ -70,6 +70,7 @@ fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
         sessions: Vec::new(),
         ladder: Vec::new(),
         ladder_cut: 0,
+        ladder_form: LadderForm::Events,
     }
 }
 
