@@ -6,8 +6,10 @@
 
 pub mod config;
 pub mod payload;
+pub mod send;
 mod stats;
 
 pub use config::{Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};
 pub use payload::{Failure, Outcome, Payload, Refused, Signal};
+pub use send::Sender;
 pub use stats::Stats;

@@ -24,6 +24,15 @@ impl Signal {
         self as usize
     }
 
+    /// For the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+        }
+    }
+
     /// The path below an OTLP/HTTP endpoint.
     pub const fn http_path(self) -> &'static str {
         match self {

@@ -47,6 +47,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 #[cfg(test)]
 mod tests {
+    use prost_types::Any;
+
     use super::*;
 
     #[test]
@@ -72,21 +74,11 @@ mod tests {
     }
 
     fn details(seconds: i64, nanos: i32) -> Vec<u8> {
-        let info = pb::RetryInfo { retry_delay: Some(prost_types(seconds, nanos)) };
-        let any = Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() };
-        let status = pb::Status { code: 8, message: "later".into(), details: vec![other(), any] };
+        let info = pb::RetryInfo { retry_delay: Some(prost_types::Duration { seconds, nanos }) };
+        let detail = |name: &str, value| Any { type_url: format!("type.googleapis.com/google.rpc.{name}"), value };
+        let details = vec![detail("DebugInfo", vec![0xff]), detail("RetryInfo", info.encode_to_vec())];
+        let status = pb::Status { code: 8, message: "later".into(), details };
         BASE64.encode(status.encode_to_vec()).into_bytes()
-    }
-
-    type Any = <Vec<AnyOf> as IntoIterator>::Item;
-    type AnyOf = prost_types::Any;
-
-    fn other() -> Any {
-        Any { type_url: "type.googleapis.com/google.rpc.DebugInfo".into(), value: vec![0xff] }
-    }
-
-    fn prost_types(seconds: i64, nanos: i32) -> prost_types::Duration {
-        prost_types::Duration { seconds, nanos }
     }
 
     #[test]

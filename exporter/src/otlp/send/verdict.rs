@@ -4,8 +4,8 @@
 //! no other answer is. What a server writes in words is never kept: it may echo what was sent, or a credential.
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use tonic::Code;
 
@@ -55,8 +55,8 @@ impl Verdict {
     }
 
     /// The connection could not be made or did not hold.
-    pub(super) fn broken(error: &dyn Error) -> Self {
-        Self::Retry { cause: Cause::Connection(root_of(error)), after: None }
+    pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
+        Self::Retry { cause: Cause::Connection(cause_of(error)), after: None }
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) enum Cause {
     Http(u16),
     /// No whole answer within `timeout`.
     Timeout,
-    /// The innermost error of the connection, shortened.
+    /// The system's, TLS' or the HTTP library's word for it, shortened.
     Connection(String),
     /// The answer is none that OTLP knows.
     NotOtlp(&'static str),
@@ -87,14 +87,15 @@ impl fmt::Display for Cause {
     }
 }
 
-/// The innermost error, which is the one an operator can act on: `Connection refused (os error 111)`.
-fn root_of(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    // A certificate's names can be in it, and these are the server's choice.
-    error.to_string().chars().filter(|c| !c.is_control()).take(CAUSE_CHARS).collect()
+/// What an operator can act on: the innermost error of the system (`Connection refused (os error 111)`) or of TLS,
+/// else what the HTTP library calls it. Anything deeper could be the server's words.
+fn cause_of(error: &(dyn Error + 'static)) -> String {
+    let chain = || std::iter::successors(Some(error), |error| (*error).source());
+    let system = chain().filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::to_string);
+    let library = || chain().find_map(|error| error.downcast_ref::<hyper::Error>()).map(hyper::Error::to_string);
+    let text = system.or_else(library).unwrap_or_else(|| "the connection broke".to_owned());
+    // The names in a certificate can be in it, and these are the server's choice.
+    text.chars().filter(|c| !c.is_control()).take(CAUSE_CHARS).collect()
 }
 
 /// Longest text of a cause.
@@ -125,13 +126,22 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_a_broken_connection_is_its_innermost_error() {
+    fn the_cause_of_a_broken_connection_is_the_systems_word_for_it_shortened() {
         #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] std::io::Error);
+        #[error("said by the server")]
+        struct Outer(#[source] io::Error);
         let long = format!("a\nb\u{1b}[31m{}", "x".repeat(1000));
-        let verdict = Verdict::broken(&Outer(std::io::Error::other(long)));
+        let verdict = Verdict::broken(&Outer(io::Error::other(long)));
         let Verdict::Retry { cause: Cause::Connection(text), after: None } = verdict else { panic!("{verdict:?}") };
         assert!(text.starts_with("ab[31mxxx") && text.len() == CAUSE_CHARS, "{text}");
+    }
+
+    #[test]
+    fn what_the_server_said_is_not_repeated() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("said by the server")]
+        struct Outer;
+        let cause = Cause::Connection("the connection broke".to_owned());
+        assert_eq!(Verdict::broken(&Outer), Verdict::Retry { cause, after: None });
     }
 }

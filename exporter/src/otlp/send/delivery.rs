@@ -1,0 +1,244 @@
+//! The way of one request: packed once, tried until it arrives, is refused for good, or its time is over.
+//!
+//! Counts what became of it and tells the log when the server's condition changes. Dropping the future withdraws
+//! the request; nothing is counted then but that no request is in flight any more.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use pipeline::component::ExporterError;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::super::config::{Protocol, Settings};
+use super::super::payload::{Failure, Outcome, Payload, Refused, Signal};
+use super::super::stats::Stats;
+use super::backoff::Backoff;
+use super::condition::{Condition, News};
+use super::verdict::{Cause, Verdict};
+use super::{connect, grpc, http, wire};
+
+/// Everything a request needs on its way.
+pub(super) struct Delivery {
+    id: String,
+    settings: Settings,
+    client: Client,
+    stats: Arc<Stats>,
+    condition: Mutex<Condition>,
+    /// The server asked for nothing to be sent before.
+    not_before: Mutex<Option<Instant>>,
+    /// Signals of which a partial success was told.
+    partial_told: Mutex<[bool; Signal::ALL.len()]>,
+    /// When the program wants to be gone; `None` while it runs.
+    end: watch::Receiver<Option<Instant>>,
+}
+
+enum Client {
+    Grpc(Option<grpc::Client>),
+    Http(http::Client),
+}
+
+impl Delivery {
+    pub(super) fn new(
+        id: &str,
+        settings: Settings,
+        stats: Arc<Stats>,
+        end: watch::Receiver<Option<Instant>>,
+    ) -> Result<Self, ExporterError> {
+        let connector = connect::connector(&settings)?;
+        let client = match settings.protocol {
+            Protocol::Grpc => Client::Grpc(grpc::Client::new(&settings, connector)),
+            Protocol::Http => Client::Http(http::Client::new(&settings, connector)),
+        };
+        Ok(Self {
+            id: id.to_owned(),
+            settings,
+            client,
+            stats,
+            condition: Mutex::default(),
+            not_before: Mutex::default(),
+            partial_told: Mutex::default(),
+            end,
+        })
+    }
+
+    /// Turns away what cannot be sent at all.
+    pub(super) fn check(&self, payload: &Payload) -> Result<(), Refused> {
+        let refused = if self.settings.endpoint(payload.signal).is_none() {
+            Refused::NoEndpoint
+        } else if payload.body.len() > self.settings.max_request_size {
+            Refused::TooLarge
+        } else {
+            return Ok(());
+        };
+        self.stats.enqueue_failed(payload.signal, refused, payload.items);
+        Err(refused)
+    }
+
+    /// Sends one that was checked.
+    pub(super) async fn deliver(&self, payload: Payload) -> Outcome {
+        let (signal, items) = (payload.signal, payload.items);
+        let outcome = tokio::select! {
+            // What is left when the time is over is not even begun.
+            biased;
+            () = self.is_over() => Outcome::Failed(Failure::GaveUp),
+            outcome = self.attempts(payload) => outcome,
+        };
+        match outcome {
+            Outcome::Accepted { rejected } => {
+                self.stats.sent(signal, items - rejected);
+                if rejected > 0 {
+                    self.stats.send_failed(signal, rejected);
+                    self.tell_of_partial(signal, rejected, items);
+                }
+            }
+            Outcome::Failed(_) => self.stats.send_failed(signal, items),
+        }
+        outcome
+    }
+
+    async fn attempts(&self, payload: Payload) -> Outcome {
+        let Payload { signal, body, items, .. } = payload;
+        let body = wire::pack(body, self.settings.protocol, self.settings.compression).await;
+        let mut backoff = Backoff::new(&self.settings.retry);
+        let begun = Instant::now();
+        loop {
+            self.wait_for_server().await;
+            let (cause, after) = match self.attempt(signal, body.clone(), items).await {
+                Verdict::Accepted { rejected } => {
+                    self.news(signal, None, |condition| condition.succeeded(signal));
+                    return Outcome::Accepted { rejected };
+                }
+                Verdict::Refused(cause) => {
+                    let now = Instant::now().into_std();
+                    self.news(signal, Some(&cause), |condition| condition.refused(signal, now));
+                    return Outcome::Failed(Failure::Permanent);
+                }
+                Verdict::Retry { cause, after } => (cause, after),
+            };
+            let now = Instant::now();
+            self.news(signal, Some(&cause), |condition| condition.failed(signal, &cause, now.into_std()));
+            let Some(wait) = backoff.next(now - begun, after) else { return Outcome::Failed(Failure::GaveUp) };
+            if let Some(after) = after {
+                let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+                *not_before = (*not_before).max(Some(now + after));
+            }
+            self.pause(wait).await;
+            self.stats.retried();
+        }
+    }
+
+    async fn attempt(&self, signal: Signal, body: Bytes, items: u64) -> Verdict {
+        let _in_flight = InFlight::new(&self.stats);
+        let attempt = async {
+            match &self.client {
+                Client::Grpc(client) => client.as_ref().expect(CHECKED).attempt(signal, body, items).await,
+                Client::Http(client) => client.attempt(signal, body, items).await,
+            }
+        };
+        match timeout(self.settings.timeout, attempt).await {
+            Ok(verdict) => verdict,
+            Err(_) => {
+                if let Client::Grpc(Some(client)) = &self.client {
+                    client.reconnect();
+                }
+                Verdict::Retry { cause: Cause::Timeout, after: None }
+            }
+        }
+    }
+
+    /// Waits until the server wants to hear from us again, though the program ends meanwhile.
+    async fn wait_for_server(&self) {
+        loop {
+            let until = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(until) if until > Instant::now() => sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    /// Waits before the next attempt. The program's end cuts it short: there may not be as much time any more.
+    async fn pause(&self, wait: Duration) {
+        let since = Instant::now();
+        let mut end = self.end.clone();
+        let longest = if end.borrow_and_update().is_some() { wait.min(LAST_PAUSE) } else { wait };
+        tokio::select! {
+            () = sleep_until(since + longest) => {}
+            // The sender outlives what it sends.
+            Ok(()) = end.changed() => {}
+        }
+    }
+
+    /// Ready when the program wants to be gone.
+    async fn is_over(&self) {
+        let mut end = self.end.clone();
+        let end = end.wait_for(Option::is_some).await.map(|end| *end);
+        match end {
+            Ok(Some(end)) => sleep_until(end).await,
+            // Whoever could end it is gone: it ends by itself.
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn news(&self, signal: Signal, cause: Option<&Cause>, change: impl FnOnce(&mut Condition) -> Option<News>) {
+        let news = change(&mut self.condition.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(news) = news else { return };
+        let (exporter, signal_name) = (&self.id, signal.name());
+        let server = self.settings.endpoint(signal).map(|endpoint| endpoint.authority()).unwrap_or_default();
+        let cause = cause.map(Cause::to_string).unwrap_or_default();
+        match news {
+            News::Down => tracing::warn!(
+                exporter,
+                server,
+                cause,
+                signal = signal_name,
+                "what is exported does not arrive; it is tried again, and dropped and counted when the queue is full or \
+                 retry_on_failure.max_elapsed_time is over"
+            ),
+            News::Refuses => tracing::warn!(
+                exporter,
+                server,
+                cause,
+                signal = signal_name,
+                "the server refuses what is exported; it is dropped and counted"
+            ),
+            News::Back => tracing::info!(exporter, server, "what is exported arrives again"),
+        }
+    }
+
+    fn tell_of_partial(&self, signal: Signal, rejected: u64, items: u64) {
+        let told = &mut self.partial_told.lock().unwrap_or_else(PoisonError::into_inner)[signal.index()];
+        if !std::mem::replace(told, true) {
+            tracing::warn!(
+                exporter = self.id,
+                signal = signal.name(),
+                rejected,
+                of = items,
+                "the server took a request only in part; the rest is counted, this is said once"
+            );
+        }
+    }
+}
+
+/// A request among `in_flight_requests`, however it ends.
+struct InFlight<'a>(&'a Stats);
+
+impl<'a> InFlight<'a> {
+    fn new(stats: &'a Stats) -> Self {
+        stats.requested();
+        Self(stats)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.answered();
+    }
+}
+
+/// Why there is a client.
+const CHECKED: &str = "who sends looks for an endpoint first";
+/// Longest wait between attempts while the program ends.
+const LAST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,130 @@
+//! The sender: encoded requests in, OTLP over gRPC or HTTP out, whatever the server does.
+//!
+//! A request waits in the [`queue`](self), is taken by one of a few consumers and stays with it until it has arrived
+//! or will not (`delivery`): packed once (`wire`), sent (`grpc`, `http` over `connect` and `tls`), the answer judged
+//! (`reply`, `throttle`, `verdict`), retried (`backoff`). It never looks into a request, never waits for a server
+//! where it is called, and never logs what was sent, a header, or a word the server said (`condition`).
+
+mod backoff;
+mod condition;
+mod connect;
+mod delivery;
+mod grpc;
+mod http;
+mod queue;
+mod reply;
+mod throttle;
+mod tls;
+mod verdict;
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pipeline::component::ExporterError;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::config::Settings;
+use super::payload::{Failure, Outcome, Payload, Refused};
+use super::stats::Stats;
+use delivery::Delivery;
+use queue::Queue;
+
+/// The way out of one exporter. Dropping it drops what it holds; see [`Sender::flush`].
+pub struct Sender {
+    shared: Arc<Shared>,
+    end: watch::Sender<Option<Instant>>,
+    consumers: Mutex<JoinSet<()>>,
+}
+
+struct Shared {
+    delivery: Delivery,
+    queue: Mutex<Queue>,
+    /// Something came into the queue, or it was closed.
+    changed: Notify,
+}
+
+impl Sender {
+    /// Reads the files of `tls` and starts the consumers; connects when there is something to send. To be called
+    /// inside a runtime. `id` is the exporter's, for the log.
+    pub fn start(id: &str, settings: Settings, stats: Arc<Stats>) -> Result<Self, ExporterError> {
+        let (end, ended) = watch::channel(None);
+        let queue = Mutex::new(Queue::new(&settings.queue, Arc::clone(&stats)));
+        let consumers = settings.queue.num_consumers;
+        let delivery = Delivery::new(id, settings, stats, ended)?;
+        let shared = Arc::new(Shared { delivery, queue, changed: Notify::new() });
+        let consumers = (0..consumers).map(|_| Arc::clone(&shared).consume()).collect();
+        Ok(Self { shared, end, consumers: Mutex::new(consumers) })
+    }
+
+    /// Puts one request into the queue. Never waits; what is refused is counted.
+    pub fn enqueue(&self, payload: Payload) -> Result<(), Refused> {
+        self.shared.delivery.check(&payload)?;
+        self.shared.queue().push(payload)?;
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Sends one request past the queue and says what became of it, after all retries.
+    ///
+    /// For metrics: the caller holds the request, so it never stands in the queue twice, and dropping the future
+    /// withdraws it, uncounted, in favour of newer values.
+    pub async fn send_now(&self, payload: Payload) -> Outcome {
+        match self.shared.delivery.check(&payload) {
+            Ok(()) => self.shared.delivery.deliver(payload).await,
+            Err(refused) => Outcome::Failed(Failure::Refused(refused)),
+        }
+    }
+
+    /// Takes nothing in any more and waits until all that was taken has arrived or been given up.
+    ///
+    /// With a `deadline`, waits between attempts become short, and what has not arrived by then is given up and
+    /// counted; so is a [`Sender::send_now`] that is under way. Without, retries take the time they always take.
+    pub async fn flush(&self, deadline: Option<Instant>) {
+        self.shared.queue().close();
+        self.end.send_replace(deadline);
+        self.shared.changed.notify_waiters();
+        let mut consumers = std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
+        while let Some(ended) = consumers.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "an exporter's consumer ended by a panic");
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Sends what waits, one after the other, until the queue is over.
+    async fn consume(self: Arc<Self>) {
+        loop {
+            // Made before looking, so that nothing that comes meanwhile is missed.
+            let changed = self.changed.notified();
+            let (taken, over) = {
+                let mut queue = self.queue();
+                (queue.take(), queue.is_over())
+            };
+            match taken {
+                Some(payload) => {
+                    let bytes = payload.body.len();
+                    self.delivery.deliver(payload).await;
+                    self.queue().done(bytes);
+                }
+                None if over => return,
+                None => changed.await,
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Longest body of a reply that is read: a partial success is a number and a sentence.
+const REPLY_BYTES: usize = 64 * 1024;
+/// How long an unused connection is kept; long enough for a metrics interval.
+const IDLE: Duration = Duration::from_secs(90);
+/// As OTLP asks for ("User Agent").
+const USER_AGENT: &str = concat!("ringside/", env!("CARGO_PKG_VERSION"));
