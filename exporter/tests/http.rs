@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use exporter::prometheus::{Limits, Prometheus};
 use pipeline::component::{CaptureStatus, Exporter};
-use pipeline::config::ExporterContext;
 use pipeline::metrics::{Exposition, F, Format, LabelSet, Undefined, label_values::Input};
 use support::{Reply, Running, SETS, fill, get, run, send, settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -235,7 +234,7 @@ async fn sixty_four_scrapes_at_once_are_all_whole_while_counting_goes_on() {
 #[tokio::test]
 async fn a_port_in_use_is_named_with_what_to_do() {
     let running = run(Limits::default());
-    let context = ExporterContext { registry: running.registry.clone(), health: running.state.clone() };
+    let context = support::context(&running.registry, &running.state);
     let endpoint = running.address.to_string();
     let error = Prometheus::new(settings(&endpoint, Undefined::Nan), &context).start().expect_err("in use");
     let text = error.to_string();
@@ -246,7 +245,7 @@ async fn a_port_in_use_is_named_with_what_to_do() {
 #[tokio::test]
 async fn an_address_of_another_host_is_named_with_what_to_do() {
     let running = run(Limits::default());
-    let context = ExporterContext { registry: running.registry.clone(), health: running.state.clone() };
+    let context = support::context(&running.registry, &running.state);
     let error = Prometheus::new(settings("192.0.2.1:2112", Undefined::Nan), &context).start().expect_err("not here");
     let text = error.to_string();
     assert!(text.contains("192.0.2.1:2112") && text.contains("ip -brief address"), "{text}");
@@ -272,7 +271,7 @@ async fn stop_lets_a_response_finish_and_frees_the_port() {
     assert!(Reply::parse(&bytes).text() == expected, "the response was whole");
     assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
     drop(idle);
-    let context = ExporterContext { registry: running.registry.clone(), health: running.state.clone() };
+    let context = support::context(&running.registry, &running.state);
     let mut again = Prometheus::new(settings(&running.address.to_string(), Undefined::Nan), &context);
     again.start().expect("the port is free");
     assert_eq!(again.addresses(), [format!("metrics  http://{}/metrics", running.address)]);

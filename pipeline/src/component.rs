@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::facts::Facts;
@@ -131,8 +132,19 @@ pub trait Exporter {
         Vec::new()
     }
 
+    /// Who tells about it while it runs, on any thread and without waiting.
+    fn reports(&self) -> Option<Arc<dyn Reports>> {
+        None
+    }
+
     /// Sends what is left and closes; the caller waits no longer than `service.shutdown_timeout`.
     fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+}
+
+/// What a component tells about itself, at any time and on any thread.
+pub trait Reports: Send + Sync {
+    /// See [`Receiver::telemetry`].
+    fn telemetry(&self, out: &mut Vec<Telemetry>);
 }
 
 /// The state of the running program, for whoever shows it. Never waits for a shard: what it tells is at

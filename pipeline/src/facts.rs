@@ -64,7 +64,13 @@ impl Facts {
     /// Becomes a copy of a batch, for a branch of the graph: slots keep the labels this branch gave them, those
     /// opened in the batch get the other's.
     pub fn copy_from(&mut self, other: &Self) {
+        self.copy_calls_from(other);
         self.events.clone_from(&other.events);
+    }
+
+    /// The same without events, for a branch that counts nothing.
+    pub fn copy_calls_from(&mut self, other: &Self) {
+        self.events.clear();
         self.origins.clone_from(&other.origins);
         self.text.clone_from(&other.text);
         self.calls.clone_from(&other.calls);

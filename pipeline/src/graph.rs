@@ -31,8 +31,10 @@ pub struct ShardPlan {
 pub struct Branch {
     /// In the order they work.
     pub processors: Vec<ComponentId>,
-    /// Fed by what comes out here; empty when only further branches are.
+    /// Fed by what is counted here: metrics pipelines end here. Empty when none does.
     pub exporters: Vec<ComponentId>,
+    /// Fed by the calls that come out here: traces pipelines end here. Empty when none does.
+    pub call_exporters: Vec<ComponentId>,
     /// Pipelines that go on.
     pub branches: Vec<Branch>,
 }
@@ -48,6 +50,8 @@ struct Member {
 struct Route {
     /// Every member exists and is known, so that what they make together can be judged.
     whole: bool,
+    /// `None` when its name is that of no signal.
+    signal: Option<Signal>,
     path: String,
     receivers: Vec<Member>,
     processors: Vec<Member>,
@@ -56,9 +60,22 @@ struct Route {
 
 /// What a pipeline carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signal {
+pub enum Signal {
+    /// Counts: an exporter reads the rows.
     Metrics,
+    /// Calls: an exporter gets each.
     Traces,
+}
+
+impl Signal {
+    /// By the name of a pipeline, `metrics`, `metrics/name`, `traces` or `traces/name`; `None` for another.
+    pub fn of(pipeline: &str) -> Option<Self> {
+        match ComponentId::parse(pipeline)?.kind() {
+            "metrics" => Some(Self::Metrics),
+            "traces" => Some(Self::Traces),
+            _ => None,
+        }
+    }
 }
 
 /// Every component that is defined, by list (`receivers`, ...) and id, with its role; `None` where its type is
@@ -86,7 +103,7 @@ impl Graph {
                 graph.shards.push(ShardPlan { receivers, trunk: Branch::default() });
                 graph.shards.len() - 1
             });
-            graph.shards[index].trunk.add(&route.processors, &route.exporters);
+            graph.shards[index].trunk.add(&route.processors, route);
         }
         graph.shards.iter_mut().for_each(|shard| shard.trunk.compact());
         graph
@@ -95,11 +112,15 @@ impl Graph {
 
 impl Branch {
     /// Grows the tree by a pipeline, one processor a branch.
-    fn add(&mut self, processors: &[Member], exporters: &[Member]) {
+    fn add(&mut self, processors: &[Member], route: &Route) {
         let Some((first, rest)) = processors.split_first() else {
-            for exporter in exporters {
-                if !self.exporters.contains(&exporter.id) {
-                    self.exporters.push(exporter.id.clone());
+            let fed = match route.signal {
+                Some(Signal::Traces) => &mut self.call_exporters,
+                Some(Signal::Metrics) | None => &mut self.exporters,
+            };
+            for exporter in &route.exporters {
+                if !fed.contains(&exporter.id) {
+                    fed.push(exporter.id.clone());
                 }
             }
             return;
@@ -108,17 +129,27 @@ impl Branch {
             self.branches.push(Self { processors: vec![first.id.clone()], ..Self::default() });
             self.branches.len() - 1
         });
-        self.branches[index].add(rest, exporters);
+        self.branches[index].add(rest, route);
     }
 
     /// Joins a branch with the only one that goes on from it.
     fn compact(&mut self) {
-        while self.exporters.is_empty() && self.branches.len() == 1 {
+        while self.exporters.is_empty() && self.call_exporters.is_empty() && self.branches.len() == 1 {
             let only = self.branches.remove(0);
             self.processors.extend(only.processors);
-            (self.exporters, self.branches) = (only.exporters, only.branches);
+            (self.exporters, self.call_exporters, self.branches) = (only.exporters, only.call_exporters, only.branches);
         }
         self.branches.iter_mut().for_each(Self::compact);
+    }
+
+    /// Whether anything here or behind it is counted.
+    pub fn counts(&self) -> bool {
+        !self.exporters.is_empty() || self.branches.iter().any(Self::counts)
+    }
+
+    /// Whether calls leave from here or from behind it.
+    pub fn traces(&self) -> bool {
+        !self.call_exporters.is_empty() || self.branches.iter().any(Self::traces)
     }
 
     /// This branch and all that go on from it.
@@ -141,7 +172,7 @@ impl Route {
         let receivers = list("receivers", &pipeline.receivers);
         let processors = list("processors", &pipeline.processors);
         let exporters = list("exporters", &pipeline.exporters);
-        let route = Self { whole, path, receivers, processors, exporters };
+        let route = Self { whole, signal, path, receivers, processors, exporters };
         if let Some(signal) = signal.filter(|_| whole) {
             route.check(signal, problems);
         }
@@ -159,33 +190,59 @@ impl Route {
                 cure,
             );
         }
-        let mut states = None;
-        for processor in &self.processors {
-            match (processor.role, &states) {
-                (Role::StatesFacts, None) => states = Some(processor.id.clone()),
-                (Role::StatesFacts, Some(other)) => {
-                    let what = format!("`{}` would count everything again after `{other}`", processor.id);
-                    problems.error(&processor.path, what, "give it a pipeline of its own");
-                }
-                (Role::UsesFacts, None) => {
-                    let what = format!("`{}` works on what `dialog` finds, and nothing before it does", processor.id);
-                    problems.error(&processor.path, what, "put a `dialog` before it");
-                }
-                _ => {}
-            }
-        }
-        if states.is_none() && self.processors.is_empty() {
-            problems.warning(
-                &self.path,
-                "no processor: only packets are counted, no calls",
-                "add `dialog` to `processors`",
-            );
-        }
+        self.check_processors(signal, problems);
         for exporter in &self.exporters {
             if signal == Signal::Traces && exporter.role == Role::ExportsMetrics {
                 let what = format!("`{}` carries metrics only", exporter.id);
                 problems.error(&exporter.path, what, "name it in `[service.pipelines.metrics]` instead");
             }
+        }
+    }
+}
+
+impl Route {
+    /// Who stands where: one that states facts first, one that chooses calls last and only where calls leave.
+    fn check_processors(&self, signal: Signal, problems: &mut Problems) {
+        let mut states = None;
+        let mut chooses = None;
+        for processor in &self.processors {
+            match (processor.role, &states) {
+                (Role::StatesFacts, None) => states = Some(&processor.id),
+                (Role::StatesFacts, Some(other)) => {
+                    let what = format!("`{}` would count everything again after `{other}`", processor.id);
+                    problems.error(&processor.path, what, "give it a pipeline of its own");
+                }
+                (Role::ChoosesCalls, _) if signal == Signal::Metrics => {
+                    let what = format!("`{}` chooses calls for traces, and metrics count all", processor.id);
+                    problems.error(&processor.path, what, "name it in `[service.pipelines.traces]` instead");
+                }
+                // That no call is found is said of a traces pipeline as a whole.
+                (Role::UsesFacts, None) if signal == Signal::Metrics => {
+                    let what = format!("`{}` works on what `dialog` finds, and nothing before it does", processor.id);
+                    problems.error(&processor.path, what, "put a `dialog` before it");
+                }
+                (Role::UsesFacts, _) => {
+                    if let Some(chooses) = chooses {
+                        let what =
+                            format!("`{}` comes too late for `{chooses}`, which uses what it finds", processor.id);
+                        problems.error(&processor.path, what, format!("put it before `{chooses}`"));
+                    }
+                }
+                (Role::ChoosesCalls, _) => chooses = Some(&processor.id),
+                _ => {}
+            }
+        }
+        match signal {
+            Signal::Traces if states.is_none() => {
+                let cure = "put a `dialog` first in `processors`";
+                problems.error(&self.path, "nothing finds calls, so there is nothing to trace", cure);
+            }
+            Signal::Metrics if self.processors.is_empty() => problems.warning(
+                &self.path,
+                "no processor: only packets are counted, no calls",
+                "add `dialog` to `processors`",
+            ),
+            _ => {}
         }
     }
 }
@@ -197,12 +254,7 @@ fn ids(members: &[Member]) -> Vec<ComponentId> {
 }
 
 fn signal(name: &str, path: &str, problems: &mut Problems) -> Option<Signal> {
-    let id = ComponentId::parse(name);
-    let signal = match id.as_ref().map(ComponentId::kind) {
-        Some("metrics") => Some(Signal::Metrics),
-        Some("traces") => Some(Signal::Traces),
-        _ => None,
-    };
+    let signal = Signal::of(name);
     if signal.is_none() {
         let cure = "name it `metrics`, `metrics/name`, `traces` or `traces/name`";
         problems.error(path, format!("`{name}` is no kind of pipeline"), cure);
@@ -276,12 +328,23 @@ fn check_sharing(routes: &[Route], problems: &mut Problems) {
                     .iter()
                     .map(|member| &member.id)
                     .eq(earlier.processors.iter().map(|member| &member.id));
+            // Metrics and calls do not meet, and calls of other receivers are other calls.
+            let other_calls = route.signal == Some(Signal::Traces) && !same_source;
+            if same_way || route.signal != earlier.signal || other_calls {
+                continue;
+            }
             let shared = |member: &&Member| earlier.exporters.iter().any(|other| other.id == member.id);
-            if let Some(exporter) = route.exporters.iter().find(shared)
-                && !same_way
-            {
-                let what = format!("`{}` is fed by {} too, which counts differently", exporter.id, earlier.path);
-                let cure = "give both pipelines the same receivers and processors, or define a second exporter";
+            if let Some(exporter) = route.exporters.iter().find(shared) {
+                let (what, cure) = match route.signal {
+                    Some(Signal::Traces) => (
+                        format!("`{}` gets the same calls from {} too", exporter.id, earlier.path),
+                        "give both pipelines the same processors, or define a second exporter",
+                    ),
+                    _ => (
+                        format!("`{}` is fed by {} too, which counts differently", exporter.id, earlier.path),
+                        "give both pipelines the same receivers and processors, or define a second exporter",
+                    ),
+                };
                 problems.error(&exporter.path, what, cure);
             }
         }

@@ -37,7 +37,7 @@ pub struct Site {
 impl Site {
     pub(super) fn new(context: &ExporterContext, undefined: Undefined, scrapes: usize) -> Self {
         Self {
-            registry: Arc::clone(&context.registry),
+            registry: context.registry.clone().expect("an exporter of metrics stands in a metrics pipeline"),
             health: Arc::clone(&context.health),
             undefined: Mutex::new(undefined),
             started: Instant::now(),
@@ -91,7 +91,11 @@ impl Site {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
         let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pieces = Exposition::new(self.registry.snapshot(), format, undefined);
+        let snapshot = match format {
+            Format::Text => self.registry.snapshot(),
+            Format::OpenMetrics => self.registry.snapshot_with_exemplars(),
+        };
+        let mut pieces = Exposition::new(snapshot, format, undefined);
         let first = pieces.next().unwrap_or_default();
         if pieces.is_finished() && !gzip {
             return plain(StatusCode::OK, format.content_type(), first, busy);

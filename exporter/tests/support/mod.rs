@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use exporter::prometheus::{Config, Limits, Prometheus, Settings};
 use pipeline::component::{CaptureStatus, Exporter, Health, Telemetry};
-use pipeline::config::{ExporterContext, Problems};
+use pipeline::config::{ComponentId, ExporterContext, Problems};
 use pipeline::metrics::{F, Registry, Undefined};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,12 +44,24 @@ pub fn settings(endpoint: &str, undefined_ratio: Undefined) -> Settings {
     Settings::check(Config { endpoint: endpoint.to_owned(), undefined_ratio }, &mut problems).expect("good settings")
 }
 
+/// What an exporter of metrics is built with.
+pub fn context(registry: &Arc<Registry>, state: &Arc<State>) -> ExporterContext {
+    ExporterContext {
+        id: ComponentId::parse("prometheus").expect("an id"),
+        registry: Some(Arc::clone(registry)),
+        calls: None,
+        label_sets: Arc::clone(registry.label_sets()),
+        resource: Arc::default(),
+        health: Arc::clone(state) as _,
+    }
+}
+
 /// On a free port of the loopback.
 pub fn run(limits: Limits) -> Running {
     let registry = Registry::new("sip_exporter");
     let state = Arc::new(State::default());
     *state.capture.lock().expect("nobody panicked") = CaptureStatus { kind: "ebpf", blocked: None };
-    let context = ExporterContext { registry: Arc::clone(&registry), health: state.clone() };
+    let context = context(&registry, &state);
     let mut exporter = Prometheus::with_limits(settings("127.0.0.1:0", Undefined::Nan), &context, limits);
     exporter.start().expect("a free port");
     let address = exporter.local_address().expect("started");

@@ -71,4 +71,4 @@ impl std::fmt::Display for ErrorType {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,14 +5,17 @@
 //! knows neither files nor lines: it names the path inside its own table, `carriers[1].cidrs[0]`.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::id::ComponentId;
 use super::node::{Node, Step, parse_path, path_text};
 use super::problem::Problems;
 use crate::component::{Exporter, Health, Processor, Receiver};
+use crate::engine::CallQueue;
 use crate::metrics::{LabelSets, Registry};
 
 /// Every type of component the program has.
@@ -52,8 +55,16 @@ pub struct CallsWanted {
 /// What an exporter is built with besides its settings.
 #[derive(Clone)]
 pub struct ExporterContext {
-    /// The metric rows of the pipelines that feed it.
-    pub registry: Arc<Registry>,
+    /// Which it is.
+    pub id: ComponentId,
+    /// The metric rows of the pipelines that feed it; `None` when it is in no metrics pipeline.
+    pub registry: Option<Arc<Registry>>,
+    /// The calls of the pipelines that feed it; `None` when it is in no traces pipeline.
+    pub calls: Option<Arc<CallQueue>>,
+    /// Where the labels of calls have their names.
+    pub label_sets: Arc<LabelSets>,
+    /// Who this program is: `service.telemetry.resource`.
+    pub resource: Arc<BTreeMap<String, String>>,
     /// The state of the program, for `/health` and `/internal/metrics`.
     pub health: Arc<dyn Health>,
 }
@@ -89,8 +100,12 @@ pub enum Role {
     StatesFacts,
     /// Works on facts: stands after one that states them.
     UsesFacts,
-    /// Carries metrics out.
+    /// Says which calls leave: stands last in traces pipelines, and with its default settings where none is named.
+    ChoosesCalls,
+    /// Carries metrics out, and no calls.
     ExportsMetrics,
+    /// Carries metrics and calls out.
+    Exports,
 }
 
 /// A component's table after its check.

@@ -1,14 +1,15 @@
 //! From the tree to a configuration that can run: every component checked, every pipeline joined.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::catalogue::{Catalogue, Checked, ProcessorContext, Role, Type};
 use super::id::{self, ComponentId};
-use super::node::{Entry, Node, Step, Value, parse_path, path_text};
-use super::problem::Problems;
-use super::service::Service;
+use super::node::{self, Node, Step, Value, parse_path, path_text};
+use super::problem::{Place, Problems};
+use super::service::{Pipeline, Service};
 use super::{duration, suggest};
-use crate::graph::{Graph, Roles, ShardPlan};
+use crate::graph::{Graph, Roles, ShardPlan, Signal};
 
 /// A configuration without errors.
 pub struct Configuration {
@@ -33,13 +34,14 @@ impl Configuration {
         let mut found = Problems::default();
         check_top(tree, &mut found);
         let receivers = section("receivers", tree, &catalogue.receivers, &mut found);
-        let processors = section("processors", tree, &catalogue.processors, &mut found);
+        let mut processors = section("processors", tree, &catalogue.processors, &mut found);
         let exporters = section("exporters", tree, &catalogue.exporters, &mut found);
         section::<dyn Send, ()>("extensions", tree, &[], &mut found);
-        let service = service(tree, &mut found);
-        let graph = service.as_ref().and_then(|service| {
-            let roles = roles(tree, catalogue);
+        let mut service = service(tree, &mut found);
+        let graph = service.as_mut().and_then(|service| {
+            let mut roles = roles(tree, catalogue);
             check_unused(tree, service, &roles, &mut found);
+            add_choosers(service, catalogue, &mut roles, &mut processors);
             Graph::build(service, &roles, &mut found)
         });
         let configuration = (!found.has_errors())
@@ -131,7 +133,7 @@ fn check_top(tree: &Node, problems: &mut Problems) {
 fn section<P: ?Sized, X>(list: &str, tree: &Node, types: &[Type<P, X>], problems: &mut Problems) -> Components {
     let mut components = Components::new();
     let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { return components };
-    for (name, Entry { key, node }) in entries {
+    for (name, node::Entry { key, node }) in entries {
         let path = [Step::Key(list.to_owned()), Step::Key(name.clone())];
         let Some(id) = ComponentId::parse(name) else {
             problems.error_at(key, path_text(&path), format!("{name:?} is no name of a component"), id::FORM);
@@ -187,6 +189,27 @@ fn check_unused(tree: &Node, service: &Service, roles: &Roles, problems: &mut Pr
         let entry = tree.get(list).and_then(|section| section.node.get(id.as_str()));
         let place = entry.map_or(&tree.place, |entry| &entry.key);
         problems.error_at(place, path, "no pipeline uses it", cure);
+    }
+}
+
+/// A traces pipeline that says nothing about which calls leave is as one with the default settings: they are added
+/// to it under an id of their own, so that the effective configuration shows them.
+fn add_choosers(service: &mut Service, catalogue: &Catalogue, roles: &mut Roles, processors: &mut Components) {
+    let Some(kind) = catalogue.processors.iter().find(|kind| kind.role == Role::ChoosesCalls) else { return };
+    let name = format!("{}/default", kind.name);
+    let id = ComponentId::parse(&name).expect("a type of the catalogue and a plain word make an id");
+    for (pipeline, Pipeline { processors: names, .. }) in &mut service.pipelines {
+        let chooses = |name: &String| ComponentId::parse(name).is_some_and(|id| id.kind() == kind.name);
+        if Signal::of(pipeline) != Some(Signal::Traces) || names.iter().any(chooses) {
+            continue;
+        }
+        names.push(name.clone());
+        if let Entry::Vacant(vacant) = processors.entry(id.clone()) {
+            let empty = Node::empty(Place::file("default"));
+            let checked = kind.check(&empty, &[], &mut Problems::default());
+            vacant.insert(checked.expect("the default settings of a component are right"));
+            roles.insert(("processors", id.clone()), Some(kind.role));
+        }
     }
 }
 

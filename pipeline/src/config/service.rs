@@ -39,6 +39,8 @@ pub struct Metrics {
 pub struct Telemetry {
     /// Its log, on standard error.
     pub logs: Logs,
+    /// Who it is, with everything it pushes: resource attributes, by their names. An empty text leaves one out.
+    pub resource: BTreeMap<String, String>,
 }
 
 /// The program's log.
@@ -127,12 +129,18 @@ impl Service {
             problems.error(format!("extensions[{index}]"), what, "take it out; no extension is compiled in");
         }
         let namespace = &self.metrics.namespace;
-        let fits = namespace.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        let fits = namespace.starts_with(|first: char| first.is_ascii_alphabetic())
             && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !namespace.ends_with('_');
+            // Backends that translate names of OTLP join what stands between underscores, and move `total` to the end.
+            && namespace.split('_').all(|word| !word.is_empty() && word != "total");
         if !fits {
-            let cure = "use letters, digits and `_`, a letter first and no `_` last, for instance `sip_exporter`";
+            let cure = "use words of letters and digits with one `_` between them, a letter first and none of them \
+                        `total`, for instance `sip_exporter`";
             problems.error("metrics.namespace", format!("{namespace:?} cannot begin the name of a metric"), cure);
+        }
+        if self.telemetry.resource.keys().any(String::is_empty) {
+            let cure = "name it, for instance \"deployment.environment.name\"";
+            problems.error("telemetry.resource", "an attribute has no name", cure);
         }
         if self.pipelines.is_empty() {
             let cure = "add `[service.pipelines.metrics]` with receivers, processors and exporters";

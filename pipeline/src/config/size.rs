@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Option<usize> {
 pub fn format(bytes: usize) -> String {
     for (unit, scale) in UNITS {
         let tenths = bytes as u128 * 10;
-        if bytes as u128 >= scale && tenths % scale == 0 {
+        if bytes as u128 >= scale && tenths.is_multiple_of(scale) {
             let tenths = tenths / scale;
             return match tenths % 10 {
                 0 => format!("{}{unit}", tenths / 10),

@@ -330,8 +330,8 @@ exporters = ['out']
     assert!(checked.is_none());
     let expected = [
         "1.toml:3:23: service.extensions[0]: there is no extension `console`; take it out; no extension is compiled in",
-        "1.toml:4:29: service.metrics.namespace: \"9 lives\" cannot begin the name of a metric; use letters, digits and \
-         `_`, a letter first and no `_` last, for instance `sip_exporter`",
+        "1.toml:4:29: service.metrics.namespace: \"9 lives\" cannot begin the name of a metric; use words of \
+         letters and digits with one `_` between them, a letter first and none of them `total`, for instance `sip_exporter`",
         "1.toml:8:16: receivers.wire.ports[1]: 0 is no port; ports are 1 to 65535",
         "1.toml:9:12: receivers.wires: `wires` is not among the receivers compiled in; did you mean `wire`? expected here: \
          `wire`, `pcap`",

@@ -1,15 +1,18 @@
 //! The board: where shards write down what they are like, and exporters read it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::component::{CaptureStatus, Health, Telemetry};
+use super::named;
+use crate::component::{CaptureStatus, Health, Reports, Telemetry};
+use crate::config::ComponentId;
 
 /// The state of the program. A shard renews its part about every 100 ms.
-#[derive(Debug)]
 pub struct Board {
     pub(super) shards: Vec<Mutex<Report>>,
+    /// Exporters, who tell about themselves at any time.
+    exporters: Mutex<Vec<(ComponentId, Arc<dyn Reports>)>>,
     reloads_failed: AtomicU64,
     restart_needed: Mutex<Vec<String>>,
 }
@@ -24,7 +27,13 @@ pub(super) struct Report {
 impl Board {
     pub(super) fn new(shards: usize) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
-        Self { shards, reloads_failed: AtomicU64::new(0), restart_needed: Mutex::default() }
+        let (exporters, restart_needed) = Default::default();
+        Self { shards, exporters, reloads_failed: AtomicU64::new(0), restart_needed }
+    }
+
+    /// From now on `reports` tells about the exporter `id` too.
+    pub(super) fn add_exporter(&self, id: ComponentId, reports: Arc<dyn Reports>) {
+        self.exporters.lock().unwrap_or_else(PoisonError::into_inner).push((id, reports));
     }
 
     /// A new configuration was refused; the old one runs on.
@@ -59,6 +68,11 @@ impl Health for Board {
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         self.reports(|report| out.extend_from_slice(&report.telemetry));
+        for (id, reports) in self.exporters.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let from = out.len();
+            reports.telemetry(out);
+            named("exporter", id, from, out);
+        }
         let number = |name, labels, counter, value| Telemetry { name, labels, counter, value };
         let failed = self.reloads_failed.load(Ordering::Relaxed);
         // Exact up to 2^53 reloads.

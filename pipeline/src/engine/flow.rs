@@ -12,6 +12,12 @@ use crate::graph::Branch;
 pub struct Flow {
     facts: Facts,
     stages: Vec<Stage>,
+    /// Behind it nothing is counted, so that it needs no events.
+    calls_only: bool,
+    /// A metrics pipeline ends here.
+    outlet: bool,
+    /// Traces pipelines that end here: the exporters that get the calls.
+    call_exporters: Vec<ComponentId>,
     sinks: Vec<Box<dyn Sink>>,
     branches: Vec<Self>,
 }
@@ -31,6 +37,9 @@ impl Stage {
     }
 }
 
+/// Makes the sink of a place where calls leave, told the exporters that get them.
+pub(super) type CallSinks<'a> = &'a mut dyn FnMut(&[ComponentId]) -> Option<Box<dyn Sink>>;
+
 /// Whose code is running, for the message if it panics: the id of a component.
 pub(super) type Working<'a> = &'a mut dyn FnMut(&ComponentId);
 
@@ -39,15 +48,31 @@ impl Flow {
     pub(super) fn build(plan: &Branch, parts: &mut dyn FnMut(&Branch) -> Parts) -> Self {
         let (stages, sinks) = parts(plan);
         let branches = plan.branches.iter().map(|branch| Self::build(branch, parts)).collect();
-        Self { facts: Facts::default(), stages, sinks, branches }
+        Self {
+            facts: Facts::default(),
+            stages,
+            calls_only: !plan.counts() && plan.traces(),
+            outlet: !plan.exporters.is_empty(),
+            call_exporters: plan.call_exporters.clone(),
+            sinks,
+            branches,
+        }
     }
 
-    /// Adds what `sink` gives wherever a pipeline ends, in the order of [`Branch::walk`].
+    /// Adds what `sink` gives wherever a metrics pipeline ends, in the order of [`Branch::walk`].
     pub(super) fn add_sinks(&mut self, sink: &mut dyn FnMut() -> Option<Box<dyn Sink>>) {
-        if !self.sinks.is_empty() {
+        if self.outlet {
             self.sinks.extend(sink());
         }
         self.branches.iter_mut().for_each(|branch| branch.add_sinks(sink));
+    }
+
+    /// Adds what `sink` gives wherever traces pipelines end, told the exporters that get the calls.
+    pub(super) fn add_call_sinks(&mut self, sink: CallSinks<'_>) {
+        if !self.call_exporters.is_empty() {
+            self.sinks.extend(sink(&self.call_exporters));
+        }
+        self.branches.iter_mut().for_each(|branch| branch.add_call_sinks(sink));
     }
 
     /// Takes a batch, and what was stated about it before the fork.
@@ -104,6 +129,7 @@ impl Flow {
 
     fn begin(&mut self, before: Option<&Facts>) {
         match before {
+            Some(before) if self.calls_only => self.facts.copy_calls_from(before),
             Some(before) => self.facts.copy_from(before),
             None => self.facts.clear(),
         }

@@ -1,16 +1,18 @@
 //! The engine: a checked configuration in, running shards and exporters out.
 //!
 //! One OS thread per shard takes frames from its receivers through processors to recorders by direct calls
-//! (`shard`, `flow`); the main thread keeps the exporters. They share nothing but metric rows and the
-//! [`Board`]. Start order: exporters, processors, receivers; stop order the reverse. The engine reads a
+//! (`shard`, `flow`); the main thread keeps the exporters. They share nothing but metric rows, the
+//! queues of calls (`calls`) and the [`Board`]. Start order: exporters, processors, receivers; stop order the reverse. The engine reads a
 //! clock only to keep the board fresh, and logs nothing: what happens is returned to the binary.
 
 mod board;
+mod calls;
 mod flow;
 mod shard;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,7 +20,9 @@ use std::sync::mpsc::{Receiver as Orders, SyncSender, TryRecvError, sync_channel
 use std::thread;
 
 use crate::component::{Exporter, ExporterError, Receiver, ReceiverError, Telemetry};
-use crate::config::{Catalogue, ComponentId, Configuration, ExporterContext, ProcessorContext, Settings, Type};
+use crate::config::{
+    CallsWanted, Catalogue, ComponentId, Configuration, ExporterContext, ProcessorContext, Service, Settings, Type,
+};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
 use crate::graph::{Branch, Graph, ShardPlan};
@@ -26,6 +30,7 @@ use crate::metrics::{LabelSets, Registry};
 use crate::recorder::Recorder;
 
 pub use board::Board;
+pub use calls::{CallQueue, CallSink, KeptCall, WAITING_CALLS};
 use flow::{Flow, Stage};
 pub use shard::{Shard, Turn};
 
@@ -41,7 +46,7 @@ impl Sink for Recorder {
     }
 }
 
-/// The end of a pipeline: what it counted, and who carries that out.
+/// The end of a metrics pipeline: what it counted, and who carries that out.
 pub struct Outlet {
     /// The rows recorded here.
     pub registry: Arc<Registry>,
@@ -55,7 +60,7 @@ pub struct Engine {
     exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
     board: Arc<Board>,
     graph: Graph,
-    namespace: String,
+    service: Service,
 }
 
 impl Engine {
@@ -63,8 +68,8 @@ impl Engine {
     pub fn build(configuration: &Configuration, catalogue: &Catalogue) -> Self {
         let board = Arc::new(Board::new(configuration.graph.shards.len()));
         let label_sets = Arc::<LabelSets>::default();
-        let namespace = configuration.service.metrics.namespace.clone();
-        let mut outlets = Vec::new();
+        let queues = call_queues(&configuration.graph);
+        let mut registries = BTreeMap::new();
         let shards = configuration.graph.shards.iter().map(|plan| {
             let receivers = plan.receivers.iter().map(|id| {
                 let kind = kind(&catalogue.receivers, id);
@@ -72,18 +77,39 @@ impl Engine {
             });
             let receivers = receivers.collect();
             let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: None };
-            Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets)
+            let mut outlets = Vec::new();
+            let mut shard = Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets);
+            let rows: Vec<Arc<Registry>> = outlets.iter().map(|outlet| Arc::clone(&outlet.registry)).collect();
+            shard.add_call_sinks(|exporters| {
+                let queues = exporters.iter().map(|id| Arc::clone(&queues[id]));
+                Some(Box::new(CallSink::new(queues, Arc::clone(&label_sets), rows.clone())))
+            });
+            for Outlet { registry, exporters } in outlets {
+                registries.extend(exporters.into_iter().map(|id| (id, Arc::clone(&registry))));
+            }
+            shard
         });
         let shards = shards.collect();
-        let exporters = outlets.iter().flat_map(|outlet| {
-            let context = ExporterContext { registry: Arc::clone(&outlet.registry), health: Arc::clone(&board) as _ };
-            outlet.exporters.iter().map(move |id| {
-                let kind = kind(&catalogue.exporters, id);
-                (id.clone(), kind.build(configuration.exporters[id].settings(), &context))
-            })
+        // The shards have theirs; what is left must not keep a queue open behind them.
+        queues.values().for_each(|queue| queue.close());
+        let resource = Arc::new(configuration.service.telemetry.resource.clone());
+        let exporters = registries.keys().chain(queues.keys()).collect::<BTreeSet<_>>().into_iter().map(|id| {
+            let context = ExporterContext {
+                id: id.clone(),
+                registry: registries.get(id).cloned(),
+                calls: queues.get(id).cloned(),
+                label_sets: Arc::clone(&label_sets),
+                resource: Arc::clone(&resource),
+                health: Arc::clone(&board) as _,
+            };
+            let kind = kind(&catalogue.exporters, id);
+            let exporter = kind.build(configuration.exporters[id].settings(), &context);
+            let queue = queues.get(id).map(|queue| Arc::clone(queue) as _);
+            exporter.reports().into_iter().chain(queue).for_each(|reports| board.add_exporter(id.clone(), reports));
+            (id.clone(), exporter)
         });
         let exporters = exporters.collect();
-        Self { shards, exporters, board, graph: configuration.graph.clone(), namespace }
+        Self { shards, exporters, board, graph: configuration.graph.clone(), service: configuration.service.clone() }
     }
 
     /// Starts the exporters. To be called inside the runtime they serve in.
@@ -118,8 +144,8 @@ impl Engine {
             thread::Builder::new().name(format!("shard-{index}")).spawn(work)?;
             commands.push(sender);
         }
-        let Self { exporters, board, graph, namespace, .. } = self;
-        Ok(Running { commands, exporters, board, graph, namespace })
+        let Self { exporters, board, graph, service, .. } = self;
+        Ok(Running { commands, exporters, board, graph, service })
     }
 
     /// Where to look, and what is captured: lines for the operator, known after the start.
@@ -134,7 +160,8 @@ impl Engine {
 }
 
 impl Shard {
-    /// Builds what stands behind a set of receivers; adds its outlets.
+    /// Builds what stands behind a set of receivers; adds its outlets of metrics. Records of calls are made where
+    /// `context` asks for them, else where a traces pipeline does.
     pub fn build(
         plan: &ShardPlan,
         receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
@@ -144,9 +171,11 @@ impl Shard {
         outlets: &mut Vec<Outlet>,
     ) -> Self {
         let trunk = Flow::build(&plan.trunk, &mut |branch: &Branch| {
+            let calls = context.calls.clone().or_else(|| branch.traces().then(|| traced(&configuration.service)));
+            let context = ProcessorContext { label_sets: Arc::clone(&context.label_sets), calls };
             let stages = branch.processors.iter().map(|id| {
                 let kind = kind(&catalogue.processors, id);
-                Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), context))
+                Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
             });
             let stages = stages.collect();
             if branch.exporters.is_empty() {
@@ -187,7 +216,7 @@ pub struct Running {
     exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
     board: Arc<Board>,
     graph: Graph,
-    namespace: String,
+    service: Service,
 }
 
 /// New settings for a shard. That no more can come tells it to end: closing gets through whatever waits.
@@ -235,8 +264,11 @@ impl Running {
         if new.graph != self.graph {
             restart.push("service.pipelines".to_owned());
         }
-        if new.service.metrics.namespace != self.namespace {
+        if new.service.metrics.namespace != self.service.metrics.namespace {
             restart.push("service.metrics.namespace".to_owned());
+        }
+        if new.service.telemetry.resource != self.service.telemetry.resource {
+            restart.push("service.telemetry.resource".to_owned());
         }
         Ok((restart, self.commands.len()))
     }
@@ -295,6 +327,26 @@ fn obey(
         }
     }
 }
+
+/// A queue for each exporter that carries calls.
+fn call_queues(graph: &Graph) -> BTreeMap<ComponentId, Arc<CallQueue>> {
+    let mut queues = BTreeMap::new();
+    for shard in &graph.shards {
+        shard.trunk.walk(&mut |branch| {
+            queues.extend(branch.call_exporters.iter().map(|id| (id.clone(), Arc::<CallQueue>::default())));
+        });
+    }
+    queues
+}
+
+/// What traces want of calls.
+fn traced(service: &Service) -> CallsWanted {
+    let instance = service.telemetry.resource.get(INSTANCE).map(String::as_str).unwrap_or_default();
+    CallsWanted { instance: Arc::from(instance), requests: true, pieces: true, number: None }
+}
+
+/// The resource attribute that tells observers of the same call apart.
+const INSTANCE: &str = "service.instance.id";
 
 /// The type of a component that was checked.
 fn kind<'a, P: ?Sized, X>(types: &'a [Type<P, X>], id: &ComponentId) -> &'a Type<P, X> {

@@ -46,10 +46,15 @@ impl Shard {
         Self { sources: receivers.into_iter().map(source).collect(), trunk, now: Timestamp::ZERO, working: None }
     }
 
-    /// Adds a sink at the outlets where `sink`, told the outlet's place among those the build added, gives one.
+    /// Adds a sink at the outlets of metrics where `sink`, told the outlet's place among those the build added, gives one.
     pub fn add_sinks(&mut self, sink: impl FnMut(usize) -> Option<Box<dyn Sink>>) {
         let mut each = (0..).map(sink);
         self.trunk.add_sinks(&mut || each.next().flatten());
+    }
+
+    /// Adds a sink wherever traces pipelines end, if `sink`, told the exporters that get the calls, gives one.
+    pub fn add_call_sinks(&mut self, mut sink: impl FnMut(&[ComponentId]) -> Option<Box<dyn Sink>>) {
+        self.trunk.add_call_sinks(&mut sink);
     }
 
     /// Opens the receivers, in order.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::component::{CaptureStatus, Health, Processor, Received};
+use crate::component::{CaptureStatus, Health, Processor, Received, Reports};
 use crate::config::{Problems, Role, Sources};
 use crate::event::{Evicted, Fact};
 use crate::facts::{LabelSet, Slot};
@@ -41,7 +41,7 @@ struct Fake {
 
 impl Fake {
     fn note(&self, what: &str) {
-        self.diary.lock().expect("no test panics while it writes").push(format!("{} {what}", self.name));
+        note(&self.diary, &format!("{} {what}", self.name));
     }
 
     fn change(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
@@ -93,7 +93,14 @@ impl Processor for Fake {
                 facts.open(Slot(1), IpAddr::V4(Ipv4Addr::LOCALHOST), b"");
                 facts.push(Slot(1), Fact::Evicted(Evicted::Attempts));
             }
-            _ => facts.label(Slot(1), LabelSet(self.config.buffer)),
+            "enrich" => facts.label(Slot(1), LabelSet(self.config.buffer)),
+            _ => {
+                let seen = format!("{} events {} origins", facts.events.len(), facts.origins.len());
+                if self.handed == 0 {
+                    self.note(&seen);
+                }
+                self.handed += 1;
+            }
         }
     }
 
@@ -124,10 +131,26 @@ impl Exporter for Fake {
         self.change(settings)
     }
 
+    fn reports(&self) -> Option<Arc<dyn Reports>> {
+        (self.name == "push").then(|| Arc::new(Pushed) as _)
+    }
+
     fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         self.note("stopped");
         Box::pin(std::future::ready(()))
     }
+}
+
+struct Pushed;
+
+impl Reports for Pushed {
+    fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        out.push(Telemetry { name: "pushed", labels: vec![], counter: true, value: 2.0 });
+    }
+}
+
+fn note(diary: &Diary, what: &str) {
+    diary.lock().expect("no test panics while it writes").push(what.to_owned());
 }
 
 fn catalogue(diary: &Diary) -> Catalogue {
@@ -136,19 +159,33 @@ fn catalogue(diary: &Diary) -> Catalogue {
         let diary = Arc::clone(diary);
         move |config| Box::new(Fake { diary: Arc::clone(&diary), name, config, handed: 0 })
     };
-    let (wire, dialog, enrich, out) =
-        (fake("wire", diary), fake("dialog", diary), fake("enrich", diary), fake("out", diary));
+    let [wire, dialog, enrich, choose, out, push] =
+        ["wire", "dialog", "enrich", "choose", "out", "push"].map(|name| fake(name, diary));
+    let (asked, told) = (Arc::clone(diary), Arc::clone(diary));
     Catalogue {
         receivers: vec![Type::new("wire", Role::Receives, "", config, move |config, ()| {
             wire(config) as Box<dyn Receiver>
         })],
         processors: vec![
-            Type::new("dialog", Role::StatesFacts, "", config, move |config, _| dialog(config) as Box<dyn Processor>),
+            Type::new("dialog", Role::StatesFacts, "", config, move |config, context: &ProcessorContext| {
+                if let Some(CallsWanted { instance, requests, pieces, number }) = &context.calls {
+                    note(&asked, &format!("dialog: calls for {instance} {requests} {pieces} {number:?}"));
+                }
+                dialog(config) as Box<dyn Processor>
+            }),
             Type::new("enrich", Role::UsesFacts, "", config, move |config, _| enrich(config) as Box<dyn Processor>),
+            Type::new("sampling", Role::ChoosesCalls, "", config, move |config, _| {
+                choose(config) as Box<dyn Processor>
+            }),
         ],
-        exporters: vec![Type::new("out", Role::ExportsMetrics, "", config, move |config, _| {
-            out(config) as Box<dyn Exporter>
-        })],
+        exporters: vec![
+            Type::new("out", Role::ExportsMetrics, "", config, move |config, _| out(config) as Box<dyn Exporter>),
+            Type::new("push", Role::Exports, "", config, move |config, context: &ExporterContext| {
+                let ExporterContext { id, registry, calls, resource, .. } = context;
+                note(&told, &format!("{id}: {} {} {resource:?}", registry.is_some(), calls.is_some()));
+                push(config) as Box<dyn Exporter>
+            }),
+        ],
     }
 }
 
@@ -337,4 +374,57 @@ impl Sink for View {
         assert_eq!(facts.events.len(), 1);
         self.labels.send((self.outlet, facts.labels(Slot(1)).0)).expect("the test reads it");
     }
+}
+
+const TRACED: &str = "
+    receivers.wire = {}
+    processors.dialog = {}
+    processors.enrich = {}
+    exporters.out = {}
+    exporters.push = {}
+    service.telemetry.resource = { 'service.instance.id' = 'me' }
+    service.pipelines.metrics = { receivers = ['wire'], processors = ['dialog'], exporters = ['out', 'push'] }
+    service.pipelines.traces = { receivers = ['wire'], processors = ['dialog', 'enrich'], exporters = ['push'] }
+";
+
+#[test]
+fn an_exporter_of_metrics_and_calls_is_one_and_a_branch_of_calls_copies_no_events() {
+    let diary = Diary::default();
+    let catalogue = catalogue(&diary);
+    let configuration = configuration(TRACED, &[], &catalogue);
+    let engine = Engine::build(&configuration, &catalogue);
+    let expected = ["dialog: calls for me true true None", "push: true true {\"service.instance.id\": \"me\"}"];
+    assert_eq!(noted(&diary), expected);
+    let mut numbers = Vec::new();
+    engine.board().telemetry(&mut numbers);
+    let push = |name| {
+        let number = numbers.iter().find(|number| number.name == name).expect("it is told");
+        (number.labels[0].clone(), number.value)
+    };
+    assert_eq!(push("pushed"), (("exporter", "push".to_owned()), 2.0));
+    assert_eq!(push("otelcol_exporter_enqueue_failed_spans"), (("exporter", "push".to_owned()), 0.0));
+    let mut shard = engine.shards.into_iter().next().expect("there is one");
+    shard.turn().expect("the fake works");
+    assert!(noted(&diary).contains(&"choose 0 events 1 origins".to_owned()), "{:?}", noted(&diary));
+}
+
+#[test]
+fn without_a_traces_pipeline_no_records_of_calls_are_made() {
+    let (_, _, diary) = engine(&[]);
+    assert_eq!(noted(&diary), Vec::<String>::new());
+}
+
+#[test]
+fn a_traces_pipeline_chooses_as_by_default_where_it_names_nobody_and_that_is_shown() {
+    let diary = Diary::default();
+    let catalogue = catalogue(&diary);
+    let plain = configuration(TRACED, &[], &catalogue);
+    assert_eq!(plain.service.pipelines["traces"].processors, ["dialog", "enrich", "sampling/default"]);
+    assert!(plain.processors.keys().any(|id| id.as_str() == "sampling/default"));
+    assert_eq!(plain.service.pipelines["metrics"].processors, ["dialog"]);
+    let named = ["processors.sampling={}", "service.pipelines.traces.processors=['dialog', 'sampling', ]"];
+    let text = TRACED.replace("processors.enrich = {}", "");
+    let named = configuration(&text, &named, &catalogue);
+    assert_eq!(named.service.pipelines["traces"].processors, ["dialog", "sampling"]);
+    assert!(named.processors.keys().all(|id| id.as_str() != "sampling/default"));
 }

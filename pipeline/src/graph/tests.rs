@@ -11,12 +11,14 @@ fn roles() -> Roles {
         ("receivers", "wire wire/2", Some(Role::Receives)),
         ("processors", "dialog dialog/2", Some(Role::StatesFacts)),
         ("processors", "enrich sample", Some(Role::UsesFacts)),
+        ("processors", "sampling sampling/2", Some(Role::ChoosesCalls)),
         ("processors", "misspelt", None),
         (
             "exporters",
             "prometheus prometheus/2 prometheus/all prometheus/some prometheus/raw",
             Some(Role::ExportsMetrics),
         ),
+        ("exporters", "otlp otlp/2", Some(Role::Exports)),
     ];
     let ids = |text: &'static str| text.split_whitespace().map(|id| ComponentId::parse(id).expect("an id"));
     known.into_iter().flat_map(|(list, names, role)| ids(names).map(move |id| ((list, id), role))).collect()
@@ -45,13 +47,16 @@ fn graph(pipelines: &[&str]) -> Graph {
     graph.unwrap_or_else(|| panic!("{problems:?}"))
 }
 
-/// `receivers: a b [c] {d e}`: processors, exporters, branches.
+/// `receivers: a b [c] <d> {e f}`: processors, exporters of metrics, exporters of calls, branches.
 fn draw(graph: &Graph) -> Vec<String> {
     fn branch(branch: &Branch) -> String {
         let list = |ids: &[ComponentId]| ids.iter().map(ComponentId::as_str).collect::<Vec<_>>().join(" ");
         let mut text = list(&branch.processors);
         if !branch.exporters.is_empty() {
             text += &format!(" [{}]", list(&branch.exporters));
+        }
+        if !branch.call_exporters.is_empty() {
+            text += &format!(" <{}>", list(&branch.call_exporters));
         }
         for next in &branch.branches {
             text += &format!(" {{{}}}", self::draw_branch(next));
@@ -130,7 +135,44 @@ fn every_mistake_in_a_pipeline_is_told_at_once() {
         "service.pipelines.\"metrics/2\".receivers[1]: \"1x\" is no name of a component",
         "service.pipelines.\"metrics/2\".processors[0]: `dialogs` is not defined; did you mean `dialog`?",
         "service.pipelines.traces.exporters[0]: `prometheus` carries metrics only",
-        "service.pipelines.traces.exporters[0]: `prometheus` is fed by service.pipelines.metrics too",
+    ];
+    for expected in expected {
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} not in {problems:#?}");
+    }
+    assert_eq!(problems.len(), expected.len(), "nothing follows from another mistake: {problems:#?}");
+}
+
+#[test]
+fn traces_branch_off_where_calls_are_chosen_and_one_exporter_carries_both() {
+    let graph = graph(&[
+        "metrics: wire > dialog enrich > prometheus otlp",
+        "traces: wire > dialog enrich sampling > otlp otlp/2",
+    ]);
+    assert_eq!(draw(&graph), ["wire: dialog enrich [prometheus otlp] {sampling <otlp otlp/2>}"]);
+    let trunk = &graph.shards[0].trunk;
+    assert!(trunk.counts() && trunk.traces());
+    assert!(!trunk.branches[0].counts() && trunk.branches[0].traces());
+}
+
+#[test]
+fn calls_of_several_receivers_may_leave_by_one_exporter() {
+    let graph = graph(&["traces: wire > dialog sampling > otlp", "traces/2: wire/2 > dialog sampling > otlp"]);
+    assert_eq!(draw(&graph), ["wire: dialog sampling <otlp>", "wire/2: dialog sampling <otlp>"]);
+}
+
+#[test]
+fn every_mistake_in_a_traces_pipeline_is_told() {
+    let (_, problems) = build(&[
+        "metrics: wire > dialog sampling > otlp/2",
+        "traces: wire > dialog enrich sampling > otlp",
+        "traces/2: wire > dialog sampling/2 enrich > otlp",
+        "traces/3: wire > enrich sampling > otlp/2",
+    ]);
+    let expected = [
+        "service.pipelines.metrics.processors[1]: `sampling` chooses calls for traces, and metrics count all",
+        "service.pipelines.\"traces/2\".processors[2]: `enrich` comes too late for `sampling/2`",
+        "service.pipelines.\"traces/3\": nothing finds calls, so there is nothing to trace",
+        "service.pipelines.\"traces/2\".exporters[0]: `otlp` gets the same calls from service.pipelines.traces too",
     ];
     for expected in expected {
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} not in {problems:#?}");

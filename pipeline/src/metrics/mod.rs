@@ -7,6 +7,7 @@
 
 pub mod buckets;
 mod derived;
+pub mod exemplars;
 pub mod label_sets;
 pub mod label_values;
 mod pages;
@@ -20,6 +21,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use exemplars::Exemplar;
 pub use label_sets::LabelSets;
 pub use ratios::Ratio;
 pub use rows::{Registry, ShardRows};

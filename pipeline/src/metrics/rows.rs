@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::buckets::Buckets;
+use super::exemplars::{Exemplar, Exemplars};
 use super::label_sets::{LabelSets, MAX_LABEL_SETS};
 use super::pages::Pages;
 use super::schema::{F, Kind, Scope};
 use super::snapshot::Snapshot;
 use super::stored::STORED;
+use crate::call::CallRecord;
 use crate::component::Telemetry;
 use crate::facts::LabelSet;
+use crate::recorder;
 
 /// Every cell of the process: the label sets, and the rows of each shard.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Registry {
     namespace: Box<str>,
     labels: Arc<LabelSets>,
     shards: Mutex<Vec<Arc<Cells>>>,
+    exemplars: Exemplars,
 }
 
 impl Registry {
@@ -33,7 +37,12 @@ impl Registry {
 
     /// The same with label sets that other registries have too: a processor gives labels for all of them.
     pub fn sharing(namespace: &str, labels: Arc<LabelSets>) -> Arc<Self> {
-        Arc::new(Self { namespace: namespace.into(), labels, shards: Mutex::default() })
+        Arc::new(Self {
+            namespace: namespace.into(),
+            labels,
+            shards: Mutex::default(),
+            exemplars: Exemplars::default(),
+        })
     }
 
     /// The prefix of every name, without the underscore that follows it.
@@ -59,6 +68,22 @@ impl Registry {
         Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards)
     }
 
+    /// The same with the exemplars of delays.
+    pub fn snapshot_with_exemplars(&self) -> Snapshot {
+        // Copied first: a call is counted before it is an exemplar.
+        let exemplars = self.exemplars.copy();
+        self.snapshot().with(exemplars)
+    }
+
+    /// Makes a call whose trace left the exemplar of each delay it was measured with. Never waits.
+    pub fn exemplify(&self, set: LabelSet, trace_id: [u8; 16], call: &CallRecord) {
+        for (measure, value) in &call.measured {
+            let (family, variant) = recorder::histogram(*measure);
+            let exemplar = Exemplar { trace_id, span_id: call.span, value: *value, at: call.until };
+            self.exemplars.offer(set, family, variant, exemplar);
+        }
+    }
+
     /// Every series at this instant, ratios included.
     pub fn walk(&self, visitor: &mut dyn super::Visitor) {
         self.snapshot().walk(visitor);
@@ -69,6 +94,7 @@ impl Registry {
         let one = |name, counter, value: u64| Telemetry { name, labels: Vec::new(), counter, value: value as f64 };
         out.push(one("otelcol_metrics_label_sets", false, self.labels.len() as u64));
         out.push(one("otelcol_metrics_label_sets_refused", true, self.labels.refused()));
+        out.push(one("otelcol_metrics_exemplars_refused", true, self.exemplars.refused()));
     }
 }
 

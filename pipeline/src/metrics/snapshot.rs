@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::buckets::Buckets;
+use super::exemplars::{Bucket, Exemplar, Held};
 use super::label_sets::{LabelSets, Pair};
 use super::label_values::Input;
 use super::ratios::Inputs;
@@ -58,6 +59,9 @@ pub enum Value<'a> {
 pub struct Histogram<'a> {
     buckets: Buckets,
     cells: &'a [u64],
+    exemplars: &'a Held,
+    /// The first of its buckets.
+    first: Bucket,
 }
 
 impl<'a> Histogram<'a> {
@@ -70,6 +74,28 @@ impl<'a> Histogram<'a> {
     pub fn sum(&self) -> f64 {
         let [.., fine, coarse] = *self.cells else { return 0.0 };
         join(coarse, fine) as f64 / self.buckets.unit.scale()
+    }
+
+    /// Samples in each bucket: at or below each finite bound but above the one before, then above the last.
+    pub fn counts(&self) -> &'a [u64] {
+        &self.cells[..=self.buckets.bounds.len()]
+    }
+
+    /// The finite bounds in the family's unit.
+    pub fn bounds(&self) -> impl Iterator<Item = f64> + 'a {
+        let scale = self.buckets.unit.scale();
+        self.buckets.bounds.iter().map(move |bound| *bound as f64 / scale)
+    }
+
+    /// The exemplar of a bucket, by its index in [`Histogram::counts`], and its value in the family's unit.
+    pub fn exemplar(&self, index: usize) -> Option<(&'a Exemplar, f64)> {
+        if self.exemplars.is_empty() {
+            return None;
+        }
+        let bucket = Bucket { index: u8::try_from(index).ok()?, ..self.first };
+        let exemplar = self.exemplars.get(&bucket)?;
+        let nanos = u64::try_from(exemplar.value.as_nanos()).unwrap_or(u64::MAX);
+        Some((exemplar, nanos as f64 / self.buckets.unit.scale()))
     }
 
     /// Each finite bound in the family's unit, and how many samples were at or below it.
@@ -93,6 +119,8 @@ pub struct Snapshot {
     cells: Vec<u64>,
     /// [`BLOCK`] per block that any row has.
     blocks: Vec<u64>,
+    /// None unless they were asked for.
+    exemplars: Held,
 }
 
 #[derive(Debug)]
@@ -120,6 +148,7 @@ impl Snapshot {
             rows: Vec::new(),
             cells: Vec::new(),
             blocks: Vec::new(),
+            exemplars: Held::default(),
             labels,
         };
         for shard in shards {
@@ -134,6 +163,11 @@ impl Snapshot {
             copy.take_row(set, shards);
         }
         copy
+    }
+
+    /// Shows `exemplars` too.
+    pub(super) fn with(self, exemplars: Held) -> Self {
+        Self { exemplars, ..self }
     }
 
     fn take_row(&mut self, set: LabelSet, shards: &[Arc<Cells>]) {
@@ -283,7 +317,8 @@ impl Walk<'_> {
                 for (variant, cells) in
                     snapshot.cells(index)[at..][..width * range.variants].chunks_exact(width).enumerate()
                 {
-                    let histogram = Histogram { buckets, cells };
+                    let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
+                    let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }

@@ -6,6 +6,7 @@
 use std::fmt::{self, Write};
 
 use super::buckets::Unit;
+use super::exemplars::Exemplar;
 use super::schema::{Family, Kind};
 use super::snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
 
@@ -156,11 +157,30 @@ impl Writer {
         self.push(&[itoa::Buffer::new().format(value), "\n"]);
     }
 
+    fn bucket(&mut self, labels: &Labels<'_>, le: usize, count: u64, histogram: &Histogram<'_>) {
+        self.head("_bucket", labels, Some(le));
+        self.out.push_str(itoa::Buffer::new().format(count));
+        if self.format == Format::OpenMetrics
+            && let Some((exemplar, value)) = histogram.exemplar(le)
+        {
+            let Exemplar { trace_id, span_id, at, .. } = exemplar;
+            let (trace_id, span_id) = (u128::from_be_bytes(*trace_id), u64::from_be_bytes(span_id.0));
+            let (seconds, millis) = (at.as_nanos() / 1_000_000_000, at.as_nanos() / 1_000_000 % 1000);
+            let value = float(&mut zmij::Buffer::new(), value).to_owned();
+            write!(
+                self.out,
+                " # {{trace_id=\"{trace_id:032x}\",span_id=\"{span_id:016x}\"}} {value} {seconds}.{millis:03}"
+            )
+            .expect("writing to a String cannot fail");
+        }
+        self.out.push('\n');
+    }
+
     fn histogram(&mut self, labels: &Labels<'_>, histogram: &Histogram<'_>) {
         for (le, (_, count)) in histogram.cumulative().enumerate() {
-            self.line("_bucket", labels, Some(le), count);
+            self.bucket(labels, le, count, histogram);
         }
-        self.line("_bucket", labels, Some(self.bounds.len()), histogram.count());
+        self.bucket(labels, self.bounds.len(), histogram.count(), histogram);
         self.head("_sum", labels, None);
         self.push(&[float(&mut zmij::Buffer::new(), histogram.sum()), "\n"]);
         self.line("_count", labels, None, histogram.count());

@@ -118,7 +118,7 @@ impl Recorder {
 }
 
 /// Where a delay goes: family and variant.
-fn histogram(measure: Measure) -> (F, usize) {
+pub(crate) fn histogram(measure: Measure) -> (F, usize) {
     match measure {
         Measure::FirstResponse => (F::Ttr, 0),
         Measure::PostDial => (F::Pdd, 0),

@@ -32,7 +32,7 @@ fn transaction(method: Method, status: Option<u16>) -> Transaction {
     }
 }
 
-fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
+pub(crate) fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
     CallRecord {
         subject: Subject::Call,
         piece: 1,
