@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Watches SIP, counts what RFC 6076 measures, and never sends a packet.
@@ -36,6 +37,10 @@ pub enum Command {
     Doctor(Configured),
     /// Print the metrics of capture files as they are at the last packet
     Replay(Replay),
+    /// List the calls of capture files: outcome, delays, duration, carrier
+    Calls(Calls),
+    /// Draw the calls of capture files, message by message
+    Ladder(Ladder),
 }
 
 /// Which configuration.
@@ -57,23 +62,30 @@ pub struct Run {
     pub set: Vec<String>,
 }
 
-/// Which captures, and how to show them.
-#[derive(Debug, Args)]
-pub struct Replay {
+/// Which captures, and how to read them.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Captures {
     /// Capture files: pcap, pcapng, gzip of either; - is standard input
     #[arg(required = true, value_name = "CAPTURE")]
-    pub captures: Vec<PathBuf>,
+    pub paths: Vec<PathBuf>,
+    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub ports: Vec<u16>,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Which captures, and how their metrics are shown.
+#[derive(Debug, Args)]
+pub struct Replay {
+    #[command(flatten)]
+    pub captures: Captures,
     /// How the metrics are printed
     #[arg(long, value_enum, default_value_t = Format::Prometheus)]
     pub format: Format,
     /// Also write one JSON object for each call
     #[arg(long, value_name = "FILE")]
     pub calls: Option<PathBuf>,
-    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub ports: Vec<u16>,
-    #[command(flatten)]
-    pub run: Run,
 }
 
 /// How `replay` prints metrics.
@@ -82,6 +94,55 @@ pub enum Format {
     /// The text of a scrape
     Prometheus,
     /// An array with an object for each series
+    Json,
+}
+
+/// Which calls of which captures, and how they are listed.
+#[derive(Debug, Args)]
+pub struct Calls {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// Only calls that failed: those that are errors in a trace, and those whose BYE was not answered, or not well
+    #[arg(long)]
+    pub failed: bool,
+    /// Only calls with a number that ends in these digits, in From, To, P-Asserted-Identity or Request-URI
+    #[arg(long, value_name = "N", value_parser = NonEmptyStringValueParser::new())]
+    pub number: Option<String>,
+    /// How the calls are printed
+    #[arg(long, value_enum, default_value_t = CallsFormat::Table)]
+    pub format: CallsFormat,
+}
+
+/// How `calls` prints calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallsFormat {
+    /// A line for each, as wide as the terminal
+    Table,
+    /// An object in a line for each
+    Json,
+}
+
+/// Which call of which captures, and how it is drawn.
+#[derive(Debug, Args)]
+pub struct Ladder {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// Only the call with this Call-ID [default: all, the newest last]
+    #[arg(long, value_name = "ID")]
+    pub call_id: Option<String>,
+    /// How the messages are drawn
+    #[arg(long, value_enum, default_value_t = LadderFormat::Text)]
+    pub format: LadderFormat,
+}
+
+/// How `ladder` draws a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LadderFormat {
+    /// A column for each endpoint, as wide as the terminal
+    Text,
+    /// A Mermaid sequence diagram; several are a Markdown document
+    Mermaid,
+    /// An object in a line for each call
     Json,
 }
 
@@ -103,11 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_unknown() {
-        for line in [
-            &["ringside", "calls", "x.pcap"][..],
-            &["ringside", "ladder", "x"],
-            &["ringside", "replay", "x", "--export"],
-        ] {
+        for line in [&["ringside", "replay", "x", "--export"], &["ringside", "ladder", "x", "--failed"]] {
             assert!(CommandLine::try_parse_from(line).is_err(), "{line:?}");
         }
     }

@@ -1,14 +1,18 @@
 //! The binary: a command line in, an exit code out. What it does is in the modules, one for each subcommand.
 
+mod calls;
+mod captures;
 mod cli;
 mod components;
 mod doctor;
 mod failure;
+mod ladder;
 mod logs;
 mod replay;
 mod run;
 mod settings;
 mod show;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -24,6 +28,8 @@ fn main() -> ExitCode {
         Command::Components => show::components(),
         Command::Doctor(configured) => doctor::doctor(configured),
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Calls(arguments) => calls::calls(arguments),
+        Command::Ladder(arguments) => ladder::ladder(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

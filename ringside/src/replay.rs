@@ -1,85 +1,44 @@
-//! `ringside replay`: capture files through the same processors, as fast as they can be read.
+//! `ringside replay`: the metrics of capture files.
 //!
-//! The pipelines of the configuration run with `receivers.pcap` in place of their receivers, on the clock of
-//! the capture and on this thread. Standard output holds the metrics as they are at the last packet and
-//! nothing else. No exporter starts, no port is opened, no privilege is needed.
+//! Standard output holds the metrics as they are at the last packet and nothing else.
 
 mod calls;
-mod captures;
 mod json;
-mod rewrite;
 
 use std::fs::File;
 use std::io::{BufWriter, Read};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use pipeline::config::{CallsWanted, ComponentId, Configuration, ProcessorContext};
-use pipeline::engine::{Outlet, Shard, Sink, Turn};
-use pipeline::metrics::{self, Exposition, LabelSets, Undefined};
-use pipeline::{Facts, FrameBatch};
-use receiver_pcap::{PcapReceiver, Report};
+use pipeline::config::Configuration;
+use pipeline::engine::Outlet;
+use pipeline::metrics::{self, Exposition, Undefined};
 
+use crate::captures::{self, Reading};
 use crate::cli::{Format, Replay};
-use crate::components::catalogue;
 use crate::failure::Failure;
-use crate::logs;
-use crate::settings;
-use crate::show::{print, say};
+use crate::show::print;
 use calls::Calls;
-use captures::Bar;
 
 /// Reads the captures and prints what they come to.
 pub fn replay(replay: &Replay) -> Result<(), Failure> {
-    let catalogue = catalogue();
-    let loaded = settings::load_adjusted(&replay.run, &catalogue, &mut |tree| rewrite::for_replay(tree, replay))
-        .map_err(|problems| settings::refused(&problems))?;
-    say(&loaded.warnings.to_string());
-    let configuration = &loaded.configuration;
-    logs::quiet_panics();
-
-    let label_sets = Arc::<LabelSets>::default();
+    let wanted = replay.calls.is_some().then(|| captures::wanted(None));
+    let mut reading = Reading::new(&replay.captures, wanted)?;
     let calls = match &replay.calls {
-        Some(path) => {
-            let file = create(path)?;
-            Some(Calls::new(Box::new(BufWriter::new(file)), Arc::clone(&label_sets)))
-        }
+        Some(path) => Some(Calls::new(Box::new(BufWriter::new(create(path)?)))),
         None => None,
     };
-    let wanted = CallsWanted { instance: Arc::from("replay"), requests: false, pieces: false, number: None };
-    let context = ProcessorContext { label_sets, calls: calls.is_some().then_some(wanted) };
-    let mut outlets = Vec::new();
-    let plan = &configuration.graph.shards[0];
-    let report = Arc::<Report>::default();
-    let pcap = configuration.receivers[&plan.receivers[0]].settings();
-    let mut pcap: receiver_pcap::Config = *pcap.downcast().expect("the only receiver left is the one that reads files");
-    // As they were given: the tree holds text, and a name need not be that.
-    pcap.files.clone_from(&replay.captures);
-    let receivers = vec![(plan.receivers[0].clone(), Box::new(PcapReceiver::new(pcap, Arc::clone(&report))) as _)];
-    let mut shard = Shard::build(plan, receivers, configuration, &catalogue, &context, &mut outlets);
-    let shown = shown(configuration, &outlets);
-    if let Some(calls) = &calls {
-        shard.add_sinks(|outlet| (outlet == shown).then(|| Box::new(calls.clone()) as _));
+    if let Some(calls) = calls.clone() {
+        reading.on_call(move |call, carrier, ua_type| calls.write(call, carrier, ua_type));
     }
-    let seen = Seen::default();
-    shard.add_sinks(|outlet| (outlet == shown).then(|| Box::new(seen.clone()) as _));
-
-    shard.start().map_err(|(_, error)| Failure::from(error))?;
-    let bar = Bar::new(&report);
-    while shard.turn().map_err(|(_, error)| Failure::from(error))? == Turn::Going {
-        bar.update(&report);
-    }
-    drop(bar);
-    print(&metrics_text(configuration, &outlets[shown], replay.format))?;
+    reading.read()?;
+    print(&metrics_text(reading.configuration(), reading.outlet(), replay.format))?;
 
     // After the print: the metrics stay as they are at the last packet.
-    shard.drain();
+    reading.drain();
     if let Some(calls) = calls {
         calls.finish().map_err(|error| Failure::Failed(format!("the calls could not be written: {error}")))?;
     }
-    let remarks = captures::remarks(&report, seen.any());
-    remarks.iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
+    reading.say_remarks();
     Ok(())
 }
 
@@ -102,24 +61,6 @@ fn create(path: &Path) -> Result<File, Failure> {
     })
 }
 
-/// Whether any SIP came.
-#[derive(Clone, Default)]
-struct Seen(Arc<AtomicBool>);
-
-impl Seen {
-    fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Sink for Seen {
-    fn take(&mut self, batch: &FrameBatch, _: &Facts) {
-        if !batch.frames.is_empty() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 fn metrics_text(configuration: &Configuration, outlet: &Outlet, format: Format) -> String {
     match format {
         Format::Prometheus => {
@@ -131,16 +72,6 @@ fn metrics_text(configuration: &Configuration, outlet: &Outlet, format: Format) 
             serde_json::to_string_pretty(&series).expect("numbers and text can be written as JSON") + "\n"
         }
     }
-}
-
-/// Pipelines may count differently; one of them is shown, with its calls: `metrics`, else the first. Gives its outlet.
-fn shown(configuration: &Configuration, outlets: &[Outlet]) -> usize {
-    let pipelines = &configuration.service.pipelines;
-    let pipeline = pipelines.get("metrics").or_else(|| pipelines.values().next());
-    let exporter = pipeline.and_then(|pipeline| ComponentId::parse(pipeline.exporters.first()?));
-    let exporter = exporter.expect("a pipeline without exporters is refused");
-    let outlet = outlets.iter().position(|outlet| outlet.exporters.contains(&exporter));
-    outlet.expect("a pipeline ends at an outlet with its exporters")
 }
 
 /// How the exporter that stands there shows a ratio with nothing in its denominator.

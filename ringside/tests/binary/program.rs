@@ -65,7 +65,8 @@ pub fn run_without_privileges(folder: &Path, arguments: &[&str]) -> Outcome {
     outcome(command)
 }
 
-fn outcome(mut command: Command) -> Outcome {
+/// Runs a command to its end.
+pub fn outcome(mut command: Command) -> Outcome {
     let output = command.output().expect("the binary was built for this test");
     Outcome {
         code: output.status.code().expect("it ends by itself"),

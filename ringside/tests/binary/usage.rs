@@ -6,9 +6,10 @@ use crate::program::{Folder, command, run};
 fn what_does_not_exist_is_refused_as_unknown() {
     let folder = Folder::new();
     for arguments in [
-        &["calls", "x.pcap"][..],
-        &["ladder", "x.pcap"],
-        &["replay", "x.pcap", "--export"],
+        &["replay", "x.pcap", "--export"][..],
+        &["calls"],
+        &["calls", "x.pcap", "--format", "mermaid"],
+        &["ladder", "x.pcap", "--format", "table"],
         &["replay"],
         &["replay", "x.pcap", "--format", "xml"],
         &["replay", "x.pcap", "--ports", "70000"],
@@ -27,7 +28,7 @@ fn help_and_version_succeed() {
     let folder = Folder::new();
     let help = run(folder.path(), &["--help"]);
     assert_eq!(help.code, 0);
-    for command in ["run", "validate", "print-config", "components", "doctor", "replay"] {
+    for command in ["run", "validate", "print-config", "components", "doctor", "replay", "calls", "ladder"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} not in\n{}", help.stdout);
     }
     let version = run(folder.path(), &["--version"]);

@@ -1,0 +1,88 @@
+//! What is said above a ladder: a call in, lines of names and values out.
+
+use pipeline::call::Side;
+
+use super::messages;
+use crate::style::{Colour, Style};
+use crate::summary::hex_digits;
+use crate::table::verdict;
+use crate::text::{fill, left, printable};
+use crate::{View, clock};
+
+/// Cells of a name with the blanks behind it.
+const NAME: usize = 10;
+
+/// The lines above a ladder.
+pub fn head(view: &View<'_>, style: &Style) -> String {
+    let record = view.record;
+    let escaped = |text: &str| printable(text, style.unicode).into_owned();
+    let colour = verdict(&view.summary());
+    let lines = [
+        ("Call-ID", Colour::Strong, vec![escaped(&record.call_id)]),
+        ("call", Colour::Plain, parties(view, style)),
+        ("outcome", colour, outcome(view)),
+        ("delays", Colour::Plain, delays(view)),
+        ("carrier", Colour::Plain, vec![escaped(view.carrier), format!("ua_type {}", escaped(view.ua_type))]),
+        ("messages", Colour::Plain, counts(view)),
+        ("trace", Colour::Quiet, vec![hex_digits(&record.trace(view.carrier).id)]),
+    ];
+    let mut head = String::new();
+    for (name, colour, items) in lines.iter().filter(|(.., items)| !items.is_empty()) {
+        let mut name = *name;
+        for line in fill(items, ", ", style.cells() - NAME) {
+            head += &style.paint(Colour::Quiet, left(name, NAME).as_str());
+            head += &style.paint(*colour, &line);
+            head.push('\n');
+            name = "";
+        }
+    }
+    head
+}
+
+fn parties(view: &View<'_>, style: &Style) -> Vec<String> {
+    let record = view.record;
+    let number = |number: Option<&str>| number.map(|number| printable(number, style.unicode).into_owned());
+    let to = if style.unicode { '→' } else { '>' };
+    let parties = match (number(record.caller.as_deref()), number(record.callee.as_deref())) {
+        (None, None) => None,
+        (caller, callee) => {
+            let shown = |party: Option<String>| party.unwrap_or_else(|| "-".to_owned());
+            Some(format!("{} {to} {}", shown(caller), shown(callee)))
+        }
+    };
+    let start =
+        format!("{} {}{} UTC", clock::day(record.start), clock::time_of_day(record.start), clock::millis(record.start));
+    parties.into_iter().chain([start, record.transport.as_str().to_owned()]).collect()
+}
+
+fn outcome(view: &View<'_>) -> Vec<String> {
+    let record = view.record;
+    let outcome = match record.status {
+        Some(status) => format!("{} ({status})", record.outcome),
+        None => record.outcome.to_owned(),
+    };
+    let end = record.end.map(|end| match record.disconnected_by {
+        Some(Side::Caller) => format!("ended: {end}, by the caller"),
+        Some(Side::Callee) => format!("ended: {end}, by the callee"),
+        None => format!("ended: {end}"),
+    });
+    let cause = record.hangup_cause.map(|cause| format!("Q.850 cause {cause}"));
+    [outcome].into_iter().chain(end).chain(cause).collect()
+}
+
+fn delays(view: &View<'_>) -> Vec<String> {
+    let record = view.record;
+    let delays = [("set-up", record.setup), ("ringing", record.ring), ("duration", record.duration)];
+    let shown = |(name, delay): (&str, Option<_>)| Some(format!("{name} {} s", clock::seconds(delay?)));
+    delays.into_iter().filter_map(shown).collect()
+}
+
+fn counts(view: &View<'_>) -> Vec<String> {
+    let record = view.record;
+    let again = match record.retransmissions {
+        0 => None,
+        1 => Some("1 retransmission".to_owned()),
+        more => Some(format!("{more} retransmissions")),
+    };
+    [messages(record.messages)].into_iter().chain(again).collect()
+}

@@ -1,0 +1,120 @@
+//! The ladder of one call: as text people know from sngrep, as Mermaid, as JSON.
+//!
+//! A column for each endpoint, a line for each message in the order they were seen; what was sent again is a number
+//! on its first sighting.
+
+mod head;
+mod json;
+mod layout;
+mod mermaid;
+mod row;
+
+use pipeline::call::ladder::Message;
+use wire::Timestamp;
+
+use crate::label::Label;
+use crate::style::{Colour, Style};
+use crate::text::{fill, left};
+use crate::{View, clock};
+use layout::{Layout, Names};
+use row::Row;
+
+pub use json::{Ladder, Step, json};
+pub use mermaid::mermaid;
+
+/// The ladder as text: what is said of the call as a whole, the names of the endpoints, the messages.
+pub fn text(view: &View<'_>, style: &Style) -> String {
+    let record = view.record;
+    let mut text = head::head(view, style);
+    text.push('\n');
+    if record.ladder.is_empty() {
+        return text + "no messages on record\n";
+    }
+    let labels: Vec<Label> = record.ladder.iter().map(|message| Label::new(record, message, style.unicode)).collect();
+    let gutter = Gutter::new(&record.ladder, style);
+    let layout = Layout::new(record, &labels, gutter.cells, style);
+    if layout.names == Names::Letters {
+        text += &legend(&layout, style);
+    }
+    let names = layout.header(style);
+    text += &names;
+    let mut before = None;
+    for (message, label) in record.ladder.iter().zip(&labels) {
+        text += &style.paint(Colour::Quiet, &gutter.text(message.at, before));
+        text += &Row::new(&layout, message, label).draw(style);
+        text.push('\n');
+        before = Some(message.at);
+    }
+    if record.ladder_cut > 0 {
+        text += &format!("and {} more, not on record\n", messages(record.ladder_cut));
+    }
+    // Whoever sees the end on a screen does not see the beginning.
+    if record.ladder.len() > ONE_SCREEN {
+        text += &names;
+    }
+    text
+}
+
+/// Lines after which the names of the endpoints are repeated below.
+const ONE_SCREEN: usize = 40;
+
+/// `1 message`, `2 messages`.
+pub(crate) fn messages(count: u32) -> String {
+    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+/// Which letter stands for whom.
+fn legend(layout: &Layout, style: &Style) -> String {
+    let widest = layout.addresses.iter().map(String::len).max().unwrap_or(0);
+    let item = |(at, address): (usize, &String)| format!("{:>2} {}", layout.letter(at), left(address, widest));
+    let items: Vec<String> = layout.addresses.iter().enumerate().map(item).collect();
+    let lines = fill(&items, "  ", style.cells().min(LEGEND));
+    lines.iter().map(|line| format!("{line}\n")).chain(["\n".to_owned()]).collect()
+}
+
+/// Cells of a line of the legend where the width has no limit.
+const LEGEND: usize = 120;
+
+/// What stands left of the lines: time of day and the time since the message before, or where that is too much the
+/// time since the first message.
+struct Gutter {
+    start: Timestamp,
+    /// Time of day is shown.
+    clock: bool,
+    /// Cells of the number.
+    number: usize,
+    /// Cells in all.
+    cells: usize,
+}
+
+/// Below this width the time of day is left out.
+const WIDE_ENOUGH_FOR_CLOCK: usize = 60;
+
+impl Gutter {
+    fn new(ladder: &[Message], style: &Style) -> Self {
+        let start = ladder[0].at;
+        let clock = style.cells() >= WIDE_ENOUGH_FOR_CLOCK;
+        let mut gutter = Self { start, clock, number: 0, cells: 0 };
+        let before = [None].into_iter().chain(ladder.iter().map(|message| Some(message.at)));
+        let numbers = ladder.iter().zip(before).map(|(message, before)| gutter.number(message.at, before).len());
+        gutter.number = numbers.max().unwrap_or(0);
+        gutter.cells = gutter.number + if clock { "00:00:00.000 ".len() } else { 0 };
+        gutter
+    }
+
+    fn number(&self, at: Timestamp, before: Option<Timestamp>) -> String {
+        match (self.clock, before) {
+            (true, Some(before)) => format!("+{}", clock::seconds(at - before)),
+            (true, None) => String::new(),
+            (false, _) => clock::seconds(at - self.start),
+        }
+    }
+
+    fn text(&self, at: Timestamp, before: Option<Timestamp>) -> String {
+        let number = format!("{:>cells$}", self.number(at, before), cells = self.number);
+        match self.clock {
+            true => format!("{}{} {number}", clock::time_of_day(at), clock::millis(at)),
+            false => number,
+        }
+    }
+}

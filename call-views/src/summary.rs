@@ -1,0 +1,108 @@
+//! The call object: what is said of a call as a whole, in JSON by `calls` and `replay --calls`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pipeline::CallRecord;
+use pipeline::event::End;
+use serde::{Serialize, Serializer};
+use wire::Timestamp;
+
+use crate::{View, clock};
+
+/// A call as a whole. What is `None` is `null`: dropped for privacy, or it did not happen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Call-ID, or its hash.
+    pub call_id: Box<str>,
+    /// First byte of the first INVITE; RFC 3339, UTC, microseconds.
+    #[serde(serialize_with = "time")]
+    pub start: Timestamp,
+    /// User part of From.
+    pub caller: Option<Box<str>>,
+    /// User part of To.
+    pub callee: Option<Box<str>>,
+    /// Sender of the first INVITE, address and port.
+    pub source: SocketAddr,
+    /// Recipient of the first INVITE, address and port.
+    pub destination: SocketAddr,
+    /// Transport of the first INVITE.
+    pub transport: &'static str,
+    /// The label `carrier`.
+    pub carrier: Box<str>,
+    /// The label `ua_type`.
+    pub ua_type: Box<str>,
+    /// Outcome of the last attempt, or `in_progress`.
+    pub outcome: &'static str,
+    /// Final status of the last attempt.
+    pub status: Option<u16>,
+    /// How an answered call ended.
+    pub end: Option<&'static str>,
+    /// First INVITE to the first 101 to 199, else to the deciding final.
+    #[serde(rename = "setup_seconds", serialize_with = "seconds")]
+    pub setup: Option<Duration>,
+    /// First 180 to the answer or the deciding final.
+    #[serde(rename = "ring_seconds", serialize_with = "seconds")]
+    pub ring: Option<Duration>,
+    /// Answer to the first BYE, or to the end without one.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
+    pub duration: Option<Duration>,
+    /// 32 hex digits.
+    #[serde(serialize_with = "hex")]
+    pub trace_id: [u8; 16],
+    /// Messages seen, retransmissions and hop copies included.
+    pub messages: u32,
+    /// Its trace would be an error, or nobody heard it hang up ([`View::failed`]).
+    #[serde(skip)]
+    pub failed: bool,
+}
+
+impl View<'_> {
+    /// What is said of the call as a whole.
+    pub fn summary(&self) -> Summary {
+        let CallRecord { outcome, status, end, setup, ring, duration, messages, .. } = *self.record;
+        Summary {
+            call_id: self.record.call_id.clone(),
+            start: self.record.start,
+            caller: self.record.caller.clone(),
+            callee: self.record.callee.clone(),
+            source: self.record.endpoint(self.record.source).address,
+            destination: self.record.endpoint(self.record.destination).address,
+            transport: self.record.transport.as_str(),
+            carrier: self.carrier.into(),
+            ua_type: self.ua_type.into(),
+            outcome,
+            status,
+            end,
+            setup,
+            ring,
+            duration,
+            trace_id: self.record.trace(self.carrier).id,
+            messages,
+            failed: self.failed(),
+        }
+    }
+
+    /// Its trace would be an error, or its BYE was not answered, or not by a 2xx or 481.
+    pub fn failed(&self) -> bool {
+        let unheard = [End::ByeTimeout, End::ByeError].map(|end| Some(end.as_str()));
+        self.record.error().is_some() || unheard.contains(&self.record.end)
+    }
+}
+
+/// 32 hex digits.
+pub(crate) fn hex_digits(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn time<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&clock::rfc3339(*time))
+}
+
+fn seconds<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs_f64()).serialize(to)
+}
+
+fn hex<S: Serializer>(id: &[u8; 16], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&hex_digits(id))
+}

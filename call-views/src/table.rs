@@ -1,0 +1,200 @@
+//! A table of calls: summaries in, aligned lines out, the Call-ID last.
+//!
+//! Where the width is limited, the Call-ID is shortened first, then names; columns that still do not fit are left
+//! out, least needed first. Without a limit every Call-ID is whole, for whoever reads by program.
+
+use pipeline::call::IN_PROGRESS;
+use pipeline::event::{End, Outcome};
+
+use crate::style::{Colour, Style};
+use crate::text::{cut, printable, width};
+use crate::{Summary, clock};
+
+/// The table: a line of titles, then one for each call.
+pub fn table(calls: &[Summary], style: &Style) -> String {
+    let mut columns: Vec<Column> = COLUMNS.iter().map(|kind| Column::new(*kind, calls, style)).collect();
+    fit(&mut columns, style.cells());
+    let mut lines = String::new();
+    let titles = columns.iter().map(|column| (column.kind.title, Colour::Strong));
+    line(&mut lines, &columns, titles, style);
+    for (row, call) in calls.iter().enumerate() {
+        let colour = |column: &Column| if column.kind.name == Name::Outcome { verdict(call) } else { Colour::Plain };
+        line(&mut lines, &columns, columns.iter().map(|column| (&*column.cells[row], colour(column))), style);
+    }
+    lines
+}
+
+/// Colour of an outcome.
+pub(crate) fn verdict(call: &Summary) -> Colour {
+    match call.outcome {
+        _ if call.failed => Colour::Bad,
+        outcome if outcome == Outcome::Answered.as_str() => Colour::Good,
+        IN_PROGRESS => Colour::Open,
+        _ => Colour::Plain,
+    }
+}
+
+/// The outcome, and how it ended if that is unusual: `answered, bye_timeout`.
+fn outcome(call: &Summary) -> String {
+    match call.end.filter(|end| *end != End::Bye.as_str()) {
+        Some(end) => format!("{}, {end}", call.outcome),
+        None => call.outcome.to_owned(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Time,
+    Caller,
+    Callee,
+    Status,
+    Outcome,
+    SetUp,
+    Ring,
+    Length,
+    Carrier,
+    Messages,
+    CallId,
+}
+
+/// One kind of column.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: Name,
+    title: &'static str,
+    /// Numbers end at the same cell, text begins there.
+    right: bool,
+    /// Cells it may be shortened to; 0 for one that is shown whole or not at all.
+    shortest: usize,
+    text: fn(&Summary) -> String,
+}
+
+/// All columns, in the order they are shown.
+const COLUMNS: [Kind; 11] = [
+    column(Name::Time, "time (UTC)", 0, |call| {
+        format!("{} {}", clock::day(call.start), clock::time_of_day(call.start))
+    }),
+    column(Name::Caller, "caller", 10, |call| call.caller.as_deref().unwrap_or(NOTHING).to_owned()),
+    column(Name::Callee, "callee", 10, |call| call.callee.as_deref().unwrap_or(NOTHING).to_owned()),
+    number(Name::Status, "code", |call| call.status.map_or_else(nothing, |status| status.to_string())),
+    column(Name::Outcome, "outcome", 12, outcome),
+    number(Name::SetUp, "set-up", |call| call.setup.map_or_else(nothing, clock::seconds)),
+    number(Name::Ring, "ring", |call| call.ring.map_or_else(nothing, clock::seconds)),
+    number(Name::Length, "length", |call| call.duration.map_or_else(nothing, clock::length)),
+    column(Name::Carrier, "carrier", 7, |call| call.carrier.to_string()),
+    number(Name::Messages, "msgs", |call| call.messages.to_string()),
+    column(Name::CallId, "Call-ID", 10, |call| call.call_id.to_string()),
+];
+
+/// Columns that are left out where there is no room, the first first.
+const DISPENSABLE: [Name; 8] =
+    [Name::Messages, Name::Ring, Name::Carrier, Name::SetUp, Name::CallId, Name::Length, Name::Time, Name::Callee];
+
+/// Columns that are shortened, the first first.
+const ELASTIC: [Name; 5] = [Name::CallId, Name::Carrier, Name::Callee, Name::Caller, Name::Outcome];
+
+/// Cells between two columns.
+const GAP: usize = 2;
+
+/// Cells of a value other than the Call-ID: what is longer was made to be in the way.
+const LONGEST: usize = 40;
+
+/// Cells of a Call-ID in which most are told apart.
+const COMFORTABLE_CALL_ID: usize = 24;
+
+const NOTHING: &str = "-";
+
+fn nothing() -> String {
+    NOTHING.to_owned()
+}
+
+const fn column(name: Name, title: &'static str, shortest: usize, text: fn(&Summary) -> String) -> Kind {
+    Kind { name, title, right: false, shortest, text }
+}
+
+const fn number(name: Name, title: &'static str, text: fn(&Summary) -> String) -> Kind {
+    Kind { name, title, right: true, shortest: 0, text }
+}
+
+/// A column and what stands in it, escaped.
+struct Column {
+    kind: Kind,
+    cells: Vec<String>,
+    width: usize,
+}
+
+impl Column {
+    fn new(kind: Kind, calls: &[Summary], style: &Style) -> Self {
+        let most = if kind.name == Name::CallId { usize::MAX } else { LONGEST };
+        let cell = |call| cut(&printable(&(kind.text)(call), style.unicode), most, style.unicode).into_owned();
+        let mut column = Self { kind, cells: calls.iter().map(cell).collect(), width: 0 };
+        column.measure();
+        column
+    }
+
+    fn measure(&mut self) {
+        self.width = self.cells.iter().map(|cell| width(cell)).max().unwrap_or(0).max(width(self.kind.title));
+    }
+
+    /// Cells it should have before others say more than they must.
+    fn comfortable(&self) -> usize {
+        if self.kind.name == Name::CallId { self.width.min(COMFORTABLE_CALL_ID) } else { self.width }
+    }
+
+    /// Leaves out of times what is the same in all of them: the day, or the year.
+    fn shorten_time(&mut self) {
+        let Some(first) = self.cells.first() else { return };
+        let same = |until: usize| self.cells.iter().all(|cell| cell[..until] == first[..until]);
+        let left_out = ["2026-01-01 ".len(), "2026-".len()].into_iter().find(|until| same(*until)).unwrap_or(0);
+        self.cells.iter_mut().for_each(|cell| *cell = cell.split_off(left_out));
+        self.kind.title = "time";
+        self.measure();
+    }
+
+    /// Cells it takes at least.
+    fn least(&self) -> usize {
+        match self.kind.shortest {
+            0 => self.width,
+            shortest => self.width.min(shortest.max(width(self.kind.title))),
+        }
+    }
+}
+
+/// Makes the columns fit into `cells`.
+fn fit(columns: &mut Vec<Column>, cells: usize) {
+    let gaps = |columns: &[Column]| GAP * columns.len().saturating_sub(1);
+    let least = |columns: &[Column]| columns.iter().map(Column::least).sum::<usize>() + gaps(columns);
+    let comfortable = |columns: &[Column]| columns.iter().map(Column::comfortable).sum::<usize>() + gaps(columns);
+    if comfortable(columns) > cells {
+        columns.iter_mut().filter(|column| column.kind.name == Name::Time).for_each(Column::shorten_time);
+    }
+    let mut dispensable = DISPENSABLE.iter();
+    while least(columns) > cells
+        && let Some(name) = dispensable.next()
+    {
+        columns.retain(|column| column.kind.name != *name);
+    }
+    let mut excess = (columns.iter().map(|column| column.width).sum::<usize>() + gaps(columns)).saturating_sub(cells);
+    for name in ELASTIC {
+        for column in columns.iter_mut().filter(|column| column.kind.name == name) {
+            let taken = excess.min(column.width - column.least());
+            column.width -= taken;
+            excess -= taken;
+        }
+    }
+}
+
+fn line<'a>(lines: &mut String, columns: &[Column], cells: impl Iterator<Item = (&'a str, Colour)>, style: &Style) {
+    let mut line = String::new();
+    for (at, (column, (cell, colour))) in columns.iter().zip(cells).enumerate() {
+        let cell = cut(cell, column.width, style.unicode);
+        // Nothing is invisible behind the last one, and blanks have no colour.
+        let blanks = " ".repeat(column.width - width(&cell));
+        let cell = style.paint(colour, &cell);
+        let gap = if at == 0 { "" } else { &"  "[..GAP] };
+        line += gap;
+        line += &if column.kind.right { blanks + &cell } else { cell + &blanks };
+    }
+    *lines += line.trim_end();
+    lines.push('\n');
+}

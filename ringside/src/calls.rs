@@ -1,0 +1,35 @@
+//! `ringside calls`: the calls of capture files, one line for each, the newest last.
+
+use call_views::{Summary, View};
+
+use crate::captures;
+use crate::cli::{Calls, CallsFormat};
+use crate::failure::Failure;
+use crate::show::print;
+use crate::terminal;
+
+/// Lists the calls that match.
+pub fn calls(arguments: Calls) -> Result<(), Failure> {
+    let Calls { captures, failed, number, format } = arguments;
+    let with_number = number.is_some();
+    // A summary is all that is shown: messages are let go as soon as their call is over.
+    let mut calls = captures::calls(&captures, number, move |call, carrier, ua_type| {
+        let summary = View { record: &call.record, carrier, ua_type }.summary();
+        let matches = (!failed || summary.failed) && (!with_number || call.record.has_number);
+        matches.then_some(summary)
+    })?;
+    if calls.is_empty() {
+        let what = if failed || with_number { "no call matches" } else { "no call is in these captures" };
+        return Err(Failure::Failed(what.to_owned()));
+    }
+    calls.sort_by_key(|call| call.start);
+    match format {
+        CallsFormat::Table => print(&call_views::table(&calls, &terminal::style(None))),
+        CallsFormat::Json => print(&calls.iter().map(line).collect::<String>()),
+    }
+}
+
+/// A call as `replay --calls` writes it.
+pub fn line(call: &Summary) -> String {
+    serde_json::to_string(call).expect("numbers and text can be written as JSON") + "\n"
+}

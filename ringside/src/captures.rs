@@ -1,0 +1,193 @@
+//! What `replay`, `calls` and `ladder` have in common: capture files through the pipelines of the configuration.
+//!
+//! The pipelines run with `receivers.pcap` in place of their receivers, on the clock of the capture and on this
+//! thread, as fast as the files can be read. No exporter starts, no port is opened, no privilege is needed.
+
+mod bar;
+mod rewrite;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pipeline::config::{CallsWanted, ComponentId, Configuration, ProcessorContext};
+use pipeline::engine::{Outlet, Shard, Sink, Turn};
+use pipeline::metrics::LabelSets;
+use pipeline::{Call, Facts, FrameBatch};
+use receiver_pcap::{PcapReceiver, Report};
+
+use crate::cli::Captures;
+use crate::components::catalogue;
+use crate::failure::Failure;
+use crate::logs;
+use crate::settings;
+use crate::show::say;
+use bar::Bar;
+
+/// Capture files that are read, or were.
+pub struct Reading {
+    configuration: Configuration,
+    label_sets: Arc<LabelSets>,
+    shard: Shard,
+    outlets: Vec<Outlet>,
+    shown: usize,
+    report: Arc<Report>,
+    seen: Seen,
+}
+
+impl Reading {
+    /// Loads the configuration and builds what it says, with a record of each call where `wanted` asks for them.
+    /// Warnings go to standard error.
+    pub fn new(captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
+        let catalogue = catalogue();
+        let adjust = &mut |tree: &mut _| rewrite::for_captures(tree, captures);
+        let loaded = settings::load_adjusted(&captures.run, &catalogue, adjust);
+        let loaded = loaded.map_err(|problems| settings::refused(&problems))?;
+        say(&loaded.warnings.to_string());
+        logs::quiet_panics();
+
+        let configuration = loaded.configuration;
+        let label_sets = Arc::<LabelSets>::default();
+        let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: wanted };
+        let plan = &configuration.graph.shards[0];
+        let pcap = configuration.receivers[&plan.receivers[0]].settings();
+        let pcap = pcap.downcast::<receiver_pcap::Config>();
+        let mut pcap = *pcap.expect("the only receiver left is the one that reads files");
+        // As they were given: the tree holds text, and a name need not be that.
+        pcap.files.clone_from(&captures.paths);
+        let report = Arc::<Report>::default();
+        let receiver = Box::new(PcapReceiver::new(pcap, Arc::clone(&report)));
+        let receivers = vec![(plan.receivers[0].clone(), receiver as _)];
+        let mut outlets = Vec::new();
+        let shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
+        let shown = shown(&configuration, &outlets);
+        let seen = Seen::default();
+        let mut reading = Self { configuration, label_sets, shard, outlets, shown, report, seen: seen.clone() };
+        reading.add_sink(Box::new(seen));
+        Ok(reading)
+    }
+
+    /// What the configuration says.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Where the pipeline that is shown ends.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlets[self.shown]
+    }
+
+    /// Puts a sink at the end of the pipeline that is shown.
+    pub fn add_sink(&mut self, sink: Box<dyn Sink>) {
+        let (shown, mut sink) = (self.shown, Some(sink));
+        self.shard.add_sinks(|outlet| (outlet == shown).then(|| sink.take()).flatten());
+    }
+
+    /// Hands every call of the pipeline that is shown to `take`, with its labels `carrier` and `ua_type`.
+    pub fn on_call(&mut self, take: impl FnMut(&Call, &str, &str) + Send + 'static) {
+        self.add_sink(Box::new(EachCall { label_sets: Arc::clone(&self.label_sets), take }));
+    }
+
+    /// Reads all files.
+    pub fn read(&mut self) -> Result<(), Failure> {
+        self.shard.start().map_err(|(_, error)| Failure::from(error))?;
+        let bar = Bar::new(&self.report);
+        while self.shard.turn().map_err(|(_, error)| Failure::from(error))? == Turn::Going {
+            bar.update(&self.report);
+        }
+        Ok(())
+    }
+
+    /// Hands over the calls that are still up. The metrics are no longer those at the last packet.
+    pub fn drain(&mut self) {
+        self.shard.drain();
+    }
+
+    /// Tells the operator what of the files could not be read, and where else SIP was, if there was none on the
+    /// ports that were looked at.
+    pub fn say_remarks(&self) {
+        let seen = self.seen.0.load(Ordering::Relaxed);
+        remarks(&self.report, seen).iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
+    }
+}
+
+/// The calls of capture files, those still up included, as `keep` makes something of them; in the order they ended.
+pub fn calls<T: Send + 'static>(
+    captures: &Captures,
+    number: Option<String>,
+    mut keep: impl FnMut(&Call, &str, &str) -> Option<T> + Send + 'static,
+) -> Result<Vec<T>, Failure> {
+    let mut reading = Reading::new(captures, Some(wanted(number)))?;
+    let (kept, calls) = std::sync::mpsc::channel();
+    reading.on_call(move |call, carrier, ua_type| {
+        if let Some(call) = keep(call, carrier, ua_type) {
+            kept.send(call).expect("the other end waits below");
+        }
+    });
+    reading.read()?;
+    reading.drain();
+    reading.say_remarks();
+    drop(reading);
+    Ok(calls.into_iter().collect())
+}
+
+/// Records as commands over files want them: each a whole call, and no single requests.
+pub fn wanted(number: Option<String>) -> CallsWanted {
+    CallsWanted { instance: Arc::from("replay"), requests: false, pieces: false, number: number.map(Arc::from) }
+}
+
+/// A sink that looks at calls.
+struct EachCall<F> {
+    label_sets: Arc<LabelSets>,
+    take: F,
+}
+
+impl<F: FnMut(&Call, &str, &str) + Send> Sink for EachCall<F> {
+    fn take(&mut self, _: &FrameBatch, facts: &Facts) {
+        for call in &facts.calls {
+            let (carrier, ua_type) = self.label_sets.names(facts.labels(call.record.slot));
+            (self.take)(call, carrier, ua_type);
+        }
+    }
+}
+
+/// Whether any SIP came.
+#[derive(Clone, Default)]
+struct Seen(Arc<AtomicBool>);
+
+impl Sink for Seen {
+    fn take(&mut self, batch: &FrameBatch, _: &Facts) {
+        if !batch.frames.is_empty() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Pipelines may count differently; one of them is shown, with its calls: `metrics`, else the first. Gives its outlet.
+fn shown(configuration: &Configuration, outlets: &[Outlet]) -> usize {
+    let pipelines = &configuration.service.pipelines;
+    let pipeline = pipelines.get("metrics").or_else(|| pipelines.values().next());
+    let exporter = pipeline.and_then(|pipeline| ComponentId::parse(pipeline.exporters.first()?));
+    let exporter = exporter.expect("a pipeline without exporters is refused");
+    let outlet = outlets.iter().position(|outlet| outlet.exporters.contains(&exporter));
+    outlet.expect("a pipeline ends at an outlet with its exporters")
+}
+
+fn remarks(report: &Report, seen: bool) -> Vec<String> {
+    let mut remarks = report.problems();
+    let others: Vec<String> = report.other_ports().iter().map(u16::to_string).collect();
+    if !seen && !others.is_empty() {
+        let others = others.join(",");
+        remarks.push(format!("no SIP on the ports looked at, but on others: try --ports {others}"));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_remarks_is_passed_over_in_silence() {
+        assert_eq!(remarks(&Report::default(), false), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,68 @@
+//! `ringside ladder`: the calls of capture files message by message, the newest last.
+
+use std::sync::Arc;
+
+use call_views::{View, ladder};
+use pipeline::CallRecord;
+
+use crate::captures;
+use crate::cli::{Ladder, LadderFormat};
+use crate::failure::Failure;
+use crate::show::print;
+use crate::terminal;
+
+/// Cells of a line where no terminal says how many there are: what a mail or a ticket shows without a break.
+const WITHOUT_TERMINAL: usize = 80;
+
+/// Draws the calls that match.
+pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
+    let wanted = arguments.call_id.clone();
+    let mut calls = captures::calls(&arguments.captures, None, move |call, carrier, ua_type| {
+        let matches = wanted.as_deref().is_none_or(|wanted| *call.record.call_id == *wanted);
+        matches.then(|| Kept { record: Arc::clone(&call.record), carrier: carrier.into(), ua_type: ua_type.into() })
+    })?;
+    if calls.is_empty() {
+        let what = match &arguments.call_id {
+            Some(_) => "no call has this Call-ID: `ringside calls --format json` shows them whole",
+            None => "no call is in these captures",
+        };
+        return Err(Failure::Failed(what.to_owned()));
+    }
+    calls.sort_by_key(|call| call.record.start);
+    print(&drawn(&calls, arguments.format))
+}
+
+fn drawn(calls: &[Kept], format: LadderFormat) -> String {
+    let views = calls.iter().map(Kept::view);
+    match format {
+        LadderFormat::Text => {
+            let style = terminal::style(Some(WITHOUT_TERMINAL));
+            views.map(|view| ladder::text(&view, &style)).collect::<Vec<_>>().join("\n\n")
+        }
+        // A diagram holds one call; a document may hold several.
+        LadderFormat::Mermaid => match calls {
+            [call] => ladder::mermaid(&call.view()),
+            _ => {
+                let fenced = |view| format!("```mermaid\n{}```\n", ladder::mermaid(&view));
+                views.map(fenced).collect::<Vec<_>>().join("\n")
+            }
+        },
+        LadderFormat::Json => {
+            let line = |view| serde_json::to_string(&ladder::json(&view)).expect("numbers and text become JSON") + "\n";
+            views.map(line).collect()
+        }
+    }
+}
+
+/// A call until it is drawn.
+struct Kept {
+    record: Arc<CallRecord>,
+    carrier: Box<str>,
+    ua_type: Box<str>,
+}
+
+impl Kept {
+    fn view(&self) -> View<'_> {
+        View { record: &self.record, carrier: &self.carrier, ua_type: &self.ua_type }
+    }
+}
