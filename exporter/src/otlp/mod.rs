@@ -7,6 +7,7 @@
 pub mod config;
 pub mod payload;
 pub mod send;
+pub mod spans;
 mod stats;
 
 pub use config::{Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};

@@ -1,0 +1,182 @@
+//! The attributes of spans and messages: one table that code, documentation and tests share.
+//!
+//! Names that OpenTelemetry's semantic conventions have are used as they are there. For the rest `sip.*` follows
+//! what others already send: `sip.call_id`, `sip.request.method`, `sip.response.status_code`, `sip.cseq`,
+//! `sip.transaction.id`, `sip.branch.id` and `sip.dialog.id` mean what they mean in OpenSIPS' own traces.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+
+/// One attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub key: &'static str,
+    /// The type of its value.
+    pub kind: Kind,
+    /// What carries it, letter for letter: `r`oot, `t`ransaction, ringing or `e`arly media, `s`ession, `m`essage.
+    pub on: &'static str,
+    /// What it says, and when it is left out.
+    pub about: &'static str,
+}
+
+/// The type of an attribute's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    String,
+    /// Whole number.
+    Int,
+    /// Number with a fraction.
+    Double,
+    /// Yes or no.
+    Boolean,
+}
+
+impl Kind {
+    /// As the semantic conventions spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Double => "double",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
+macro_rules! attributes {
+    ($($name:ident = $key:literal, $kind:ident, $on:literal, $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub const $name: Attribute = Attribute { key: $key, kind: Kind::$kind, on: $on, about: $about };
+        )*
+
+        /// All of them.
+        pub const ALL: &[Attribute] = &[$($name),*];
+    };
+}
+
+attributes! {
+    CALL_OUTCOME = "sip.call.outcome", String, "rtes",
+        "How the last attempt ended: `answered`, `redirected`, `busy`, `no_answer`, `declined`, `cancelled`, `ineffective`, `timeout`, `no_final`, `challenge_abandoned`, `client_error`, `server_error`, `global_error`; `in_progress` for a call, and on each part of it, that is still open when the program ends";
+    CALL_END = "sip.call.end", String, "rs",
+        "How an answered call ended: `bye`, `481`, `timeout`, `bye_error`, `bye_timeout`, `expired`, `max_age`";
+    CALL_DISCONNECT_PARTY = "sip.call.disconnect_party", String, "rs",
+        "Who hung up: `caller` or `callee`";
+    HANGUP_CAUSE = "sip.hangup.cause", Int, "r",
+        "Q.850 cause of the first Reason header on a BYE, CANCEL or final response (RFC 3326)";
+    CALL_SETUP_DELAY = "sip.call.setup_delay", Double, "r",
+        "Seconds from the first INVITE to the first response that tells something, 101 to 199 or final (RFC 6076 §4.3)";
+    CALL_RING_DELAY = "sip.call.ring_delay", Double, "r",
+        "Seconds from the first 180 to the answer, or to the final response that decided otherwise";
+    CALL_DURATION = "sip.call.duration", Double, "r",
+        "Seconds from the answer to the BYE, or to the end without one";
+    ERROR_TYPE = "error.type", String, "rt",
+        "On errors alone: the status, `timeout` without a final response, or `challenge_abandoned`";
+    CARRIER = "carrier", String, "rt",
+        "As the label of the metrics; `other` when nothing matches";
+    UA_TYPE = "ua_type", String, "rt",
+        "As the label of the metrics; `other` when nothing matches";
+    CALL_ID = "sip.call_id", String, "rt",
+        "Call-ID, or its hash (`privacy.call_id`)";
+    FROM_USER = "sip.from.user", String, "r",
+        "User part of From as `privacy.numbers` leaves it; by default left out";
+    TO_USER = "sip.to.user", String, "r",
+        "User part of To as `privacy.numbers` leaves it; by default left out";
+    REQUEST_METHOD = "sip.request.method", String, "rtm",
+        "Method, of a response that of its request; `OTHER` for one that is not known";
+    RESPONSE_STATUS_CODE = "sip.response.status_code", Int, "rtm",
+        "Status: of the response, of the transaction's final response, of the final response that decided the call";
+    RESPONSE_REASON = "sip.response.reason", String, "rt",
+        "Reason phrase of that final response, cleared of numbers; not on a 2xx";
+    CSEQ = "sip.cseq", String, "tm",
+        "CSeq: number and method";
+    TRANSACTION_ID = "sip.transaction.id", String, "t",
+        "MD5 over the lengths and values of `sip.call_id`, `sip.cseq` and `sip.branch.id`";
+    BRANCH_ID = "sip.branch.id", String, "t",
+        "Branch of the top Via; left out for a request without one (RFC 2543)";
+    DIALOG_ID = "sip.dialog.id", String, "rs",
+        "MD5 over the lengths and values of Call-ID and both tags, sorted";
+    IN_DIALOG = "sip.in_dialog", Boolean, "t",
+        "`true` on a request within a dialog, else left out";
+    HOPS = "sip.hops", Int, "t",
+        "On a request outside dialogs: how many hops below this one were seen";
+    FORK_WINNER = "sip.fork.winner", Boolean, "e",
+        "Whether this branch was answered";
+    SESSION_SEGMENT = "sip.session.segment", Int, "s",
+        "1, 2, ...: where `max_segment` cuts a long session";
+    RETRANSMISSION_COUNT = "sip.retransmission.count", Int, "rtm",
+        "How often it, or a message of it, was sent again; left out for 0";
+    MESSAGE_DIRECTION = "sip.message.direction", String, "m",
+        "`to_callee` as the first INVITE went, or `to_caller`";
+    MESSAGE_SIZE = "sip.message.size", Int, "m",
+        "Its length in bytes";
+    MESSAGE_SDP = "sip.message.sdp", Boolean, "m",
+        "`true` when it carries a session description, else left out";
+    USER_AGENT_ORIGINAL = "user_agent.original", String, "r",
+        "User-Agent of the first request, cleared of numbers";
+    CLIENT_ADDRESS = "client.address", String, "r",
+        "Where the first request came from";
+    CLIENT_PORT = "client.port", Int, "r",
+        "Its port";
+    SERVER_ADDRESS = "server.address", String, "r",
+        "Host of the first Request-URI, else where the request went";
+    SERVER_PORT = "server.port", Int, "r",
+        "Its port; left out where the Request-URI names none";
+    NETWORK_PEER_ADDRESS = "network.peer.address", String, "tm",
+        "The other side: who sent the request on a SERVER span, who got it on a CLIENT span";
+    NETWORK_PEER_PORT = "network.peer.port", Int, "tm",
+        "Its port";
+    NETWORK_LOCAL_ADDRESS = "network.local.address", String, "t",
+        "This side";
+    NETWORK_LOCAL_PORT = "network.local.port", Int, "t",
+        "Its port";
+    NETWORK_TRANSPORT = "network.transport", String, "rt",
+        "`udp` or `tcp`";
+    NETWORK_PROTOCOL_NAME = "network.protocol.name", String, "rt",
+        "`sip`";
+    NETWORK_PROTOCOL_VERSION = "network.protocol.version", String, "rt",
+        "`2.0`";
+}
+
+/// The name of a message's event, log record or span.
+pub const MESSAGE: &str = "sip.message";
+
+/// Attributes of one span or message, in the order they are added.
+#[derive(Debug, Default)]
+pub(super) struct Attributes(Vec<KeyValue>);
+
+impl Attributes {
+    /// With room for `count`.
+    pub fn with_room(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    pub fn text(&mut self, attribute: Attribute, value: impl Into<String>) {
+        self.add(attribute, Kind::String, Value::StringValue(value.into()));
+    }
+
+    pub fn int(&mut self, attribute: Attribute, value: impl Into<i64>) {
+        self.add(attribute, Kind::Int, Value::IntValue(value.into()));
+    }
+
+    pub fn double(&mut self, attribute: Attribute, value: f64) {
+        self.add(attribute, Kind::Double, Value::DoubleValue(value));
+    }
+
+    pub fn boolean(&mut self, attribute: Attribute, value: bool) {
+        self.add(attribute, Kind::Boolean, Value::BoolValue(value));
+    }
+
+    fn add(&mut self, attribute: Attribute, kind: Kind, value: Value) {
+        debug_assert_eq!(attribute.kind, kind, "{}", attribute.key);
+        let value = Some(AnyValue { value: Some(value) });
+        self.0.push(KeyValue { key: attribute.key.to_owned(), value, ..KeyValue::default() });
+    }
+
+    /// As the messages of OTLP hold them.
+    pub fn into_inner(self) -> Vec<KeyValue> {
+        self.0
+    }
+}

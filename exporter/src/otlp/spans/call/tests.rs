@@ -1,0 +1,488 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use pipeline::call::Offered;
+use pipeline::call::ladder::{LadderForm, Owner};
+use sip::Method;
+
+use super::super::attribute::{self, Kind};
+use super::super::sample::{CALL, START, TRACE, at, call, id, kept, message, request, transaction};
+use super::*;
+
+const LABELS: Labels<'_> = Labels { carrier: "telecom-alpha", ua_type: "yealink" };
+
+fn told(record: CallRecord) -> Told {
+    tell(&kept(record), LABELS)
+}
+
+/// The span with this id.
+fn span(told: &Told, id: SpanId) -> &Span {
+    told.spans.iter().find(|span| span.span_id == id.0).expect("it is told")
+}
+
+/// Attributes as text, by name.
+fn texts(attributes: &[KeyValue]) -> BTreeMap<&str, String> {
+    let text = |value: &Value| match value {
+        Value::StringValue(text) => text.clone(),
+        Value::BoolValue(value) => value.to_string(),
+        Value::IntValue(value) => value.to_string(),
+        Value::DoubleValue(value) => format!("{value:?}"),
+        other => panic!("{other:?}"),
+    };
+    let value = |one: &KeyValue| text(one.value.as_ref().and_then(|any| any.value.as_ref()).expect("a value"));
+    attributes.iter().map(|one| (one.key.as_str(), value(one))).collect()
+}
+
+/// Exactly these attributes.
+fn assert_attributes(attributes: &[KeyValue], expected: &[(&str, &str)]) {
+    let told = texts(attributes);
+    assert_eq!(told.len(), attributes.len(), "none twice");
+    let expected: BTreeMap<&str, String> = expected.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+    assert_eq!(told, expected);
+}
+
+fn is_error(span: &Span) -> bool {
+    span.status.as_ref().is_some_and(|status| status.code == i32::from(StatusCode::Error) && status.message.is_empty())
+}
+
+#[test]
+fn a_call_is_a_tree_of_spans_under_one_root() {
+    let told = told(call());
+    let tree: Vec<(&str, u8, u8)> = (told.spans.iter())
+        .map(|span| (span.name.as_str(), span.span_id[0], span.parent_span_id.first().copied().unwrap_or(0)))
+        .collect();
+    let expected = [
+        ("SIP call", 1, 0),
+        ("INVITE", 2, 1),
+        ("INVITE", 3, 1),
+        ("INVITE", 4, 3),
+        ("BYE", 5, 1),
+        ("early media", 6, 3),
+        ("ringing", 7, 3),
+        ("session", 8, 1),
+    ];
+    assert_eq!(tree, expected);
+    assert!(told.spans.iter().all(|span| span.trace_id == TRACE));
+    assert!(told.logs.is_empty());
+}
+
+#[test]
+fn transactions_are_server_or_client_spans_and_the_rest_is_internal() {
+    let told = told(call());
+    let kind = |number| span(&told, id(number)).kind();
+    use SpanKind::{Client, Internal, Server};
+    assert_eq!(
+        [1, 2, 3, 4, 5, 6, 7, 8].map(kind),
+        [Internal, Server, Server, Client, Client, Internal, Internal, Internal]
+    );
+}
+
+#[test]
+fn the_root_says_what_became_of_the_call() {
+    let told = told(call());
+    let root = span(&told, CALL);
+    assert_attributes(
+        &root.attributes,
+        &[
+            ("sip.call.outcome", "answered"),
+            ("sip.call.end", "bye"),
+            ("sip.call.disconnect_party", "callee"),
+            ("sip.hangup.cause", "16"),
+            ("sip.call.setup_delay", "0.4"),
+            ("sip.call.ring_delay", "4.6"),
+            ("sip.call.duration", "60.0"),
+            ("sip.request.method", "INVITE"),
+            ("sip.response.status_code", "200"),
+            ("sip.dialog.id", "d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1"),
+            ("sip.retransmission.count", "1"),
+            ("carrier", "telecom-alpha"),
+            ("ua_type", "yealink"),
+            ("sip.call_id", "a84b4c76e66710@pc33.atlanta.com"),
+            ("network.transport", "udp"),
+            ("network.protocol.name", "sip"),
+            ("network.protocol.version", "2.0"),
+            ("user_agent.original", "Yealink SIP-T46S"),
+            ("client.address", "192.0.2.1"),
+            ("client.port", "5060"),
+            ("server.address", "biloxi.example"),
+        ],
+    );
+    assert_eq!((root.start_time_unix_nano, root.end_time_unix_nano), (START.as_nanos(), at(65_100).as_nanos()));
+    assert!(root.status.is_none() && root.events.is_empty());
+}
+
+#[test]
+fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
+    let told = told(call());
+    assert_attributes(
+        &span(&told, id(2)).attributes,
+        &[
+            ("sip.request.method", "INVITE"),
+            ("sip.response.status_code", "407"),
+            ("sip.response.reason", "Proxy Authentication Required"),
+            ("sip.cseq", "1 INVITE"),
+            ("sip.transaction.id", &transaction_id("a84b4c76e66710@pc33.atlanta.com", "1 INVITE", "z9hG4bK1")),
+            ("sip.branch.id", "z9hG4bK1"),
+            ("network.local.address", "192.0.2.2"),
+            ("network.local.port", "5060"),
+            ("network.peer.address", "192.0.2.1"),
+            ("network.peer.port", "5060"),
+            ("carrier", "telecom-alpha"),
+            ("ua_type", "yealink"),
+            ("sip.call_id", "a84b4c76e66710@pc33.atlanta.com"),
+            ("network.transport", "udp"),
+            ("network.protocol.name", "sip"),
+            ("network.protocol.version", "2.0"),
+        ],
+    );
+    let bye = texts(&span(&told, id(5)).attributes);
+    assert_eq!((bye["sip.in_dialog"].as_str(), bye["sip.cseq"].as_str()), ("true", "77 BYE"));
+    assert_eq!(
+        (bye["network.local.address"].as_str(), bye["network.peer.address"].as_str()),
+        ("192.0.2.2", "192.0.2.1")
+    );
+    assert_eq!(texts(&span(&told, id(3)).attributes)["sip.retransmission.count"], "1");
+}
+
+/// The check value of what OpenSIPS makes of these three.
+#[test]
+fn the_id_of_a_transaction_is_that_of_opensips() {
+    let id = transaction_id("a84b4c76e66710@pc33.atlanta.com", "314159 INVITE", "z9hG4bK776asdhds");
+    assert_eq!(id, "f2a1aab1fcb89a8670b40a8a61d1b364");
+}
+
+#[test]
+fn the_branch_that_was_answered_is_marked() {
+    let told = told(call());
+    assert_attributes(&span(&told, id(6)).attributes, &[("sip.fork.winner", "true")]);
+    assert_attributes(&span(&told, id(7)).attributes, &[("sip.fork.winner", "false")]);
+}
+
+#[test]
+fn a_session_says_which_dialog_it_is_and_how_it_ended() {
+    let told = told(call());
+    assert_attributes(
+        &span(&told, id(8)).attributes,
+        &[
+            ("sip.dialog.id", "d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1"),
+            ("sip.session.segment", "1"),
+            ("sip.call.end", "bye"),
+            ("sip.call.disconnect_party", "callee"),
+        ],
+    );
+    assert!(span(&told, id(8)).links.is_empty());
+}
+
+#[test]
+fn every_message_is_an_event_of_its_own_span_once() {
+    let told = told(call());
+    let count = |number| span(&told, id(number)).events.len();
+    assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(count), [0, 2, 2, 2, 2, 0, 0, 1]);
+    let events = &span(&told, id(3)).events;
+    assert!(events.iter().all(|event| event.name == "sip.message"));
+    assert_eq!(events[0].time_unix_nano, at(200).as_nanos());
+    assert_attributes(
+        &events[0].attributes,
+        &[
+            ("sip.request.method", "INVITE"),
+            ("sip.cseq", "2 INVITE"),
+            ("sip.message.direction", "to_callee"),
+            ("network.peer.address", "192.0.2.1"),
+            ("network.peer.port", "5060"),
+            ("sip.message.size", "500"),
+            ("sip.message.sdp", "true"),
+            ("sip.retransmission.count", "1"),
+        ],
+    );
+    assert_attributes(
+        &events[1].attributes,
+        &[
+            ("sip.request.method", "INVITE"),
+            ("sip.response.status_code", "200"),
+            ("sip.cseq", "2 INVITE"),
+            ("sip.message.direction", "to_caller"),
+            ("network.peer.address", "192.0.2.1"),
+            ("network.peer.port", "5060"),
+            ("sip.message.size", "500"),
+        ],
+    );
+    let below = texts(&span(&told, id(4)).events[0].attributes);
+    assert_eq!(below["network.peer.address"], "192.0.2.3", "seen from the proxy in between");
+}
+
+#[test]
+fn what_is_an_error_is_marked_and_says_which() {
+    let mut record = call();
+    (record.outcome, record.status, record.end) = ("ineffective", Some(503), None);
+    (record.transactions[1].status, record.transactions[1].reason) = (Some(503), Some("Busy here".into()));
+    (record.transactions[2].status, record.transactions[2].timed_out) = (None, true);
+    let told = told(record);
+    let error =
+        |number| (is_error(span(&told, id(number))), texts(&span(&told, id(number)).attributes).remove("error.type"));
+    assert_eq!(error(1), (true, Some("503".to_owned())));
+    assert_eq!(error(2), (false, None), "a challenge is none");
+    assert_eq!(error(3), (true, Some("503".to_owned())));
+    assert_eq!(error(4), (true, Some("timeout".to_owned())));
+    assert_eq!(texts(&span(&told, CALL).attributes)["sip.response.reason"], "Busy here");
+}
+
+#[test]
+fn messages_may_be_spans_of_their_own() {
+    let told = told(CallRecord { ladder_form: LadderForm::Spans, ..call() });
+    assert!(told.spans.iter().all(|span| span.events.is_empty()));
+    let messages = &told.spans[8..];
+    let names: Vec<&str> = messages.iter().map(|span| span.name.as_str()).collect();
+    let expected = [
+        "INVITE request",
+        "INVITE 407",
+        "INVITE request",
+        "INVITE request",
+        "INVITE 200",
+        "INVITE 200",
+        "ACK request",
+        "BYE request",
+        "BYE 200",
+    ];
+    assert_eq!(names, expected);
+    let parents: Vec<u8> = messages.iter().map(|span| span.parent_span_id[0]).collect();
+    assert_eq!(parents, [2, 2, 3, 4, 4, 3, 8, 5, 5]);
+    assert!(messages.iter().all(|span| span.start_time_unix_nano == span.end_time_unix_nano));
+    assert!(messages.iter().all(|span| span.kind() == SpanKind::Internal && span.status.is_none()));
+    let ids: BTreeSet<&[u8]> = told.spans.iter().map(|span| span.span_id.as_slice()).collect();
+    assert_eq!(ids.len(), told.spans.len());
+}
+
+#[test]
+fn messages_may_be_log_records_with_the_ids_of_their_spans() {
+    let told = told(CallRecord { ladder_form: LadderForm::Logs, ..call() });
+    assert_eq!((told.spans.len(), told.logs.len()), (8, 9));
+    assert!(told.spans.iter().all(|span| span.events.is_empty()));
+    let owners: Vec<u8> = told.logs.iter().map(|log| log.span_id[0]).collect();
+    assert_eq!(owners, [2, 2, 3, 4, 4, 3, 8, 5, 5]);
+    let first = &told.logs[0];
+    assert_eq!((first.event_name.as_str(), first.trace_id.as_slice()), ("sip.message", &TRACE[..]));
+    assert_eq!((first.time_unix_nano, first.severity_number), (START.as_nanos(), 9));
+    assert_eq!(texts(&first.attributes)["sip.request.method"], "INVITE");
+}
+
+#[test]
+fn without_a_ladder_no_message_is_shown() {
+    let told = told(CallRecord { ladder_form: LadderForm::Off, ..call() });
+    assert_eq!(told.spans.len(), 8);
+    assert!(told.logs.is_empty() && told.spans.iter().all(|span| span.events.is_empty()));
+}
+
+#[test]
+fn messages_beyond_the_bound_are_told_as_a_number() {
+    assert_eq!(span(&told(CallRecord { ladder_cut: 7, ..call() }), CALL).dropped_events_count, 7);
+}
+
+/// The set-up of a call that goes on, then the rest of it.
+fn pieces() -> [CallRecord; 2] {
+    let whole = call();
+    let mut first = CallRecord { last: false, outcome: "answered", end: None, duration: None, ..whole.clone() };
+    first.transactions.truncate(3);
+    first.sessions.clear();
+    first.ladder.truncate(6);
+    let mut second = CallRecord { piece: 2, ..whole };
+    second.transactions.drain(..3);
+    second.ringing.clear();
+    second.ladder.drain(..6);
+    for message in &mut second.ladder[1..] {
+        message.owner = Owner::Transaction(0);
+    }
+    [first, second]
+}
+
+#[test]
+fn the_root_leaves_with_the_last_piece_and_nothing_leaves_twice() {
+    let [first, second] = pieces().map(told);
+    let ids = |told: &Told| told.spans.iter().map(|span| span.span_id[0]).collect::<Vec<u8>>();
+    assert_eq!(ids(&first), [2, 3, 4, 6, 7]);
+    assert_eq!(ids(&second), [1, 5, 8]);
+    assert_eq!(second.spans[0].start_time_unix_nano, START.as_nanos());
+}
+
+#[test]
+fn a_message_without_a_span_waits_for_no_root() {
+    let [mut first, mut second] = pieces();
+    let late = message(4995, Method::Invite, Some(180), (1, 0), Owner::Call);
+    first.ladder.push(late);
+    second.ladder.push(late);
+    let (first, second) = (told(first), told(second));
+    let stray = first.spans.last().expect("it is told");
+    assert_eq!((stray.name.as_str(), stray.parent_span_id.as_slice()), ("INVITE 180", &CALL.0[..]));
+    assert_eq!(span(&second, CALL).events.len(), 1, "where the root leaves, it is an event of it");
+}
+
+#[test]
+fn a_segment_links_to_the_one_before() {
+    let mut record = call();
+    let before = record.sessions[0].clone();
+    record.sessions = vec![Session { previous: Some(id(0x20)), segment: 2, ..before }];
+    let told = told(record);
+    let session = span(&told, id(8));
+    let link = &session.links[0];
+    assert_eq!((link.trace_id.as_slice(), link.span_id.as_slice()), (&TRACE[..], &id(0x20).0[..]));
+    assert_eq!(texts(&session.attributes)["sip.session.segment"], "2");
+}
+
+#[test]
+fn what_is_open_when_the_program_ends_ends_there_and_says_so() {
+    let mut record = CallRecord { outcome: IN_PROGRESS, end: None, duration: None, until: at(9000), ..call() };
+    record.transactions.truncate(3);
+    record.ladder.truncate(7);
+    record.sessions[0].end = None;
+    record.sessions[0].ended = None;
+    let told = told(record);
+    for number in [1, 8] {
+        let span = span(&told, id(number));
+        assert_eq!(span.end_time_unix_nano, at(9000).as_nanos());
+        assert_eq!(texts(&span.attributes)["sip.call.outcome"], "in_progress");
+        assert!(!is_error(span));
+    }
+    assert!(!texts(&span(&told, id(3)).attributes).contains_key("sip.call.outcome"), "it was over");
+}
+
+#[test]
+fn no_span_ends_before_it_starts() {
+    let mut record = call();
+    record.until = Timestamp::ZERO;
+    record.transactions[0].end = Some(Timestamp::ZERO);
+    record.transactions[1].end = None;
+    record.ringing[0].end = Some(Timestamp::ZERO);
+    record.sessions[0].end = None;
+    for form in [LadderForm::Events, LadderForm::Spans] {
+        let told = told(CallRecord { ladder_form: form, ..record.clone() });
+        assert!(told.spans.iter().all(|span| span.start_time_unix_nano <= span.end_time_unix_nano));
+    }
+}
+
+#[test]
+fn a_single_request_is_one_span() {
+    let told = told(request());
+    let [span] = &told.spans[..] else { panic!("{} spans", told.spans.len()) };
+    assert_eq!((span.name.as_str(), span.kind()), ("REGISTER", SpanKind::Server));
+    assert!(span.parent_span_id.is_empty() && is_error(span));
+    assert_eq!(span.events.len(), 2);
+    let attributes = texts(&span.attributes);
+    for (key, value) in [
+        ("sip.hops", "2"),
+        ("error.type", "503"),
+        ("sip.response.reason", "Service Unavailable"),
+        ("client.address", "192.0.2.1"),
+        ("user_agent.original", "Yealink SIP-T46S"),
+        ("carrier", "telecom-alpha"),
+    ] {
+        assert_eq!(attributes[key], value, "{key}");
+    }
+    assert!(!attributes.contains_key("sip.call.outcome"));
+}
+
+#[test]
+fn a_request_uri_without_host_leaves_the_address_it_went_to() {
+    let told = told(CallRecord { server: None, ..call() });
+    let root = texts(&span(&told, CALL).attributes);
+    assert_eq!((root["server.address"].as_str(), root["server.port"].as_str()), ("192.0.2.2", "5060"));
+    let told = self::told(CallRecord { server: Some(("sbc.example".into(), Some(5080))), ..call() });
+    assert_eq!(texts(&span(&told, CALL).attributes)["server.port"], "5080");
+}
+
+#[test]
+fn numbers_are_told_only_where_the_record_has_them() {
+    let told = told(CallRecord { caller: Some("1555*******".into()), callee: Some("1666*******".into()), ..call() });
+    let root = texts(&span(&told, CALL).attributes);
+    assert_eq!((root["sip.from.user"].as_str(), root["sip.to.user"].as_str()), ("1555*******", "1666*******"));
+}
+
+#[test]
+fn a_trace_that_a_trusted_carrier_offers_is_joined() {
+    let trusted = Arc::from(["telecom-alpha".into()].as_slice());
+    let offered = Offered { trace_id: [0xcd; 16], parent: id(0x99), trusted };
+    let record = CallRecord { offered: Some(offered), ..call() };
+    let joined = told(record.clone());
+    assert!(joined.spans.iter().all(|span| span.trace_id == [0xcd; 16]));
+    let root = span(&joined, CALL);
+    assert_eq!((root.parent_span_id.as_slice(), root.flags), (&id(0x99).0[..], 0x301));
+    assert_eq!(span(&joined, id(2)).flags, 0x101);
+    let stranger = tell(&kept(record), Labels { carrier: "other", ua_type: "other" });
+    assert!(stranger.spans.iter().all(|span| span.trace_id == TRACE && span.flags == 0x103));
+    assert!(span(&stranger, CALL).parent_span_id.is_empty());
+}
+
+#[test]
+fn chance_is_written_into_tracestate() {
+    for (threshold, expected) in [
+        (None, ""),
+        (Some(0), "ot=th:0"),
+        (Some(1 << 55), "ot=th:8"),
+        (Some(0xe6_6666_6666_6666), "ot=th:e6666666666666"),
+        (Some(0x00_8000_0000_0000), "ot=th:008"),
+    ] {
+        let told = tell(&Call { record: Arc::new(call()), threshold }, LABELS);
+        assert!(told.spans.iter().all(|span| span.trace_state == expected), "{expected}");
+    }
+}
+
+#[test]
+fn encrypted_and_web_transports_are_tcp_below() {
+    let mut record = call();
+    record.transactions[0].transport = Transport::Wss;
+    assert_eq!(texts(&span(&told(record), id(2)).attributes)["network.transport"], "tcp");
+}
+
+/// Each attribute stands in the table for the kind of span or message it is on, with its type.
+#[test]
+fn nothing_is_said_that_is_not_in_the_table() {
+    let mut full = call();
+    (full.caller, full.callee) = (Some("1".into()), Some("2".into()));
+    full.server = Some(("sbc.example".into(), Some(5060)));
+    (full.status, full.outcome) = (Some(503), "ineffective");
+    full.transactions[1].status = Some(503);
+    full.transactions[1].reason = Some("No".into());
+    let mut open = call();
+    open.transactions[0].end = None;
+    open.ringing[0].end = None;
+    open.sessions[0].end = None;
+    let mut said = BTreeSet::new();
+    for record in [full, open, request()] {
+        let single = record.subject == Subject::Request;
+        for span in told(record).spans {
+            let on = match span.name.as_str() {
+                "SIP call" => 'r',
+                "ringing" | "early media" => 'e',
+                "session" => 's',
+                _ => 't',
+            };
+            let spans = span.attributes.iter().map(|one| (on, one));
+            let events = span.events.iter().flat_map(|event| &event.attributes).map(|one| ('m', one));
+            for (on, one) in spans.chain(events) {
+                let known = attribute::ALL.iter().find(|known| known.key == one.key).expect("it is in the table");
+                assert!(known.on.contains(on) || (single && known.on.contains('r')), "{} on {on}", one.key);
+                let kind = match one.value.as_ref().and_then(|any| any.value.as_ref()) {
+                    Some(Value::StringValue(_)) => Kind::String,
+                    Some(Value::IntValue(_)) => Kind::Int,
+                    Some(Value::DoubleValue(_)) => Kind::Double,
+                    Some(Value::BoolValue(_)) => Kind::Boolean,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(kind, known.kind, "{}", one.key);
+                said.insert((on, known.key));
+            }
+        }
+    }
+    for known in attribute::ALL {
+        for on in known.on.chars() {
+            assert!(said.contains(&(on, known.key)), "nothing says {} on {on}", known.key);
+        }
+    }
+}
+
+#[test]
+fn a_method_that_is_not_known_has_one_name() {
+    let mut record = call();
+    record.transactions.push(transaction(id(9), Method::Other, 5, 6000));
+    assert_eq!(span(&told(record), id(9)).name, "OTHER");
+}

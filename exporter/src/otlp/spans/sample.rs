@@ -1,0 +1,208 @@
+//! A call to tell in tests: challenged, forked over a proxy, answered, hung up by the callee.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::call::ladder::{Endpoint, LadderForm, Message, Owner, Ringing, Session, SpanId, Transaction};
+use pipeline::call::{CallRecord, Side, Subject};
+use pipeline::{Call, Slot, Transport};
+use sip::Method;
+use wire::Timestamp;
+
+/// Where the call begins.
+pub const START: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
+/// Its trace.
+pub const TRACE: [u8; 16] = [0xab; 16];
+/// The span of the call.
+pub const CALL: SpanId = SpanId([1; 8]);
+
+/// So many milliseconds into the call.
+pub fn at(millis: u64) -> Timestamp {
+    START + Duration::from_millis(millis)
+}
+
+/// A span of its own for everything.
+pub fn id(number: u8) -> SpanId {
+    SpanId([number; 8])
+}
+
+/// What is handed on.
+pub fn kept(record: CallRecord) -> Call {
+    Call { record: Arc::new(record), threshold: None }
+}
+
+/// A transaction at the first hop that was answered 200 after 100 ms.
+pub fn transaction(span: SpanId, method: Method, cseq: u32, start: u64) -> Transaction {
+    Transaction {
+        span,
+        parent: CALL,
+        method,
+        cseq,
+        branch: format!("z9hG4bK{cseq}").into(),
+        source: 0,
+        destination: 1,
+        transport: Transport::Udp,
+        outgoing: false,
+        hop: false,
+        in_dialog: false,
+        start: at(start),
+        end: Some(at(start + 100)),
+        status: Some(200),
+        reason: None,
+        cancelled: false,
+        timed_out: false,
+        retransmissions: 0,
+        hops: 0,
+    }
+}
+
+/// A message of 500 bytes from one endpoint to another.
+pub fn message(millis: u64, method: Method, status: Option<u16>, ends: (u16, u16), owner: Owner) -> Message {
+    Message {
+        at: at(millis),
+        method,
+        status,
+        cseq: 2,
+        source: ends.0,
+        destination: ends.1,
+        owner,
+        forward: ends.0 < ends.1,
+        sdp: false,
+        bytes: 500,
+        retransmissions: 0,
+    }
+}
+
+/// The call.
+pub fn call() -> CallRecord {
+    let address = |last| Endpoint { address: SocketAddr::from(([192, 0, 2, last], 5060)) };
+    let invite = Some(200);
+    let (challenged, answered, below, bye) = (
+        Transaction {
+            status: Some(407),
+            reason: Some("Proxy Authentication Required".into()),
+            ..transaction(id(2), Method::Invite, 1, 0)
+        },
+        Transaction { end: Some(at(5000)), retransmissions: 1, ..transaction(id(3), Method::Invite, 2, 200) },
+        Transaction {
+            parent: id(3),
+            source: 1,
+            destination: 2,
+            outgoing: true,
+            hop: true,
+            branch: "z9hG4bKproxy".into(),
+            end: Some(at(4990)),
+            ..transaction(id(4), Method::Invite, 2, 210)
+        },
+        Transaction {
+            source: 1,
+            destination: 0,
+            outgoing: true,
+            in_dialog: true,
+            ..transaction(id(5), Method::Bye, 77, 65_000)
+        },
+    );
+    let ringing = |span, winner| Ringing {
+        span,
+        parent: id(3),
+        early_media: winner,
+        start: at(400),
+        end: Some(at(5000)),
+        winner,
+    };
+    let transaction = |number| Owner::Transaction(number);
+    let mut invited = message(200, Method::Invite, None, (0, 1), transaction(1));
+    (invited.sdp, invited.retransmissions) = (true, 1);
+    CallRecord {
+        subject: Subject::Call,
+        piece: 1,
+        last: true,
+        slot: Slot(1),
+        call_id: "a84b4c76e66710@pc33.atlanta.com".into(),
+        trace_id: TRACE,
+        offered: None,
+        span: CALL,
+        debug: false,
+        start: START,
+        until: at(65_100),
+        caller: None,
+        callee: None,
+        has_number: false,
+        user_agent: Some("Yealink SIP-T46S".into()),
+        server: Some(("biloxi.example".into(), None)),
+        source: 0,
+        destination: 1,
+        transport: Transport::Udp,
+        outcome: "answered",
+        status: invite,
+        end: Some("bye"),
+        disconnected_by: Some(Side::Callee),
+        hangup_cause: Some(16),
+        setup: Some(Duration::from_millis(400)),
+        ring: Some(Duration::from_millis(4600)),
+        duration: Some(Duration::from_secs(60)),
+        messages: 9,
+        retransmissions: 1,
+        measured: Vec::new(),
+        endpoints: vec![address(1), address(2), address(3)],
+        transactions: vec![challenged, answered, below, bye],
+        ringing: vec![ringing(id(6), true), ringing(id(7), false)],
+        sessions: vec![Session {
+            span: id(8),
+            parent: CALL,
+            previous: None,
+            segment: 1,
+            dialog_id: [0xd1; 16],
+            start: at(5000),
+            end: Some(at(65_000)),
+            ended: Some("bye"),
+            disconnected_by: Some(Side::Callee),
+        }],
+        ladder: vec![
+            message(0, Method::Invite, None, (0, 1), transaction(0)),
+            message(100, Method::Invite, Some(407), (1, 0), transaction(0)),
+            invited,
+            message(210, Method::Invite, None, (1, 2), transaction(2)),
+            message(4990, Method::Invite, Some(200), (2, 1), transaction(2)),
+            message(5000, Method::Invite, Some(200), (1, 0), transaction(1)),
+            message(5010, Method::Ack, None, (0, 1), Owner::Session(0)),
+            message(65_000, Method::Bye, None, (1, 0), transaction(3)),
+            message(65_100, Method::Bye, Some(200), (0, 1), transaction(3)),
+        ],
+        ladder_cut: 0,
+        ladder_form: LadderForm::Events,
+    }
+}
+
+/// A REGISTER that failed.
+pub fn request() -> CallRecord {
+    let register = Transaction {
+        parent: CALL,
+        status: Some(503),
+        reason: Some("Service Unavailable".into()),
+        hops: 2,
+        ..transaction(CALL, Method::Register, 4, 0)
+    };
+    CallRecord {
+        subject: Subject::Request,
+        until: at(100),
+        outcome: "final",
+        status: Some(503),
+        end: None,
+        disconnected_by: None,
+        hangup_cause: None,
+        setup: None,
+        ring: None,
+        duration: None,
+        retransmissions: 0,
+        transactions: vec![register],
+        ringing: Vec::new(),
+        sessions: Vec::new(),
+        ladder: vec![
+            message(0, Method::Register, None, (0, 1), Owner::Transaction(0)),
+            message(100, Method::Register, Some(503), (1, 0), Owner::Transaction(0)),
+        ],
+        ..call()
+    }
+}
