@@ -25,7 +25,6 @@ pub struct Limits {
 /// Puts the spans of calls together. Pure: when a request has waited long enough is for its owner to say.
 #[derive(Debug)]
 pub struct Batcher {
-    limits: Limits,
     envelope: Envelope,
     failed: Open,
     other: Open,
@@ -36,9 +35,8 @@ pub struct Batcher {
 
 impl Batcher {
     /// Requests on behalf of `resource` and `scope`.
-    pub fn new(resource: &Resource, scope: &InstrumentationScope, limits: Limits) -> Self {
+    pub fn new(resource: &Resource, scope: &InstrumentationScope) -> Self {
         Self {
-            limits,
             envelope: Envelope::new(resource, scope),
             failed: Open::new(Signal::Traces, true),
             other: Open::new(Signal::Traces, false),
@@ -48,15 +46,10 @@ impl Batcher {
         }
     }
 
-    /// Other limits from the next call on.
-    pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
-
     /// Adds a call, which failed or not.
-    pub fn add(&mut self, told: &Told, failed: bool) {
+    pub fn add(&mut self, told: &Told, failed: bool, limits: Limits) {
         let open = if failed { &mut self.failed } else { &mut self.other };
-        let mut packer = Packer { limits: self.limits, envelope: &self.envelope, ready: &mut self.ready };
+        let mut packer = Packer { limits, envelope: &self.envelope, ready: &mut self.ready };
         self.too_large[0] += packer.add(&told.spans, open);
         self.too_large[1] += packer.add(&told.logs, &mut self.logs);
     }
@@ -74,8 +67,8 @@ impl Batcher {
     }
 
     /// What can leave.
-    pub fn ready(&mut self) -> impl Iterator<Item = Payload> + '_ {
-        self.ready.drain(..)
+    pub fn take_ready(&mut self) -> Vec<Payload> {
+        std::mem::take(&mut self.ready)
     }
 
     /// Spans and log records since the last time that no request can hold.

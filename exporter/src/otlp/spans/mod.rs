@@ -11,8 +11,8 @@ mod call;
 mod message;
 mod push;
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 
 pub use batch::{Batcher, Limits};
 pub use call::{Labels, Told, tell};
-pub use push::push;
+pub use push::{Pace, push};

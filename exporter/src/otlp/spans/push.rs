@@ -6,22 +6,32 @@ use std::time::Duration;
 use pipeline::engine::KeptCall;
 use pipeline::metrics::LabelSets;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::Batcher;
+use super::batch::{Batcher, Limits};
 use super::call::{Labels, tell};
 use crate::otlp::payload::{Payload, Refused};
 use crate::otlp::stats::Stats;
 
-/// Takes calls until no more can come, makes requests of them, and hands each to `send` once it is full, or
-/// `flush_timeout` after the first call in it. Spans that fit no request are counted in `stats`.
+/// How calls are put together from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// A request leaves this long after the first call in it came.
+    pub flush_timeout: Duration,
+    /// A request leaves sooner once it is full.
+    pub limits: Limits,
+}
+
+/// Takes calls until no more can come, makes requests of them at the `pace` that holds then, and hands each to
+/// `send`; while that waits, calls do. Spans that fit no request are counted in `stats`.
 pub async fn push(
     mut calls: Receiver<KeptCall>,
     label_sets: Arc<LabelSets>,
     mut batcher: Batcher,
-    flush_timeout: Duration,
+    pace: watch::Receiver<Pace>,
     stats: Arc<Stats>,
-    mut send: impl FnMut(Payload),
+    mut send: impl AsyncFnMut(Payload),
 ) {
     let mut flush_at: Option<Instant> = None;
     loop {
@@ -40,32 +50,34 @@ pub async fn push(
             }
             kept = calls.recv() => {
                 match &kept {
-                    Some(kept) => add(kept, &label_sets, &mut batcher),
+                    Some(kept) => add(kept, &label_sets, &mut batcher, pace.borrow().limits),
                     None => batcher.flush(),
                 }
                 kept.is_some()
             }
         };
-        batcher.ready().for_each(&mut send);
         for (signal, items) in batcher.take_too_large() {
             if items > 0 {
                 stats.enqueue_failed(signal, Refused::TooLarge, items);
             }
         }
+        for payload in batcher.take_ready() {
+            send(payload).await;
+        }
         if !more {
             return;
         }
         flush_at = match batcher.is_waiting() {
-            true => flush_at.or_else(|| Some(Instant::now() + flush_timeout)),
+            true => flush_at.or_else(|| Some(Instant::now() + pace.borrow().flush_timeout)),
             false => None,
         };
     }
 }
 
-fn add(kept: &KeptCall, label_sets: &LabelSets, batcher: &mut Batcher) {
+fn add(kept: &KeptCall, label_sets: &LabelSets, batcher: &mut Batcher, limits: Limits) {
     let (carrier, ua_type) = label_sets.names(kept.labels);
     let told = tell(&kept.call, Labels { carrier, ua_type });
-    batcher.add(&told, kept.call.record.error().is_some());
+    batcher.add(&told, kept.call.record.error().is_some(), limits);
 }
 
 #[cfg(test)]

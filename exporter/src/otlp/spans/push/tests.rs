@@ -18,6 +18,7 @@ struct Bench {
     sent: tokio::sync::mpsc::UnboundedReceiver<(Instant, Payload)>,
     stats: Arc<Stats>,
     labels: LabelSet,
+    pace: watch::Sender<Pace>,
 }
 
 impl Bench {
@@ -26,12 +27,13 @@ impl Bench {
         let (sender, sent) = unbounded_channel();
         let label_sets = Arc::new(LabelSets::new());
         let labels = label_sets.intern("telecom-alpha", "yealink");
-        let batcher = Batcher::new(&Resource::default(), &InstrumentationScope::default(), limits);
+        let batcher = Batcher::new(&Resource::default(), &InstrumentationScope::default());
+        let (pace, paces) = watch::channel(Pace { flush_timeout: FLUSH, limits });
         let stats = Arc::new(Stats::default());
-        tokio::spawn(push(waiting, label_sets, batcher, FLUSH, Arc::clone(&stats), move |payload| {
+        tokio::spawn(push(waiting, label_sets, batcher, paces, Arc::clone(&stats), async move |payload| {
             sender.send((Instant::now(), payload)).expect("the test waits for it");
         }));
-        Self { calls, sent, stats, labels }
+        Self { calls, sent, stats, labels, pace }
     }
 
     /// Hands it a call and waits until it is taken.
@@ -85,6 +87,20 @@ fn a_full_request_leaves_at_once() {
         }
         let (at, payload) = bench.sent.recv().await.expect("it is sent");
         assert_eq!((payload.items, at), (24, start));
+    });
+}
+
+#[test]
+fn another_pace_holds_from_the_next_call_on() {
+    on_paused_time(async {
+        let mut bench = Bench::start(LIMITS);
+        let start = Instant::now();
+        bench.pace.send_replace(Pace { flush_timeout: FLUSH * 5, limits: Limits { min_items: 8, ..LIMITS } });
+        bench.call(sample::kept(sample::request())).await;
+        bench.call(sample::kept(sample::call())).await;
+        let (at, full) = bench.sent.recv().await.expect("it is sent");
+        let (later, rest) = bench.sent.recv().await.expect("it is sent");
+        assert_eq!((full.items, at - start, rest.items, later - start), (8, Duration::ZERO, 1, FLUSH * 5));
     });
 }
 
