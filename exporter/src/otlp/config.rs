@@ -1,7 +1,7 @@
 //! `[exporters.otlp_grpc]` and `[exporters.otlp_http]`: the Collector's keys in, [`Settings`] out.
 //!
 //! Two tables, one sender: [`GrpcConfig`] and [`HttpConfig`] differ in how an endpoint is written and in the
-//! default timeout. Keys left out are filled from `OTEL_*` variables before this is read (`env`).
+//! default timeout. Keys left out are filled from `OTEL_*` variables before this is read ([`super::env`]).
 
 mod endpoint;
 

@@ -1,8 +1,9 @@
 //! From texts to one tree: files merged in their order, `--set` over them, variables replaced.
 
-use super::node::{Node, Value};
+use super::node::{Node, Step, Value};
 use super::problem::{Place, Problems};
-use super::{source, variable};
+use super::source;
+use super::variable::{self, Variables};
 
 /// What a configuration is made of. Reading files is the caller's.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Sources {
     pub files: Vec<(String, String)>,
     /// `path=value`, merged over the files in this order.
     pub set: Vec<String>,
+    /// Tells at which paths a variable may be unset or empty: the value is then an empty text. `None`: nowhere.
+    pub may_be_unset: Option<fn(&[Step]) -> bool>,
 }
 
 impl Sources {
@@ -31,7 +34,8 @@ impl Sources {
             problems.error_at(&tree.place, "", "nothing is configured", "start from pipeline.toml of the project");
             return None;
         }
-        variable::expand(&mut tree, &mut Vec::new(), look_up, problems);
+        let may_be_unset = self.may_be_unset.unwrap_or(|_| false);
+        variable::expand(&mut tree, &mut Vec::new(), &Variables { look_up, may_be_unset }, problems);
         Some(tree)
     }
 }

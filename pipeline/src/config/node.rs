@@ -94,6 +94,15 @@ impl Node {
         }
     }
 
+    /// Takes out what stands under `key` if `is` says so.
+    pub fn remove_if(&mut self, key: &str, is: impl FnOnce(&Self) -> bool) {
+        if let Value::Table(entries) = &mut self.value
+            && entries.get(key).is_some_and(|entry| is(&entry.node))
+        {
+            entries.remove(key);
+        }
+    }
+
     /// The node at a path; `None` if nothing is written there.
     pub fn at(&self, path: &[Step]) -> Option<&Self> {
         path.iter().try_fold(self, |node, step| match (step, &node.value) {

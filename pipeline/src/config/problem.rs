@@ -107,6 +107,17 @@ impl Problems {
         self.add(Severity::Error, Some(place.clone()), path.into(), what.into(), cure.into());
     }
 
+    /// Adds a warning whose place is known.
+    pub fn warning_at(
+        &mut self,
+        place: &Place,
+        path: impl Into<String>,
+        what: impl Into<String>,
+        cure: impl Into<String>,
+    ) {
+        self.add(Severity::Warning, Some(place.clone()), path.into(), what.into(), cure.into());
+    }
+
     /// Takes over what another collector holds.
     pub fn append(&mut self, mut others: Self) {
         self.list.append(&mut others.list);

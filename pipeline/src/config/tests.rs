@@ -70,7 +70,7 @@ fn tree(files: &[&str], set: &[&str]) -> (Option<Node>, Problems) {
     let mut problems = Problems::default();
     let files = files.iter().enumerate().map(|(n, text)| (format!("{n}.toml"), (*text).to_owned())).collect();
     let set = set.iter().map(|set| (*set).to_owned()).collect();
-    let tree = Sources { files, set }.load(&variable, &mut problems);
+    let tree = Sources { files, set, may_be_unset: None }.load(&variable, &mut problems);
     (tree, problems)
 }
 

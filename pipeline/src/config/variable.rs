@@ -5,21 +5,26 @@ use super::node::{Node, Step, Value, path_text};
 use super::problem::Problems;
 use super::secret::is_secret;
 
-/// Replaces every reference below `node` (which stands at `path`). `look_up` tells a variable's value, `None`
-/// if it is unset. `$$` becomes `$`; a `$` before anything but `{` stays, for regexes end in it.
-pub(super) fn expand(
-    node: &mut Node,
-    path: &mut Vec<Step>,
-    look_up: &dyn Fn(&str) -> Option<String>,
-    problems: &mut Problems,
-) {
+/// The variables, and where they are needed.
+#[derive(Clone, Copy)]
+pub(super) struct Variables<'a> {
+    /// A variable's value; `None` if it is unset.
+    pub(super) look_up: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether the value at a path may be a variable that is unset: it is then an empty text.
+    pub(super) may_be_unset: fn(&[Step]) -> bool,
+}
+
+/// Replaces every reference below `node` (which stands at `path`). `$$` becomes `$`; a `$` before anything but `{`
+/// stays, for regexes end in it.
+pub(super) fn expand(node: &mut Node, path: &mut Vec<Step>, variables: &Variables<'_>, problems: &mut Problems) {
     match &mut node.value {
-        Value::Text(text) => match replace(text, look_up) {
+        Value::Text(text) => match replace(text, variables.look_up) {
             Ok(Some(replaced)) => {
                 *text = replaced.text;
                 node.variable = replaced.name;
             }
             Ok(None) => {}
+            Err(Wrong::Unset(_)) if (variables.may_be_unset)(path) => text.clear(),
             Err(wrong) => {
                 let (what, cure) = wrong.explain(is_secret(path));
                 problems.error_at(&node.place, path_text(path), what, cure);
@@ -29,14 +34,14 @@ pub(super) fn expand(
         Value::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 path.push(Step::Index(index));
-                expand(item, path, look_up, problems);
+                expand(item, path, variables, problems);
                 path.pop();
             }
         }
         Value::Table(entries) => {
             for (key, entry) in entries {
                 path.push(Step::Key(key.clone()));
-                expand(&mut entry.node, path, look_up, problems);
+                expand(&mut entry.node, path, variables, problems);
                 path.pop();
             }
         }

@@ -200,7 +200,7 @@ const ONE_PIPELINE: &str = "
 fn configuration(text: &str, set: &[&str], catalogue: &Catalogue) -> Configuration {
     let mut problems = Problems::default();
     let set = set.iter().map(|set| (*set).to_owned()).collect();
-    let sources = Sources { files: vec![("test".to_owned(), text.to_owned())], set };
+    let sources = Sources { files: vec![("test".to_owned(), text.to_owned())], set, may_be_unset: None };
     let tree = sources.load(&|_| None, &mut problems);
     let checked = tree.and_then(|tree| Configuration::check(&tree, catalogue, &mut problems));
     checked.unwrap_or_else(|| panic!("{problems}"))

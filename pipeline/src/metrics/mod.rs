@@ -26,7 +26,7 @@ pub use label_sets::LabelSets;
 pub use ratios::Ratio;
 pub use rows::{Registry, ShardRows};
 pub use schema::{DERIVED, F, FAMILIES, FIRST_CODE, Family, Kind, Scope};
-pub use snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
+pub use snapshot::{Cursor, Histogram, Labels, SeriesId, Snapshot, Value, Visitor};
 pub use text::{Exposition, Format, Undefined};
 
 pub use crate::facts::LabelSet;

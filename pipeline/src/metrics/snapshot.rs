@@ -24,9 +24,20 @@ pub trait Visitor {
     fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>);
 }
 
+/// Which series of its family: the same in every snapshot of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesId {
+    /// `None` for a global family.
+    pub set: Option<LabelSet>,
+    /// Index into the product of the values of the further labels.
+    pub variant: usize,
+}
+
 /// The labels of a series.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
+    /// The series itself.
+    pub id: SeriesId,
     /// `carrier` and `ua_type`; `None` for a global family.
     pub pair: Option<&'a Pair>,
     /// The others. Their values need no escaping.
@@ -72,8 +83,18 @@ impl<'a> Histogram<'a> {
 
     /// Sum of the samples in the family's unit.
     pub fn sum(&self) -> f64 {
-        let [.., fine, coarse] = *self.cells else { return 0.0 };
-        join(coarse, fine) as f64 / self.buckets.unit.scale()
+        self.in_unit(self.total())
+    }
+
+    /// The exact sum: nanoseconds, or what was counted.
+    pub fn total(&self) -> u128 {
+        let [.., fine, coarse] = *self.cells else { return 0 };
+        join(coarse, fine)
+    }
+
+    /// A sum, or a difference of sums, in the family's unit.
+    pub fn in_unit(&self, total: u128) -> f64 {
+        total as f64 / self.buckets.unit.scale()
     }
 
     /// Samples in each bucket: at or below each finite bound but above the one before, then above the last.
@@ -290,7 +311,7 @@ impl Walk<'_> {
 
     fn row(&mut self, snapshot: &Snapshot, index: usize) {
         let row = &snapshot.rows[index];
-        let pair = Some(snapshot.labels.pair(row.set));
+        let pair = Some((row.set, snapshot.labels.pair(row.set)));
         match self.family.source {
             Source::Ratio(ratio) => {
                 if snapshot.attempted(index) {
@@ -308,7 +329,7 @@ impl Walk<'_> {
         }
     }
 
-    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Option<&Pair>) {
+    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Option<(LabelSet, &Pair)>) {
         let row = &snapshot.rows[index];
         let range = LAYOUT[f as usize];
         match (self.family.kind, range.place) {
@@ -364,7 +385,7 @@ impl Walk<'_> {
         }
     }
 
-    fn show(&mut self, pair: Option<&Pair>, variant: usize, value: &Value<'_>) {
+    fn show(&mut self, pair: Option<(LabelSet, &Pair)>, variant: usize, value: &Value<'_>) {
         if !self.announced {
             self.visitor.family(self.family);
             self.announced = true;
@@ -389,7 +410,9 @@ impl Walk<'_> {
             debug_assert_eq!(at + 1, self.family.labels.len(), "numbers run fastest");
             further[at].1 = number.format(first + (variant % count as usize) as u16);
         }
-        self.visitor.series(&Labels { pair, further: &further[..self.family.labels.len()] }, value);
+        let (set, pair) = pair.unzip();
+        let further = &further[..self.family.labels.len()];
+        self.visitor.series(&Labels { id: SeriesId { set, variant }, pair, further }, value);
     }
 }
 

@@ -84,7 +84,7 @@ fn program(hangs: bool, shutdown_timeout: Duration) -> Fixture {
     let text = "receivers.silence = {}\nexporters.slow = {}\n\
                 service.pipelines.metrics = { receivers = ['silence'], exporters = ['slow'] }";
     let mut problems = Problems::default();
-    let sources = Sources { files: vec![("test".to_owned(), text.to_owned())], set: Vec::new() };
+    let sources = Sources { files: vec![("test".to_owned(), text.to_owned())], set: Vec::new(), may_be_unset: None };
     let tree = sources.load(&|_| None, &mut problems).expect("it is TOML");
     let configuration = Configuration::check(&tree, &catalogue, &mut problems).expect("it is right");
     let (news, ended) = mpsc::channel(1);

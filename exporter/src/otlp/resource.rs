@@ -1,0 +1,90 @@
+//! Who speaks: `service.telemetry.resource` as OTLP has it, and what stands in it when nobody says.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use sha2::{Digest, Sha256};
+
+/// The resource of every request. An attribute with an empty value is left out.
+pub fn resource(attributes: &BTreeMap<String, String>) -> Resource {
+    let given = attributes.iter().filter(|(_, value)| !value.is_empty());
+    Resource { attributes: given.map(|(key, value)| text(key, value)).collect(), ..Resource::default() }
+}
+
+/// The one scope of everything that is exported.
+pub fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "ringside".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+/// An attribute whose value is text.
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
+    let value = AnyValue { value: Some(Value::StringValue(value.to_owned())) };
+    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+/// Attributes nobody needs to write. `machine_id` and `host_name` may be empty.
+pub fn built_in(machine_id: &str, host_name: &str) -> [(&'static str, String); 4] {
+    [
+        ("service.name", "ringside".to_owned()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", instance_id(machine_id, host_name)),
+        ("host.name", host_name.to_owned()),
+    ]
+}
+
+/// The machine's id, as systemd or D-Bus keep it; empty where neither does.
+pub fn machine_id() -> String {
+    first_line(&["/etc/machine-id", "/var/lib/dbus/machine-id"])
+}
+
+/// The host's name; in a container that of the container.
+pub fn host_name() -> String {
+    first_line(&["/proc/sys/kernel/hostname", "/etc/hostname"])
+}
+
+fn first_line(files: &[&str]) -> String {
+    let line = |file: &&str| {
+        let text = std::fs::read_to_string(file).ok()?;
+        let line = text.lines().next().unwrap_or_default().trim().to_owned();
+        (!line.is_empty()).then_some(line)
+    };
+    files.iter().find_map(line).unwrap_or_default()
+}
+
+/// The same after every start, another on every host: SHA-256 of machine id, a zero byte and host name, in hex. The
+/// machine id itself is not to be given away (machine-id(5)).
+fn instance_id(machine_id: &str, host_name: &str) -> String {
+    let digest = Sha256::new().chain_update(machine_id).chain_update([0]).chain_update(host_name).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_is_told_by_machine_and_host() {
+        let id = instance_id("0123456789abcdef", "sbc-1");
+        // printf '0123456789abcdef\0sbc-1' | sha256sum
+        assert_eq!(id, "11b84fa926fa5f26d2982e52b42dfb1514749d12f784a124d13eaeba5f240fe3");
+        assert_ne!(id, instance_id("0123456789abcdef", "sbc-2"));
+        assert_ne!(instance_id("a", "bc"), instance_id("ab", "c"));
+    }
+
+    #[test]
+    fn an_attribute_without_a_value_is_left_out() {
+        let attributes = [("host.name", ""), ("service.name", "sbc")].map(|(key, value)| (key.into(), value.into()));
+        assert_eq!(resource(&attributes.into()).attributes, [text("service.name", "sbc")]);
+    }
+
+    #[test]
+    fn this_host_has_a_name() {
+        assert!(!host_name().is_empty());
+    }
+}
