@@ -40,7 +40,10 @@ struct State {
     trouble: Option<Trouble>,
     /// The log knows.
     told: bool,
-    told_at: Option<Instant>,
+    /// When it was told last of trouble that may pass.
+    down_at: Option<Instant>,
+    /// When it was told last of a refusal.
+    refused_at: Option<Instant>,
 }
 
 impl Condition {
@@ -78,18 +81,20 @@ impl Condition {
 }
 
 impl State {
-    /// Says whether to tell the log now: not if it was told something just before.
+    /// Says whether to tell the log now: not if it was told the same just before.
     fn tell(&mut self, now: Instant) -> bool {
-        let quiet = self.told_at.is_some_and(|at| now.duration_since(at) < QUIET);
+        let refused = self.trouble == Some(Trouble::Refused);
+        let told_at = if refused { &mut self.refused_at } else { &mut self.down_at };
+        let quiet = told_at.is_some_and(|at| now.duration_since(at) < QUIET);
         if !quiet {
+            *told_at = Some(now);
             self.told = true;
-            self.told_at = Some(now);
         }
         !quiet
     }
 }
 
-/// Shortest time between two warnings about one signal.
+/// Shortest time between two warnings of one kind about one signal.
 const QUIET: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
