@@ -7,9 +7,8 @@ use pipeline::event::{Evicted, Fact, Outcome};
 use pipeline::{Facts, Measure, Slot};
 use wire::Timestamp;
 
-use crate::calls::Part;
+use crate::calls::{Part, Record};
 use crate::chain::{Chain, Node};
-use crate::key::Key;
 use crate::state::{Seen, State};
 use crate::table::Handle;
 use crate::transaction::Failure;
@@ -19,8 +18,8 @@ use crate::wheel::{Target, Timer};
 pub struct Attempt {
     /// Whose labels it has: those of its first INVITE.
     pub slot: Slot,
-    /// Everything under the same Call-ID.
-    pub call: Key,
+    /// The record of its call.
+    pub record: Handle,
     /// First byte of the first INVITE; of the one before a redirect where there was one.
     pub t0: Timestamp,
     /// Its latest INVITE.
@@ -86,12 +85,12 @@ impl State {
         }
         let slot = self.slots.hold(self.slot_of(request));
         out.push(slot, Fact::AttemptOpened);
-        self.call_attempted(seen, slot, out);
+        let record = self.call_attempted(seen, slot, out);
         self.attempts.insert(
             key,
             Attempt {
                 slot,
-                call: seen.call,
+                record,
                 t0,
                 request,
                 cseq,
@@ -102,6 +101,11 @@ impl State {
                 timer: Timer::default(),
             },
         )
+    }
+
+    /// The record of its call.
+    pub(crate) fn record_of_attempt(&self, attempt: Handle) -> Handle {
+        self.attempts.get(attempt).map_or(Handle::NONE, |attempt| attempt.record)
     }
 
     /// Its labels; `other` once it is gone.
@@ -127,9 +131,10 @@ impl State {
         }
         let delay = seen.now() - attempt.t0;
         self.pool.push(&mut attempt.delays, Node { value: nanos(delay), of });
-        self.calls.on_progress(attempt.call, delay);
+        self.calls.progressed(attempt.record, delay);
         if matches!(attempt.phase, Phase::Answered) {
-            out.push(attempt.slot, Fact::Measured(Measure::SetupSuccess, delay));
+            let record = Record::Call(attempt.record);
+            self.calls.measured(record, attempt.slot, Measure::SetupSuccess, delay, out);
         }
     }
 
@@ -138,7 +143,7 @@ impl State {
         let of = self.tag_mark(seen);
         let Some(attempt) = self.attempts.get_mut(handle) else { return };
         let delay = seen.now() - attempt.t0;
-        let slot = attempt.slot;
+        let (slot, record) = (attempt.slot, Record::Call(attempt.record));
         // A dialog that never rang was created by its 2xx, unless an untagged 1xx alone already stands for it.
         let only_untagged = self.pool.iter(attempt.delays).all(|node| node.of == UNTAGGED);
         let none = self.pool.iter(attempt.delays).next().is_none();
@@ -146,15 +151,16 @@ impl State {
             self.pool.push(&mut attempt.delays, Node { value: nanos(delay), of });
         }
         for node in self.pool.iter(attempt.delays) {
-            out.push(slot, Fact::Measured(Measure::SetupSuccess, Duration::from_nanos(node.value)));
+            self.calls.measured(record, slot, Measure::SetupSuccess, Duration::from_nanos(node.value), out);
         }
-        out.push(slot, Fact::Measured(Measure::Answer, delay));
+        self.calls.measured(record, slot, Measure::Answer, delay, out);
         out.push(slot, Fact::AttemptEnded { outcome: Outcome::Answered, status: Some(status), effective: true });
         attempt.phase = Phase::Answered;
+        let record = attempt.record;
         self.wheel.cancel(&mut attempt.timer);
         self.attempts.retire(handle);
-        self.calls.on_progress(seen.call, delay);
-        self.call_decided(seen.call, Outcome::Answered, Some(status), seen.now());
+        self.calls.progressed(record, delay);
+        self.call_decided(record, Outcome::Answered, Some(status), seen.now());
     }
 
     /// Its INVITE was decided by a final of 300 or more.
@@ -172,17 +178,17 @@ impl State {
             self.wheel.set(&mut attempt.timer, due, Target::Attempt(handle));
         } else {
             attempt.phase = Phase::Ended;
-            let slot = attempt.slot;
+            let (slot, record) = (attempt.slot, Record::Call(attempt.record));
             let mut any = false;
             for node in self.pool.iter(attempt.delays) {
                 any = true;
-                out.push(slot, Fact::Measured(Measure::SetupFailure, Duration::from_nanos(node.value)));
+                self.calls.measured(record, slot, Measure::SetupFailure, Duration::from_nanos(node.value), out);
             }
             if !any {
-                out.push(slot, Fact::Measured(Measure::SetupFailure, failure.at - attempt.t0));
+                self.calls.measured(record, slot, Measure::SetupFailure, failure.at - attempt.t0, out);
             }
         }
-        self.calls.on_progress(attempt.call, failure.at - attempt.t0);
+        self.calls.progressed(attempt.record, failure.at - attempt.t0);
         if outcome != Outcome::Redirected {
             self.attempts.retire(handle);
         }
@@ -220,9 +226,9 @@ impl State {
         let by_cause = self.config.ner_use_q850;
         let Some(attempt) = self.attempts.get(handle) else { return };
         let effective = failure.is_some_and(|failure| is_effective(failure, attempt.alerted, by_cause));
-        let (call, status) = (attempt.call, failure.map(|failure| failure.status));
+        let (record, status) = (attempt.record, failure.map(|failure| failure.status));
         out.push(attempt.slot, Fact::AttemptEnded { outcome, status, effective });
-        self.call_decided(call, outcome, status, at);
+        self.call_decided(record, outcome, status, at);
     }
 
     /// A logical request of it left memory.
@@ -253,7 +259,7 @@ impl State {
     fn drop_attempt(&mut self, handle: Handle, now: Timestamp) {
         if let Some(mut attempt) = self.attempts.remove(handle) {
             if matches!(attempt.phase, Phase::Open | Phase::Challenged(_)) {
-                self.call_lost(attempt.call, Part::Attempt, now);
+                self.call_lost(attempt.record, Part::Attempt, now);
             }
             self.wheel.cancel(&mut attempt.timer);
             self.pool.clear(&mut attempt.delays);

@@ -8,6 +8,7 @@ use pipeline::event::{DialogState, End, Fact};
 use pipeline::{Facts, Measure};
 use wire::Timestamp;
 
+use crate::calls::Record;
 use crate::state::{Seen, State};
 use crate::table::Handle;
 use crate::wheel::Target;
@@ -33,6 +34,7 @@ impl State {
         lr.ends_dialog = true;
         dialog.byes_open += 1;
         self.wheel.cancel(&mut dialog.timer);
+        self.record_bye(handle, seen);
         if answered != 0 {
             // Its final came first.
             self.on_bye_answered(request, handle, answered, false, seen.now(), out);
@@ -95,7 +97,8 @@ impl State {
             && let Some(bye) = dialog.bye
         {
             let duration = (bye + timeout) - dialog.answered;
-            out.push(dialog.attempt_slot, Fact::Measured(Measure::DurationFailure, duration));
+            let record = Record::Call(dialog.record);
+            self.calls.measured(record, dialog.attempt_slot, Measure::DurationFailure, duration, out);
         }
         self.end_dialog(handle, End::ByeTimeout, now, out);
     }
@@ -140,11 +143,11 @@ impl State {
         if dialog.primary
             && let Some(bye) = dialog.bye
         {
-            let slot = dialog.attempt_slot;
+            let (record, slot) = (Record::Call(dialog.record), dialog.attempt_slot);
             let disconnect = if end == End::Bye { Measure::DisconnectSuccess } else { Measure::DisconnectFailure };
             let duration = bye - dialog.answered;
-            out.push(slot, Fact::Measured(disconnect, at - bye));
-            out.push(slot, Fact::Measured(Measure::DurationSuccess, duration));
+            self.calls.measured(record, slot, disconnect, at - bye, out);
+            self.calls.measured(record, slot, Measure::DurationSuccess, duration, out);
             if duration < short_call {
                 out.push(slot, Fact::CallWasShort);
             }

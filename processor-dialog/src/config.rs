@@ -96,13 +96,7 @@ impl Config {
                 problems.error(key, "0 would end everything as it begins", "give a duration such as \"30s\"");
             }
         }
-        if self.calls.privacy.numbers == calls::Numbers::Hmac && self.calls.privacy.key.is_empty() {
-            problems.error(
-                "calls.privacy.numbers",
-                "\"hmac\" needs a secret",
-                "set calls.privacy.key, best as \"${env:NAME}\"",
-            );
-        }
+        self.calls.check(problems);
         (sound && !problems.has_errors()).then_some(self)
     }
 
@@ -135,15 +129,19 @@ mod tests {
 
     #[test]
     fn every_value_that_cannot_work_is_named() {
-        let privacy = calls::Privacy { numbers: calls::Numbers::Hmac, key: String::new() };
+        let privacy = calls::Privacy { numbers: calls::Numbers::Hmac, ..calls::Privacy::default() };
+        let trace_id = calls::TraceId { from: Vec::new(), ..calls::TraceId::default() };
         let config = Config {
             t1: Duration::ZERO,
             retry_window: Duration::ZERO,
             max_calls: 0,
-            calls: calls::Config { privacy },
+            calls: calls::Config { privacy, trace_id, max_segment: Duration::ZERO, ..calls::Config::default() },
             ..Config::default()
         };
-        assert_eq!(paths(config), ["max_calls", "t1", "retry_window", "calls.privacy.numbers"]);
+        assert_eq!(
+            paths(config),
+            ["max_calls", "t1", "retry_window", "calls.trace_id.from", "calls.max_segment", "calls.privacy.numbers"]
+        );
         assert_eq!(paths(Config { max_calls: MAX_CALLS + 1, ..Config::default() }), ["max_calls"]);
     }
 

@@ -16,8 +16,8 @@ use crate::wheel::{Target, Timer};
 
 /// Call-ID and the unordered pair of tags. Holds the seed's session too: both have the same key.
 pub struct Dialog {
-    /// Everything under the same Call-ID.
-    pub call: Key,
+    /// The record of its call, once it is confirmed.
+    pub record: Handle,
     /// Labels of the INVITE that created it: what in-dialog requests and the seed's metrics inherit.
     pub request_slot: Slot,
     /// Labels of the attempt: what strict metrics are counted under.
@@ -79,7 +79,7 @@ impl State {
         let (request_slot, attempt_slot) = self.slots_of_invite(request);
         let cseq = self.requests.get(request).map_or(0, |lr| lr.cseq);
         let dialog = Dialog {
-            call: seen.call,
+            record: Handle::NONE,
             request_slot: self.slots.hold(request_slot),
             attempt_slot: self.slots.hold(attempt_slot),
             state: Some(state),
@@ -132,7 +132,7 @@ impl State {
         };
         let from = Some(DialogState::Early);
         out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: Some(DialogState::Confirmed) });
-        self.calls.on_confirmed(seen.call);
+        self.call_confirmed(handle, key, seen);
         self.dialogs.touch(handle);
         self.arm_dialog(handle);
         handle
@@ -235,8 +235,7 @@ impl State {
         }
         let Some(dialog) = self.dialogs.get(handle) else { return };
         let duration = dialog.primary.then(|| dialog.bye.unwrap_or(at) - dialog.answered);
-        let call = dialog.call;
-        self.call_hung_up(call, end, duration, at);
+        self.call_hung_up(handle, end, duration, at);
     }
 
     /// An early dialog ends: another branch won, or the INVITE failed.
@@ -277,7 +276,7 @@ impl State {
         let Some(mut dialog) = self.dialogs.remove(handle) else { return };
         self.wheel.cancel(&mut dialog.timer);
         if matches!(dialog.state, Some(DialogState::Confirmed | DialogState::Terminating)) {
-            self.call_lost(dialog.call, Part::Dialog, now);
+            self.call_lost(dialog.record, Part::Dialog(handle), now);
         }
         if dialog.state.is_some() {
             out.push(dialog.attempt_slot, Fact::DialogMoved { from: dialog.state, to: None });

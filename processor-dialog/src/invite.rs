@@ -1,9 +1,12 @@
 //! Initial INVITEs: what their responses mean, forks seen from below, the decision (`sip-metrics.md` 2.5, 2.6, 3.1).
 
+use std::time::Duration;
+
 use pipeline::event::{DialogState, Fact};
 use pipeline::{Facts, Measure};
 use wire::Timestamp;
 
+use crate::calls::Record;
 use crate::chain::{Chain, Node};
 use crate::logical_request::Waits;
 use crate::state::{Seen, State};
@@ -89,7 +92,7 @@ impl State {
     fn on_invite_provisional(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let now = seen.now();
         let Some(lr) = self.requests.get_mut(request) else { return };
-        let (slot, t1) = (lr.slot, lr.t1);
+        let (slot, t1, record) = (lr.slot, lr.t1, lr.record);
         let Some(invite) = lr.invite.as_mut() else { return };
         let attempt = invite.attempt;
         if invite.decision == Decision::Failed {
@@ -97,10 +100,10 @@ impl State {
         }
         if invite.decision == Decision::Open {
             if !std::mem::replace(&mut invite.provisional, true) {
-                out.push(slot, Fact::Measured(Measure::FirstResponse, now - t1));
+                self.calls.measured(record, slot, Measure::FirstResponse, now - t1, out);
             }
             if status > 100 && !std::mem::replace(&mut invite.dialed, true) {
-                out.push(slot, Fact::Measured(Measure::PostDial, now - t1));
+                self.calls.measured(record, slot, Measure::PostDial, now - t1, out);
             }
             if status == 180 && invite.first_180.is_none() {
                 invite.first_180 = Some(now);
@@ -119,7 +122,7 @@ impl State {
     fn on_invite_success(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let now = seen.now();
         let Some(lr) = self.requests.get_mut(request) else { return };
-        let (slot, t1) = (lr.slot, lr.t1);
+        let (slot, t1, record) = (lr.slot, lr.t1, lr.record);
         let Some(invite) = lr.invite.as_mut() else { return };
         let attempt = invite.attempt;
         let before = invite.decision;
@@ -137,11 +140,10 @@ impl State {
             let rang = invite.first_180;
             lr.final_status = status;
             if !dialed {
-                out.push(slot, Fact::Measured(Measure::PostDial, now - t1));
+                self.calls.measured(record, slot, Measure::PostDial, now - t1, out);
             }
             if let Some(since) = rang {
-                out.push(self.slot_of_attempt(attempt), Fact::Measured(Measure::RingAnswered, now - since));
-                self.calls.on_rang(seen.call, now - since);
+                self.rang(attempt, Measure::RingAnswered, now - since, out);
             }
             self.wait(request, Waits::ToBeForgotten, now + self.timeout());
             self.attempt_answered(attempt, status, seen, out);
@@ -231,7 +233,7 @@ impl State {
     /// A non-2xx final decides.
     fn fail_invite(&mut self, request: Handle, failure: Failure, out: &mut Facts) {
         let Some(lr) = self.requests.get_mut(request) else { return };
-        let (slot, call) = (lr.slot, lr.call);
+        let slot = lr.slot;
         lr.final_status = failure.status;
         let Some(invite) = lr.invite.as_mut() else { return };
         invite.decision = Decision::Failed;
@@ -239,11 +241,17 @@ impl State {
         self.wait(request, Waits::ToBeForgotten, failure.at + self.timeout());
         out.push(slot, Fact::InviteFailed(failure.status));
         if let Some(since) = rang {
-            out.push(self.slot_of_attempt(attempt), Fact::Measured(Measure::RingUnanswered, failure.at - since));
-            self.calls.on_rang(call, failure.at - since);
+            self.rang(attempt, Measure::RingUnanswered, failure.at - since, out);
         }
         self.end_early_dialogs(request, failure.at, out);
         self.attempt_failed(attempt, failure, cancelled, out);
+    }
+
+    /// Ringing ended.
+    fn rang(&mut self, attempt: Handle, measure: Measure, delay: Duration, out: &mut Facts) {
+        let (slot, record) = (self.slot_of_attempt(attempt), self.record_of_attempt(attempt));
+        self.calls.measured(Record::Call(record), slot, measure, delay, out);
+        self.calls.rang(record, delay);
     }
 
     /// No final came: 32 s without any response, or `proceeding` after the last provisional.

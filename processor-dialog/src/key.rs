@@ -11,6 +11,8 @@ use foldhash::quality::{FoldHasher, RandomState};
 use pipeline::SipFrame;
 use sip::{Message, Method, Via};
 
+use crate::table::Handle;
+
 /// A 128-bit keyed hash of some header values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(u64, u64);
@@ -50,6 +52,7 @@ enum Kind {
     Dialog,
     Registration,
     AddressOfRecord,
+    SingleRequest,
 }
 
 impl Keys {
@@ -122,6 +125,11 @@ impl Keys {
     /// Of an address-of-record, already normalised (1.4).
     pub fn address_of_record(&self, address: &[u8]) -> Key {
         self.make(Kind::AddressOfRecord, |h| write(h, address))
+    }
+
+    /// Of the record of a single request.
+    pub fn single_request(&self, request: Handle) -> Key {
+        self.make(Kind::SingleRequest, |h| h.write_u64(request.to_bits()))
     }
 
     /// Of a Via's sent-by and branch: what ancestry is told by (2.4).

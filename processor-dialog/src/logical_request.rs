@@ -9,6 +9,7 @@ use pipeline::{Facts, Slot};
 use sip::Method;
 use wire::Timestamp;
 
+use crate::calls::Record;
 use crate::chain::{Chain, Node};
 use crate::invite::Invite;
 use crate::key::Key;
@@ -21,8 +22,8 @@ use crate::wheel::{Target, Timer};
 pub struct LogicalRequest {
     /// Whose labels it is counted under.
     pub slot: Slot,
-    /// Everything under the same Call-ID.
-    pub call: Key,
+    /// The record it is part of.
+    pub record: Record,
     /// Its method.
     pub method: Method,
     /// Its CSeq number.
@@ -76,10 +77,10 @@ pub enum Waits {
 }
 
 impl LogicalRequest {
-    fn new(call: Key, method: Method, cseq: u32, slot: Slot) -> Self {
+    fn new(method: Method, cseq: u32, slot: Slot) -> Self {
         Self {
             slot,
-            call,
+            record: Record::None,
             method,
             cseq,
             t1: Timestamp::ZERO,
@@ -177,8 +178,7 @@ impl State {
             self.evict_request(seen.now(), out);
         }
         let message = seen.message;
-        let handle =
-            self.requests.insert(key, LogicalRequest::new(seen.call, message.cseq.method, message.cseq.number, slot));
+        let handle = self.requests.insert(key, LogicalRequest::new(message.cseq.method, message.cseq.number, slot));
         self.wait(handle, Waits::ToBeForgotten, seen.now() + self.timeout());
         handle
     }
@@ -319,6 +319,7 @@ impl State {
                 lr.timed_out = true;
                 let (slot, method) = (lr.slot, lr.method);
                 out.push(slot, Fact::TransactionTimedOut(method));
+                self.record_timeout(request, now, out);
                 self.wait(request, Waits::ToBeForgotten, now + self.timeout());
                 match method {
                     Method::Register => self.on_register_timeout(request, out),
@@ -361,6 +362,7 @@ impl State {
             self.release_attempt(invite.attempt, now);
         }
         self.release_registration(lr.registration);
+        self.single_forgotten(lr.record, out);
         let mut next = lr.first;
         while let Some(mut tx) = self.transactions.remove(next) {
             self.pool.clear(&mut tx.items);

@@ -51,11 +51,10 @@ impl Processor for Dialogs {
             ("attempts", state.attempts.len()),
             ("registrations", state.registrations.len()),
             ("bindings", state.bindings_held),
-            ("calls", state.calls.len()),
             ("timers", state.wheel.len()),
             ("slots", state.slots.len()),
         ];
-        for (table, held) in tables {
+        for (table, held) in tables.into_iter().chain(state.calls.held()) {
             out.push(Telemetry {
                 name: "otelcol_processor_table_entries",
                 labels: vec![("table", table.to_owned())],
@@ -63,5 +62,6 @@ impl Processor for Dialogs {
                 value: held as f64,
             });
         }
+        state.calls.telemetry(out);
     }
 }

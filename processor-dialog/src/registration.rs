@@ -90,12 +90,12 @@ impl State {
     pub(crate) fn on_register_final(&mut self, request: Handle, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let now = seen.now();
         let Some(lr) = self.requests.get(request) else { return };
-        let (slot, t1, handle, counted) = (lr.slot, lr.t1, lr.registration, lr.counted);
+        let (slot, t1, handle, counted, record) = (lr.slot, lr.t1, lr.registration, lr.counted, lr.record);
         if counted && status == 200 {
-            out.push(slot, Fact::Measured(Measure::Registration, now - t1));
+            self.calls.measured(record, slot, Measure::Registration, now - t1, out);
         }
         if counted && (300..400).contains(&status) {
-            out.push(slot, Fact::Measured(Measure::RegistrationRedirect, now - t1));
+            self.calls.measured(record, slot, Measure::RegistrationRedirect, now - t1, out);
         }
         if status < 300 {
             self.bind(slot, seen, out);
@@ -105,7 +105,7 @@ impl State {
         let outcome = match status {
             200..300 => {
                 let delay = now - registration.t0;
-                out.push(registration.slot, Fact::Measured(Measure::RegistrationStrict, delay));
+                self.calls.measured(record, registration.slot, Measure::RegistrationStrict, delay, out);
                 RegistrationOutcome::Success
             }
             300..400 => {

@@ -7,6 +7,7 @@ use pipeline::event::Fact;
 use pipeline::{Facts, Measure};
 use wire::Timestamp;
 
+use crate::calls::Record;
 use crate::state::{Seen, State};
 use crate::table::Handle;
 use crate::wheel::{Target, Timer};
@@ -47,7 +48,8 @@ impl State {
         if let Some(session) = &dialog.session
             && session.primary
         {
-            out.push(dialog.request_slot, Fact::Measured(Measure::SeedSession, now - session.since));
+            let (record, slot) = (Record::Call(dialog.record), dialog.request_slot);
+            self.calls.measured(record, slot, Measure::SeedSession, now - session.since, out);
         }
         self.close_seed_session(handle, out);
         self.drop_dialog_if_done(handle, now, out);

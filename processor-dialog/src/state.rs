@@ -85,7 +85,7 @@ impl State {
             registrations: Table::new(calls),
             bindings: Table::new(calls),
             bindings_held: 0,
-            calls: Calls::new(calls, wanted.is_some()),
+            calls: Calls::new(calls, wanted),
             pool: Pool::default(),
             slots: Slots::default(),
             wheel: Wheel::default(),
@@ -132,11 +132,11 @@ impl State {
         }
         let call = self.keys.call(message.call_id);
         let seen = Seen { message: &message, frame, call, tuple: self.keys.tuple(frame) };
-        self.calls.on_message(call);
         match message.status() {
             None => self.on_request(&seen, out),
             Some(status) => self.on_response(status, &seen, out),
         }
+        self.record_message(&seen, out);
     }
 
     /// Fires what is due at or before `now`, in order of due time (0.2).
@@ -150,6 +150,8 @@ impl State {
                 Target::Registration(registration) => self.on_registration_timer(registration, out),
                 Target::Bindings(bindings) => self.on_bindings_timer(bindings, due, out),
                 Target::Call(call) => self.on_call_timer(call, due, out),
+                Target::CallPiece(call) => self.on_call_piece_timer(call, due, out),
+                Target::SingleRequest(request) => self.on_single_timer(request, out),
             }
         }
     }

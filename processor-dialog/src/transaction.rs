@@ -8,6 +8,7 @@ use pipeline::event::Fact;
 use sip::Method;
 use wire::Timestamp;
 
+use crate::calls::Kind;
 use crate::chain::{Chain, Node};
 use crate::key::Mark;
 use crate::logical_request::Waits;
@@ -180,7 +181,7 @@ impl State {
         let first_response = !std::mem::replace(&mut lr.answered_at_all, true);
         if first_response && lr.method == Method::Options && lr.counted {
             let delay = seen.now() - lr.t1;
-            out.push(slot, Fact::Measured(pipeline::Measure::Options, delay));
+            self.calls.measured(lr.record, slot, pipeline::Measure::Options, delay, out);
         }
         if let Some(invite) = &lr.invite {
             self.attempts.touch(invite.attempt);
@@ -246,11 +247,12 @@ impl State {
         let Some(tx) = self.transactions.get(transaction) else { return };
         let slot = self.slot_of(tx.request);
         out.push(slot, Fact::MessageSeen);
-        let fact = if first_tuple.is_some_and(|tuple| tuple != seen.tuple) {
-            Fact::SeenElsewhere
-        } else {
-            Fact::Retransmitted { request: seen.message.is_request(), first_hop: tx.root }
+        let request = seen.message.is_request();
+        let (kind, fact) = match first_tuple {
+            Some(tuple) if tuple != seen.tuple => (Kind::Copy, Fact::SeenElsewhere),
+            _ => (Kind::Repeat, Fact::Retransmitted { request, first_hop: tx.root }),
         };
+        self.calls.sighted(transaction, item, kind);
         out.push(slot, fact);
         self.requests.touch(tx.request);
     }
@@ -285,6 +287,7 @@ impl State {
         }
         tx.items_held += 1;
         self.pool.push(&mut tx.items, Node { value: item, of: tuple });
+        self.calls.sighted(transaction, item, Kind::First);
         true
     }
 }

@@ -25,8 +25,12 @@ pub enum Target {
     Registration(Handle),
     /// The bindings of one address-of-record.
     Bindings(Handle),
-    /// A call as people see it.
+    /// The end of a call on record.
     Call(Handle),
+    /// The next piece of a call on record.
+    CallPiece(Handle),
+    /// The end of a single request on record.
+    SingleRequest(Handle),
 }
 
 /// A set timer's name; the owner keeps it to move or cancel. [`Timer::default`] is none.

@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use crate::anomaly::Anomalies;
 use crate::contact::{Contact, Contacts};
 use crate::cseq::CSeq;
-use crate::header::{Extent, Header};
+use crate::header::{Extent, Header, Line, Lines};
 use crate::method::Method;
 use crate::party::{self, Form, Party};
 use crate::reason::{Reason, Reasons};
+use crate::scan;
 use crate::start::Start;
 use crate::value::{self, Cursor};
 use crate::via::{self, Via};
@@ -169,6 +170,32 @@ impl<'a> Message<'a> {
     pub fn session_id(&self) -> Option<&'a [u8]> {
         let id = Cursor::new(self.lazy.session_id?).plain();
         (!id.is_empty()).then_some(id)
+    }
+
+    /// Whether the Session-ID marks the message for logging (RFC 8497 §3.1).
+    pub fn is_marked_for_logging(&self) -> bool {
+        let Some(session_id) = self.lazy.session_id else { return false };
+        let mut cursor = Cursor::new(session_id);
+        cursor.plain();
+        std::iter::from_fn(|| cursor.param()).any(|param| param.is(b"logme"))
+    }
+
+    /// The first field of a name, in any case, that has no accessor of its own: its value as sent, trimmed, folds
+    /// still in it. Compact forms are other names. Looks through the header block anew.
+    pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let bytes = self.lazy.bytes;
+        let headers = scan::find(b'\n', bytes)? + 1;
+        let mut lines = Lines::new(bytes, headers, false);
+        loop {
+            let line = &bytes[lines.position()..];
+            match lines.next() {
+                Line::Field { value, .. } if line[..value::token_len(line)].eq_ignore_ascii_case(name) => {
+                    return Some(value);
+                }
+                Line::Field { .. } | Line::Malformed => {}
+                Line::Blank | Line::End => return None,
+            }
+        }
     }
 
     /// Whether there is a Replaces (RFC 3891).

@@ -20,6 +20,22 @@ pub fn user(uri: &[u8]) -> Option<&[u8]> {
     (!user.is_empty()).then_some(user)
 }
 
+/// Host and port of a `sip:` or `sips:` URI as sent, an IPv6 host in its brackets; no port when there is none, or
+/// none of 1 to 65,535. `None` for another scheme, and without a host.
+pub fn host_port(uri: &[u8]) -> Option<(&[u8], Option<u16>)> {
+    let (scheme, rest) = split_scheme(uri)?;
+    if !is_sip(scheme) {
+        return None;
+    }
+    let host_port = &rest[memchr::memchr(b'@', rest).map_or(0, |at| at + 1)..];
+    let host_port = &host_port[..memchr::memchr2(b';', b'?', host_port).unwrap_or(host_port.len())];
+    let bracket = if host_port.starts_with(b"[") { memchr::memchr(b']', host_port)? } else { 0 };
+    let colon = memchr::memchr(b':', &host_port[bracket..]).map_or(host_port.len(), |colon| bracket + colon);
+    let (host, port) = host_port.split_at(colon);
+    let port = port.get(1..).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok()).filter(|port| *port != 0);
+    (!host.is_empty()).then_some((host, port))
+}
+
 /// Appends the address-of-record a URI in To stands for: scheme and host in lower case, the user as sent, IPv6
 /// hosts in their shortest form, no URI parameters, no header fields. Of an opaque URI only the scheme changes.
 pub fn address_of_record(uri: &[u8], out: &mut Vec<u8>) {
@@ -88,6 +104,19 @@ mod tests {
         assert_eq!(user(b"tel:+49301234;phone-context=x"), Some(&b"+49301234"[..]));
         for none in ["sip:example.com", "sip:@example.com", "mailto:a@b", "alice", "", "tel:;x"] {
             assert_eq!(user(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn host_and_port_stand_behind_the_user() {
+        assert_eq!(host_port(b"sip:alice:x@Example.com:5070;a=b:9"), Some((&b"Example.com"[..], Some(5070))));
+        assert_eq!(host_port(b"sips:[2001:db8::1]:5061?x=y"), Some((&b"[2001:db8::1]"[..], Some(5061))));
+        assert_eq!(host_port(b"sip:[2001:db8::1]"), Some((&b"[2001:db8::1]"[..], None)));
+        for port in ["0", "65536", "x", ""] {
+            assert_eq!(host_port(format!("sip:h:{port}").as_bytes()), Some((&b"h"[..], None)), "{port}");
+        }
+        for none in ["tel:+49301234", "sip:", "sip:alice@", "sip:[2001:db8::1", "host"] {
+            assert_eq!(host_port(none.as_bytes()), None, "{none}");
         }
     }
 

@@ -13,8 +13,8 @@ fn plain() -> Config {
 }
 
 fn with(numbers: Numbers) -> Config {
-    let privacy = Privacy { numbers, key: "secret".to_owned() };
-    Config { calls: calls::Config { privacy }, ..Config::default() }
+    let privacy = Privacy { numbers, key: "secret".to_owned(), ..Privacy::default() };
+    Config { calls: calls::Config { privacy, ..calls::Config::default() }, ..Config::default() }
 }
 
 fn one(config: Config, ladder: &str) -> CallRecord {

@@ -132,7 +132,8 @@ impl Player {
     pub fn held(&self) -> Vec<(String, f64)> {
         let mut telemetry = Vec::new();
         self.dialogs.telemetry(&mut telemetry);
-        telemetry.into_iter().map(|number| (number.labels[0].1.clone(), number.value)).collect()
+        let tables = telemetry.into_iter().filter(|number| number.name == "otelcol_processor_table_entries");
+        tables.map(|number| (number.labels[0].1.clone(), number.value)).collect()
     }
 }
 

@@ -127,3 +127,25 @@ fn a_response_has_a_status_and_the_method_of_its_cseq() {
     let message = message(&text);
     assert_eq!((message.is_request(), message.status(), message.method()), (false, Some(481), Method::Prack));
 }
+
+#[test]
+fn a_session_id_marks_a_message_for_logging_by_a_parameter_alone() {
+    for (value, marked) in
+        [("ab30;remote=00;logme", true), ("ab30 ; LogMe", true), ("logme", false), ("ab30;x=logme", false)]
+    {
+        assert_eq!(
+            message(&request("INVITE", &format!("Session-ID: {value}\r\n"), "")).is_marked_for_logging(),
+            marked
+        );
+    }
+    assert!(!message(&request("INVITE", "", "")).is_marked_for_logging());
+}
+
+#[test]
+fn any_field_is_found_by_its_name() {
+    let text = request("INVITE", "no field\r\nTraceParent :  00-a\r\n\tb \r\ntraceparent: 2\r\nEmpty:\r\n", "x: body");
+    let message = message(&text);
+    assert_eq!(message.field(b"traceparent"), Some(&b"00-a\r\n\tb"[..]));
+    assert_eq!(message.field(b"CSeq").map(|value| value.ends_with(b" INVITE")), Some(true));
+    assert_eq!((message.field(b"empty"), message.field(b"trace"), message.field(b"x")), (Some(&b""[..]), None, None));
+}

@@ -1,0 +1,110 @@
+//! A call while it is on record: what its [`CallRecord`] will say, and what is needed to go on with it.
+
+use pipeline::CallRecord;
+use pipeline::call::ladder::{Message, Ringing, Session, SpanId, Transaction};
+use sip::Method;
+use wire::Timestamp;
+
+use super::identity::Identity;
+use super::lifetime::Life;
+use super::privacy::Own;
+use crate::key::{Key, Mark};
+use crate::table::Handle;
+
+/// A call on record. All times but those of its life are on the clock people see.
+pub struct Call {
+    /// What is said of the call as a whole. Its lists are those of pieces that leave, but for endpoints, which hold
+    /// whole addresses until then.
+    pub record: CallRecord,
+    pub identity: Identity,
+    pub own: Own,
+    /// Nanoseconds to add to capture times.
+    pub wall_offset: i64,
+    /// Marks of the From tags of initial INVITEs; 0 is none.
+    pub callers: [u32; MAX_CALLERS],
+    pub life: Life,
+    pub legs: Vec<Leg>,
+    pub rings: Vec<Ring>,
+    pub sessions: Vec<Answered>,
+    pub ladder: Vec<Noted>,
+    /// Spans that left with earlier pieces, the latest of them.
+    pub left: Vec<Left>,
+    /// A piece leaves when the message at hand is through.
+    pub piece_due: bool,
+}
+
+/// A transaction of the call.
+pub struct Leg {
+    pub told: Transaction,
+    pub transaction: Handle,
+    /// Sent-by and branch of its top Via.
+    pub via: Mark,
+    /// Those below it, the nearest first.
+    pub above: Box<[Mark]>,
+}
+
+/// An early dialog of the call.
+pub struct Ring {
+    pub told: Ringing,
+    /// Of its To tag.
+    pub tag: u32,
+}
+
+/// A confirmed dialog of the call.
+pub struct Answered {
+    pub told: Session,
+    pub key: Key,
+    /// [`Handle::NONE`] once nothing is known of it any more.
+    pub dialog: Handle,
+    /// CSeq number of its INVITE.
+    pub cseq: u32,
+    /// To tag of its 2xx.
+    pub tag: Box<[u8]>,
+}
+
+/// A message of the call.
+pub struct Noted {
+    pub told: Message,
+    /// What it is, to find it by when it is repeated.
+    pub mark: u32,
+}
+
+/// What is remembered of a transaction or session that left with an earlier piece.
+pub struct Left {
+    pub span: SpanId,
+    /// `None` for a session.
+    pub method: Option<Method>,
+    pub cseq: u32,
+    pub via: Mark,
+    pub hop: bool,
+}
+
+impl Call {
+    /// A capture time as people see it.
+    pub fn shown(&self, at: Timestamp) -> Timestamp {
+        shown(at, self.wall_offset)
+    }
+
+    /// The call lasts until `at` at least.
+    pub fn last_until(&mut self, at: Timestamp) {
+        self.record.until = self.record.until.max(self.shown(at));
+    }
+
+    /// Whether a From tag is that of somebody who began the call.
+    pub fn is_caller(&self, from: u32) -> bool {
+        self.callers.contains(&from)
+    }
+
+    /// Whether a span is taken.
+    pub fn has_span(&self, span: SpanId) -> bool {
+        self.legs.iter().any(|leg| leg.told.span == span) || self.left.iter().any(|left| left.span == span)
+    }
+}
+
+/// A capture time with the offset of the wall clock.
+pub fn shown(at: Timestamp, wall_offset: i64) -> Timestamp {
+    Timestamp::from_nanos(at.as_nanos().saturating_add_signed(wall_offset))
+}
+
+/// Most From tags that began a call.
+pub const MAX_CALLERS: usize = 4;

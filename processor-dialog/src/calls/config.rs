@@ -1,0 +1,199 @@
+//! `[processors.dialog.calls]` in pipeline.toml: what records of calls hold, and when they leave.
+
+use std::time::Duration;
+
+use pipeline::call::ladder::LadderForm;
+use pipeline::config::{Problems, duration};
+use serde::{Deserialize, Serialize};
+
+/// Records of whole calls.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Config {
+    /// Which trace a call is.
+    pub trace_id: TraceId,
+    /// How the ids of spans are made. Default `own`.
+    pub span_ids: SpanIds,
+    /// What a record may hold.
+    pub privacy: Privacy,
+    /// How exporters show the messages of a call; `off` keeps none. Default `events`.
+    pub ladder: Ladder,
+    /// When a record leaves. Default `on_end`.
+    pub emit: Emit,
+    /// Calls older than this leave in pieces, their sessions cut into segments. Default 15 min, at least 1 s.
+    #[serde(with = "duration")]
+    pub max_segment: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            trace_id: TraceId::default(),
+            span_ids: SpanIds::default(),
+            privacy: Privacy::default(),
+            ladder: Ladder::default(),
+            emit: Emit::default(),
+            max_segment: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Which trace a call is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct TraceId {
+    /// Where the id is from: the first of these that the first INVITE has; the Call-ID if it has none of them.
+    /// Default `["call_id"]`.
+    pub from: Vec<TraceSource>,
+    /// Carriers (the label) whose `traceparent` is adopted. Default none.
+    pub trusted_carriers: Vec<String>,
+}
+
+impl Default for TraceId {
+    fn default() -> Self {
+        Self { from: vec![TraceSource::CallId], trusted_carriers: Vec::new() }
+    }
+}
+
+/// What a trace id may be from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceSource {
+    /// A hash of the Call-ID.
+    CallId,
+    /// The context in `traceparent` or `x-traceparent` (W3C Trace Context), where the carrier is trusted.
+    Traceparent,
+    /// The local UUID of Session-ID (RFC 7989 §5).
+    SessionId,
+}
+
+/// How the ids of transactions' spans are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpanIds {
+    /// With this program's instance id: two observers of one call never claim the same span.
+    #[default]
+    Own,
+    /// As OpenSIPS names the parents of its spans: for the one observer on the proxy's host.
+    Opensips,
+}
+
+/// How the messages of a call are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ladder {
+    /// As events of spans.
+    #[default]
+    Events,
+    /// As spans.
+    Spans,
+    /// As log records.
+    Logs,
+    /// Not at all.
+    Off,
+}
+
+impl Ladder {
+    /// What a record says of it.
+    pub const fn form(self) -> LadderForm {
+        match self {
+            Self::Events => LadderForm::Events,
+            Self::Spans => LadderForm::Spans,
+            Self::Logs => LadderForm::Logs,
+            Self::Off => LadderForm::Off,
+        }
+    }
+}
+
+/// When a record leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emit {
+    /// When the call is over.
+    #[default]
+    OnEnd,
+    /// A first piece when the call is answered, the rest when it is over.
+    Progressive,
+}
+
+/// What a record may hold of who called whom, and from where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Privacy {
+    /// What becomes of phone numbers (user parts of URIs). Default `drop`; `plain` in commands that read a file the
+    /// user already holds.
+    pub numbers: Numbers,
+    /// What becomes of Call-IDs. Default `plain`.
+    pub call_id: CallIds,
+    /// What becomes of addresses. Default `plain`.
+    pub ip: Addresses,
+    /// The secret of `hmac`, and of `hash` where it is set.
+    pub key: String,
+}
+
+/// What becomes of phone numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Numbers {
+    /// Not recorded.
+    #[default]
+    Drop,
+    /// The first four digits; every further one is `*`.
+    Mask,
+    /// The first 16 hex digits of HMAC-SHA-256 under `privacy.key`.
+    Hmac,
+    /// As they are.
+    Plain,
+}
+
+/// What becomes of Call-IDs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallIds {
+    /// As they are, unless they hold what the other keys hide.
+    #[default]
+    Plain,
+    /// The first 32 hex digits of HMAC-SHA-256 under `privacy.key`, or of SHA-256 where there is none.
+    Hash,
+}
+
+/// What becomes of addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addresses {
+    /// As they are.
+    #[default]
+    Plain,
+    /// The network alone: /24 of IPv4, /48 of IPv6.
+    Prefix,
+}
+
+impl Config {
+    /// Every value that cannot be worked with.
+    pub fn check(&self, problems: &mut Problems) {
+        if self.trace_id.from.is_empty() {
+            problems.error(
+                "calls.trace_id.from",
+                "a trace id has to be from something",
+                "the default is [\"call_id\"]",
+            );
+        }
+        if self.max_segment < MIN_SEGMENT {
+            problems.error(
+                "calls.max_segment",
+                format!("{} is shorter than 1s", duration::format(self.max_segment)),
+                "the default is 15m",
+            );
+        }
+        if self.privacy.numbers == Numbers::Hmac && self.privacy.key.is_empty() {
+            problems.error(
+                "calls.privacy.numbers",
+                "\"hmac\" needs a secret",
+                "set calls.privacy.key, best as \"${env:NAME}\"",
+            );
+        }
+    }
+}
+
+/// Shortest segment: every call up makes a piece this often.
+const MIN_SEGMENT: Duration = Duration::from_secs(1);

@@ -1,0 +1,223 @@
+//! When a call is over, and when its record leaves.
+//!
+//! A call is over when no dialog of it lives and no request can still join: at the final of its BYE or the end of its
+//! dialog, at a final that is neither retryable nor 3xx, or `retry_window` after one that is. Early dialogs that a fork
+//! left do not delay it. Its record leaves [`T4`] later, so that the ACK of a failure and late repeats are in it.
+
+use std::time::Duration;
+
+use pipeline::call::{IN_PROGRESS, Subject};
+use pipeline::event::{End, Outcome};
+use pipeline::{Facts, Slot};
+use wire::Timestamp;
+
+use super::begin;
+use super::call::{Call, MAX_CALLERS};
+use super::config::Emit;
+use super::privacy::Own;
+use crate::key::Key;
+use crate::state::{Seen, State};
+use crate::table::Handle;
+use crate::wheel::{Target, Timer};
+
+/// T4 of RFC 3261 §17.1.2.2: the longest time a message stays in the network.
+pub const T4: Duration = Duration::from_secs(5);
+
+/// What a call waits for.
+#[derive(Default)]
+pub struct Life {
+    /// Attempts that are undecided or may be retried.
+    attempts: u32,
+    /// Confirmed dialogs.
+    dialogs: u32,
+    phase: Phase,
+    /// The end of [`Phase::Redirected`] and [`Phase::Over`].
+    ends: Timer,
+    /// The next piece.
+    cut: Timer,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Up,
+    /// Redirected: the next INVITE may still come.
+    Redirected,
+    /// Over; its last messages may still come.
+    Over,
+}
+
+/// What a call may lose without an end.
+#[derive(Clone, Copy)]
+pub enum Part {
+    /// An attempt that was undecided.
+    Attempt,
+    /// A confirmed dialog.
+    Dialog(Handle),
+}
+
+impl State {
+    /// An attempt began under a Call-ID: the first begins the record. Returns it.
+    pub(crate) fn call_attempted(&mut self, seen: &Seen<'_>, slot: Slot, out: &mut Facts) -> Handle {
+        let Some(wanted) = &self.calls.wanted else { return Handle::NONE };
+        if let Some(handle) = self.calls.table.find(seen.call)
+            && let Some(call) = self.calls.table.get_mut(handle)
+        {
+            call.life.attempts += 1;
+            call.life.phase = Phase::Up;
+            // The record tells of the last attempt.
+            let record = &mut call.record;
+            (record.setup, record.ring, record.status, record.outcome) = (None, None, None, IN_PROGRESS);
+            self.wheel.cancel(&mut call.life.ends);
+            return handle;
+        }
+        let config = &self.config.calls;
+        let mut own = Own::default();
+        own.learn(seen.message, &config.privacy);
+        let identity = begin::identity(seen.message, wanted);
+        let mut record = begin::record(Subject::Call, seen, self.slots.hold(slot), &own, config, wanted);
+        record.span = begin::root_span(&identity, seen.message);
+        let call = Call {
+            record,
+            identity,
+            own,
+            wall_offset: seen.frame.wall_offset,
+            callers: [0; MAX_CALLERS],
+            life: Life { attempts: 1, ..Life::default() },
+            legs: Vec::new(),
+            rings: Vec::new(),
+            sessions: Vec::new(),
+            ladder: Vec::new(),
+            left: Vec::new(),
+            piece_due: false,
+        };
+        let cut_at = wanted.pieces.then(|| seen.now() + config.max_segment);
+        while self.calls.table.is_full() {
+            let Some(oldest) = self.calls.table.oldest() else { break };
+            // Told before its end rather than not at all.
+            self.calls.counts.evicted += 1;
+            self.send_whole(oldest, out);
+        }
+        let handle = self.calls.table.insert(seen.call, Box::new(call));
+        if let (Some(due), Some(call)) = (cut_at, self.calls.table.get_mut(handle)) {
+            self.wheel.set(&mut call.life.cut, due, Target::CallPiece(handle));
+        }
+        handle
+    }
+
+    /// An attempt ended.
+    pub(crate) fn call_decided(&mut self, record: Handle, outcome: Outcome, status: Option<u16>, at: Timestamp) {
+        let retry = at + self.config.retry_window;
+        let progressive = self.config.calls.emit == Emit::Progressive;
+        let pieces = self.calls.wanted.as_ref().is_some_and(|wanted| wanted.pieces);
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        call.life.attempts = call.life.attempts.saturating_sub(1);
+        call.record.outcome = outcome.as_str();
+        call.record.status = status;
+        call.piece_due |= progressive && pieces && outcome == Outcome::Answered && call.record.piece == 1;
+        if outcome == Outcome::Redirected {
+            call.life.phase = Phase::Redirected;
+            return self.wheel.set(&mut call.life.ends, retry, Target::Call(record));
+        }
+        self.end_call_if_over(record, at);
+    }
+
+    /// A dialog was confirmed under a Call-ID.
+    pub(crate) fn call_confirmed(&mut self, dialog: Handle, key: Key, seen: &Seen<'_>) {
+        if self.calls.wanted.is_none() {
+            return;
+        }
+        let Some(record) = self.calls.table.find(seen.call) else { return };
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        call.life.dialogs += 1;
+        call.life.phase = Phase::Up;
+        self.wheel.cancel(&mut call.life.ends);
+        call.answered(key, dialog, seen);
+        if let Some(dialog) = self.dialogs.get_mut(dialog) {
+            dialog.record = record;
+        }
+    }
+
+    /// A confirmed dialog ended after `duration` (`None` for others than the primary one).
+    pub(crate) fn call_hung_up(&mut self, dialog: Handle, end: End, duration: Option<Duration>, at: Timestamp) {
+        let record = self.dialogs.get(dialog).map_or(Handle::NONE, |dialog| dialog.record);
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        call.life.dialogs = call.life.dialogs.saturating_sub(1);
+        call.hung_up(dialog, end, duration, at);
+        self.end_call_if_over(record, at);
+    }
+
+    /// A part of it that had not ended was forgotten, and cannot end any more.
+    pub(crate) fn call_lost(&mut self, record: Handle, part: Part, at: Timestamp) {
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        let parts = match part {
+            Part::Attempt => &mut call.life.attempts,
+            Part::Dialog(_) => &mut call.life.dialogs,
+        };
+        *parts = parts.saturating_sub(1);
+        if let Part::Dialog(dialog) = part {
+            call.forgotten(dialog);
+        }
+        self.end_call_if_over(record, at);
+    }
+
+    fn end_call_if_over(&mut self, record: Handle, at: Timestamp) {
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        let life = &mut call.life;
+        if life.attempts == 0 && life.dialogs == 0 && life.phase == Phase::Up {
+            life.phase = Phase::Over;
+            self.wheel.set(&mut life.ends, at + T4, Target::Call(record));
+        }
+    }
+
+    /// Nothing joined a redirected call, or nothing more is awaited of one that is over.
+    pub(crate) fn on_call_timer(&mut self, record: Handle, now: Timestamp, out: &mut Facts) {
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        call.life.ends = Timer::default();
+        match call.life.phase {
+            Phase::Redirected => {
+                call.life.phase = Phase::Up;
+                self.end_call_if_over(record, now);
+            }
+            Phase::Over => self.send_whole(record, out),
+            Phase::Up => {}
+        }
+    }
+
+    /// A call has come to the length of a segment.
+    pub(crate) fn on_call_piece_timer(&mut self, record: Handle, now: Timestamp, out: &mut Facts) {
+        let next = now + self.config.calls.max_segment;
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        call.life.cut = Timer::default();
+        if call.life.phase == Phase::Over {
+            return;
+        }
+        self.wheel.set(&mut call.life.cut, next, Target::CallPiece(record));
+        call.last_until(now);
+        self.send_piece(record, Some(now), out);
+    }
+
+    /// Sends every record: of what is over with its outcome, of the rest as in progress.
+    pub(crate) fn drain_calls(&mut self, out: &mut Facts) {
+        while let Some(handle) = self.calls.table.oldest() {
+            if let Some(call) = self.calls.table.get_mut(handle)
+                && call.life.phase != Phase::Over
+            {
+                call.record.outcome = IN_PROGRESS;
+            }
+            self.send_whole(handle, out);
+        }
+        self.drain_singles(out);
+    }
+
+    /// The last that is told of a call.
+    fn send_whole(&mut self, handle: Handle, out: &mut Facts) {
+        let Some(mut call) = self.calls.table.remove(handle) else { return };
+        self.wheel.cancel(&mut call.life.ends);
+        self.wheel.cancel(&mut call.life.cut);
+        self.slots.release(call.record.slot);
+        self.calls.counts.calls += 1;
+        let record = call.whole(&self.config.calls.privacy);
+        self.calls.send(record, out);
+    }
+}

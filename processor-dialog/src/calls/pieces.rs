@@ -1,0 +1,217 @@
+//! What leaves of a call: the whole of it, or a piece while it goes on.
+//!
+//! A piece takes along what has ended, with its messages; what has not ended stays, and what follows it comes in a
+//! later piece. Here hops are put under each other, and addresses are shown as privacy allows.
+
+use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, Session, SpanId, Transaction};
+use pipeline::{CallRecord, Facts};
+use sip::Method;
+use wire::Timestamp;
+
+use super::call::{Call, Left};
+use super::config::Privacy;
+use super::push_tight;
+use crate::key::Mark;
+use crate::state::State;
+use crate::table::Handle;
+
+/// The lists of a record.
+#[derive(Default)]
+struct Parts {
+    transactions: Vec<Transaction>,
+    ringing: Vec<Ringing>,
+    sessions: Vec<Session>,
+    ladder: Vec<Message>,
+}
+
+impl State {
+    /// A call goes on, and what has ended of it leaves. `cut`: its sessions end a segment then.
+    pub(super) fn send_piece(&mut self, handle: Handle, cut: Option<Timestamp>, out: &mut Facts) {
+        let privacy = &self.config.calls.privacy;
+        let Some(call) = self.calls.table.get_mut(handle) else { return };
+        let record = call.piece(cut, privacy);
+        self.calls.counts.pieces += 1;
+        self.calls.send(record, out);
+    }
+}
+
+impl Call {
+    /// All that is left of it.
+    pub fn whole(mut self, privacy: &Privacy) -> CallRecord {
+        self.relate();
+        let root_rings = self.rings_at_roots();
+        let mut record = self.record;
+        record.last = true;
+        record.transactions = self.legs.into_iter().map(|leg| leg.told).collect();
+        record.ringing =
+            self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.told).collect();
+        record.sessions = self.sessions.into_iter().map(|session| session.told).collect();
+        record.ladder = self.ladder.into_iter().map(|noted| noted.told).collect();
+        show_endpoints(&mut record.endpoints, privacy);
+        record
+    }
+
+    /// What has ended, and what of its sessions lies before a cut.
+    fn piece(&mut self, cut: Option<Timestamp>, privacy: &Privacy) -> CallRecord {
+        self.relate();
+        let goes = self.legs_that_go();
+        let parts = self.take_parts(&goes, cut.map(|at| self.shown(at)));
+        let measured = std::mem::take(&mut self.record.measured);
+        let mut record = CallRecord {
+            last: false,
+            measured,
+            transactions: parts.transactions,
+            ringing: parts.ringing,
+            sessions: parts.sessions,
+            ladder: parts.ladder,
+            ..self.record.clone()
+        };
+        show_endpoints(&mut record.endpoints, privacy);
+        self.record.piece += 1;
+        record
+    }
+
+    /// Puts each transaction under that of the hop above it (`sip-metrics.md` 2.4), and a CANCEL under its INVITE.
+    fn relate(&mut self) {
+        for index in 0..self.legs.len() {
+            let leg = &self.legs[index];
+            // Each Via is another hop: what is above has fewer, so nothing is below itself, whatever is sent.
+            let nearest = |via: Mark, cseq: u32, method: Method| {
+                let fits = (cseq, method) == (leg.told.cseq, leg.told.method);
+                leg.above.iter().position(|above| *above == via).filter(|_| fits)
+            };
+            let here =
+                self.legs.iter().filter(|other| other.above.len() < leg.above.len()).filter_map(|other| {
+                    Some((nearest(other.via, other.told.cseq, other.told.method)?, other.told.span))
+                });
+            let gone =
+                self.left.iter().filter_map(|left| Some((nearest(left.via, left.cseq, left.method?)?, left.span)));
+            if let Some((_, span)) = here.chain(gone).min_by_key(|(place, _)| *place) {
+                let told = &mut self.legs[index].told;
+                (told.parent, told.hop) = (span, true);
+            }
+        }
+        for index in 0..self.legs.len() {
+            let leg = &self.legs[index];
+            if leg.told.method != Method::Cancel {
+                continue;
+            }
+            let here = self
+                .legs
+                .iter()
+                .map(|leg| (Some(leg.told.method), leg.told.cseq, leg.via, leg.told.span, leg.told.hop));
+            let gone = self.left.iter().map(|left| (left.method, left.cseq, left.via, left.span, left.hop));
+            let about = (Some(Method::Invite), leg.told.cseq, leg.via);
+            if let Some((.., span, hop)) =
+                here.chain(gone).find(|&(method, cseq, via, ..)| (method, cseq, via) == about)
+            {
+                let told = &mut self.legs[index].told;
+                (told.parent, told.hop) = (span, hop);
+            }
+        }
+    }
+
+    /// Which early dialogs are at roots: a hop above may have shown itself after they rang.
+    fn rings_at_roots(&self) -> Vec<bool> {
+        let is_hop = |parent: SpanId| self.legs.iter().any(|leg| leg.told.span == parent && leg.told.hop);
+        self.rings.iter().map(|ring| !is_hop(ring.told.parent)).collect()
+    }
+
+    /// Which transactions leave: those that ended and whose parent is not one that stays.
+    fn legs_that_go(&self) -> Vec<bool> {
+        let mut goes: Vec<bool> = self.legs.iter().map(|leg| leg.told.end.is_some()).collect();
+        loop {
+            let stays =
+                |parent: SpanId| self.legs.iter().zip(&goes).any(|(leg, goes)| leg.told.span == parent && !goes);
+            let held = self.legs.iter().zip(&goes).position(|(leg, goes)| *goes && stays(leg.told.parent));
+            let Some(held) = held else { return goes };
+            goes[held] = false;
+        }
+    }
+
+    /// Takes out what leaves, and leaves the rest with indices that fit.
+    fn take_parts(&mut self, goes: &[bool], cut: Option<Timestamp>) -> Parts {
+        let mut parts = Parts::default();
+        let root_rings = self.rings_at_roots();
+        let rings = std::mem::take(&mut self.rings);
+        for (ring, root) in rings.into_iter().zip(root_rings) {
+            let stays = self.legs.iter().zip(goes).any(|(leg, goes)| leg.told.span == ring.told.parent && !goes);
+            match stays || ring.told.end.is_none() {
+                true => self.rings.push(ring),
+                false if root => parts.ringing.push(ring.told),
+                false => {}
+            }
+        }
+        // Where each transaction is now: in the piece, or among those that stay.
+        let (mut gone, mut stay) = (0, 0);
+        let legs: Vec<u16> = goes.iter().map(|goes| next(if *goes { &mut gone } else { &mut stay })).collect();
+        let mut goes_on = goes.iter();
+        for leg in self.legs.extract_if(.., |_| goes_on.next() == Some(&true)) {
+            let told = leg.told;
+            let (span, method, cseq, hop) = (told.span, Some(told.method), told.cseq, told.hop);
+            remember(&mut self.left, Left { span, method, cseq, via: leg.via, hop });
+            parts.transactions.push(told);
+        }
+        // A session that is over leaves; of one that goes on the segment before the cut does, with its messages.
+        let (mut sessions, mut staying) = (Vec::new(), 0);
+        for mut session in std::mem::take(&mut self.sessions) {
+            let over = session.told.ended.is_some() || session.dialog == Handle::NONE;
+            let told = match cut {
+                _ if over => Some(session.told.clone()),
+                Some(at) => session.cut(at, &self.identity),
+                None => None,
+            };
+            let place = (told.is_some().then_some(parts.sessions.len() as u16), staying);
+            if let Some(told) = told {
+                let (span, cseq) = (told.span, session.cseq);
+                remember(&mut self.left, Left { span, method: None, cseq, via: Mark::default(), hop: false });
+                parts.sessions.push(told);
+            }
+            if !over {
+                staying += 1;
+                self.sessions.push(session);
+            }
+            sessions.push(place);
+        }
+        for mut noted in std::mem::take(&mut self.ladder) {
+            let (leaves, owner) = match noted.told.owner {
+                Owner::Transaction(leg) => (goes[usize::from(leg)], Owner::Transaction(legs[usize::from(leg)])),
+                Owner::Session(session) => match sessions[usize::from(session)] {
+                    (Some(gone), _) => (true, Owner::Session(gone)),
+                    (None, stays) => (false, Owner::Session(stays)),
+                },
+                Owner::Call => (true, Owner::Call),
+            };
+            noted.told.owner = owner;
+            match leaves {
+                true => parts.ladder.push(noted.told),
+                false => self.ladder.push(noted),
+            }
+        }
+        parts
+    }
+}
+
+/// Counts on, and says where it was.
+fn next(place: &mut u16) -> u16 {
+    *place += 1;
+    *place - 1
+}
+
+/// Remembers what left, the latest of it.
+fn remember(list: &mut Vec<Left>, left: Left) {
+    if list.len() == MAX_LEFT {
+        list.remove(0);
+    }
+    push_tight(list, left);
+}
+
+/// Shows of addresses what may be shown.
+pub fn show_endpoints(endpoints: &mut [Endpoint], privacy: &Privacy) {
+    for endpoint in endpoints {
+        endpoint.address = privacy.address(endpoint.address);
+    }
+}
+
+/// Most transactions and sessions remembered that left with earlier pieces.
+const MAX_LEFT: usize = 64;

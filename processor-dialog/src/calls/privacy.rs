@@ -1,0 +1,306 @@
+//! Privacy: what a record may show of numbers, Call-IDs and addresses, and what text it keeps is cleared of.
+//!
+//! Applied when a record is made, so that nothing behind the processor can give away what is not in it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use sip::{Contact, Message, Start};
+
+use super::config::{Addresses, CallIds, Numbers, Privacy};
+
+impl Privacy {
+    /// What may be shown of a user part.
+    pub fn number(&self, user: &[u8]) -> Option<Box<str>> {
+        let shown = text(user, MAX_USER);
+        match self.numbers {
+            Numbers::Drop => None,
+            Numbers::Plain => Some(shown),
+            Numbers::Mask => {
+                let mut kept = 0;
+                let masked = shown.chars().map(|c| {
+                    kept += u32::from(c != '+');
+                    if kept > KEPT_DIGITS { '*' } else { c }
+                });
+                Some(masked.collect::<String>().into())
+            }
+            Numbers::Hmac => Some(hex(&self.keyed(user)[..8])),
+        }
+    }
+
+    /// What may be shown of a Call-ID. One that has in it what is to be hidden elsewhere is not shown either.
+    pub fn call_id(&self, call_id: &[u8], own: &Own) -> Box<str> {
+        if self.call_id == CallIds::Hash || self.gives_away(call_id, own) {
+            return self.hashed(call_id);
+        }
+        text(call_id, MAX_CALL_ID)
+    }
+
+    /// What may be shown of a branch: a token nobody reads, so it is kept or hashed as a whole.
+    pub fn branch(&self, branch: &[u8], own: &Own) -> Box<str> {
+        if self.gives_away(branch, own) { self.hashed(branch) } else { text(branch, MAX_BRANCH) }
+    }
+
+    /// What may be shown of an address.
+    pub fn address(&self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.ip(address.ip()), address.port())
+    }
+
+    fn ip(&self, ip: IpAddr) -> IpAddr {
+        match (self.ip, ip.to_canonical()) {
+            (Addresses::Plain, _) => ip,
+            (Addresses::Prefix, IpAddr::V4(v4)) => Ipv4Addr::from_bits(v4.to_bits() & !0 << 8).into(),
+            (Addresses::Prefix, IpAddr::V6(v6)) => Ipv6Addr::from_bits(v6.to_bits() & !0 << 80).into(),
+        }
+    }
+
+    /// What may be shown of a host; `None` when it is a number itself.
+    pub fn host(&self, host: &[u8], own: &Own) -> Option<Box<str>> {
+        let shown = text(host, MAX_HOST);
+        let bare = shown.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(ip) = bare.parse() {
+            return Some(match self.ip(ip) {
+                shown if shown == ip => bare.into(),
+                prefix => prefix.to_string().into(),
+            });
+        }
+        let cleared = self.cleared(host, MAX_HOST, own);
+        (cleared == shown).then_some(shown)
+    }
+
+    /// Text of the wire, at most `max` bytes of it, without what may not be shown.
+    pub fn cleared(&self, value: &[u8], max: usize, own: &Own) -> Box<str> {
+        let shown = text(value, max);
+        let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
+        if self.numbers != Numbers::Plain {
+            hidden.extend(own.found_in(&shown).chain(numbers_in(&shown, own)).map(|range| (range, "***".to_owned())));
+        }
+        if self.ip == Addresses::Prefix {
+            hidden.extend(addresses_in(&shown).map(|(range, ip)| (range, self.ip(ip).to_string())));
+        }
+        if hidden.is_empty() {
+            return shown;
+        }
+        hidden.sort_by_key(|(range, _)| range.start);
+        let (mut out, mut done) = (String::with_capacity(shown.len()), 0);
+        for (range, instead) in hidden {
+            if range.start >= done {
+                out += &shown[done..range.start];
+                out += &instead;
+            }
+            done = done.max(range.end);
+        }
+        out += &shown[done..];
+        out.into()
+    }
+
+    /// Whether a token that is no text has something in it that may not be shown.
+    fn gives_away(&self, token: &[u8], own: &Own) -> bool {
+        let hides = (self.numbers != Numbers::Plain, self.ip == Addresses::Prefix);
+        let token = if hides == (false, false) { "".into() } else { text(token, usize::MAX) };
+        hides.0 && own.names_in(&token) || hides.1 && addresses_in(&token).next().is_some()
+    }
+
+    fn hashed(&self, value: &[u8]) -> Box<str> {
+        let digest: [u8; 32] = if self.key.is_empty() { Sha256::digest(value).into() } else { self.keyed(value) };
+        hex(&digest[..16])
+    }
+
+    fn keyed(&self, value: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_bytes()).expect("HMAC takes any key");
+        mac.update(value);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Whether the message has the number somebody looks for: as the last digits of the user part of From, To,
+    /// P-Asserted-Identity or Request-URI; with `hmac` as the whole of it.
+    pub fn has_number(&self, wanted: &str, message: &Message<'_>) -> bool {
+        let wanted_digits: Vec<u8> = wanted.bytes().filter(u8::is_ascii_digit).collect();
+        users(message).any(|user| match self.numbers {
+            Numbers::Hmac => self.keyed(user) == self.keyed(wanted.as_bytes()),
+            _ => !wanted_digits.is_empty() && digits_of(user).ends_with(&wanted_digits),
+        })
+    }
+}
+
+/// The user parts of a call: what nobody is to read elsewhere in its record. Kept inside the processor alone.
+#[derive(Default)]
+pub struct Own(Vec<Box<str>>);
+
+impl Own {
+    /// Takes what `message` names: From, To, P-Asserted-Identity, Contact, Request-URI.
+    pub fn learn(&mut self, message: &Message<'_>, privacy: &Privacy) {
+        if privacy.numbers == Numbers::Plain {
+            return;
+        }
+        let contacts = message.contacts().filter_map(|contact| match contact {
+            Contact::Address { uri, .. } => sip::uri::user(uri),
+            Contact::Star => None,
+        });
+        for user in users(message).chain(contacts) {
+            let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
+            let name = text(user, MAX_USER).to_ascii_lowercase();
+            if !name.is_empty() && self.0.len() < MAX_OWN && self.0.iter().all(|known| **known != *name) {
+                self.0.reserve_exact(1);
+                self.0.push(name.into());
+            }
+        }
+    }
+
+    /// Where they stand in a text: short ones only as words of their own.
+    fn found_in(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let lower = text.to_ascii_lowercase();
+        let mut found = Vec::new();
+        for name in &self.0 {
+            for (start, _) in lower.match_indices(&**name) {
+                let end = start + name.len();
+                let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+                let stands_alone =
+                    !is_part(lower[..start].chars().next_back()) && !is_part(lower[end..].chars().next());
+                if name.len() >= SHORT_NAME || stands_alone {
+                    found.push(start..end);
+                }
+            }
+        }
+        found.into_iter()
+    }
+
+    /// Whether one of them stands in a token, with its digits alone too. Short ones stand there by chance.
+    fn names_in(&self, token: &str) -> bool {
+        let lower = token.to_ascii_lowercase();
+        self.0.iter().any(|name| {
+            let digits = digits_of(name.as_bytes());
+            let digits = std::str::from_utf8(&digits).unwrap_or_default();
+            [&**name, digits].into_iter().any(|part| part.len() >= NAME_IN_TOKEN && lower.contains(part))
+        })
+    }
+
+    /// Whether digits are part of one of them.
+    fn has_digits(&self, digits: &[u8]) -> bool {
+        self.0.iter().any(|name| memchr::memmem::find(&digits_of(name.as_bytes()), digits).is_some())
+    }
+}
+
+/// The user parts that say who calls whom.
+fn users<'a>(message: &Message<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let target = match message.start {
+        Start::Request { uri, .. } => Some(uri),
+        Start::Response { .. } => None,
+    };
+    let uris = [Some(message.from.uri), Some(message.to.uri), message.p_asserted_identity(), target];
+    uris.into_iter().flatten().filter_map(|uri| match sip::uri::user(uri) {
+        // `sip:+49301234`: a number in place of a host.
+        None => sip::uri::host_port(uri).map(|(host, _)| host).filter(|host| is_number(host)),
+        user => user,
+    })
+}
+
+fn is_number(host: &[u8]) -> bool {
+    host.strip_prefix(b"+").unwrap_or(host).iter().all(u8::is_ascii_digit)
+}
+
+/// The digits of a number, whatever stands between them; those of parameters are not part of it.
+fn digits_of(user: &[u8]) -> Vec<u8> {
+    let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
+    // `%2B` is an escaped plus.
+    let user = user.strip_prefix(b"%2b").or_else(|| user.strip_prefix(b"%2B")).unwrap_or(user);
+    user.iter().copied().filter(u8::is_ascii_digit).collect()
+}
+
+/// Runs of digits that may be numbers: long ones, those that are part of an own number, and longer ones with
+/// spaces, dashes and the like between digits.
+fn numbers_in(text: &str, own: &Own) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut start = 0;
+    while let Some(begin) = bytes[start..].iter().position(u8::is_ascii_digit).map(|at| start + at) {
+        // Digits, and single separators between digits.
+        let mut end = begin;
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        loop {
+            let run = bytes[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            runs.push(end..end + run);
+            end += run;
+            let gap = bytes[end..].iter().take_while(|byte| b" -/()".contains(byte)).count();
+            if !(1..=MAX_GAP).contains(&gap) || !bytes.get(end + gap).is_some_and(u8::is_ascii_digit) {
+                break;
+            }
+            end += gap;
+        }
+        if runs.iter().map(ExactSizeIterator::len).sum::<usize>() >= SPACED_NUMBER {
+            found.push(begin..end);
+        } else {
+            let is_number = |run: &Range<usize>| {
+                run.len() >= NUMBER || run.len() >= PART_OF_NUMBER && own.has_digits(&bytes[run.clone()])
+            };
+            found.extend(runs.into_iter().filter(is_number));
+        }
+        start = end;
+    }
+    found.into_iter()
+}
+
+/// Addresses in a text.
+fn addresses_in(text: &str) -> impl Iterator<Item = (Range<usize>, IpAddr)> {
+    let v4 = tokens(text, |byte| byte.is_ascii_digit() || byte == b'.').filter_map(|range| {
+        let token = text[range.clone()].trim_end_matches('.');
+        Some((range.start..range.start + token.len(), IpAddr::V4(token.parse().ok()?)))
+    });
+    let v6 = tokens(text, |byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')).filter_map(|range| {
+        let token = text[range.clone()].trim_end_matches(['.', ':']);
+        let ip = token.parse().or_else(|_| text[range.clone()].parse()).ok()?;
+        Some((range, IpAddr::V6(ip)))
+    });
+    v4.chain(v6)
+}
+
+/// The longest stretches of a text whose bytes all belong.
+fn tokens(text: &str, belongs: impl Fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + bytes[at..].iter().position(|byte| belongs(*byte))?;
+        let len = bytes[start..].iter().take_while(|byte| belongs(**byte)).count();
+        at = start + len;
+        Some(start..at)
+    })
+}
+
+/// What is kept of a value: at most `max` bytes, and text whatever it holds.
+fn text(value: &[u8], max: usize) -> Box<str> {
+    String::from_utf8_lossy(&value[..value.len().min(max)]).into()
+}
+
+fn hex(bytes: &[u8]) -> Box<str> {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+/// Longest Call-ID kept, in bytes.
+const MAX_CALL_ID: usize = 1024;
+/// Longest user part kept.
+const MAX_USER: usize = 128;
+/// Longest branch kept.
+const MAX_BRANCH: usize = 128;
+/// Longest host name there is (RFC 1035 §2.3.4).
+const MAX_HOST: usize = 255;
+/// Most user parts remembered of one call.
+const MAX_OWN: usize = 16;
+/// Digits that `mask` leaves.
+const KEPT_DIGITS: u32 = 4;
+/// Shorter names are also parts of words.
+const SHORT_NAME: usize = 4;
+/// Shorter names stand in random tokens by chance.
+const NAME_IN_TOKEN: usize = 6;
+/// So many digits in a row may be a number.
+const NUMBER: usize = 6;
+/// So many with separators between them may: fewer are version numbers.
+const SPACED_NUMBER: usize = 8;
+/// So many digits in a row are no chance when a number of the call has them.
+const PART_OF_NUMBER: usize = 4;
+/// Most separators between two digits of a number: `+49 (0) 30`.
+const MAX_GAP: usize = 2;
+
+#[cfg(test)]
+mod tests;

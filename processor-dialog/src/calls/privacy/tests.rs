@@ -1,0 +1,141 @@
+use super::*;
+
+fn privacy(numbers: Numbers) -> Privacy {
+    Privacy { numbers, key: "secret".to_owned(), ..Privacy::default() }
+}
+
+fn own(names: &[&str]) -> Own {
+    Own(names.iter().map(|name| name.to_ascii_lowercase().into()).collect())
+}
+
+fn cleared(text: &str, names: &[&str]) -> String {
+    privacy(Numbers::Drop).cleared(text.as_bytes(), 256, &own(names)).into()
+}
+
+#[test]
+fn numbers_are_shown_as_configured() {
+    let shown = |numbers, user: &str| privacy(numbers).number(user.as_bytes()).map(String::from);
+    assert_eq!(shown(Numbers::Drop, "+49123456"), None);
+    assert_eq!(shown(Numbers::Plain, "+49123456"), Some("+49123456".to_owned()));
+    assert_eq!(shown(Numbers::Mask, "+49123456"), Some("+4912****".to_owned()));
+    assert_eq!(shown(Numbers::Mask, "98"), Some("98".to_owned()));
+    // echo -n +49123456 | openssl dgst -sha256 -hmac secret
+    assert_eq!(shown(Numbers::Hmac, "+49123456"), Some("8822917810e3151f".to_owned()));
+}
+
+#[test]
+fn text_keeps_no_number_of_the_call() {
+    let names = ["+4915112345", "4711", "bob", "Alice.Smith"];
+    for (text, expected) in [
+        ("Busy Here", "Busy Here"),
+        ("+4915112345 is busy", "*** is busy"),
+        ("User 004915112345 busy", "User *** busy"),
+        ("2345 busy", "*** busy"),
+        ("x4711y", "x***y"),
+        ("Bob left, bobcat stays", "*** left, bobcat stays"),
+        ("ALICE.SMITH@home", "***@home"),
+        ("+49 (0) 30-123 45", "+***"),
+        ("call 030123", "call ***"),
+        ("Error 488 at 12:30", "Error 488 at 12:30"),
+        ("Yealink SIP-T46S 66.84.0.15", "Yealink SIP-T46S 66.84.0.15"),
+        ("AVM FRITZ!Box 7590 154.07.29 (Nov 2021)", "AVM FRITZ!Box 7590 154.07.29 (Nov 2021)"),
+        ("", ""),
+    ] {
+        assert_eq!(cleared(text, &names), expected, "{text}");
+    }
+    assert_eq!(&*privacy(Numbers::Plain).cleared(b"call 030123456", 256, &own(&[])), "call 030123456");
+}
+
+#[test]
+fn text_is_bounded_and_text_whatever_it_holds() {
+    assert_eq!(cleared("\u{e4}\u{f6}4711\u{fc}", &["4711"]), "\u{e4}\u{f6}***\u{fc}");
+    assert_eq!(&*privacy(Numbers::Drop).cleared(b"\xff\xfeBusy \xe4", 5, &own(&[])), "\u{fffd}\u{fffd}Bus");
+}
+
+#[test]
+fn addresses_are_cut_to_their_network_also_within_text() {
+    let privacy = Privacy { ip: Addresses::Prefix, numbers: Numbers::Plain, ..Privacy::default() };
+    let shown = |text: &str| privacy.address(text.parse().expect("an address")).to_string();
+    assert_eq!(shown("192.0.2.77:5070"), "192.0.2.0:5070");
+    assert_eq!(shown("[2001:db8:a:b::1]:5060"), "[2001:db8:a::]:5060");
+    assert_eq!(shown("[::ffff:192.0.2.77]:5060"), "192.0.2.0:5060");
+    let cleared = |text: &str| String::from(privacy.cleared(text.as_bytes(), 256, &own(&[])));
+    assert_eq!(cleared("gone to 192.0.2.77."), "gone to 192.0.2.0.");
+    assert_eq!(cleared("at 2001:db8:a:b::1 now"), "at 2001:db8:a:: now");
+    assert_eq!(cleared("version 1.2.3 at 12:30"), "version 1.2.3 at 12:30");
+    let host = |text: &str| privacy.host(text.as_bytes(), &own(&[])).map(String::from);
+    assert_eq!(host("192.0.2.77"), Some("192.0.2.0".to_owned()));
+    assert_eq!(host("[2001:db8:a:b::1]"), Some("2001:db8:a::".to_owned()));
+    assert_eq!(host("example.com"), Some("example.com".to_owned()));
+}
+
+#[test]
+fn a_call_id_is_hashed_when_told_so_or_when_it_gives_something_away() {
+    let own = own(&["+4915112345"]);
+    let plain = privacy(Numbers::Drop);
+    assert_eq!(&*plain.call_id(b"a84b@host", &own), "a84b@host");
+    let hashed = plain.call_id(b"1-4915112345@host", &own);
+    assert_eq!(hashed.len(), 32);
+    assert_eq!(&*privacy(Numbers::Plain).call_id(b"1-4915112345@host", &own), "1-4915112345@host");
+    let hash = Privacy { call_id: CallIds::Hash, ..Privacy::default() };
+    // echo -n a84b@host | sha256sum | cut -c 1-32
+    assert_eq!(&*hash.call_id(b"a84b@host", &own), HASHED);
+    let prefix = Privacy { ip: Addresses::Prefix, ..Privacy::default() };
+    assert_eq!(prefix.call_id(b"a84b@192.0.2.7", &own).len(), 32);
+    assert_eq!(&*prefix.call_id(b"a84b@host", &own), "a84b@host");
+    assert_eq!(&*plain.branch(b"z9hG4bK-1", &own), "z9hG4bK-1");
+    assert_eq!(plain.branch(b"z9hG4bK-4915112345", &own).len(), 32);
+}
+
+const HASHED: &str = "94a35552e0324773860d4f25ebfefaa6";
+
+#[test]
+fn a_host_that_is_a_number_is_not_shown() {
+    let own = own(&["4915112345"]);
+    assert_eq!(privacy(Numbers::Drop).host(b"4915112345", &own), None);
+    assert_eq!(privacy(Numbers::Drop).host(b"sip4915112345.example.com", &own), None);
+    assert_eq!(privacy(Numbers::Plain).host(b"4915112345", &own).as_deref(), Some("4915112345"));
+}
+
+fn invite(from: &str, to: &str, more: &str) -> String {
+    format!(
+        "INVITE {to} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <{from}>;tag=a\r\nTo: <{to}>\r\n\
+         Call-ID: c\r\nCSeq: 1 INVITE\r\n{more}\r\n"
+    )
+}
+
+fn with_message<T>(text: &str, look: impl FnOnce(&Message<'_>) -> T) -> T {
+    look(&sip::parse(text.as_bytes(), sip::Framing::Datagram { truncated: false }).expect("a message"))
+}
+
+#[test]
+fn the_number_looked_for_stands_at_the_end_of_a_user_part() {
+    let text = invite("sip:+49-151 12345;x=99@h", "sip:678@h", "P-Asserted-Identity: <tel:+4930555>\r\n");
+    with_message(&text, |message| {
+        for (wanted, has) in
+            [("12345", true), ("+4915112345", true), ("78", true), ("555", true), ("99", false), ("1234", false), ("", false)]
+        {
+            assert_eq!(privacy(Numbers::Drop).has_number(wanted, message), has, "{wanted}");
+        }
+        assert!(privacy(Numbers::Hmac).has_number("678", message));
+        assert!(!privacy(Numbers::Hmac).has_number("78", message), "of a hash there is no end");
+    });
+    with_message(&invite("sip:h", "sip:+49301234", ""), |message| {
+        assert!(privacy(Numbers::Drop).has_number("1234", message), "a number in place of a host");
+    });
+}
+
+#[test]
+fn own_names_are_those_of_all_who_are_named_and_bounded() {
+    let contacts: String = (0..40).map(|i| format!("Contact: <sip:contact{i}@h>\r\n")).collect();
+    let text = invite("sip:Caller;p=1@h", "sip:callee@h", &format!("P-Asserted-Identity: <sip:pai@h>\r\n{contacts}"));
+    with_message(&text, |message| {
+        let mut own = Own::default();
+        own.learn(message, &privacy(Numbers::Drop));
+        assert_eq!(own.0[..4].iter().map(|name| &**name).collect::<Vec<_>>(), ["caller", "callee", "pai", "contact0"]);
+        assert_eq!(own.0.len(), MAX_OWN);
+        let mut none = Own::default();
+        none.learn(message, &privacy(Numbers::Plain));
+        assert!(none.0.is_empty(), "nothing is kept that nobody hides");
+    });
+}
