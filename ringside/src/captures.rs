@@ -9,8 +9,9 @@ mod rewrite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pipeline::config::{CallsWanted, ComponentId, Configuration, ProcessorContext};
+use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, ProcessorContext};
 use pipeline::engine::{Outlet, Shard, Sink, Turn};
+use pipeline::graph::Signal;
 use pipeline::metrics::LabelSets;
 use pipeline::{Call, Facts, FrameBatch};
 use receiver_pcap::{PcapReceiver, Report};
@@ -38,8 +39,15 @@ impl Reading {
     /// Loads the configuration and builds what it says, with a record of each call where `wanted` asks for them.
     /// Warnings go to standard error.
     pub fn new(captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
+        Self::adjusted(captures, wanted, |_| ())
+    }
+
+    fn adjusted(captures: &Captures, wanted: Option<CallsWanted>, more: fn(&mut Node)) -> Result<Self, Failure> {
         let catalogue = catalogue();
-        let adjust = &mut |tree: &mut _| rewrite::for_captures(tree, captures);
+        let adjust = &mut |tree: &mut _| {
+            rewrite::for_captures(tree, captures);
+            more(tree);
+        };
         let loaded = settings::load_adjusted(&captures.run, &catalogue, adjust);
         let loaded = loaded.map_err(|problems| settings::refused(&problems))?;
         say(&loaded.warnings.to_string());
@@ -111,12 +119,13 @@ impl Reading {
 }
 
 /// The calls of capture files, those still up included, as `keep` makes something of them; in the order they ended.
+/// It is told the labels `carrier` and `ua_type` too.
 pub fn calls<T: Send + 'static>(
     captures: &Captures,
     number: Option<String>,
     mut keep: impl FnMut(&Call, &str, &str) -> Option<T> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
-    let mut reading = Reading::new(captures, Some(wanted(number)))?;
+    let mut reading = Reading::adjusted(captures, Some(wanted(number)), rewrite::with_messages)?;
     let (kept, calls) = std::sync::mpsc::channel();
     reading.on_call(move |call, carrier, ua_type| {
         if let Some(call) = keep(call, carrier, ua_type) {
@@ -162,11 +171,12 @@ impl Sink for Seen {
     }
 }
 
-/// Pipelines may count differently; one of them is shown, with its calls: `metrics`, else the first. Gives its outlet.
+/// Pipelines may count differently; one of them is shown, with its calls: `metrics`, else the first that is named
+/// `metrics/...`. Gives its outlet.
 fn shown(configuration: &Configuration, outlets: &[Outlet]) -> usize {
-    let pipelines = &configuration.service.pipelines;
-    let pipeline = pipelines.get("metrics").or_else(|| pipelines.values().next());
-    let exporter = pipeline.and_then(|pipeline| ComponentId::parse(pipeline.exporters.first()?));
+    let mut pipelines = configuration.service.pipelines.iter();
+    let pipeline = pipelines.find(|(name, _)| Signal::of(name) == Some(Signal::Metrics));
+    let exporter = pipeline.and_then(|(_, pipeline)| ComponentId::parse(pipeline.exporters.first()?));
     let exporter = exporter.expect("a pipeline without exporters is refused");
     let outlet = outlets.iter().position(|outlet| outlet.exporters.contains(&exporter));
     outlet.expect("a pipeline ends at an outlet with its exporters")

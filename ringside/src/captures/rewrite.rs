@@ -2,6 +2,7 @@
 
 use pipeline::config::node::Value;
 use pipeline::config::{ComponentId, Node, Place};
+use pipeline::graph::Signal;
 
 use crate::cli::Captures;
 use crate::settings::share_ports;
@@ -22,15 +23,46 @@ pub fn for_captures(tree: &mut Node, captures: &Captures) {
             "service" => section.entries_mut().filter(|(key, _)| *key == "pipelines").for_each(|(_, pipelines)| {
                 let receivers = || list(PLACE, [Value::Text(PCAP.to_owned())]);
                 pipelines.entries_mut().for_each(|(_, pipeline)| pipeline.put("receivers", receivers()));
+                add_metrics(pipelines);
             }),
-            "processors" => section.entries_mut().filter(|(id, _)| is_dialog(id)).for_each(|(_, dialog)| {
+            "processors" => section.entries_mut().filter(|(id, _)| is(id, "dialog")).for_each(|(_, dialog)| {
                 // The user holds the file already: hiding its numbers from them protects nobody.
-                let plain = Node::new(Value::Text("plain".to_owned()), Place::file(PLACE));
-                dialog.set_default(&["calls", "privacy", "numbers"], plain);
+                dialog.set_default(&["calls", "privacy", "numbers"], text("plain"));
             }),
             _ => {}
         }
     }
+}
+
+/// Has records keep their messages, whatever becomes of these in traces.
+pub fn with_messages(tree: &mut Node) {
+    let of = |table: &'static str| move |(name, _): &(&str, &mut Node)| *name == table;
+    let processors = tree.entries_mut().filter(of("processors")).flat_map(|(_, section)| section.entries_mut());
+    let dialogs = processors.filter(|(id, _)| is(id, "dialog"));
+    for (_, calls) in dialogs.flat_map(|(_, dialog)| dialog.entries_mut().filter(of("calls"))) {
+        if calls.get("ladder").is_some() {
+            calls.put("ladder", text("events"));
+        }
+    }
+}
+
+/// Where calls are only traced, those that are not chosen would not be seen: a pipeline like the first, with all.
+fn add_metrics(pipelines: &mut Node) {
+    let mut metrics = None;
+    for (name, pipeline) in pipelines.entries_mut() {
+        match Signal::of(name) {
+            Some(Signal::Metrics) => return,
+            Some(Signal::Traces) => metrics = metrics.or_else(|| Some(pipeline.clone())),
+            None => {}
+        }
+    }
+    let Some(mut metrics) = metrics else { return };
+    for (_, list) in metrics.entries_mut().filter(|(list, _)| *list == "processors") {
+        if let Value::List(processors) = &mut list.value {
+            processors.retain(|id| !matches!(&id.value, Value::Text(id) if is(id, "sampling")));
+        }
+    }
+    pipelines.put("metrics", metrics);
 }
 
 /// The table of the receiver: what was written of it, these files, and the ports of the command line.
@@ -46,12 +78,62 @@ fn pcap(tree: &Node, captures: &Captures) -> Node {
     pcap
 }
 
-fn is_dialog(id: &str) -> bool {
-    ComponentId::parse(id).is_some_and(|id| id.kind() == "dialog")
+/// Whether an id is of a type of components.
+fn is(id: &str, kind: &str) -> bool {
+    ComponentId::parse(id).is_some_and(|id| id.kind() == kind)
+}
+
+fn text(value: &str) -> Node {
+    Node::new(Value::Text(value.to_owned()), Place::file(PLACE))
 }
 
 fn list(place: &str, items: impl IntoIterator<Item = Value>) -> Node {
     let place = Place::file(place);
     let items = items.into_iter().map(|item| Node::new(item, place.clone())).collect();
     Node::new(Value::List(items), place)
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::config::{Problems, Sources};
+
+    use super::*;
+
+    fn tree(text: &str) -> Node {
+        let sources =
+            Sources { files: vec![("test".to_owned(), text.to_owned())], set: Vec::new(), may_be_unset: None };
+        sources.load(&|_| None, &mut Problems::default()).expect("it is TOML")
+    }
+
+    fn texts(tree: &Node, path: &[&str]) -> Vec<String> {
+        let node = path.iter().try_fold(tree, |node, key| Some(&node.get(key)?.node)).expect("it is there");
+        let items = if let Value::List(items) = &node.value { items.iter().collect() } else { vec![node] };
+        let text = |item: &Node| if let Value::Text(text) = &item.value { text.clone() } else { panic!("no text") };
+        items.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn where_calls_are_only_traced_all_of_them_are_shown() {
+        let mut only_traces = tree(
+            "service.pipelines.'traces/b' = { receivers = ['ebpf_sip'], \
+             processors = ['dialog', 'enrich', 'sampling/few'], exporters = ['otlp_http/b'] }",
+        );
+        for_captures(&mut only_traces, &Captures::default());
+        let metrics = ["service", "pipelines", "metrics"];
+        assert_eq!(texts(&only_traces, &[&metrics[..], &["processors"]].concat()), ["dialog", "enrich"]);
+        assert_eq!(texts(&only_traces, &[&metrics[..], &["receivers"]].concat()), ["pcap"]);
+        assert_eq!(texts(&only_traces, &["service", "pipelines", "traces/b", "processors"]).len(), 3);
+
+        let mut counted = tree("service.pipelines.'metrics/a' = {}\nservice.pipelines.traces = {}");
+        for_captures(&mut counted, &Captures::default());
+        assert!(counted.get("service").and_then(|all| all.node.get("pipelines")?.node.get("metrics")).is_none());
+    }
+
+    #[test]
+    fn ladders_are_drawn_where_traces_have_none() {
+        let mut off = tree("processors.'dialog/a'.calls = { ladder = 'off', emit = 'on_end' }\nprocessors.dialog = {}");
+        with_messages(&mut off);
+        assert_eq!(texts(&off, &["processors", "dialog/a", "calls", "ladder"]), ["events"]);
+        assert_eq!(texts(&off, &["processors", "dialog/a", "calls", "emit"]), ["on_end"]);
+    }
 }
