@@ -180,3 +180,6 @@ impl Attributes {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;
