@@ -15,6 +15,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pipeline::component::{Exporter, ExporterError};
 use pipeline::config::ExporterContext;
@@ -86,7 +87,8 @@ impl Exporter for Prometheus {
         self.local_address().map(|address| format!("metrics  http://{address}/metrics")).into_iter().collect()
     }
 
-    fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+    /// Takes [`Limits::farewell`] at most.
+    fn stop(&mut self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(async {
             if let Some(server) = self.server.take() {
                 server.stop().await;

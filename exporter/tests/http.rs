@@ -267,7 +267,7 @@ async fn stop_lets_a_response_finish_and_frees_the_port() {
         busy.read_to_end(&mut bytes).await.unwrap();
         bytes
     };
-    let (bytes, ()) = tokio::join!(take, running.exporter.stop());
+    let (bytes, ()) = tokio::join!(take, running.exporter.stop(Duration::from_secs(1)));
     assert!(Reply::parse(&bytes).text() == expected, "the response was whole");
     assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
     drop(idle);
@@ -288,7 +288,7 @@ async fn clients_that_stall_do_not_hold_up_the_end() {
     // More than the kernel takes for us.
     not_taking.write_all(&b"GET /metrics HTTP/1.1\r\nHost: ringside\r\n\r\n".repeat(20)).await.unwrap();
     not_taking.read_exact(&mut [0; 1]).await.unwrap();
-    running.exporter.stop().await;
+    running.exporter.stop(Duration::from_secs(1)).await;
     assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
 }
 

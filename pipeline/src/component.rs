@@ -137,8 +137,8 @@ pub trait Exporter {
         None
     }
 
-    /// Sends what is left and closes; the caller waits no longer than `service.shutdown_timeout`.
-    fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+    /// Sends what is left and closes, `within` this time: the caller waits hardly any longer.
+    fn stop(&mut self, within: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 }
 
 /// What a component tells about itself, at any time and on any thread.

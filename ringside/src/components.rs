@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use exporter::otlp::{self, Otlp};
 use exporter::prometheus::{self, Prometheus};
 use pipeline::config::{Catalogue, ExporterContext, ProcessorContext, Role, Type};
 use pipeline::{Exporter, Processor, Receiver};
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
+use processor_sampling::Sampling;
 use receiver_ebpf_sip::EbpfSipReceiver;
 use receiver_pcap::PcapReceiver;
 
@@ -44,13 +46,36 @@ pub fn catalogue() -> Catalogue {
                 processor_enrich::Config::check,
                 |settings, context| Box::new(Enrich::new(settings, Arc::clone(&context.label_sets))),
             ),
+            Type::<dyn Processor, ProcessorContext>::new(
+                "sampling",
+                Role::ChoosesCalls,
+                "chooses the calls that become traces",
+                processor_sampling::Config::check,
+                |config, context| Box::new(Sampling::new(config, Arc::clone(&context.label_sets))),
+            ),
         ],
-        exporters: vec![Type::<dyn Exporter, ExporterContext>::new(
-            "prometheus",
-            Role::ExportsMetrics,
-            "serves metrics to be scraped, and the health of the program",
-            prometheus::Settings::check,
-            |settings, context| Box::new(Prometheus::new(settings, context)),
-        )],
+        exporters: vec![
+            Type::<dyn Exporter, ExporterContext>::new(
+                "prometheus",
+                Role::ExportsMetrics,
+                "serves metrics to be scraped, and the health of the program",
+                prometheus::Settings::check,
+                |settings, context| Box::new(Prometheus::new(settings, context)),
+            ),
+            Type::<dyn Exporter, ExporterContext>::new(
+                otlp::env::GRPC,
+                Role::Exports,
+                "pushes metrics and traces as OTLP over gRPC",
+                otlp::Settings::grpc,
+                |settings, context| Box::new(Otlp::new(settings, context)),
+            ),
+            Type::<dyn Exporter, ExporterContext>::new(
+                otlp::env::HTTP,
+                Role::Exports,
+                "pushes metrics and traces as OTLP over HTTP",
+                otlp::Settings::http,
+                |settings, context| Box::new(Otlp::new(settings, context)),
+            ),
+        ],
     }
 }

@@ -8,12 +8,13 @@ mod reload;
 
 use std::fmt::Display;
 use std::io;
+use std::time::Duration;
 
 use pipeline::config::{Catalogue, Problems, Service};
 use pipeline::engine::{Ended, Engine, Running};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::cli::Run;
 use crate::components::catalogue;
@@ -75,13 +76,14 @@ impl Program {
     /// A signal asked for the end: no more packets, what is open is stated, what is left is sent.
     async fn end(mut self, signals: &mut Signals, ended: &mut mpsc::Receiver<Ended>) -> Result<(), Failure> {
         let limit = self.service.shutdown_timeout;
+        let until = Instant::now() + limit;
         let graceful = async {
             for _ in 0..self.running.stop_shards() {
                 if let Some(Ended::Failed { .. } | Ended::Panicked { .. }) = ended.recv().await {
                     return Err(Failure::Failed("a capture thread failed while it was ending".to_owned()));
                 }
             }
-            self.running.stop_exporters().await;
+            self.running.stop_exporters(before(until)).await;
             Ok(())
         };
         tokio::select! {
@@ -102,13 +104,25 @@ impl Program {
             )),
             Some(Ended::Stopped) | None => Failure::Failed("a capture thread ended by itself".to_owned()),
         };
-        // What was counted until now still goes out.
-        if timeout(self.service.shutdown_timeout, self.running.stop_exporters()).await.is_err() {
+        // What was counted until now still goes out, and what the other shards have open.
+        self.running.stop_shards();
+        let limit = self.service.shutdown_timeout;
+        let within = before(Instant::now() + limit);
+        if timeout(limit, self.running.stop_exporters(within)).await.is_err() {
             tracing::warn!("what was counted last could not be sent");
         }
         Err(failure)
     }
 }
+
+/// How long exporters may take, so that the program ends in time: they count what they give up, and that takes a moment.
+fn before(until: Instant) -> Duration {
+    let left = until.saturating_duration_since(Instant::now());
+    left.saturating_sub(LAST_MOMENT.min(left / 4))
+}
+
+/// Kept for what comes after the exporters.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// The signals the program listens to.
 struct Signals {

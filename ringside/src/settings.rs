@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use exporter::otlp::env;
 use pipeline::config::{Catalogue, ComponentId, Configuration, Node, Place, Problems, Sources};
 
 use crate::cli::Run;
@@ -34,8 +35,9 @@ pub fn load_adjusted(run: &Run, catalogue: &Catalogue, adjust: &mut dyn FnMut(&m
     let files: Vec<String> = sources.files.iter().map(|(name, _)| name.clone()).collect();
     // What is missing from a file that cannot be read is no mistake of the others.
     let readable = !problems.has_errors();
-    let tree = sources.load(&|name| std::env::var(name).ok(), &mut problems);
+    let tree = sources.load(&variable, &mut problems);
     let checked = tree.filter(|_| readable).and_then(|mut tree| {
+        env::complete(&mut tree, &variable, &mut problems);
         Configuration::check(&tree, catalogue, &mut problems)?;
         let mut again = Problems::default();
         adjust(&mut tree);
@@ -74,9 +76,6 @@ pub fn refused(problems: &Problems) -> Failure {
     Failure::Usage(format!("the configuration cannot be used: {errors}\n{}", problems.to_string().trim_end()))
 }
 
-/// What is used when nothing is given and nothing is found.
-const BUILT_IN: (&str, &str) = ("built-in default", include_str!("default.toml"));
-
 /// Where a configuration is looked for.
 const LOOKED_FOR: [&str; 2] = ["./pipeline.toml", "/etc/ringside/pipeline.toml"];
 
@@ -89,9 +88,22 @@ fn sources(run: &Run, problems: &mut Problems) -> Sources {
         }
     }
     if run.configured.files.is_empty() {
-        files.push(found(problems).unwrap_or_else(|| (BUILT_IN.0.to_owned(), BUILT_IN.1.to_owned())));
+        match found(problems) {
+            Some(file) => files.push(file),
+            None => files.extend(built_in(problems)),
+        }
     }
-    Sources { files, set: run.set.clone() }
+    Sources { files, set: run.set.clone(), may_be_unset: Some(env::may_be_unset) }
+}
+
+/// What is used when nothing is given and nothing is found, and what the environment adds to it.
+fn built_in(problems: &mut Problems) -> impl Iterator<Item = (String, String)> {
+    let otlp = env::built_in(&variable, problems).map(|text| ("OTEL_EXPORTER_OTLP_*".to_owned(), text));
+    [("built-in default".to_owned(), include_str!("default.toml").to_owned())].into_iter().chain(otlp)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The first file there is. One that cannot be read is not passed over.

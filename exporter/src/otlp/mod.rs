@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod env;
+mod exporter;
 pub mod metrics;
 pub mod payload;
 pub mod resource;
@@ -14,6 +15,7 @@ pub mod spans;
 mod stats;
 
 pub use config::{Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};
+pub use exporter::Otlp;
 pub use payload::{Failure, Outcome, Payload, Refused, Signal};
 pub use send::Sender;
 pub use stats::Stats;

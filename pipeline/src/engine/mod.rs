@@ -13,11 +13,14 @@ mod shard;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Orders, SyncSender, TryRecvError, sync_channel};
+use std::task::Poll;
 use std::thread;
+use std::time::Duration;
 
 use crate::component::{Exporter, ExporterError, Receiver, ReceiverError, Telemetry};
 use crate::config::{
@@ -278,11 +281,14 @@ impl Running {
         self.commands.drain(..).count()
     }
 
-    /// Lets every exporter send what is left, in reverse order of start.
-    pub async fn stop_exporters(&mut self) {
-        for (_, exporter) in self.exporters.iter_mut().rev() {
-            exporter.stop().await;
-        }
+    /// Lets every exporter send what is left, all at the same time and `within` this one.
+    pub async fn stop_exporters(&mut self, within: Duration) {
+        let mut stopping: Vec<_> = self.exporters.iter_mut().map(|(_, exporter)| exporter.stop(within)).collect();
+        poll_fn(|context| {
+            stopping.retain_mut(|stop| stop.as_mut().poll(context).is_pending());
+            if stopping.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// The state of the program.

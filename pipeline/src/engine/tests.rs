@@ -135,7 +135,7 @@ impl Exporter for Fake {
         (self.name == "push").then(|| Arc::new(Pushed) as _)
     }
 
-    fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+    fn stop(&mut self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         self.note("stopped");
         Box::pin(std::future::ready(()))
     }
@@ -238,7 +238,7 @@ fn exporters_start_before_receivers_and_stop_after_them() {
     let (mut running, ended) = run(engine);
     assert_eq!(running.stop_shards(), 1);
     assert!(matches!(ended.recv(), Ok(Ended::Stopped)));
-    finish(running.stop_exporters());
+    finish(running.stop_exporters(Duration::ZERO));
     let expected = ["out started", "wire window 20", "wire started", "dialog drained", "enrich drained", "out stopped"];
     assert_eq!(noted(&diary), expected);
 }

@@ -51,7 +51,7 @@ impl Exporter for Slow {
         Vec::new()
     }
 
-    fn stop(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+    fn stop(&mut self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         self.asked.set(true);
         if self.hangs { Box::pin(pending()) } else { Box::pin(ready(())) }
     }

@@ -23,6 +23,9 @@ use super::baseline::{Baseline, Mark, Marked, Series};
 use crate::otlp::payload::{Payload, Signal};
 use crate::otlp::resource::text;
 
+/// Most data points of a request.
+pub(super) const MAX_POINTS: usize = 8192;
+
 /// What every request says besides its points, and how large it may be.
 #[derive(Clone, Debug)]
 pub struct Envelope {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use pipeline::metrics::Registry;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::baseline::Baseline;
-use super::encode::{Chunk, Chunks, Envelope, Times};
+use super::encode::{Chunk, Chunks, Envelope, MAX_POINTS, Times};
 use crate::otlp::payload::{Failure, Outcome, Payload, Signal};
 use crate::otlp::stats::Stats;
 use crate::otlp::{Sender, Temporality};
@@ -16,7 +18,8 @@ use crate::otlp::{Sender, Temporality};
 /// What one exporter says of its registry.
 pub struct Pusher {
     registry: Arc<Registry>,
-    envelope: Envelope,
+    resource: Resource,
+    scope: InstrumentationScope,
     stats: Arc<Stats>,
     /// When everything was 0.
     start: u64,
@@ -25,19 +28,27 @@ pub struct Pusher {
 
 impl Pusher {
     /// Everything counted in `registry` counts from now on.
-    pub fn new(registry: Arc<Registry>, envelope: Envelope, temporality: Temporality, stats: Arc<Stats>) -> Self {
+    pub fn new(
+        registry: Arc<Registry>,
+        resource: Resource,
+        scope: InstrumentationScope,
+        temporality: Temporality,
+        stats: Arc<Stats>,
+    ) -> Self {
         let baseline = (temporality == Temporality::Delta).then(Baseline::default);
-        Self { registry, envelope, stats, start: now(), baseline }
+        Self { registry, resource, scope, stats, start: now(), baseline }
     }
 
-    /// Sends all values as they are now. A request that is refused for good does not keep the others back; a server
+    /// Sends all values as they are now, in requests of `max_bytes` at most. A request that is refused for good does not keep the others back; a server
     /// that cannot be reached does.
     ///
     /// Dropping the future withdraws what is under way and counts it as failed: newer values say the same.
-    pub async fn push(&self, sender: &Sender) {
+    pub async fn push(&self, sender: &Sender, max_bytes: usize) {
         let times = Times { start: self.start, now: now().max(self.start + 1) };
         let snapshot = self.registry.snapshot_with_exemplars();
-        let mut chunks = Chunks::new(snapshot, times, self.envelope.clone(), self.baseline.clone());
+        let (resource, scope) = (self.resource.clone(), self.scope.clone());
+        let envelope = Envelope { resource, scope, max_bytes, max_points: MAX_POINTS };
+        let mut chunks = Chunks::new(snapshot, times, envelope, self.baseline.clone());
         loop {
             // Encoding takes milliseconds where there are many series: other exporters go on meanwhile.
             let made = tokio::task::spawn_blocking(move || {
@@ -88,6 +99,8 @@ pub struct Pace {
     pub interval: Duration,
     /// A push is given up for newer values once it has taken an interval, but not before this.
     pub patience: Duration,
+    /// Largest request.
+    pub max_bytes: usize,
     /// After one more push.
     pub stop: bool,
 }
@@ -96,15 +109,15 @@ pub struct Pace {
 pub async fn run(pusher: Pusher, mut pace: watch::Receiver<Pace>, sender: impl Fn() -> Arc<Sender>) {
     let mut next = Instant::now() + pace.borrow_and_update().interval;
     loop {
-        let Pace { interval, patience, stop } = *pace.borrow_and_update();
+        let Pace { interval, patience, max_bytes, stop } = *pace.borrow_and_update();
         if stop {
-            return pusher.push(&sender()).await;
+            return pusher.push(&sender(), max_bytes).await;
         }
         tokio::select! {
             () = sleep_until(next) => {
                 let to = sender();
                 // When the end is near the sender gives up in time by itself.
-                let _ = timeout(interval.max(patience), pusher.push(&to)).await;
+                let _ = timeout(interval.max(patience), pusher.push(&to, max_bytes)).await;
                 next = (next + interval).max(Instant::now());
             }
             changed = pace.changed() => match changed {
