@@ -112,9 +112,15 @@ fn with_message<T>(text: &str, look: impl FnOnce(&Message<'_>) -> T) -> T {
 fn the_number_looked_for_stands_at_the_end_of_a_user_part() {
     let text = invite("sip:+49-151 12345;x=99@h", "sip:678@h", "P-Asserted-Identity: <tel:+4930555>\r\n");
     with_message(&text, |message| {
-        for (wanted, has) in
-            [("12345", true), ("+4915112345", true), ("78", true), ("555", true), ("99", false), ("1234", false), ("", false)]
-        {
+        for (wanted, has) in [
+            ("12345", true),
+            ("+4915112345", true),
+            ("78", true),
+            ("555", true),
+            ("99", false),
+            ("1234", false),
+            ("", false),
+        ] {
             assert_eq!(privacy(Numbers::Drop).has_number(wanted, message), has, "{wanted}");
         }
         assert!(privacy(Numbers::Hmac).has_number("678", message));
