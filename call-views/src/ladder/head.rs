@@ -1,7 +1,5 @@
 //! What is said above a ladder: a call in, lines of names and values out.
 
-use pipeline::call::Side;
-
 use super::messages;
 use crate::style::{Colour, Style};
 use crate::summary::hex_digits;
@@ -61,13 +59,10 @@ fn outcome(view: &View<'_>) -> Vec<String> {
         Some(status) => format!("{} ({status})", record.outcome),
         None => record.outcome.to_owned(),
     };
-    let end = record.end.map(|end| match record.disconnected_by {
-        Some(Side::Caller) => format!("ended: {end}, by the caller"),
-        Some(Side::Callee) => format!("ended: {end}, by the callee"),
-        None => format!("ended: {end}"),
-    });
+    let end = record.end.map(|end| format!("ended: {end}"));
+    let by = record.disconnected_by.map(|side| format!("by the {}", side.as_str()));
     let cause = record.hangup_cause.map(|cause| format!("Q.850 cause {cause}"));
-    [outcome].into_iter().chain(end).chain(cause).collect()
+    [outcome].into_iter().chain(end).chain(by).chain(cause).collect()
 }
 
 fn delays(view: &View<'_>) -> Vec<String> {

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::messages;
+use super::not_on_record;
 use crate::label::Label;
 use crate::{View, clock};
 
@@ -41,7 +41,7 @@ fn write(view: &View<'_>, out: &mut String) -> std::fmt::Result {
         before = Some(message.at);
     }
     if record.ladder_cut > 0 {
-        writeln!(out, "    Note over {all}: and {} more", messages(record.ladder_cut))?;
+        writeln!(out, "    Note over {all}: {}", not_on_record(record.ladder_cut))?;
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ pub fn text(view: &View<'_>, style: &Style) -> String {
         before = Some(message.at);
     }
     if record.ladder_cut > 0 {
-        text += &format!("and {} more, not on record\n", messages(record.ladder_cut));
+        text += &not_on_record(record.ladder_cut);
+        text.push('\n');
     }
     // Whoever sees the end on a screen does not see the beginning.
     if record.ladder.len() > ONE_SCREEN {
@@ -61,6 +62,12 @@ const ONE_SCREEN: usize = 40;
 /// `1 message`, `2 messages`.
 pub(crate) fn messages(count: u32) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+/// That so many messages met the bound of a record.
+fn not_on_record(count: u32) -> String {
+    let are = if count == 1 { "is" } else { "are" };
+    format!("{} more {are} not on record", messages(count))
 }
 
 /// Which letter stands for whom.

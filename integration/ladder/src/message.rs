@@ -46,6 +46,7 @@ pub(crate) fn reason_phrase(status: u16) -> &'static str {
         481 => "Call/Transaction Does Not Exist",
         486 => "Busy Here",
         487 => "Request Terminated",
+        488 => "Not Acceptable Here",
         500 => "Server Internal Error",
         503 => "Service Unavailable",
         600 => "Busy Everywhere",

@@ -1,0 +1,61 @@
+//! Calls out of flows: a text ladder in, the records that the dialog processor makes of it out.
+
+use call_views::View;
+use pipeline::config::CallsWanted;
+use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame, Transport};
+use processor_dialog::calls::{Config as Calls, Numbers, Privacy};
+use processor_dialog::{Config, Dialogs};
+use wire::Timestamp;
+
+/// 2026-01-01.
+const EPOCH: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
+
+/// A call with its labels.
+#[derive(Debug)]
+pub struct Played {
+    pub record: CallRecord,
+}
+
+impl Played {
+    pub fn view(&self) -> View<'_> {
+        View { record: &self.record, carrier: "telecom-alpha", ua_type: "yealink" }
+    }
+}
+
+/// The calls of a flow, in the order they began.
+pub fn play(flow: &str) -> Vec<Played> {
+    let wanted = CallsWanted { instance: "views".into(), requests: false, pieces: false, number: None };
+    let privacy = Privacy { numbers: Numbers::Plain, ..Privacy::default() };
+    let config = Config { calls: Calls { privacy, ..Calls::default() }, ..Config::default() };
+    let mut dialogs = Dialogs::new(config, Some(wanted));
+    let mut facts = Facts::default();
+    let mut calls = Vec::new();
+    for step in ladder::play(flow) {
+        let at = EPOCH + step.at;
+        let mut batch = FrameBatch { now: at, ..FrameBatch::default() };
+        // Keep-alives only move the clock.
+        if step.bytes.iter().any(|byte| !b"\r\n".contains(byte)) {
+            batch.frames.push(SipFrame {
+                range: 0..step.bytes.len(),
+                first: at,
+                at,
+                wall_offset: 0,
+                source: step.source,
+                destination: step.destination,
+                transport: Transport::Udp,
+                outgoing: false,
+                truncated: false,
+            });
+            batch.bytes = step.bytes;
+        }
+        facts.clear();
+        dialogs.process(&batch, &mut facts);
+        calls.append(&mut facts.calls);
+    }
+    facts.clear();
+    dialogs.drain(&mut facts);
+    calls.append(&mut facts.calls);
+    let mut played: Vec<_> = calls.into_iter().map(|call| Played { record: CallRecord::clone(&call.record) }).collect();
+    played.sort_by_key(|call| call.record.start);
+    played
+}

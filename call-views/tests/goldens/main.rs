@@ -1,0 +1,75 @@
+//! Views as people see them, one folder for each case: `flow` is what happened, the others what is shown of it.
+//!
+//! With `RINGSIDE_BLESS=1` the files are written instead of compared: look at the difference before you keep it.
+
+mod calls;
+mod traits;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use call_views::{Style, ladder};
+
+use calls::play;
+
+#[test]
+fn ladders_are_shown_as_in_their_folders() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ladders");
+    let mut wrong = Vec::new();
+    for case in folders(&folder) {
+        let flow = fs::read_to_string(case.join("flow")).expect("every case has a flow");
+        let calls = play(&flow);
+        assert!(!calls.is_empty(), "{}: no call", case.display());
+        let shown = |style: &Style| {
+            let texts: Vec<String> = calls.iter().map(|call| ladder::text(&call.view(), style)).collect();
+            texts.join("\n")
+        };
+        for width in [40, 80, 200] {
+            let style = Style { width: Some(width), unicode: true, colour: false };
+            compare(&case.join(width.to_string()), &shown(&style), &mut wrong);
+        }
+        compare(&case.join("80.ascii"), &shown(&Style::default()), &mut wrong);
+        let diagrams: Vec<String> = calls.iter().map(|call| ladder::mermaid(&call.view())).collect();
+        compare(&case.join("mermaid"), &diagrams.join("\n"), &mut wrong);
+        let objects = calls.iter().map(|call| ladder::json(&call.view()));
+        let objects = objects.map(|object| serde_json::to_string_pretty(&object).expect("it can be written") + "\n");
+        compare(&case.join("json"), &objects.collect::<String>(), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn tables_are_shown_as_in_their_folders() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables");
+    let mut wrong = Vec::new();
+    for case in folders(&folder) {
+        let flow = fs::read_to_string(case.join("flow")).expect("every case has a flow");
+        let calls: Vec<_> = play(&flow).iter().map(|call| call.view().summary()).collect();
+        for width in [40, 80, 120, 200] {
+            let style = Style { width: Some(width), unicode: true, colour: false };
+            compare(&case.join(width.to_string()), &call_views::table(&calls, &style), &mut wrong);
+        }
+        let whole = Style { width: None, unicode: true, colour: false };
+        compare(&case.join("whole"), &call_views::table(&calls, &whole), &mut wrong);
+        let lines = calls.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
+        compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
+}
+
+fn compare(file: &Path, shown: &str, wrong: &mut Vec<String>) {
+    if std::env::var_os("RINGSIDE_BLESS").is_some() {
+        return fs::write(file, shown).expect("the checkout can be written");
+    }
+    if fs::read_to_string(file).ok().as_deref() != Some(shown) {
+        wrong.push(format!("{}\n{shown}", file.display()));
+    }
+}
+
+fn folders(of: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<_> =
+        fs::read_dir(of).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    folders.sort();
+    assert!(!folders.is_empty());
+    folders
+}
