@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pipeline::call::Subject;
 use pipeline::metrics::LabelSets;
-use pipeline::{Call, CallRecord, Facts, FrameBatch, Processor, Telemetry};
+use pipeline::{CallRecord, Facts, FrameBatch, Processor, Telemetry};
 use wire::Timestamp;
 
 use crate::bucket::Bucket;

@@ -335,6 +335,8 @@ fn carried(tree: &Node, id: &str) -> Vec<Signal> {
 
 /// Attributes that nobody wrote: from `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, and what is known of the host.
 fn complete_resource(tree: &mut Node, variables: Variables<'_>, problems: &mut Problems) {
+    // Tables that nobody wrote stand where all of it does.
+    tree.set_default(&["service", "telemetry", "resource"], Node::empty(tree.place.clone()));
     let mut add = |key: &str, value: String, place: &Place| {
         let node = Node::new(Value::Text(value), place.clone());
         tree.set_default(&["service", "telemetry", "resource", key], node);

@@ -20,13 +20,26 @@ fn is_header(line: &str) -> bool {
     line.starts_with('[') || hidden(line).is_some_and(|line| line.starts_with('['))
 }
 
-/// The file with line `number` out of its comment, and its table's header too.
-fn uncommented(text: &str, number: usize) -> String {
+/// The table a line stands in, by its header.
+fn table<'a>(lines: &[&'a str], number: usize) -> Option<&'a str> {
+    let header = lines[..=number].iter().rev().find(|line| is_header(line))?;
+    Some(hidden(header).unwrap_or(header).trim_matches(['[', ']']))
+}
+
+/// Tables that are there together or not at all, for a component needs a place in a pipeline and a pipeline components.
+fn is_of_traces(table: &str) -> bool {
+    ["processors.sampling", "exporters.otlp_grpc", "exporters.otlp_http", "service.pipelines.traces"].contains(&table)
+}
+
+/// The file with those lines out of their comments that make its tables stand, and those that `also` says.
+fn uncommented(text: &str, with_traces: bool, also: impl Fn(usize) -> bool) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let header = (0..=number).rev().find(|at| is_header(lines[*at]));
-    let shown = lines.iter().enumerate().map(|(at, line)| match hidden(line) {
-        Some(content) if at == number || Some(at) == header => content,
-        _ => line,
+    let shown = lines.iter().enumerate().map(|(at, line)| {
+        let Some(content) = hidden(line) else { return *line };
+        let needed =
+            |table: &str| is_header(line) || content.starts_with("endpoint") || table == "service.pipelines.traces";
+        let stands = with_traces && table(&lines, at).is_some_and(|table| is_of_traces(table) && needed(table));
+        if stands || also(at) { content } else { line }
     });
     shown.collect::<Vec<_>>().join("\n")
 }
@@ -42,7 +55,16 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 3] = ["carriers", "user_agents", "transaction_timeout"];
+const EXAMPLES: [&str; 8] = [
+    "carriers",
+    "user_agents",
+    "transaction_timeout",
+    "telemetry.resource",
+    "tls.ca_file",
+    "tls.cert_file",
+    "tls.key_file",
+    "tls.server_name_override",
+];
 
 #[test]
 fn it_runs_capture_dialog_enrich_and_prometheus() {
@@ -57,24 +79,34 @@ fn it_runs_capture_dialog_enrich_and_prometheus() {
 #[test]
 fn each_key_in_a_comment_is_right_and_shows_its_default() {
     let text = checked_in();
-    let plain = effective(&text).expect("it is valid");
+    let lines: Vec<&str> = text.lines().collect();
+    let [plain, traced] = [false, true].map(|with_traces| {
+        let text = uncommented(&text, with_traces, |_| false);
+        effective(&text).unwrap_or_else(|error| panic!("{error}"))
+    });
     let mut count = 0;
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| hidden(line).is_some()) {
-        let with =
-            effective(&uncommented(&text, number)).unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
+    for (number, line) in lines.iter().enumerate().filter(|(_, line)| hidden(line).is_some()) {
+        let table = table(&lines, number).expect("keys stand in tables");
+        let of_traces = is_of_traces(table);
+        let is_of_files = table == "receivers.pcap";
+        let header = (0..=number).rev().find(|at| is_header(lines[*at]));
+        // A certificate is nothing without its key.
+        let pair = |at: usize| {
+            lines[at].starts_with("#tls.key_file") && lines[number].starts_with("#tls.cert_file")
+                || lines[at].starts_with("#tls.cert_file") && lines[number].starts_with("#tls.key_file")
+        };
+        let near = |at: usize| at.abs_diff(number) == 1;
+        let shown = |at| at == number || Some(at) == header || near(at) && pair(at);
+        let with = effective(&uncommented(&text, of_traces, shown));
+        let with = with.unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
         let is_example = EXAMPLES.iter().any(|key| line.starts_with(&format!("#{key} ")));
-        if !line.contains("[receivers.pcap]") && !is_example && !is_of_pcap(&text, number) {
-            assert_eq!(with, plain, "line {} shows another value than the default: {line}", number + 1);
+        if !is_of_files && !is_example {
+            let expected = if of_traces { &traced } else { &plain };
+            assert_eq!(&with, expected, "line {} shows another value than the default: {line}", number + 1);
         }
         count += 1;
     }
-    assert!(count > 20, "only {count} keys found");
-}
-
-/// The table of files is not there at all unless its header is.
-fn is_of_pcap(text: &str, number: usize) -> bool {
-    let lines: Vec<&str> = text.lines().collect();
-    (0..=number).rev().find(|at| is_header(lines[*at])).is_some_and(|at| lines[at].contains("receivers.pcap"))
+    assert!(count > 80, "only {count} keys found");
 }
 
 #[test]
@@ -101,6 +133,8 @@ fn compare(path: &mut Vec<String>, there: &toml::Table, written: &toml::Table, m
     for (key, value) in there {
         path.push(key.clone());
         match (value, written.get(key)) {
+            // Its keys are the operator's.
+            _ if path.join(".") == "service.telemetry.resource" => {}
             (toml::Value::Table(there), Some(toml::Value::Table(written))) => compare(path, there, written, missing),
             (_, Some(_)) => {}
             (_, None) => missing.push(path.join(".")),

@@ -157,3 +157,36 @@ fn a_later_file_replaces_what_it_names() {
         assert!(shown.contains(line), "{line} not in\n{shown}");
     }
 }
+
+#[test]
+fn an_endpoint_in_the_environment_adds_otlp_to_what_runs_without_a_configuration() {
+    let folder = Folder::new();
+    let shown = |variables: &[(&str, &str)]| {
+        let mut command = command(folder.path(), &["print-config"]);
+        let output = command.envs(variables.iter().copied()).output().expect("the binary was built");
+        (String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"))
+    };
+    let (text, _) = shown(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20s3cret"),
+        ("OTEL_SERVICE_NAME", "sbc-7"),
+    ]);
+    assert!(!text.contains("s3cret"), "{text}");
+    for line in [
+        "[exporters.otlp_grpc]",
+        "endpoint = \"http://127.0.0.1:4317\"",
+        "authorization = \"[hidden]\"",
+        "\"service.name\" = \"sbc-7\"",
+        "exporters = [\"prometheus\", \"otlp_grpc\"]",
+        "processors = [\"dialog\", \"enrich\", \"sampling/default\"]",
+    ] {
+        assert!(text.contains(line), "{line} not in\n{text}");
+    }
+    let http = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")];
+    let (_, error) = shown(&http);
+    let expected =
+        "OTEL_EXPORTER_OTLP_TIMEOUT: exporters.otlp_http.timeout: the value of ${env:OTEL_EXPORTER_OTLP_TIMEOUT}";
+    assert!(error.contains(expected), "{error}");
+    folder.write("pipeline.toml", include_str!("../config/good/shortest.toml"));
+    assert!(!shown(&http).0.contains("otlp"), "a file says everything");
+}

@@ -47,8 +47,11 @@ fn components_lists_what_is_compiled_in() {
         "processors:",
         "dialog",
         "enrich",
+        "sampling",
         "exporters:",
         "prometheus",
+        "otlp_grpc",
+        "otlp_http",
         "extensions:",
         "none",
     ];
