@@ -157,10 +157,16 @@ impl Running {
     /// The last calls become requests, what waits is sent, metrics are sent once more; no longer than `within`.
     async fn stop(self, id: &ComponentId, within: Duration) {
         // None for a time nobody will live to see.
-        let deadline = Instant::now().checked_add(within);
-        if let Some(Task { handle, .. }) = self.calls {
-            join(id, handle, deadline).await;
-        }
+        let now = Instant::now();
+        let (half, deadline) = (now.checked_add(within / 2), now.checked_add(within));
+        let sender = self.sender.get();
+        let calls = async {
+            if let Some(Task { handle, .. }) = self.calls {
+                // It ends with the shards, at once; what waits to be sent must not wait for one that does not end.
+                join(id, handle, half).await;
+            }
+            sender.flush(deadline).await;
+        };
         let last_metrics = async {
             if let Some(Task { pace, handle }) = self.metrics {
                 pace.send_modify(|pace| pace.stop = true);
@@ -168,8 +174,7 @@ impl Running {
                 join(id, handle, deadline.map(|deadline| deadline + GRACE)).await;
             }
         };
-        let sender = self.sender.get();
-        tokio::join!(sender.flush(deadline), last_metrics);
+        tokio::join!(calls, last_metrics);
     }
 }
 
