@@ -29,6 +29,7 @@ pub async fn grpc(request: Request<Incoming>, state: Arc<State>) -> Response<Bod
     let answered = if request.uri().path().starts_with("/opentelemetry.proto.collector.trace.") {
         TraceServiceServer::new(Taker(state))
             .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MOST_BYTES)
             .call(request)
             .await

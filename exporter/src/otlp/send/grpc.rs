@@ -45,8 +45,9 @@ impl Client {
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert("grpc-accept-encoding", HeaderValue::from_static("gzip"));
         if settings.compression == Compression::Gzip {
-            headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            headers.insert(ENCODING, HeaderValue::from_static("gzip"));
         }
         Some(Self { endpoint, to, channel, headers })
     }
@@ -97,10 +98,13 @@ async fn read(response: Response<Body>, items: u64) -> Verdict {
         return Verdict::Refused(Cause::NotOtlp("it has no gRPC status"));
     };
     match Code::from_bytes(status.as_bytes()) {
-        Code::Ok => match wire::unframed(&body.to_bytes()) {
-            Some(message) => reply::of_message(message, items),
-            None => Verdict::Refused(Cause::NotOtlp("it is not one gRPC message")),
-        },
+        Code::Ok => {
+            let gzip = head.headers.get(ENCODING).is_some_and(|encoding| encoding == "gzip");
+            match wire::unframed(&body.to_bytes(), gzip, REPLY_BYTES) {
+                Some(message) => reply::of_message(&message, items),
+                None => Verdict::Refused(Cause::NotOtlp("it is not one gRPC message")),
+            }
+        }
         code => {
             let details = trailers.get("grpc-status-details-bin");
             Verdict::of_code(code, details.and_then(|details| throttle::retry_info(details.as_bytes())))
@@ -108,5 +112,7 @@ async fn read(response: Response<Body>, items: u64) -> Verdict {
     }
 }
 
+/// The header that says how messages are compressed.
+const ENCODING: &str = "grpc-encoding";
 /// The header with the code.
 const STATUS: &str = "grpc-status";

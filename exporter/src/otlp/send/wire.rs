@@ -2,8 +2,10 @@
 //!
 //! gRPC puts five bytes before a message ("Length-Prefixed-Message" in gRPC over HTTP/2); OTLP/HTTP sends it bare.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{Read, Write};
 
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
@@ -22,11 +24,23 @@ pub(super) async fn pack(body: Bytes, protocol: Protocol, compression: Compressi
     }
 }
 
-/// The message in a reply over gRPC; `None` when it is not one whole uncompressed message.
-pub(super) fn unframed(reply: &[u8]) -> Option<&[u8]> {
+/// The message in a reply over gRPC; `None` when it is not one whole message of `most` bytes or fewer. `gzip` says
+/// how it is compressed if its flag says that it is: servers answer as they were asked.
+pub(super) fn unframed(reply: &[u8], gzip: bool, most: usize) -> Option<Cow<'_, [u8]>> {
     let (head, message) = reply.split_first_chunk::<HEAD>()?;
-    let [0, length @ ..] = *head else { return None };
-    (u32::from_be_bytes(length) as usize == message.len()).then_some(message)
+    let [flag, length @ ..] = *head;
+    if u32::from_be_bytes(length) as usize != message.len() {
+        return None;
+    }
+    match flag {
+        0 => Some(message.into()),
+        1 if gzip => {
+            let mut plain = Vec::new();
+            let read = GzDecoder::new(message).take(most as u64 + 1).read_to_end(&mut plain).ok()?;
+            (read <= most).then(|| plain.into())
+        }
+        _ => None,
+    }
 }
 
 fn framed(body: &[u8], protocol: Protocol, compression: Compression) -> Bytes {
@@ -61,8 +75,6 @@ const USUAL_RATIO: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn body(length: usize) -> Bytes {
@@ -71,7 +83,7 @@ mod tests {
 
     fn unzipped(bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).expect("gzip");
+        GzDecoder::new(bytes).read_to_end(&mut out).expect("gzip");
         out
     }
 
@@ -83,25 +95,34 @@ mod tests {
             assert_eq!(pack(Protocol::Http, Compression::None).await, plain);
             assert_eq!(unzipped(&pack(Protocol::Http, Compression::Gzip).await), plain);
             let grpc = pack(Protocol::Grpc, Compression::None).await;
-            assert_eq!(unframed(&grpc), Some(plain.as_ref()));
+            assert_eq!(unframed(&grpc, false, length).as_deref(), Some(plain.as_ref()));
             let grpc = pack(Protocol::Grpc, Compression::Gzip).await;
             assert_eq!((grpc[0], grpc[1..HEAD].to_vec()), (1, ((grpc.len() - HEAD) as u32).to_be_bytes().to_vec()));
             assert_eq!(unzipped(&grpc[HEAD..]), plain);
+            assert_eq!(unframed(&grpc, true, length).as_deref(), Some(plain.as_ref()));
+            assert_eq!(unframed(&grpc, false, length), None, "nobody said how it is compressed");
+            assert_eq!(
+                length == 0,
+                unframed(&grpc, true, length.saturating_sub(1)).is_some(),
+                "a bomb is not unpacked"
+            );
         }
     }
 
     #[test]
     fn a_reply_that_is_not_one_whole_message_is_none() {
-        assert_eq!(unframed(&[0, 0, 0, 0, 0]), Some([].as_slice()));
+        assert_eq!(unframed(&[0, 0, 0, 0, 0], false, 0).as_deref(), Some([].as_slice()));
         for reply in [
             [].as_slice(),
             &[0, 0, 0, 0],
             &[0, 0, 0, 0, 1],
             &[0, 0, 0, 0, 0, 7],
             &[1, 0, 0, 0, 0],
+            &[1, 0, 0, 0, 2, 0x1f, 0x8b],
+            &[2, 0, 0, 0, 0],
             &[0, 255, 255, 255, 255, 1],
         ] {
-            assert_eq!(unframed(reply), None, "{reply:?}");
+            assert_eq!(unframed(reply, true, 1000), None, "{reply:?}");
         }
     }
 }

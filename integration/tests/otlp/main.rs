@@ -1,0 +1,5 @@
+//! Metrics and traces against a real OpenTelemetry Collector that comes and goes: what it wrote is what was counted.
+
+mod calls;
+mod collector;
+mod push;
