@@ -14,6 +14,7 @@ mod pages;
 pub mod ratios;
 pub mod rows;
 pub mod schema;
+mod series;
 pub mod snapshot;
 mod stored;
 pub mod text;
@@ -26,7 +27,8 @@ pub use label_sets::LabelSets;
 pub use ratios::Ratio;
 pub use rows::{Registry, ShardRows};
 pub use schema::{DERIVED, F, FAMILIES, FIRST_CODE, Family, Kind, Scope};
-pub use snapshot::{Cursor, Histogram, Labels, SeriesId, Snapshot, Value, Visitor};
+pub use series::{Histogram, Labels, SeriesId, Value};
+pub use snapshot::{Cursor, Snapshot, Visitor};
 pub use text::{Exposition, Format, Undefined};
 
 pub use crate::facts::LabelSet;

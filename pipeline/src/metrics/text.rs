@@ -8,7 +8,8 @@ use std::fmt::{self, Write};
 use super::buckets::Unit;
 use super::exemplars::Exemplar;
 use super::schema::{Family, Kind};
-use super::snapshot::{Cursor, Histogram, Labels, Snapshot, Value, Visitor};
+use super::series::{Histogram, Labels, Value};
+use super::snapshot::{Cursor, Snapshot, Visitor};
 
 /// Which text format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
