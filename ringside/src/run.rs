@@ -30,7 +30,11 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     logs::quiet_panics();
     warn_of(&loaded.warnings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| failed("the runtime", &error))?.block_on(serve(run, loaded, &catalogue, log))
+    let runtime = runtime.map_err(|error| failed("the runtime", &error))?;
+    let result = runtime.block_on(serve(run, loaded, &catalogue, log));
+    // Dropped, it would wait for whoever still looks up a name, which takes as long as the resolver likes.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Result<(), Failure> {

@@ -2,4 +2,5 @@
 
 mod calls;
 mod collector;
+mod names;
 mod push;

@@ -124,7 +124,8 @@ impl Shared {
 
 /// Longest body of a reply that is read: a partial success is a number and a sentence.
 const REPLY_BYTES: usize = 64 * 1024;
-/// How long an unused connection is kept; long enough for a metrics interval.
-const IDLE: Duration = Duration::from_secs(90);
+/// How long an unused connection over HTTP/1.1 is kept: less than servers keep it (mostly a minute), since a request on
+/// a connection that is just being closed is lost and costs a retry.
+const IDLE: Duration = Duration::from_secs(30);
 /// As OTLP asks for ("User Agent").
 const USER_AGENT: &str = concat!("ringside/", env!("CARGO_PKG_VERSION"));
