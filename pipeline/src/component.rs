@@ -127,7 +127,8 @@ pub trait Exporter {
     /// Takes new settings; see [`Receiver::reconfigure`].
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str>;
 
-    /// Where people can look, for the operator's eyes at start: `metrics  http://0.0.0.0:2112/metrics`. Known after `start`.
+    /// Where people can look and what goes where, for the operator's eyes at start:
+    /// `metrics  http://0.0.0.0:2112/metrics`. Known after `start`.
     fn addresses(&self) -> Vec<String> {
         Vec::new()
     }

@@ -129,13 +129,15 @@ impl Exporter for Otlp {
     fn addresses(&self) -> Vec<String> {
         let carried =
             [(Signal::Metrics, self.context.registry.is_some()), (Signal::Traces, self.context.calls.is_some())];
-        let line = |signal: Signal| Some(format!("{:<8} {}", signal.name(), self.settings.endpoint(signal)?.uri()));
         let protocol = match self.settings.protocol {
-            Protocol::Grpc => "OTLP/gRPC",
-            Protocol::Http => "OTLP/HTTP",
+            Protocol::Grpc => "gRPC",
+            Protocol::Http => "HTTP",
         };
-        let lines = carried.into_iter().filter(|(_, is)| *is).filter_map(|(signal, _)| line(signal));
-        lines.map(|line| format!("{line} ({protocol})")).collect()
+        let line = |(signal, _): (Signal, bool)| {
+            let uri = self.settings.endpoint(signal)?.uri();
+            Some(format!("push     {} to {uri} (OTLP/{protocol})", signal.name()))
+        };
+        carried.into_iter().filter(|(_, is)| *is).filter_map(line).collect()
     }
 
     fn reports(&self) -> Option<Arc<dyn Reports>> {

@@ -12,7 +12,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,6 +73,7 @@ impl Engine {
         let label_sets = Arc::<LabelSets>::default();
         let queues = call_queues(&configuration.graph);
         let mut registries = BTreeMap::new();
+        let mut order = Vec::new();
         let shards = configuration.graph.shards.iter().map(|plan| {
             let receivers = plan.receivers.iter().map(|id| {
                 let kind = kind(&catalogue.receivers, id);
@@ -88,6 +89,7 @@ impl Engine {
                 Some(Box::new(CallSink::new(queues, Arc::clone(&label_sets), rows.clone())))
             });
             for Outlet { registry, exporters } in outlets {
+                order.extend(exporters.iter().cloned());
                 registries.extend(exporters.into_iter().map(|id| (id, Arc::clone(&registry))));
             }
             shard
@@ -96,7 +98,8 @@ impl Engine {
         // The shards have theirs; what is left must not keep a queue open behind them.
         queues.values().for_each(|queue| queue.close());
         let resource = Arc::new(configuration.service.telemetry.resource.clone());
-        let exporters = registries.keys().chain(queues.keys()).collect::<BTreeSet<_>>().into_iter().map(|id| {
+        order.extend(queues.keys().filter(|id| !registries.contains_key(*id)).cloned());
+        let exporters = order.iter().map(|id| {
             let context = ExporterContext {
                 id: id.clone(),
                 registry: registries.get(id).cloned(),
