@@ -27,8 +27,8 @@ pub struct Call {
     pub rings: Vec<Ring>,
     pub sessions: Vec<Answered>,
     pub ladder: Vec<Noted>,
-    /// Spans that left with earlier pieces, the latest of them.
-    pub left: Vec<Left>,
+    /// What left with earlier pieces; `None` before the first.
+    pub earlier: Option<Box<Earlier>>,
     /// A piece leaves when the message at hand is through.
     pub piece_due: bool,
 }
@@ -69,14 +69,29 @@ pub struct Noted {
     pub mark: u32,
 }
 
-/// What is remembered of a transaction or session that left with an earlier piece.
+/// What left with earlier pieces, the latest of it.
+#[derive(Default)]
+pub struct Earlier {
+    pub transactions: Vec<Left>,
+    pub sessions: Vec<Closed>,
+}
+
+/// What is remembered of a transaction that left with an earlier piece.
+#[derive(Clone, Copy)]
 pub struct Left {
     pub span: SpanId,
-    /// `None` for a session.
-    pub method: Option<Method>,
+    pub method: Method,
     pub cseq: u32,
     pub via: Mark,
     pub hop: bool,
+}
+
+/// What is remembered of a session that left with an earlier piece.
+#[derive(Clone, Copy)]
+pub struct Closed {
+    pub key: Key,
+    pub span: SpanId,
+    pub segment: u32,
 }
 
 impl Call {
@@ -95,9 +110,14 @@ impl Call {
         self.callers.contains(&from)
     }
 
-    /// Whether a span is taken.
+    /// Whether a span is that of a transaction.
     pub fn has_span(&self, span: SpanId) -> bool {
-        self.legs.iter().any(|leg| leg.told.span == span) || self.left.iter().any(|left| left.span == span)
+        self.legs.iter().any(|leg| leg.told.span == span) || self.left().any(|left| left.span == span)
+    }
+
+    /// Transactions that left with earlier pieces.
+    pub fn left(&self) -> impl Iterator<Item = Left> {
+        self.earlier.iter().flat_map(|earlier| &earlier.transactions).copied()
     }
 }
 

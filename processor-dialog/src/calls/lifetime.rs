@@ -33,8 +33,9 @@ pub struct Life {
     phase: Phase,
     /// The end of [`Phase::Redirected`] and [`Phase::Over`].
     ends: Timer,
-    /// The next piece.
+    /// The next piece, and when it leaves.
     cut: Timer,
+    cut_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -64,11 +65,10 @@ impl State {
             && let Some(call) = self.calls.table.get_mut(handle)
         {
             call.life.attempts += 1;
-            call.life.phase = Phase::Up;
             // The record tells of the last attempt.
             let record = &mut call.record;
             (record.setup, record.ring, record.status, record.outcome) = (None, None, None, IN_PROGRESS);
-            self.wheel.cancel(&mut call.life.ends);
+            self.call_goes_on(handle, seen.now());
             return handle;
         }
         let config = &self.config.calls;
@@ -83,15 +83,14 @@ impl State {
             own,
             wall_offset: seen.frame.wall_offset,
             callers: [0; MAX_CALLERS],
-            life: Life { attempts: 1, ..Life::default() },
+            life: Life { attempts: 1, cut_at: seen.frame.first + config.max_segment, ..Life::default() },
             legs: Vec::new(),
             rings: Vec::new(),
             sessions: Vec::new(),
             ladder: Vec::new(),
-            left: Vec::new(),
+            earlier: None,
             piece_due: false,
         };
-        let cut_at = wanted.pieces.then(|| seen.now() + config.max_segment);
         while self.calls.table.is_full() {
             let Some(oldest) = self.calls.table.oldest() else { break };
             // Told before its end rather than not at all.
@@ -99,10 +98,20 @@ impl State {
             self.send_whole(oldest, out);
         }
         let handle = self.calls.table.insert(seen.call, Box::new(call));
-        if let (Some(due), Some(call)) = (cut_at, self.calls.table.get_mut(handle)) {
-            self.wheel.set(&mut call.life.cut, due, Target::CallPiece(handle));
-        }
+        self.call_goes_on(handle, seen.now());
         handle
+    }
+
+    /// A call is up, or up again.
+    fn call_goes_on(&mut self, record: Handle, now: Timestamp) {
+        let pieces = self.calls.wanted.as_ref().is_some_and(|wanted| wanted.pieces);
+        let Some(call) = self.calls.table.get_mut(record) else { return };
+        call.life.phase = Phase::Up;
+        self.wheel.cancel(&mut call.life.ends);
+        if pieces && call.life.cut == Timer::default() {
+            let due = call.life.cut_at.max(now);
+            self.wheel.set(&mut call.life.cut, due, Target::CallPiece(record));
+        }
     }
 
     /// An attempt ended.
@@ -130,9 +139,8 @@ impl State {
         let Some(record) = self.calls.table.find(seen.call) else { return };
         let Some(call) = self.calls.table.get_mut(record) else { return };
         call.life.dialogs += 1;
-        call.life.phase = Phase::Up;
-        self.wheel.cancel(&mut call.life.ends);
         call.answered(key, dialog, seen);
+        self.call_goes_on(record, seen.now());
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.record = record;
         }
@@ -166,6 +174,7 @@ impl State {
         let life = &mut call.life;
         if life.attempts == 0 && life.dialogs == 0 && life.phase == Phase::Up {
             life.phase = Phase::Over;
+            self.wheel.cancel(&mut life.cut);
             self.wheel.set(&mut life.ends, at + T4, Target::Call(record));
         }
     }
@@ -188,10 +197,7 @@ impl State {
     pub(crate) fn on_call_piece_timer(&mut self, record: Handle, now: Timestamp, out: &mut Facts) {
         let next = now + self.config.calls.max_segment;
         let Some(call) = self.calls.table.get_mut(record) else { return };
-        call.life.cut = Timer::default();
-        if call.life.phase == Phase::Over {
-            return;
-        }
+        (call.life.cut, call.life.cut_at) = (Timer::default(), next);
         self.wheel.set(&mut call.life.cut, next, Target::CallPiece(record));
         call.last_until(now);
         self.send_piece(record, Some(now), out);

@@ -236,7 +236,7 @@ impl State {
 /// Adds an element, with room for little more: most lists of a call stay short, and there are many calls.
 fn push_tight<T>(list: &mut Vec<T>, element: T) {
     if list.len() == list.capacity() {
-        list.reserve_exact(2.max(list.len() / 2));
+        list.reserve_exact(1.max(list.len() / 4));
     }
     list.push(element);
 }

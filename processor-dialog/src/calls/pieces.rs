@@ -8,10 +8,9 @@ use pipeline::{CallRecord, Facts};
 use sip::Method;
 use wire::Timestamp;
 
-use super::call::{Call, Left};
+use super::call::{Call, Closed, Left, Leg};
 use super::config::Privacy;
 use super::push_tight;
-use crate::key::Mark;
 use crate::state::State;
 use crate::table::Handle;
 
@@ -76,17 +75,14 @@ impl Call {
         for index in 0..self.legs.len() {
             let leg = &self.legs[index];
             // Each Via is another hop: what is above has fewer, so nothing is below itself, whatever is sent.
-            let nearest = |via: Mark, cseq: u32, method: Method| {
-                let fits = (cseq, method) == (leg.told.cseq, leg.told.method);
-                leg.above.iter().position(|above| *above == via).filter(|_| fits)
+            let nearest = |other: Left| {
+                let fits = (other.cseq, other.method) == (leg.told.cseq, leg.told.method);
+                let place = leg.above.iter().position(|above| *above == other.via).filter(|_| fits)?;
+                Some((place, other.span))
             };
-            let here =
-                self.legs.iter().filter(|other| other.above.len() < leg.above.len()).filter_map(|other| {
-                    Some((nearest(other.via, other.told.cseq, other.told.method)?, other.told.span))
-                });
-            let gone =
-                self.left.iter().filter_map(|left| Some((nearest(left.via, left.cseq, left.method?)?, left.span)));
-            if let Some((_, span)) = here.chain(gone).min_by_key(|(place, _)| *place) {
+            let here = self.legs.iter().filter(|other| other.above.len() < leg.above.len()).map(Left::from);
+            let above = here.chain(self.left()).filter_map(nearest);
+            if let Some((_, span)) = above.min_by_key(|(place, _)| *place) {
                 let told = &mut self.legs[index].told;
                 (told.parent, told.hop) = (span, true);
             }
@@ -96,17 +92,13 @@ impl Call {
             if leg.told.method != Method::Cancel {
                 continue;
             }
-            let here = self
-                .legs
-                .iter()
-                .map(|leg| (Some(leg.told.method), leg.told.cseq, leg.via, leg.told.span, leg.told.hop));
-            let gone = self.left.iter().map(|left| (left.method, left.cseq, left.via, left.span, left.hop));
-            let about = (Some(Method::Invite), leg.told.cseq, leg.via);
-            if let Some((.., span, hop)) =
-                here.chain(gone).find(|&(method, cseq, via, ..)| (method, cseq, via) == about)
-            {
+            let here = self.legs.iter().map(Left::from);
+            let about =
+                |other: &Left| (other.method, other.cseq, other.via) == (Method::Invite, leg.told.cseq, leg.via);
+            let invite = here.chain(self.left()).find(about);
+            if let Some(invite) = invite {
                 let told = &mut self.legs[index].told;
-                (told.parent, told.hop) = (span, hop);
+                (told.parent, told.hop) = (invite.span, invite.hop);
             }
         }
     }
@@ -145,12 +137,11 @@ impl Call {
         // Where each transaction is now: in the piece, or among those that stay.
         let (mut gone, mut stay) = (0, 0);
         let legs: Vec<u16> = goes.iter().map(|goes| next(if *goes { &mut gone } else { &mut stay })).collect();
+        let earlier = self.earlier.get_or_insert_default();
         let mut goes_on = goes.iter();
         for leg in self.legs.extract_if(.., |_| goes_on.next() == Some(&true)) {
-            let told = leg.told;
-            let (span, method, cseq, hop) = (told.span, Some(told.method), told.cseq, told.hop);
-            remember(&mut self.left, Left { span, method, cseq, via: leg.via, hop });
-            parts.transactions.push(told);
+            remember(&mut earlier.transactions, Left::from(&leg));
+            parts.transactions.push(leg.told);
         }
         // A session that is over leaves; of one that goes on the segment before the cut does, with its messages.
         let (mut sessions, mut staying) = (Vec::new(), 0);
@@ -162,12 +153,11 @@ impl Call {
                 None => None,
             };
             let place = (told.is_some().then_some(parts.sessions.len() as u16), staying);
-            if let Some(told) = told {
-                let (span, cseq) = (told.span, session.cseq);
-                remember(&mut self.left, Left { span, method: None, cseq, via: Mark::default(), hop: false });
-                parts.sessions.push(told);
-            }
-            if !over {
+            parts.sessions.extend(told);
+            if over {
+                let Session { span, segment, .. } = session.told;
+                remember(&mut earlier.sessions, Closed { key: session.key, span, segment });
+            } else {
                 staying += 1;
                 self.sessions.push(session);
             }
@@ -192,6 +182,13 @@ impl Call {
     }
 }
 
+impl From<&Leg> for Left {
+    fn from(leg: &Leg) -> Self {
+        let Transaction { span, method, cseq, hop, .. } = leg.told;
+        Self { span, method, cseq, via: leg.via, hop }
+    }
+}
+
 /// Counts on, and says where it was.
 fn next(place: &mut u16) -> u16 {
     *place += 1;
@@ -199,7 +196,7 @@ fn next(place: &mut u16) -> u16 {
 }
 
 /// Remembers what left, the latest of it.
-fn remember(list: &mut Vec<Left>, left: Left) {
+fn remember<T>(list: &mut Vec<T>, left: T) {
     if list.len() == MAX_LEFT {
         list.remove(0);
     }
@@ -213,5 +210,5 @@ pub fn show_endpoints(endpoints: &mut [Endpoint], privacy: &Privacy) {
     }
 }
 
-/// Most transactions and sessions remembered that left with earlier pieces.
+/// Most transactions, and sessions, remembered that left with earlier pieces.
 const MAX_LEFT: usize = 64;

@@ -125,9 +125,10 @@ impl Privacy {
     }
 }
 
-/// The user parts of a call: what nobody is to read elsewhere in its record. Kept inside the processor alone.
+/// The user parts of a call, in lower case, one a line: what nobody is to read elsewhere in its record. Kept inside the
+/// processor alone.
 #[derive(Default)]
-pub struct Own(Vec<Box<str>>);
+pub struct Own(Box<str>);
 
 impl Own {
     /// Takes what `message` names: From, To, P-Asserted-Identity, Contact, Request-URI.
@@ -141,20 +142,23 @@ impl Own {
         });
         for user in users(message).chain(contacts) {
             let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
-            let name = text(user, MAX_USER).to_ascii_lowercase();
-            if !name.is_empty() && self.0.len() < MAX_OWN && self.0.iter().all(|known| **known != *name) {
-                self.0.reserve_exact(1);
-                self.0.push(name.into());
+            let name = text(user, MAX_USER).to_ascii_lowercase().replace('\n', " ");
+            if !name.is_empty() && self.names().count() < MAX_OWN && self.names().all(|known| known != name) {
+                self.0 = format!("{}{name}\n", self.0).into();
             }
         }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.lines()
     }
 
     /// Where they stand in a text: short ones only as words of their own.
     fn found_in(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
         let lower = text.to_ascii_lowercase();
         let mut found = Vec::new();
-        for name in &self.0 {
-            for (start, _) in lower.match_indices(&**name) {
+        for name in self.names() {
+            for (start, _) in lower.match_indices(name) {
                 let end = start + name.len();
                 let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
                 let stands_alone =
@@ -170,16 +174,16 @@ impl Own {
     /// Whether one of them stands in a token, with its digits alone too. Short ones stand there by chance.
     fn names_in(&self, token: &str) -> bool {
         let lower = token.to_ascii_lowercase();
-        self.0.iter().any(|name| {
+        self.names().any(|name| {
             let digits = digits_of(name.as_bytes());
             let digits = std::str::from_utf8(&digits).unwrap_or_default();
-            [&**name, digits].into_iter().any(|part| part.len() >= NAME_IN_TOKEN && lower.contains(part))
+            [name, digits].into_iter().any(|part| part.len() >= NAME_IN_TOKEN && lower.contains(part))
         })
     }
 
     /// Whether digits are part of one of them.
     fn has_digits(&self, digits: &[u8]) -> bool {
-        self.0.iter().any(|name| memchr::memmem::find(&digits_of(name.as_bytes()), digits).is_some())
+        self.names().any(|name| memchr::memmem::find(&digits_of(name.as_bytes()), digits).is_some())
     }
 }
 

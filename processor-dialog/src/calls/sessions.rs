@@ -46,10 +46,12 @@ impl Call {
             ended: None,
             disconnected_by: None,
         };
-        // One that left with an earlier piece, and is there again.
-        while self.has_span(told.span) {
-            told.previous = Some(told.span);
-            told.segment += 1;
+        if let Some(before) =
+            self.earlier.iter().flat_map(|earlier| &earlier.sessions).rfind(|closed| closed.key == key)
+        {
+            // It left with an earlier piece, and is there again.
+            told.previous = Some(before.span);
+            told.segment = before.segment + 1;
             told.span = self.identity.span(&role(told.segment), cseq, tag);
         }
         let tag = tag[..tag.len().min(MAX_TAG)].into();

@@ -138,7 +138,7 @@ impl Call {
             SpanIds::Own => self.identity.span("txn", cseq, branch),
             SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
         };
-        if self.left.iter().any(|left| left.span == span) {
+        if self.left().any(|left| left.span == span) {
             return Place::Late;
         }
         if let Some(same) = self.legs.iter().position(|leg| leg.told.span == span) {
@@ -207,10 +207,13 @@ impl Call {
         let session = self.session_of(around.keys.dialog(seen.call, message)).map(|index| &self.sessions[index]);
         if let Some(session) = session {
             // Responses name the tag of the dialog that the INVITE is only about to create.
-            let creates_it = message.method() == Method::Invite && message.cseq.number == session.cseq;
+            let creates_it = !message.is_request()
+                && message.method() == Method::Invite
+                && message.cseq.number == session.cseq
+                && message.to.tag.starts_with(&session.tag);
             return if creates_it { call } else { session.told.span };
         }
-        if !message.is_request() {
+        if !message.is_request() || message.method() == Method::Invite {
             return call;
         }
         // Before the answer: part of what is to be answered.
@@ -231,7 +234,8 @@ impl Call {
         let root = around.transactions.get(sighting.transaction).is_some_and(|tx| tx.root);
         let tag = tag_mark(around, message.to.tag);
         let leg = &mut self.legs[index];
-        let rings = root && leg.is_initial_invite() && !message.to.tag.is_empty();
+        let same = leg.told.cseq == message.cseq.number;
+        let rings = root && same && leg.is_initial_invite() && !message.to.tag.is_empty();
         if rings && (180..190).contains(&status) && leg.told.end.is_none() {
             self.ring(index, tag, status, seen);
         }
@@ -258,12 +262,12 @@ impl Call {
     /// The request itself, perhaps after its responses.
     fn take_request(&mut self, index: usize, seen: &Seen<'_>, around: &Around<'_>) {
         let message = seen.message;
+        self.legs[index].told.in_dialog = !message.to.tag.is_empty();
         let parent = self.parent_of(seen, around);
         let (start, at) = (self.shown(seen.frame.first), self.shown(seen.now()));
         let leg = &mut self.legs[index];
         leg.told.parent = parent;
         leg.told.start = leg.told.start.min(start);
-        leg.told.in_dialog = !message.to.tag.is_empty();
         leg.told.outgoing = seen.frame.outgoing;
         if message.method() != Method::Cancel {
             return;
@@ -288,6 +292,11 @@ impl Call {
             None if self.rings.len() == MAX_RINGS => return,
             None => {
                 let span = self.identity.span("ringing", cseq, to_tag);
+                let early = self.identity.span("early", cseq, to_tag);
+                if self.rings.iter().any(|ring| [span, early].contains(&ring.told.span)) {
+                    // One phone, reached by two branches.
+                    return;
+                }
                 let told = Ringing { span, parent, early_media: false, start, end: None, winner: false };
                 push_tight(&mut self.rings, Ring { told, tag });
                 self.rings.len() - 1

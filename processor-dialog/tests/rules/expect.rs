@@ -44,6 +44,34 @@ pub fn calls(config: Config, ladder: &str) -> Vec<CallRecord> {
     play(config, ladder, Labelled::No).1
 }
 
+/// The same for somebody who wants other records.
+pub fn calls_for(wanted: CallsWanted, config: Config, ladder: &str) -> Vec<CallRecord> {
+    let mut player = Player::wanting(wanted, config, Labelled::No);
+    for step in ladder::play(ladder) {
+        player.take(step.at, Some(step));
+    }
+    player.drain()
+}
+
+/// Records of everything, in pieces where that is configured.
+pub fn wanted() -> CallsWanted {
+    CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None }
+}
+
+/// The only call of a ladder.
+#[track_caller]
+pub fn call(ladder: &str) -> CallRecord {
+    call_with(Config::default(), ladder)
+}
+
+/// The only call of a ladder, with a configuration.
+#[track_caller]
+pub fn call_with(config: Config, ladder: &str) -> CallRecord {
+    let mut calls = calls(config, ladder);
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    calls.remove(0)
+}
+
 /// Whether series are told apart by `carrier` and `ua_type`.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Labelled {
@@ -58,10 +86,8 @@ fn play(config: Config, ladder: &str, labelled: Labelled) -> (Exported, Vec<Call
     for step in ladder::play(ladder) {
         player.take(step.at, Some(step));
     }
-    player.facts.clear();
-    player.dialogs.drain(&mut player.facts);
-    player.calls.extend(player.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
-    (player.exported(), player.calls)
+    let calls = player.drain();
+    (player.exported(), calls)
 }
 
 /// The processor and the recorder behind it, fed one datagram after another.
@@ -72,13 +98,19 @@ pub struct Player {
     facts: Facts,
     labelled: Labelled,
     calls: Vec<CallRecord>,
+    /// How far the wall clock is ahead, in nanoseconds.
+    pub wall_offset: i64,
 }
 
 impl Player {
     /// Nothing played yet.
     pub fn new(config: Config, labelled: Labelled) -> Self {
+        Self::wanting(wanted(), config, labelled)
+    }
+
+    /// Nothing played yet, for somebody who wants certain records.
+    pub fn wanting(wanted: CallsWanted, config: Config, labelled: Labelled) -> Self {
         let registry = Registry::new("sip_exporter");
-        let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None };
         Self {
             recorder: Recorder::new(registry.shard()),
             registry,
@@ -86,6 +118,7 @@ impl Player {
             facts: Facts::default(),
             labelled,
             calls: Vec::new(),
+            wall_offset: 0,
         }
     }
 
@@ -99,7 +132,7 @@ impl Player {
                 range: 0..step.bytes.len(),
                 first: at,
                 at,
-                wall_offset: 0,
+                wall_offset: self.wall_offset,
                 source: step.source,
                 destination: step.destination,
                 transport: Transport::Udp,
@@ -119,6 +152,19 @@ impl Player {
         }
         self.recorder.record(&batch, &self.facts);
         self.calls.extend(self.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
+    }
+
+    /// The records that left so far.
+    pub fn left(&self) -> &[CallRecord] {
+        &self.calls
+    }
+
+    /// The records that left, and those of what is still up.
+    pub fn drain(&mut self) -> Vec<CallRecord> {
+        self.facts.clear();
+        self.dialogs.drain(&mut self.facts);
+        self.calls.extend(self.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
+        std::mem::take(&mut self.calls)
     }
 
     /// What is exported now.

@@ -78,14 +78,15 @@ const CALLS: [&str; 4] = [
 const PAUSES: [u64; 12] = [0, 0, 1, 5, 20, 100, 500, 2_000, 31_999, 32_000, 60_000, 185_000];
 
 #[derive(Clone, Debug)]
-struct Played {
-    call: usize,
+pub struct Played {
+    pub call: usize,
     /// Where the message stands in its call.
-    message: usize,
-    pause: u64,
+    pub message: usize,
+    /// Milliseconds before it.
+    pub pause: u64,
 }
 
-fn played() -> impl Strategy<Value = Vec<Played>> {
+pub fn played() -> impl Strategy<Value = Vec<Played>> {
     // Mostly in order, with gaps, repeats and steps back.
     let one = (
         0..CALLS.len(),
@@ -104,6 +105,13 @@ fn played() -> impl Strategy<Value = Vec<Played>> {
     })
 }
 
+/// The calls, each under a Call-ID of its own, as messages.
+pub fn calls() -> Vec<Vec<Step>> {
+    let named =
+        |(i, call): (usize, &&str)| -> String { call.lines().map(|line| format!("{line} call=c{i}\n")).collect() };
+    CALLS.iter().enumerate().map(|call| ladder::play(&named(call))).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -112,10 +120,7 @@ proptest! {
         messages in played(),
         max_calls in prop::sample::select(vec![1usize, 2, 3, 1000]),
     ) {
-        let calls: Vec<Vec<Step>> = CALLS.iter().enumerate().map(|(i, call)| {
-            let named: Vec<String> = call.lines().map(|line| format!("{line} call=c{i}")).collect();
-            ladder::play(&named.join("\n"))
-        }).collect();
+        let calls = calls();
         let mut player = Player::new(Config { max_calls, ..Config::default() }, Labelled::Yes);
         let mut now = Duration::ZERO;
         for (i, played) in messages.into_iter().enumerate() {

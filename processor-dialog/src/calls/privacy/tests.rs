@@ -5,7 +5,7 @@ fn privacy(numbers: Numbers) -> Privacy {
 }
 
 fn own(names: &[&str]) -> Own {
-    Own(names.iter().map(|name| name.to_ascii_lowercase().into()).collect())
+    Own(names.join("\n").to_ascii_lowercase().into())
 }
 
 fn cleared(text: &str, names: &[&str]) -> String {
@@ -138,8 +138,8 @@ fn own_names_are_those_of_all_who_are_named_and_bounded() {
     with_message(&text, |message| {
         let mut own = Own::default();
         own.learn(message, &privacy(Numbers::Drop));
-        assert_eq!(own.0[..4].iter().map(|name| &**name).collect::<Vec<_>>(), ["caller", "callee", "pai", "contact0"]);
-        assert_eq!(own.0.len(), MAX_OWN);
+        assert_eq!(own.names().take(4).collect::<Vec<_>>(), ["caller", "callee", "pai", "contact0"]);
+        assert_eq!(own.names().count(), MAX_OWN);
         let mut none = Own::default();
         none.learn(message, &privacy(Numbers::Plain));
         assert!(none.0.is_empty(), "nothing is kept that nobody hides");

@@ -1,0 +1,103 @@
+//! What records of calls take of memory: an allocator counts the bytes that are held.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pipeline::config::CallsWanted;
+use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
+use processor_dialog::{Config, Dialogs};
+use wire::Timestamp;
+
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// An ordinary call; `@` stands for its number. The last two lines end it.
+const CALL: &str = "
+    0.000 alice -> bob INVITE sdp ua=\"Yealink SIP-T46S 66.84.0.15\" call=a84b4c76@-66710-192.0.2.10 branch=z9hG4bK-524287-1-@
+    0.001 alice <- bob 100 call=a84b4c76@-66710-192.0.2.10
+    0.100 alice <- bob 180 call=a84b4c76@-66710-192.0.2.10
+    2.000 alice <- bob 200 sdp call=a84b4c76@-66710-192.0.2.10
+    2.010 alice -> bob ACK call=a84b4c76@-66710-192.0.2.10 branch=z9hG4bK-524287-2-@
+    9.000 alice -> bob BYE call=a84b4c76@-66710-192.0.2.10 branch=z9hG4bK-524287-3-@
+    9.010 alice <- bob 200 call=a84b4c76@-66710-192.0.2.10 of=BYE";
+
+const CALLS: usize = 5000;
+const EPOCH: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
+
+/// Bytes held for each of [`CALLS`] calls while they are up, when all of their messages were seen, and in all when
+/// every call is over and forgotten.
+fn held(wanted: Option<CallsWanted>) -> [usize; 3] {
+    let traffic: Vec<Vec<ladder::Step>> =
+        (0..CALLS).map(|number| ladder::play(&CALL.replace('@', &format!("{number:06}")))).collect();
+    let mut dialogs = Dialogs::new(Config::default(), wanted);
+    let mut facts = Facts::default();
+    let mut batch = FrameBatch::default();
+    let mut take = |message: Option<usize>, now: Duration, dialogs: &mut Dialogs| {
+        for call in &traffic {
+            batch.clear();
+            batch.now = EPOCH + now;
+            if let Some(step) = message.map(|message| &call[message]) {
+                batch.bytes.extend_from_slice(&step.bytes);
+                batch.frames.push(SipFrame {
+                    range: 0..step.bytes.len(),
+                    first: batch.now,
+                    at: batch.now,
+                    wall_offset: 0,
+                    source: step.source,
+                    destination: step.destination,
+                    transport: Transport::Udp,
+                    outgoing: false,
+                    truncated: false,
+                });
+            }
+            facts.clear();
+            dialogs.process(&batch, &mut facts);
+        }
+    };
+    // Room that is reused, and what every process has.
+    take(None, Duration::ZERO, &mut dialogs);
+    let before = HELD.load(Ordering::Relaxed);
+    let since = || HELD.load(Ordering::Relaxed).saturating_sub(before);
+    let times: Vec<Duration> = traffic[0].iter().map(|step| step.at).collect();
+    let mut play = |messages: std::ops::Range<usize>, dialogs: &mut Dialogs| {
+        messages.for_each(|message| take(Some(message), times[message], dialogs));
+        since() / CALLS
+    };
+    let up = play(0..5, &mut dialogs);
+    let over = play(5..7, &mut dialogs);
+    take(None, Duration::from_secs(100_000), &mut dialogs);
+    take(None, Duration::from_secs(200_000), &mut dialogs);
+    [up, over, since()]
+}
+
+#[test]
+fn a_call_with_its_ladder_takes_at_most_2_kib_and_gives_all_of_it_back() {
+    let without = held(None);
+    let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None };
+    let with = held(Some(wanted));
+    let [up, over, after] = std::array::from_fn(|place| with[place] - without[place]);
+    println!("{up} bytes while it is up, {over} when it is over; {without:?} without records");
+    assert!(up <= 2048 && over <= 2048, "{up} bytes while it is up, {over} when it is over");
+    // What grew to hold all of them at once: timers, and a reserve of pages.
+    assert!(after <= 64 * CALLS, "{after} bytes are held for nothing");
+}

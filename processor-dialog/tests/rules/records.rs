@@ -1,0 +1,127 @@
+//! Random traffic, whatever it is: what holds of every record and of all of them together.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use pipeline::CallRecord;
+use pipeline::call::Subject;
+use pipeline::call::ladder::{Owner, SpanId};
+use processor_dialog::Config;
+use processor_dialog::calls::{self, Emit};
+use proptest::prelude::*;
+
+use crate::expect::{Labelled, Player};
+use crate::random::{calls, played};
+use crate::story::{all, ladder, spans};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn every_message_has_one_place_every_span_a_parent_and_an_id_of_its_own(
+        messages in played(),
+        max_calls in prop::sample::select(vec![1usize, 3, 1000]),
+        emit in prop::sample::select(vec![Emit::OnEnd, Emit::Progressive]),
+        max_segment in prop::sample::select(vec![1u64, 60, 900]),
+    ) {
+        let max_segment = Duration::from_secs(max_segment);
+        let calls_config = calls::Config { emit, max_segment, ..calls::Config::default() };
+        let config = Config { max_calls, calls: calls_config, ..Config::default() };
+        let mut player = Player::new(config, Labelled::No);
+        let traffic = calls();
+        let mut now = Duration::ZERO;
+        for played in messages {
+            now += Duration::from_millis(played.pause);
+            let call = &traffic[played.call];
+            player.take(now, Some(call[played.message % call.len()].clone()));
+        }
+        let records = player.drain();
+        let exported = player.exported();
+        let copies = exported.numbers().filter(|(series, _)| series.starts_with("capture_duplicates_total"));
+        let copies: f64 = copies.map(|(_, count)| count).sum();
+        check(&records, copies as u32)?;
+    }
+}
+
+fn check(records: &[CallRecord], copies: u32) -> Result<(), TestCaseError> {
+    // By the span of the call: what earlier pieces told.
+    let mut told: HashMap<SpanId, Told> = HashMap::new();
+    let mut unlisted = 0;
+    for record in records {
+        let before = told.entry(record.span).or_default();
+        prop_assert_eq!(record.piece, before.pieces + 1);
+        check_places(record)?;
+        for span in all(record) {
+            prop_assert!(before.spans.insert(span.id), "{}{}", spans(record), ladder(record));
+            prop_assert!(record.start <= span.start, "{}{}", spans(record), ladder(record));
+            prop_assert!(
+                span.end.is_none_or(|end| span.start <= end && end <= record.until),
+                "{}{}",
+                spans(record),
+                ladder(record)
+            );
+        }
+        for span in all(record) {
+            prop_assert!(
+                span.parent == record.span || before.spans.contains(&span.parent),
+                "{}{}",
+                spans(record),
+                ladder(record)
+            );
+        }
+        if record.subject == Subject::Call {
+            // Every span hangs below the call's, or what left before: none below itself.
+            spans(record);
+        }
+        before.pieces += 1;
+        before.listed += record.ladder.len() as u32;
+        if record.last {
+            if record.subject == Subject::Call {
+                let listed = before.listed + record.ladder_cut + record.retransmissions;
+                prop_assert!(
+                    listed <= record.messages,
+                    "{} of {}: {}{}",
+                    listed,
+                    record.messages,
+                    spans(record),
+                    ladder(record)
+                );
+                unlisted += record.messages - listed;
+            }
+            told.remove(&record.span);
+        }
+    }
+    prop_assert!(unlisted <= copies, "{} messages are nowhere, {} were copies", unlisted, copies);
+    prop_assert!(told.is_empty(), "every record has an end");
+    Ok(())
+}
+
+#[derive(Default)]
+struct Told {
+    pieces: u32,
+    spans: HashSet<SpanId>,
+    listed: u32,
+}
+
+/// Indices lead somewhere, and time goes on.
+fn check_places(record: &CallRecord) -> Result<(), TestCaseError> {
+    let endpoint = |place: u16| usize::from(place) < record.endpoints.len();
+    prop_assert!(endpoint(record.source) && endpoint(record.destination));
+    prop_assert!(record.transactions.iter().all(|told| endpoint(told.source) && endpoint(told.destination)));
+    prop_assert!(record.ladder.is_sorted_by_key(|told| told.at));
+    for told in &record.ladder {
+        prop_assert!(endpoint(told.source) && endpoint(told.destination));
+        let owner = match told.owner {
+            Owner::Transaction(place) => usize::from(place) < record.transactions.len(),
+            Owner::Session(place) => usize::from(place) < record.sessions.len(),
+            Owner::Call => true,
+        };
+        prop_assert!(owner, "{}{}", spans(record), ladder(record));
+        if let Owner::Transaction(place) = told.owner {
+            let of = &record.transactions[usize::from(place)];
+            let is_of = told.method == of.method || told.method == sip::Method::Ack && of.method == sip::Method::Invite;
+            prop_assert!(is_of, "{}{}", spans(record), ladder(record));
+        }
+    }
+    Ok(())
+}
