@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::future::{pending, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pipeline::config::{Catalogue, Configuration, ExporterContext, Problems, Role, Settings, Sources, Type};
@@ -100,10 +101,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime can be made").block_on(future)
 }
 
+/// A signal is heard by the whole process: who listens and who sends one go one after the other.
+static SIGNALS: Mutex<()> = Mutex::new(());
+
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
 fn an_end_in_time_is_no_failure() {
+    let _alone = SIGNALS.lock().unwrap_or_else(PoisonError::into_inner);
     let Fixture { program, mut ended, asked } = program(false, LONG);
     block_on(async {
         let mut signals = Signals::listen().expect("signals can be caught");
@@ -114,6 +119,7 @@ fn an_end_in_time_is_no_failure() {
 
 #[test]
 fn an_end_takes_no_longer_than_it_may() {
+    let _alone = SIGNALS.lock().unwrap_or_else(PoisonError::into_inner);
     let Fixture { program, mut ended, .. } = program(true, Duration::ZERO);
     block_on(async {
         let mut signals = Signals::listen().expect("signals can be caught");
@@ -124,6 +130,7 @@ fn an_end_takes_no_longer_than_it_may() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
+    let _alone = SIGNALS.lock().unwrap_or_else(PoisonError::into_inner);
     let Fixture { program, mut ended, .. } = program(true, LONG);
     block_on(async {
         let mut signals = Signals::listen().expect("signals can be caught");
