@@ -29,7 +29,7 @@ check: deps-run ## formatting, clippy with warnings denied, documentation
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-demo: deps-test build ## real calls on the loopback interface, and the metrics they leave
+demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
 
 bench: deps-run ## benchmarks

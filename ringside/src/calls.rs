@@ -1,10 +1,11 @@
 //! `ringside calls`: the calls of capture files, one line for each, the newest last.
 
-use call_views::{Summary, View};
+use call_views::View;
 
 use crate::captures;
 use crate::cli::{Calls, CallsFormat};
 use crate::failure::Failure;
+use crate::json::line;
 use crate::show::print;
 use crate::terminal;
 
@@ -27,9 +28,4 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
         CallsFormat::Table => print(&call_views::table(&calls, &terminal::style(None))),
         CallsFormat::Json => print(&calls.iter().map(line).collect::<String>()),
     }
-}
-
-/// A call as `replay --calls` writes it.
-pub fn line(call: &Summary) -> String {
-    serde_json::to_string(call).expect("numbers and text can be written as JSON") + "\n"
 }

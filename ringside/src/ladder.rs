@@ -8,6 +8,7 @@ use pipeline::CallRecord;
 use crate::captures;
 use crate::cli::{Ladder, LadderFormat};
 use crate::failure::Failure;
+use crate::json::line;
 use crate::show::print;
 use crate::terminal;
 
@@ -47,10 +48,7 @@ fn drawn(calls: &[Kept], format: LadderFormat) -> String {
                 views.map(fenced).collect::<Vec<_>>().join("\n")
             }
         },
-        LadderFormat::Json => {
-            let line = |view| serde_json::to_string(&ladder::json(&view)).expect("numbers and text become JSON") + "\n";
-            views.map(line).collect()
-        }
+        LadderFormat::Json => views.map(|view| line(&ladder::json(&view))).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ mod cli;
 mod components;
 mod doctor;
 mod failure;
+mod json;
 mod ladder;
 mod logs;
 mod replay;

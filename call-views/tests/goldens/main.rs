@@ -57,6 +57,19 @@ fn tables_are_shown_as_in_their_folders() {
     assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
 }
 
+/// The example of the page is made of one of the cases, and stays what is printed.
+#[test]
+fn the_page_shows_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let calls = play(&fs::read_to_string(root.join("tests/ladders/documented/flow")).expect("the case is there"));
+    let style = Style { width: Some(110), unicode: true, colour: false };
+    let summaries: Vec<_> = calls.iter().map(|call| call.view().summary()).collect();
+    let page = fs::read_to_string(root.join("../docs/calls.md")).expect("the page is there");
+    for shown in [call_views::table(&summaries, &style), ladder::text(&calls[0].view(), &style)] {
+        assert!(page.contains(&shown), "not in docs/calls.md:\n{shown}");
+    }
+}
+
 fn compare(file: &Path, shown: &str, wrong: &mut Vec<String>) {
     if std::env::var_os("RINGSIDE_BLESS").is_some() {
         return fs::write(file, shown).expect("the checkout can be written");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use call_views::View;
 use pipeline::Call;
 
-use crate::calls::line;
+use crate::json::line;
 
 /// Writes the calls that come out of a pipeline. Cheap to clone: all clones write to the same place.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here needs a privilege or sends a packet: what captures live is tested in `integration`.
 
+mod calls;
 mod checked_in;
 mod configuration;
 mod program;

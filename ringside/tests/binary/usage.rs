@@ -6,8 +6,8 @@ use crate::program::{Folder, command, run};
 fn what_does_not_exist_is_refused_as_unknown() {
     let folder = Folder::new();
     for arguments in [
-        &["replay", "x.pcap", "--export"][..],
-        &["calls"],
+        &["calls"][..],
+        &["calls", "x.pcap", "--export"],
         &["calls", "x.pcap", "--format", "mermaid"],
         &["ladder", "x.pcap", "--format", "table"],
         &["replay"],

@@ -1,9 +1,10 @@
-//! `make demo`: real SIPp calls of every outcome on the loopback interface, captured by ringside through eBPF, and what
-//! `/metrics` says about them afterwards.
+//! `make demo`: real SIPp calls of every outcome on the loopback interface, captured by ringside through eBPF, what
+//! `/metrics` says about them afterwards, and one of them message by message.
 //!
 //! Uses ports of its own, so that a SIP server on this host is neither disturbed nor counted. On a terminal it goes on
 //! serving until Enter is pressed.
 
+mod recording;
 mod summary;
 
 use std::io::{self, IsTerminal};
@@ -16,6 +17,7 @@ use integration::gate;
 use integration::ringside::{Config, HTTP, Ringside};
 use integration::sipp::scenario::Scenario;
 use integration::sipp::{Counts, Load, Party, exchange};
+use recording::Recording;
 use testnet::Namespace;
 
 /// First UDP port; every kind of call takes two.
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
     let host = Namespace::current().expect("a process is in a namespace");
     let programme = programme();
     let ports: Vec<u16> = (FIRST_PORT..).step_by(2).take(programme.len()).collect();
+    let all_ports: Vec<u16> = ports.iter().flat_map(|port| [*port, port + 1]).collect();
+    let recording = Recording::start(&all_ports);
     let config = Config { endpoint: endpoint(), ..Config::on("lo").receiver(&format!("ports = {ports:?}")) };
     let ringside = Ringside::start(&host, &config);
     let health = ringside.health().expect("it has just been healthy").1;
@@ -72,6 +76,9 @@ fn main() -> ExitCode {
     });
     let scrape = ringside.settled(counts.packets());
     summary::print(&scrape, &counts);
+    if let Err(obstacle) = recording.and_then(|recording| recording.print_ladder(&all_ports)) {
+        println!("\nno ladder: {obstacle}");
+    }
 
     println!("\nmetrics  http://{0}/metrics\nhealth   http://{0}/health", config.endpoint);
     if io::stdin().is_terminal() {

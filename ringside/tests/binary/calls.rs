@@ -1,0 +1,183 @@
+//! `calls` and `ladder`: what they print of capture files, and when there is nothing to print.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::program::{EPOCH, Folder, Outcome, command, run};
+
+/// Answered, busy, overloaded, a BYE nobody answers, and one that goes on.
+const CALLS: &str = "
+     0.000  alice -> bob  INVITE sdp from=sip:+4930123456@example.org to=sip:2002@example.org
+     0.500  alice <- bob  180
+     4.000  alice <- bob  200 sdp
+     4.010  alice -> bob  ACK
+     5.000  carol -> bob  INVITE call=busy from=sip:1001@example.org to=sip:2003@example.org
+     5.200  carol <- bob  486 call=busy
+     5.210  carol -> bob  ACK call=busy
+     6.000  carol -> bob  INVITE call=overloaded from=sip:1001@example.org to=sip:2004@example.org
+     6.500  carol -> bob  INVITE call=overloaded again
+     6.600  carol <- bob  503 call=overloaded
+     6.610  carol -> bob  ACK call=overloaded
+     8.000  carol -> bob  INVITE call=unheard from=sip:1001@example.org to=sip:2005@example.org
+     8.900  carol <- bob  200 call=unheard
+     8.910  carol -> bob  ACK call=unheard
+    10.000  carol -> bob  BYE call=unheard
+    64.000  alice -> bob  BYE
+    64.020  alice <- bob  200
+    99.000  carol -> bob  INVITE call=up from=sip:1001@example.org to=sip:2006@example.org
+    99.100  carol <- bob  180 call=up
+";
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(CALLS), EPOCH));
+    folder
+}
+
+/// What is printed where no terminal and no environment says how.
+fn printed(folder: &Folder, arguments: &[&str]) -> Outcome {
+    let mut command = command(folder.path(), arguments);
+    for variable in ["COLUMNS", "LC_ALL", "LC_CTYPE", "LANG"] {
+        command.env_remove(variable);
+    }
+    crate::program::outcome(command)
+}
+
+fn objects(outcome: &Outcome) -> Vec<serde_json::Value> {
+    outcome.stdout.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+}
+
+fn listed(folder: &Folder, arguments: &[&str]) -> Vec<String> {
+    let outcome = printed(folder, &[&["calls", "calls.pcap", "--format", "json"], arguments].concat());
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    objects(&outcome).iter().map(|call| call["call_id"].as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn calls_are_listed_the_newest_last() {
+    let folder = folder();
+    assert_eq!(listed(&folder, &[]), ["call-1", "busy", "overloaded", "unheard", "up"]);
+    let outcome = printed(&folder, &["calls", "calls.pcap"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines.len(), 6, "{}", outcome.stdout);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        words(lines[1])[..9],
+        ["2026-01-01", "00:00:00", "+4930123456", "2002", "200", "answered", "0.500", "3.500", "1:00"]
+    );
+    assert!(lines[5].contains("in_progress") && lines[5].ends_with("  up"), "{}", lines[5]);
+}
+
+#[test]
+fn failed_calls_are_those_that_are_errors_and_those_nobody_heard_hang_up() {
+    assert_eq!(listed(&folder(), &["--failed"]), ["overloaded", "unheard"]);
+}
+
+#[test]
+fn calls_are_the_objects_that_replay_writes() {
+    let folder = folder();
+    assert_eq!(run(folder.path(), &["replay", "calls.pcap", "--calls", "out.json"]).code, 0);
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let written = fs::read_to_string(folder.path().join("out.json")).expect("it was written");
+    let listed = printed(&folder, &["calls", "calls.pcap", "--format", "json"]);
+    assert_eq!(sorted(&written), sorted(&listed.stdout));
+}
+
+#[test]
+fn a_ladder_is_drawn_in_80_columns_of_ascii_where_nothing_says_otherwise() {
+    let outcome = printed(&folder(), &["ladder", "calls.pcap", "--call-id", "overloaded"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    assert!(outcome.stdout.is_ascii() && outcome.stdout.lines().all(|line| line.len() <= 80), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("overloaded\n") && outcome.stdout.contains("ineffective (503)"));
+    assert!(outcome.stdout.contains("INVITE x2"), "{}", outcome.stdout);
+}
+
+#[test]
+fn without_a_call_id_all_ladders_are_drawn_the_newest_last() {
+    let outcome = printed(&folder(), &["ladder", "calls.pcap"]);
+    let heads: Vec<_> = outcome.stdout.lines().filter(|line| line.starts_with("Call-ID")).collect();
+    assert_eq!(heads.len(), 5, "{}", outcome.stdout);
+    assert_eq!((heads[0], heads[4]), ("Call-ID   call-1", "Call-ID   up"));
+}
+
+#[test]
+fn one_diagram_stands_alone_and_several_are_a_document() {
+    let folder = folder();
+    let one = printed(&folder, &["ladder", "calls.pcap", "--call-id", "busy", "--format", "mermaid"]);
+    assert!(one.stdout.starts_with("sequenceDiagram\n"), "{}", one.stdout);
+    let all = printed(&folder, &["ladder", "calls.pcap", "--format", "mermaid"]);
+    assert_eq!(all.stdout.matches("```mermaid\nsequenceDiagram\n").count(), 5, "{}", all.stdout);
+}
+
+#[test]
+fn a_ladder_as_json_has_the_call_object_its_endpoints_and_messages() {
+    let outcome = printed(&folder(), &["ladder", "calls.pcap", "--call-id", "busy", "--format", "json"]);
+    let calls = objects(&outcome);
+    assert_eq!((calls.len(), &calls[0]["outcome"]), (1, &"busy".into()));
+    assert_eq!(calls[0]["endpoints"], serde_json::json!(["198.51.100.30:5060", "198.51.100.20:5060"]));
+    let statuses: Vec<_> = calls[0]["ladder"].as_array().expect("a list").iter().map(|step| &step["status"]).collect();
+    assert_eq!(statuses, [&serde_json::Value::Null, &486.into(), &serde_json::Value::Null]);
+}
+
+#[test]
+fn calls_are_found_by_the_end_of_a_number() {
+    let folder = folder();
+    assert_eq!(listed(&folder, &["--number", "123456"]), ["call-1"]);
+    assert_eq!(listed(&folder, &["--number", "2003"]), ["busy"]);
+    assert_eq!(listed(&folder, &["--number", "1001", "--failed"]), ["overloaded", "unheard"]);
+}
+
+#[test]
+fn numbers_are_plain_unless_a_configuration_says_otherwise() {
+    let folder = folder();
+    let hidden = printed(&folder, &["calls", "calls.pcap", "--set", "processors.dialog.calls.privacy.numbers=drop"]);
+    assert!(!hidden.stdout.contains("4930123456") && hidden.stdout.contains("  -  "), "{}", hidden.stdout);
+    let hidden = printed(&folder, &["ladder", "calls.pcap", "--set", "processors.dialog.calls.privacy.numbers=mask"]);
+    assert!(!hidden.stdout.contains("4930123456") && hidden.stdout.contains("+4930******"), "{}", hidden.stdout);
+}
+
+#[test]
+fn what_matches_nothing_ends_with_1_and_a_line() {
+    let folder = folder();
+    folder.write("none.pcap", ladder::pcap::write(&ladder::play("0 alice -> bob OPTIONS"), EPOCH));
+    for arguments in [
+        &["calls", "calls.pcap", "--number", "999"][..],
+        &["calls", "calls.pcap", "--number", "2002", "--failed"],
+        &["calls", "none.pcap"],
+        &["calls", "none.pcap", "--format", "json"],
+        &["ladder", "calls.pcap", "--call-id", "another"],
+        &["ladder", "none.pcap"],
+    ] {
+        let outcome = printed(&folder, arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(outcome.stderr.starts_with("ringside: no call "), "{arguments:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn captures_are_read_as_replay_reads_them() {
+    let folder = folder();
+    let input = fs::File::open(folder.path().join("calls.pcap")).expect("it was written");
+    let output = command(folder.path(), &["calls", "-", "--format", "json"]).stdin(Stdio::from(input)).output();
+    let output = output.expect("the binary was built");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
+
+    let bytes = fs::read(folder.path().join("calls.pcap")).expect("it was written");
+    folder.write("cut.pcap", &bytes[..bytes.len() - 10]);
+    let cut = printed(&folder, &["calls", "cut.pcap"]);
+    assert_eq!((cut.code, cut.stderr.lines().count()), (0, 1), "{}", cut.stderr);
+    assert_eq!(cut.stdout.lines().count(), 6);
+
+    folder.write("text.pcap", "no capture");
+    assert_eq!(printed(&folder, &["ladder", "text.pcap"]).code, 1);
+    let elsewhere = printed(&folder, &["calls", "calls.pcap", "--ports", "5080"]);
+    assert_eq!(elsewhere.code, 1);
+    assert!(elsewhere.stderr.contains("try --ports 5060"), "{}", elsewhere.stderr);
+    assert_eq!(printed(&folder, &["calls", "calls.pcap", "--number", ""]).code, 2);
+}
