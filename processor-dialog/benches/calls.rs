@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use pipeline::config::CallsWanted;
 use pipeline::metrics::Registry;
 use pipeline::recorder::Recorder;
 use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
@@ -107,6 +108,18 @@ fn calls(c: &mut Criterion) {
             let batch = traffic.next();
             dialogs.process(batch, &mut facts);
             recorder.record(batch, &facts);
+        });
+    });
+    let wanted = CallsWanted { instance: "bench".into(), requests: true, pieces: true, number: None };
+    let mut dialogs = Dialogs::new(Config::default(), Some(wanted));
+    for _ in 0..120 {
+        facts.clear();
+        dialogs.process(traffic.next(), &mut facts);
+    }
+    group.bench_function("parse, follow, keep records", |b| {
+        b.iter(|| {
+            facts.clear();
+            dialogs.process(traffic.next(), &mut facts);
         });
     });
     group.finish();

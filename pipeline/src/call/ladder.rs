@@ -113,7 +113,7 @@ pub enum Owner {
     Transaction(u16),
     /// The ACK of a 2xx belongs to the session.
     Session(u16),
-    /// Its part left with an earlier piece, or was not seen to begin.
+    /// Its part left with an earlier piece, or was not seen to begin. Listed in the last piece.
     Call,
 }
 

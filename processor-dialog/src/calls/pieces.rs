@@ -170,7 +170,8 @@ impl Call {
                     (Some(gone), _) => (true, Owner::Session(gone)),
                     (None, stays) => (false, Owner::Session(stays)),
                 },
-                Owner::Call => (true, Owner::Call),
+                // Events of the call's own span, which leaves last.
+                Owner::Call => (false, Owner::Call),
             };
             noted.told.owner = owner;
             match leaves {

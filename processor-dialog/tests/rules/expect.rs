@@ -174,6 +174,16 @@ impl Player {
         Exported(seen.series)
     }
 
+    /// What the processor tells of itself under a name, with a label value (empty: none).
+    pub fn told(&self, name: &str, label: &str) -> f64 {
+        let mut telemetry = Vec::new();
+        self.dialogs.telemetry(&mut telemetry);
+        let is_it = |number: &&pipeline::Telemetry| {
+            number.name == name && number.labels.first().map_or("", |(_, value)| value.as_str()) == label
+        };
+        telemetry.iter().find(is_it).expect("it is told").value
+    }
+
     /// Entries held, by table.
     pub fn held(&self) -> Vec<(String, f64)> {
         let mut telemetry = Vec::new();

@@ -313,3 +313,25 @@ fn times_are_those_of_the_wall_clock() {
     assert_eq!(record.ladder[3].at, at(3603.0));
     assert_eq!(record.duration, Some(Duration::from_secs(1)));
 }
+
+#[test]
+fn what_became_of_records_is_counted() {
+    let mut ladder = String::from("0.0 alice -> bob OPTIONS call=o\n 0.1 alice <- bob 200 call=o\n");
+    for call in 0..3 {
+        ladder += &format!("{call}.2 alice -> bob INVITE call=c{call}\n {call}.3 alice <- bob 200 call=c{call}\n");
+    }
+    for number in 0..300 {
+        ladder += &format!("3.{number:03} alice -> bob INFO call=c2 cseq={}\n", number + 9);
+    }
+    let mut player = Player::new(Config { max_calls: 2, ..progressive() }, Labelled::No);
+    for step in ladder::play(&ladder) {
+        player.take(step.at, Some(step));
+    }
+    player.drain();
+    let expected = [("call", 3.0), ("piece", 3.0), ("request", 1.0)];
+    for (kind, count) in expected {
+        assert_eq!(player.told("otelcol_processor_call_records", kind), count, "{kind}");
+    }
+    assert_eq!(player.told("otelcol_processor_evicted_call_records", ""), 1.0);
+    assert_eq!(player.told("otelcol_processor_cut_ladders", ""), 1.0);
+}
