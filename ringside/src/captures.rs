@@ -9,10 +9,11 @@ mod rewrite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, ProcessorContext};
+use pipeline::call::Subject;
+use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, ProcessorContext, Service};
 use pipeline::engine::{Outlet, Shard, Sink, Turn};
 use pipeline::graph::Signal;
-use pipeline::metrics::LabelSets;
+use pipeline::metrics::{LabelSets, Registry};
 use pipeline::{Call, Facts, FrameBatch};
 use receiver_pcap::{PcapReceiver, Report};
 
@@ -33,18 +34,44 @@ pub struct Reading {
     shown: usize,
     report: Arc<Report>,
     seen: Seen,
+    /// The configuration has a metrics pipeline of its own.
+    has_metrics: bool,
 }
 
 impl Reading {
     /// Loads the configuration and builds what it says, with a record of each call where `wanted` asks for them.
     /// Warnings go to standard error.
     pub fn new(captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
-        Self::adjusted(captures, wanted, |_| ())
+        Self::adjusted(captures, |_| wanted, rewrite::with_numbers)
     }
 
-    fn adjusted(captures: &Captures, wanted: Option<CallsWanted>, more: fn(&mut Node)) -> Result<Self, Failure> {
+    /// The same for what leaves this host: numbers are hidden as `run` hides them, and records are made where traces
+    /// need them; with `calls`, wherever calls are followed.
+    pub fn exported(captures: &Captures, calls: bool) -> Result<Self, Failure> {
+        let wanted = |service: &Service| CallsWanted {
+            instance: service
+                .telemetry
+                .resource
+                .get("service.instance.id")
+                .map(String::as_str)
+                .unwrap_or_default()
+                .into(),
+            requests: true,
+            pieces: true,
+            number: None,
+        };
+        Self::adjusted(captures, |service| calls.then(|| wanted(service)), |_| ())
+    }
+
+    fn adjusted(
+        captures: &Captures,
+        wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
+        more: fn(&mut Node),
+    ) -> Result<Self, Failure> {
         let catalogue = catalogue();
+        let mut has_metrics = false;
         let adjust = &mut |tree: &mut _| {
+            has_metrics = rewrite::has_metrics(tree);
             rewrite::for_captures(tree, captures);
             more(tree);
         };
@@ -55,6 +82,7 @@ impl Reading {
 
         let configuration = loaded.configuration;
         let label_sets = Arc::<LabelSets>::default();
+        let wanted = wanted(&configuration.service);
         let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: wanted };
         let plan = &configuration.graph.shards[0];
         let pcap = configuration.receivers[&plan.receivers[0]].settings();
@@ -69,7 +97,8 @@ impl Reading {
         let shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
         let shown = shown(&configuration, &outlets);
         let seen = Seen::default();
-        let mut reading = Self { configuration, label_sets, shard, outlets, shown, report, seen: seen.clone() };
+        let mut reading =
+            Self { configuration, label_sets, shard, outlets, shown, report, seen: seen.clone(), has_metrics };
         reading.add_sink(Box::new(seen));
         Ok(reading)
     }
@@ -77,6 +106,22 @@ impl Reading {
     /// What the configuration says.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// Where the labels of calls have their names.
+    pub fn label_sets(&self) -> &Arc<LabelSets> {
+        &self.label_sets
+    }
+
+    /// What an exporter has to tell of the metrics; `None` where the configuration gives it none.
+    pub fn metrics_for(&self, exporter: &ComponentId) -> Option<Arc<Registry>> {
+        let outlet = self.outlets.iter().find(|outlet| outlet.exporters.contains(exporter));
+        outlet.filter(|_| self.has_metrics).map(|outlet| Arc::clone(&outlet.registry))
+    }
+
+    /// Puts a sink wherever traces pipelines end, if `sink`, told the exporters there, gives one.
+    pub fn add_call_sinks(&mut self, sink: impl FnMut(&[ComponentId]) -> Option<Box<dyn Sink>>) {
+        self.shard.add_call_sinks(sink);
     }
 
     /// Where the pipeline that is shown ends.
@@ -90,7 +135,7 @@ impl Reading {
         self.shard.add_sinks(|outlet| (outlet == shown).then(|| sink.take()).flatten());
     }
 
-    /// Hands every call of the pipeline that is shown to `take`, with its labels `carrier` and `ua_type`.
+    /// Hands every call of the pipeline that is shown to `take`, as it is in the end, with its labels `carrier` and `ua_type`.
     pub fn on_call(&mut self, take: impl FnMut(&Call, &str, &str) + Send + 'static) {
         self.add_sink(Box::new(EachCall { label_sets: Arc::clone(&self.label_sets), take }));
     }
@@ -125,7 +170,11 @@ pub fn calls<T: Send + 'static>(
     number: Option<String>,
     mut keep: impl FnMut(&Call, &str, &str) -> Option<T> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
-    let mut reading = Reading::adjusted(captures, Some(wanted(number)), rewrite::with_messages)?;
+    let adjust = |tree: &mut Node| {
+        rewrite::with_numbers(tree);
+        rewrite::with_messages(tree);
+    };
+    let mut reading = Reading::adjusted(captures, |_| Some(wanted(number)), adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();
     reading.on_call(move |call, carrier, ua_type| {
         if let Some(call) = keep(call, carrier, ua_type) {
@@ -152,7 +201,7 @@ struct EachCall<F> {
 
 impl<F: FnMut(&Call, &str, &str) + Send> Sink for EachCall<F> {
     fn take(&mut self, _: &FrameBatch, facts: &Facts) {
-        for call in &facts.calls {
+        for call in facts.calls.iter().filter(|call| call.record.subject == Subject::Call && call.record.last) {
             let (carrier, ua_type) = self.label_sets.names(facts.labels(call.record.slot));
             (self.take)(call, carrier, ua_type);
         }

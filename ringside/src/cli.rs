@@ -86,6 +86,9 @@ pub struct Replay {
     /// Also write one JSON object for each call
     #[arg(long, value_name = "FILE")]
     pub calls: Option<PathBuf>,
+    /// Also push to the OTLP exporters of the configuration; ends when all has arrived or was given up
+    #[arg(long)]
+    pub export: bool,
 }
 
 /// How `replay` prints metrics.
@@ -164,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_unknown() {
-        for line in [&["ringside", "replay", "x", "--export"], &["ringside", "ladder", "x", "--failed"]] {
+        for line in [&["ringside", "calls", "x", "--export"], &["ringside", "ladder", "x", "--failed"]] {
             assert!(CommandLine::try_parse_from(line).is_err(), "{line:?}");
         }
     }

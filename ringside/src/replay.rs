@@ -1,8 +1,10 @@
 //! `ringside replay`: the metrics of capture files.
 //!
-//! Standard output holds the metrics as they are at the last packet and nothing else.
+//! Standard output holds the metrics as they are at the last packet and nothing else. With `--export` they, and the
+//! calls, also go to the OTLP exporters of the configuration.
 
 mod calls;
+mod export;
 mod json;
 
 use std::fs::File;
@@ -18,11 +20,14 @@ use crate::cli::{Format, Replay};
 use crate::failure::Failure;
 use crate::show::print;
 use calls::Calls;
+use export::Export;
 
 /// Reads the captures and prints what they come to.
 pub fn replay(replay: &Replay) -> Result<(), Failure> {
-    let wanted = replay.calls.is_some().then(|| captures::wanted(None));
-    let mut reading = Reading::new(&replay.captures, wanted)?;
+    let mut reading = match replay.export {
+        true => Reading::exported(&replay.captures, replay.calls.is_some())?,
+        false => Reading::new(&replay.captures, replay.calls.is_some().then(|| captures::wanted(None)))?,
+    };
     let calls = match &replay.calls {
         Some(path) => Some(Calls::new(Box::new(BufWriter::new(create(path)?)))),
         None => None,
@@ -30,16 +35,22 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
     if let Some(calls) = calls.clone() {
         reading.on_call(move |call, carrier, ua_type| calls.write(call, carrier, ua_type));
     }
+    let mut export = match replay.export {
+        true => Some(Export::start(&mut reading)?),
+        false => None,
+    };
     reading.read()?;
     print(&metrics_text(reading.configuration(), reading.outlet(), replay.format))?;
+    export.iter_mut().for_each(Export::metrics);
 
-    // After the print: the metrics stay as they are at the last packet.
+    // After these: the metrics stay as they are at the last packet.
     reading.drain();
     if let Some(calls) = calls {
         calls.finish().map_err(|error| Failure::Failed(format!("the calls could not be written: {error}")))?;
     }
     reading.say_remarks();
-    Ok(())
+    drop(reading);
+    export.map_or(Ok(()), Export::finish)
 }
 
 /// Creates the file of `--calls`. Writes over calls of an earlier run and nothing else: where the name was

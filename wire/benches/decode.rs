@@ -24,7 +24,14 @@ fn decode(criterion: &mut Criterion) {
     let mut packet = |bytes: &[u8]| {
         let original_len = u32::try_from(bytes.len()).expect("one packet");
         let at = Timestamp::from_nanos(1);
-        black_box(decoder.decode(&Packet { at, link: Link::Ethernet, interface: 0, bytes, original_len, outgoing: false }));
+        black_box(decoder.decode(&Packet {
+            at,
+            link: Link::Ethernet,
+            interface: 0,
+            bytes,
+            original_len,
+            outgoing: false,
+        }));
     };
     criterion.bench_function("Ethernet, IPv4, UDP", |bencher| bencher.iter(|| packet(black_box(&whole))));
     criterion.bench_function("the same in two fragments", |bencher| {

@@ -39,6 +39,13 @@ impl Stats {
         self.enqueue_failed[signal.index()][reason as usize].fetch_add(items, Ordering::Relaxed);
     }
 
+    /// Items that did not arrive until now, for whatever reason.
+    pub fn lost(&self, signal: Signal) -> u64 {
+        let index = signal.index();
+        let refused = self.enqueue_failed[index].iter().map(|count| count.load(Ordering::Relaxed));
+        self.send_failed[index].load(Ordering::Relaxed) + refused.sum::<u64>()
+    }
+
     /// A request is sent once more.
     pub fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
@@ -140,5 +147,6 @@ mod tests {
         assert_eq!(value("otelcol_exporter_queue_capacity", None), Some(4_194_304.0));
         assert_eq!(value("otelcol_exporter_in_flight_requests", None), Some(1.0));
         assert_eq!(value("otelcol_exporter_sent_log_records", None), None);
+        assert_eq!((stats.lost(Signal::Traces), stats.lost(Signal::Metrics), stats.lost(Signal::Logs)), (3, 2, 0));
     }
 }

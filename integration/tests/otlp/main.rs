@@ -4,3 +4,4 @@ mod calls;
 mod collector;
 mod names;
 mod push;
+mod replay;

@@ -82,8 +82,8 @@ fn comes_and_goes(exporter: &str, endpoint: &str) {
 }
 
 /// A namespace and a collector, or a word why there is none.
-fn place(exporter: &str) -> Option<(Namespace, &'static std::path::Path)> {
-    let test = format!("{exporter} to a collector");
+pub fn place(what: &str) -> Option<(Namespace, &'static std::path::Path)> {
+    let test = format!("{what} to a collector");
     let obstacle = match (Namespace::new(), program()) {
         (Ok(namespace), Ok(program)) => return Some((namespace, program)),
         (Err(error), _) => format!("network namespaces are refused: {error}"),
@@ -96,7 +96,7 @@ fn place(exporter: &str) -> Option<(Namespace, &'static std::path::Path)> {
 /// Waits until the collector shows every series that `/metrics` shows, with its value and labels, and no other. A ratio
 /// that is undefined is the exception: it has no point.
 #[track_caller]
-fn same_metrics(scrape: &Exposition, collector: &Collector) {
+pub fn same_metrics(scrape: &Exposition, collector: &Collector) {
     let mut differences = Vec::new();
     let same = within(END, || {
         let theirs = collector.scrape()?;

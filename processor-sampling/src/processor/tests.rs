@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use pipeline::call::ladder::{Endpoint, LadderForm, SpanId, Transaction};
 use pipeline::call::{IN_PROGRESS, Offered};
-use pipeline::{LabelSet, Slot, Transport};
+use pipeline::{Call, LabelSet, Slot, Transport};
 use sip::Method;
 
 use super::*;

@@ -18,20 +18,30 @@ pub fn for_captures(tree: &mut Node, captures: &Captures) {
     tree.set_default(&["receivers", PCAP], Node::empty(Place::file(PLACE)));
     share_ports(tree);
     tree.put("receivers", Node::with(PCAP, pcap(tree, captures)));
-    for (name, section) in tree.entries_mut() {
-        match name {
-            "service" => section.entries_mut().filter(|(key, _)| *key == "pipelines").for_each(|(_, pipelines)| {
-                let receivers = || list(PLACE, [Value::Text(PCAP.to_owned())]);
-                pipelines.entries_mut().for_each(|(_, pipeline)| pipeline.put("receivers", receivers()));
-                add_metrics(pipelines);
-            }),
-            "processors" => section.entries_mut().filter(|(id, _)| is(id, "dialog")).for_each(|(_, dialog)| {
-                // The user holds the file already: hiding its numbers from them protects nobody.
-                dialog.set_default(&["calls", "privacy", "numbers"], text("plain"));
-            }),
-            _ => {}
-        }
+    let services =
+        tree.entries_mut().filter(|(name, _)| *name == "service").flat_map(|(_, service)| service.entries_mut());
+    for (_, pipelines) in services.filter(|(key, _)| *key == "pipelines") {
+        let receivers = || list(PLACE, [Value::Text(PCAP.to_owned())]);
+        pipelines.entries_mut().for_each(|(_, pipeline)| pipeline.put("receivers", receivers()));
+        add_metrics(pipelines);
     }
+}
+
+/// Has numbers shown unless the configuration says otherwise: the user holds the file already, so that hiding them
+/// protects nobody.
+pub fn with_numbers(tree: &mut Node) {
+    for (_, section) in tree.entries_mut().filter(|(name, _)| *name == "processors") {
+        section.entries_mut().filter(|(id, _)| is(id, "dialog")).for_each(|(_, dialog)| {
+            dialog.set_default(&["calls", "privacy", "numbers"], text("plain"));
+        });
+    }
+}
+
+/// Whether a pipeline carries metrics.
+pub fn has_metrics(tree: &Node) -> bool {
+    let pipelines = tree.get("service").and_then(|service| service.node.get("pipelines"));
+    let Some(Value::Table(pipelines)) = pipelines.map(|entry| &entry.node.value) else { return false };
+    pipelines.keys().any(|name| Signal::of(name) == Some(Signal::Metrics))
 }
 
 /// Has records keep their messages, whatever becomes of these in traces.

@@ -2,10 +2,14 @@
 //!
 //! Nothing here needs a privilege or sends a packet: what captures live is tested in `integration`.
 
+mod backend;
 mod calls;
 mod checked_in;
 mod configuration;
+mod export;
+mod privacy;
 mod program;
+mod pushing;
 mod replay;
 mod running;
 mod usage;

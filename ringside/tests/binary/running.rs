@@ -24,7 +24,7 @@ fn config(dialog: &str, service: &str) -> String {
 const RUN: [&str; 3] = ["run", "--config", "run.toml"];
 
 /// What an HTTP GET of a path brings.
-fn get(announced: &str, path: &str) -> String {
+pub fn get(announced: &str, path: &str) -> String {
     let address =
         announced.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("a URL is announced");
     let mut stream = TcpStream::connect(address).expect("it listens");
