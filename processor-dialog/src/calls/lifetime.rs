@@ -203,11 +203,11 @@ impl State {
         self.send_piece(record, Some(now), out);
     }
 
-    /// Sends every record: of what is over with its outcome, of the rest as in progress.
+    /// Sends every record: of what is decided and not up with its outcome, of the rest as in progress.
     pub(crate) fn drain_calls(&mut self, out: &mut Facts) {
         while let Some(handle) = self.calls.table.oldest() {
             if let Some(call) = self.calls.table.get_mut(handle)
-                && call.life.phase != Phase::Over
+                && (call.life.attempts > 0 || call.life.dialogs > 0)
             {
                 call.record.outcome = IN_PROGRESS;
             }

@@ -94,14 +94,21 @@ fn a_drain_tells_what_is_over_with_its_outcome_and_the_rest_as_in_progress() {
          2.1 alice -> bob INVITE call=ringing
          2.2 alice <- bob 180 call=ringing
          2.3 alice -> bob INVITE call=challenged
-         2.4 alice <- bob 401 call=challenged",
+         2.4 alice <- bob 401 call=challenged
+         2.5 alice -> bob INVITE call=redirected
+         2.6 alice <- bob 302 call=redirected
+         2.7 alice -> bob INVITE call=tried-again
+         2.8 alice <- bob 302 call=tried-again
+         2.9 alice -> carol INVITE call=tried-again",
     );
     let mut told: Vec<_> = records.iter().map(|record| (&*record.call_id, record.outcome, record.last)).collect();
     told.sort_unstable();
     let expected = [
         ("challenged", "in_progress", true),
         ("over", "busy", true),
+        ("redirected", "redirected", true),
         ("ringing", "in_progress", true),
+        ("tried-again", "in_progress", true),
         ("up", "in_progress", true),
     ];
     assert_eq!(told, expected);
