@@ -8,7 +8,7 @@ CONFIG   := pipeline.toml
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo bench fuzz deps-run deps-test
+.PHONY: help run build test check demo dashboards bench fuzz deps-run deps-test
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,9 @@ check: deps-run ## formatting, clippy with warnings denied, documentation
 
 demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
+
+dashboards: ## dashboards/grafana/*.json anew from their sources
+	$(CARGO) run --package dashboards
 
 bench: deps-run ## benchmarks
 	$(CARGO) bench --workspace

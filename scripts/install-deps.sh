@@ -32,6 +32,7 @@ for purpose in "${@:?usage: install-deps.sh run|test...}"; do
             need sipp sip-tester                  # SIP callers and callees
             need kamailio kamailio                # a real proxy
             need prometheus prometheus            # with promtool
+            need victoria-metrics victoria-metrics
             need tshark tshark                    # a second opinion on captures
             need ip iproute2                      # links between network namespaces
             need setpriv util-linux
@@ -58,7 +59,7 @@ fi
 
 services=()
 for package in "${packages[@]}"; do
-    case $package in kamailio | prometheus) services+=("$package") ;; esac
+    case $package in kamailio | prometheus | victoria-metrics) services+=("$package") ;; esac
 done
 
 # A freshly installed proxy or Prometheus must not start serving this machine (policy-rc.d: Debian's way to say so).

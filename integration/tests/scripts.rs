@@ -139,7 +139,19 @@ fn a_rustup_that_brings_too_little_is_an_error() {
 
 /// A machine that has every program the install script asks for, but for `missing`.
 fn machine_without(missing: &[&str]) -> Machine {
-    let programs = ["clang", "llvm-strip", "cc", "curl", "sipp", "kamailio", "prometheus", "tshark", "ip", "setpriv"];
+    let programs = [
+        "clang",
+        "llvm-strip",
+        "cc",
+        "curl",
+        "sipp",
+        "kamailio",
+        "prometheus",
+        "victoria-metrics",
+        "tshark",
+        "ip",
+        "setpriv",
+    ];
     let name = format!("without-{}", missing.join("-"));
     let machine = Machine::new(&name).has("apt-get", "echo \"apt-get $*\" >> $log").has("id", "echo 0");
     programs

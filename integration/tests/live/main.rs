@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod calls;
+mod dashboards;
 mod frames;
 mod kamailio;
 mod privileges;
@@ -11,4 +12,5 @@ mod prometheus;
 mod registrations;
 mod reload;
 mod stage;
+mod stores;
 mod tcp;
