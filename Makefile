@@ -5,13 +5,15 @@ CARGO    := $(RUST) cargo
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
 RINGSIDE := $(abspath $(TARGET)/release/ringside)
 CONFIG   := pipeline.toml
+# Where `make install` puts what it installs, below DESTDIR.
+PREFIX   := /usr/local
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo dashboards bench fuzz deps-run deps-test
+.PHONY: help run build test check demo package install test-package dashboards bench fuzz deps-run deps-test
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CAP_BPF)
 	$(RINGSIDE) run --config $(CONFIG)
@@ -31,6 +33,17 @@ check: deps-run ## formatting, clippy with warnings denied, documentation
 
 demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
+
+package: build ## the Debian package, in target/debian
+	scripts/package.sh
+
+# Everything below $(DESTDIR)$(PREFIX), but for the configuration; one that is there is left as it is.
+install: build ## binary, configuration, unit and user below DESTDIR and PREFIX (/usr/local)
+	scripts/install.sh "$(RINGSIDE)" "$(DESTDIR)" "$(PREFIX)"
+
+test-package: package ## the package on a bare Debian under a real systemd: install, capture, upgrade, purge
+	@scripts/install-deps.sh test package
+	deploy/test/package.sh
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards

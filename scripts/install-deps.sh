@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, and only that: install-deps.sh run|test...
+# Installs what is missing on Debian, and only that: install-deps.sh run|test|package...
 #
-#   run   what building and starting ringside needs
-#   test  what the tests need besides
+#   run      what building and starting ringside needs
+#   test     what the tests need besides
+#   package  what the test of the package needs besides
 #
 # Asks nothing, starts no service, and does nothing at all (no `apt-get update` either) when all is there.
 set -euo pipefail
@@ -17,7 +18,7 @@ need() {
     esac || packages+=("$2")
 }
 
-for purpose in "${@:?usage: install-deps.sh run|test...}"; do
+for purpose in "${@:?usage: install-deps.sh run|test|package...}"; do
     case $purpose in
         run)
             need clang clang                      # the eBPF program
@@ -36,6 +37,10 @@ for purpose in "${@:?usage: install-deps.sh run|test...}"; do
             need tshark tshark                    # a second opinion on captures
             need ip iproute2                      # links between network namespaces
             need setpriv util-linux
+            ;;
+        package)
+            need debootstrap debootstrap          # a bare Debian
+            need systemd-nspawn systemd-container # to boot it
             ;;
         *) echo "install-deps: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac

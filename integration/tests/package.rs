@@ -1,0 +1,92 @@
+//! What `make install` leaves behind, without installing it: the files, the unit, the rights it gives. The package itself
+//! is tried on a bare Debian by `make test-package`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use integration::ringside::{binary, command};
+use integration::scratch::Folder;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Installs into a folder as `make install DESTDIR=folder PREFIX=prefix` does.
+#[track_caller]
+fn install(folder: &Folder, prefix: &str) {
+    let script = repository().join("scripts/install.sh");
+    let output = Command::new(script).arg(binary()).arg(folder.path()).arg(prefix).output().expect("bash runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.is_empty(), "below DESTDIR there is nothing to start");
+}
+
+fn unit() -> String {
+    fs::read_to_string(repository().join("deploy/ringside.service")).expect("the unit")
+}
+
+/// All values of a key of the unit.
+fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
+    unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+}
+
+#[test]
+fn what_the_unit_names_is_installed() {
+    let folder = Folder::new("install");
+    install(&folder, "/opt/ringside");
+    let installed = |path: &str| folder.path().join(path.trim_start_matches('/'));
+    let unit = fs::read_to_string(installed("/opt/ringside/lib/systemd/system/ringside.service")).expect("the unit");
+    for word in
+        unit.split_whitespace().map(|word| word.trim_start_matches("ExecStart=").trim_start_matches("ExecReload="))
+    {
+        if word.starts_with("/opt/") || word.starts_with("/etc/ringside/") {
+            assert!(installed(word).exists(), "{word} is not installed");
+        }
+    }
+    assert!(values(&unit, "ExecStart")[0].starts_with("/opt/ringside/bin/ringside run "), "{unit}");
+    let configuration = installed("/etc/ringside/pipeline.toml");
+    let configuration = configuration.to_str().expect("a path");
+    let validated = command(&["validate", "--config", configuration], folder.path());
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+    let user = fs::read_to_string(installed("/opt/ringside/lib/sysusers.d/ringside.conf")).expect("the user");
+    for key in ["User", "Group"] {
+        assert!(user.contains(&format!("\nu {} ", values(&unit, key)[0])), "{user}");
+    }
+}
+
+#[test]
+fn installing_again_keeps_what_the_operator_changed() {
+    let folder = Folder::new("install");
+    install(&folder, "/usr");
+    let configuration = folder.join("etc/ringside/pipeline.toml");
+    fs::write(&configuration, "# mine\n").expect("the file is there");
+    install(&folder, "/usr");
+    assert_eq!(fs::read_to_string(&configuration).expect("the file is there"), "# mine\n");
+}
+
+#[test]
+fn the_service_gets_two_capabilities_and_nothing_else() {
+    let unit = unit();
+    for key in ["AmbientCapabilities", "CapabilityBoundingSet"] {
+        assert_eq!(values(&unit, key), ["CAP_NET_RAW CAP_BPF"], "{key}");
+    }
+    for (key, value) in [("User", "ringside"), ("NoNewPrivileges", "yes"), ("ProtectSystem", "strict")] {
+        assert_eq!(values(&unit, key), [value], "{key}");
+    }
+    assert!(!unit.contains("ExecStart=+") && !unit.contains("ExecStart=!"), "nothing runs with more");
+}
+
+#[test]
+fn systemd_finds_little_to_expose() {
+    let offline = ["security", "--offline=true", "--threshold=20", "--no-pager"];
+    let output = match Command::new("systemd-analyze")
+        .args(offline)
+        .arg(repository().join("deploy/ringside.service"))
+        .output()
+    {
+        Ok(output) => output,
+        Err(error) => return testnet::skipped("systemd-analyze security", &error.to_string()),
+    };
+    // The threshold is ten times the figure it shows.
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
