@@ -10,7 +10,7 @@ PREFIX   := /usr/local
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo package install test-package dashboards bench fuzz deps-run deps-test
+.PHONY: help run build test check demo package install image test-package dashboards bench fuzz deps-run deps-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -40,6 +40,9 @@ package: build ## the Debian package, in target/debian
 # Everything below $(DESTDIR)$(PREFIX), but for the configuration; one that is there is left as it is.
 install: build ## binary, configuration, unit and user below DESTDIR and PREFIX (/usr/local)
 	scripts/install.sh "$(RINGSIDE)" "$(DESTDIR)" "$(PREFIX)"
+
+image: package ## the container image localhost/ringside, with buildah
+	buildah build --file deploy/Containerfile --tag localhost/ringside $(TARGET)/debian
 
 test-package: package ## the package on a bare Debian under a real systemd: install, capture, upgrade, purge
 	@scripts/install-deps.sh test package

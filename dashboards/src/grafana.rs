@@ -185,7 +185,8 @@ fn targets(panel: &Panel) -> Vec<Value> {
             "format": format,
             "instant": instant,
             "range": !instant,
-            "exemplar": panel.exemplars,
+            // Only buckets have them.
+            "exemplar": panel.exemplars && query.expr.contains("_bucket"),
         })
     };
     panel.queries.iter().zip('A'..='Z').map(target).collect()

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use integration::scratch::Folder;
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -19,6 +21,16 @@ fn promtool(arguments: &[&str]) {
 #[test]
 fn the_rules_are_well_formed() {
     promtool(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yml"]);
+}
+
+#[test]
+fn the_scrape_configuration_is_well_formed() {
+    // In the container both lie in one folder.
+    let folder = Folder::new("prometheus");
+    for (from, to) in [("compose/prometheus.yml", "prometheus.yml"), ("rules.yml", "rules.yml")] {
+        fs::copy(repository().join("deploy").join(from), folder.join(to)).expect("a copy");
+    }
+    promtool(&["check", "config", folder.join("prometheus.yml").to_str().expect("a path")]);
 }
 
 #[test]

@@ -77,6 +77,31 @@ fn the_service_gets_two_capabilities_and_nothing_else() {
 }
 
 #[test]
+fn the_configurations_for_containers_are_valid() {
+    let folder = Folder::new("containers");
+    let kubernetes = fs::read_to_string(repository().join("deploy/kubernetes.yaml")).expect("the manifest");
+    let (_, rest) = kubernetes.split_once("  pipeline.toml: |\n").expect("a configuration in it");
+    let lines = rest.lines().take_while(|line| line.starts_with("    "));
+    let pod: String = lines.flat_map(|line| [line.trim_start(), "\n"]).collect();
+    fs::write(folder.join("pod.toml"), pod).expect("a file");
+    let compose = fs::canonicalize(repository().join("deploy/compose/ringside.toml")).expect("a configuration");
+    for file in [folder.join("pod.toml"), compose] {
+        let validated = command(&["validate", "--config", file.to_str().expect("a path")], folder.path());
+        assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+    }
+}
+
+#[test]
+fn containers_get_two_capabilities_and_nothing_else() {
+    let read = |path: &str| fs::read_to_string(repository().join("deploy").join(path)).expect("a file");
+    let (compose, kubernetes, image) = (read("compose/compose.yaml"), read("kubernetes.yaml"), read("Containerfile"));
+    assert!(compose.contains("    cap_drop: [ALL]\n    cap_add: [NET_RAW, BPF]\n") && !compose.contains("privileged:"));
+    assert!(kubernetes.contains("drop: [ALL]\n              add: [NET_RAW, BPF]\n"));
+    assert!(kubernetes.contains("runAsNonRoot: true") && !kubernetes.contains("privileged: true"));
+    assert!(image.contains("\nFROM scratch\n") && image.contains("\nUSER 10212:10212\n"));
+}
+
+#[test]
 fn systemd_finds_little_to_expose() {
     let offline = ["security", "--offline=true", "--threshold=20", "--no-pager"];
     let output = match Command::new("systemd-analyze")

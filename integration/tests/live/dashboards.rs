@@ -17,6 +17,11 @@ use testnet::{Family, Namespace};
 use crate::stage::{loopback, namespace, send, sender, silent_callee};
 use crate::stores::{Kind, Store};
 
+/// Calls that become traces are offered as exemplars; nobody need be there to take them.
+const TRACES: &str = "[exporters.\"otlp_grpc/nobody\"]\nendpoint = \"http://127.0.0.1:4317\"\n\
+    [service.pipelines.traces]\nreceivers = [\"ebpf_sip\"]\nprocessors = [\"dialog\", \"enrich\"]\n\
+    exporters = [\"otlp_grpc/nobody\"]\n";
+
 /// Seconds of history that queries look at: all of the test.
 const HISTORY: u64 = 120;
 
@@ -76,6 +81,7 @@ struct Question {
     place: String,
     expression: String,
     instant: bool,
+    exemplars: bool,
 }
 
 /// The queries of every panel, and those of every variable.
@@ -90,13 +96,14 @@ fn questions() -> (Vec<Question>, Vec<Question>) {
                 let text = |value: &Value| value.as_str().expect("a text").to_owned();
                 let place = format!("{name}, {}, {}", text(&panel["title"]), text(&target["legendFormat"]));
                 let instant = target["instant"] == true;
-                panels.push(Question { place, expression: text(&target["expr"]), instant });
+                let exemplars = target["exemplar"] == true;
+                panels.push(Question { place, expression: text(&target["expr"]), instant, exemplars });
             }
         }
         for variable in json["templating"]["list"].as_array().expect("variables") {
             if let Some(query) = variable["query"]["query"].as_str() {
                 let place = format!("{name}, variable {}", variable["name"]);
-                variables.push(Question { place, expression: query.to_owned(), instant: true });
+                variables.push(Question { place, expression: query.to_owned(), instant: true, exemplars: false });
             }
         }
     }
@@ -208,7 +215,8 @@ fn every_panel_and_variable_has_an_answer() {
     let config = Config::on("lo")
         .dialog("transaction_timeout = \"3s\"")
         .enrich("carriers = [{ name = \"home\", cidrs = [\"127.0.0.0/8\"] }]\nuser_agents = [{ regex = '^Yealink', label = \"yealink\" }]");
-    let ringside = Ringside::start(&namespace, &config);
+    let ringside = Ringside::spawn(&namespace, &(config.toml() + TRACES), &[]);
+    eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
     let scraping = fs::read_to_string(repository().join("deploy/compose/prometheus.yml")).expect("a configuration");
     assert!(scraping.contains(&HTTP.to_string()) && scraping.contains("15s"), "{scraping}");
     let scraping = scraping.replace("15s", "1s");
@@ -231,6 +239,25 @@ fn every_panel_and_variable_has_an_answer() {
         asked.into_iter().flat_map(|asked| asked.join().expect("no panic")).collect()
     });
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+
+    // Every panel that shows exemplars has some, and each names its trace as the data source of deploy/ expects it.
+    let (start, end) = ((seconds() - HISTORY).to_string(), seconds().to_string());
+    for question in questions().0.iter().filter(|question| question.exemplars) {
+        let expression = interpolated(&question.expression, Choice::All);
+        let found = stores[0].ask("query_exemplars", &[("query", &expression), ("start", &start), ("end", &end)]);
+        let found = found.unwrap_or_else(|error| panic!("{}: {error}", question.place));
+        let exemplars: Vec<&Value> = found
+            .as_array()
+            .expect("series")
+            .iter()
+            .flat_map(|series| series["exemplars"].as_array().expect("exemplars"))
+            .collect();
+        let well = |exemplar: &&Value| exemplar["labels"]["trace_id"].as_str().is_some_and(|id| id.len() == 32);
+        assert!(!exemplars.is_empty() && exemplars.iter().all(well), "{}: {exemplars:?}", question.place);
+    }
+    let sources = "deploy/compose/grafana/provisioning/datasources/ringside.yaml";
+    let sources = fs::read_to_string(repository().join(sources)).expect("the data sources");
+    assert!(sources.contains("- name: trace_id\n          datasourceUid: tempo\n"), "{sources}");
 
     let rules = stores[0].ask("rules", &[]).expect("the rules");
     let rules =
