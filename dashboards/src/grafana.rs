@@ -27,7 +27,7 @@ pub fn dashboard(dashboard: &Dashboard, common: &Common) -> Value {
         "timezone": "browser",
         "links": [{
             "type": "dashboards", "title": "ringside", "tags": ["ringside"], "asDropdown": false,
-            "includeVars": true, "keepTime": true,
+            "includeVars": true, "keepTime": true, "targetBlank": false, "icon": "", "tooltip": "", "url": "",
         }],
         "annotations": { "list": [] },
         "templating": { "list": variables },
@@ -38,7 +38,7 @@ pub fn dashboard(dashboard: &Dashboard, common: &Common) -> Value {
 fn data_source() -> Value {
     json!({
         "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus",
-        "current": {}, "hide": 0, "includeAll": false, "multi": false, "options": [], "refresh": 1, "regex": "",
+        "hide": 0, "includeAll": false, "multi": false, "options": [], "refresh": 1, "regex": "",
         "skipUrlSync": false,
     })
 }
@@ -48,7 +48,6 @@ fn variable(variable: &Variable) -> Value {
     match query {
         Some(query) => json!({
             "name": name, "label": label, "type": "query", "datasource": prometheus(),
-            "definition": query,
             "query": { "qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery" },
             "refresh": 2, "sort": 1, "regex": "", "hide": 0, "skipUrlSync": false, "options": [],
             // An empty label matches too: a metric need not have it.
@@ -142,8 +141,8 @@ fn body(panel: &Panel) -> Value {
         Kind::Table => (
             "table",
             json!({
-                "showHeader": true, "cellHeight": "sm", "footer": { "show": false, "reducer": ["sum"], "fields": "" },
-                "sortBy": [{ "displayName": panel.queries[0].legend, "desc": true }],
+                "showHeader": true, "cellHeight": "sm",
+            "sortBy": [{ "displayName": panel.queries[0].legend, "desc": true }],
             }),
         ),
     };

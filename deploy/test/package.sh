@@ -82,7 +82,10 @@ systemd-nspawn --quiet --directory="$root" --boot --private-network --register=n
     </dev/null >"$work/console" 2>&1 &
 booted=$!
 is_up() { leader=$(pgrep --parent "$booted" | head -n 1) && inside systemctl is-system-running | grep -Eq 'running|degraded'; }
-for _ in $(seq 300); do is_up 2>/dev/null && break || sleep 0.1; done
+for _ in $(seq 300); do
+    ! is_up 2>/dev/null || break
+    sleep 0.1
+done
 is_up || fail "systemd does not boot here: $(tail -n 5 "$work/console")"
 
 apt() { inside env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes "$@" >>"$work/apt" 2>&1 ||
