@@ -75,7 +75,8 @@ impl Privacy {
         let shown = text(value, max);
         let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
         if self.numbers != Numbers::Plain {
-            hidden.extend(own.found_in(&shown).chain(numbers_in(&shown, own)).map(|range| (range, "***".to_owned())));
+            let found = own.found_in(&shown).chain(own.digits_in(&shown)).chain(numbers_in(&shown, own));
+            hidden.extend(found.map(|range| (range, "***".to_owned())));
         }
         if self.ip == Addresses::Prefix {
             hidden.extend(addresses_in(&shown).map(|(range, ip)| (range, self.ip(ip).to_string())));
@@ -171,14 +172,43 @@ impl Own {
         found.into_iter()
     }
 
-    /// Whether one of them stands in a token, with its digits alone too. Short ones stand there by chance.
+    /// Where digits of one of them stand in a text, [`NUMBER`] of them in a row or more, whatever is between: numbers are
+    /// said with and without their country.
+    fn digits_in(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let numbers = self.names().map(|name| digits_of(name.as_bytes()));
+        let numbers: Vec<Vec<u8>> = numbers.filter(|number| number.len() >= NUMBER).collect();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let (mut row, mut places, mut gap): (Vec<u8>, Vec<usize>, usize) = (Vec::new(), Vec::new(), 0);
+        for (at, byte) in text.bytes().enumerate().take_while(|_| !numbers.is_empty()) {
+            if !byte.is_ascii_digit() {
+                gap += 1;
+                if gap > MAX_GAP || !b" -/().".contains(&byte) {
+                    row.clear();
+                    places.clear();
+                }
+                continue;
+            }
+            gap = 0;
+            row.push(byte);
+            places.push(at);
+            let Some(last) = row.last_chunk::<NUMBER>() else { continue };
+            if !numbers.iter().any(|number| memchr::memmem::find(number, last).is_some()) {
+                continue;
+            }
+            let start = places[places.len() - NUMBER];
+            match found.last_mut().filter(|before| before.end > start) {
+                Some(before) => before.end = at + 1,
+                None => found.push(start..at + 1),
+            }
+        }
+        found.into_iter()
+    }
+
+    /// Whether one of them stands in a token, or digits of one. Short ones stand there by chance.
     fn names_in(&self, token: &str) -> bool {
         let lower = token.to_ascii_lowercase();
-        self.names().any(|name| {
-            let digits = digits_of(name.as_bytes());
-            let digits = std::str::from_utf8(&digits).unwrap_or_default();
-            [name, digits].into_iter().any(|part| part.len() >= NAME_IN_TOKEN && lower.contains(part))
-        })
+        let has_name = self.names().any(|name| name.len() >= NAME_IN_TOKEN && lower.contains(name));
+        has_name || self.digits_in(token).next().is_some()
     }
 
     /// Whether digits are part of one of them.

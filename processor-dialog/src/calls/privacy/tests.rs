@@ -36,6 +36,9 @@ fn text_keeps_no_number_of_the_call() {
         ("ALICE.SMITH@home", "***@home"),
         ("+49 (0) 30-123 45", "+***"),
         ("call 030123", "call ***"),
+        ("+49.151.123.45 is busy", "+*** is busy"),
+        ("0151.12345 gone", "0*** gone"),
+        ("v1.5 49.151.123.45", "v1.5 ***"),
         ("Error 488 at 12:30", "Error 488 at 12:30"),
         ("Yealink SIP-T46S 66.84.0.15", "Yealink SIP-T46S 66.84.0.15"),
         ("AVM FRITZ!Box 7590 154.07.29 (Nov 2021)", "AVM FRITZ!Box 7590 154.07.29 (Nov 2021)"),
@@ -83,6 +86,11 @@ fn a_call_id_is_hashed_when_told_so_or_when_it_gives_something_away() {
     let prefix = Privacy { ip: Addresses::Prefix, ..Privacy::default() };
     assert_eq!(prefix.call_id(b"a84b@192.0.2.7", &own).len(), 32);
     assert_eq!(&*prefix.call_id(b"a84b@host", &own), "a84b@host");
+    // As it is dialled at home, and as people write it.
+    for telling in ["0151-12345@host", "call-015112345-7@host", "+49.151.123-45@host"] {
+        assert_eq!(plain.call_id(telling.as_bytes(), &own).len(), 32, "{telling}");
+    }
+    assert_eq!(&*plain.call_id(b"15-11-2026.12345@host", &own), "15-11-2026.12345@host");
     assert_eq!(&*plain.branch(b"z9hG4bK-1", &own), "z9hG4bK-1");
     assert_eq!(plain.branch(b"z9hG4bK-4915112345", &own).len(), 32);
 }
