@@ -57,6 +57,13 @@ pub enum Part {
     Dialog(Handle),
 }
 
+impl Life {
+    /// Nothing is undecided and nothing is up.
+    fn is_over(&self) -> bool {
+        self.attempts == 0 && self.dialogs == 0
+    }
+}
+
 impl State {
     /// An attempt began under a Call-ID: the first begins the record. Returns it.
     pub(crate) fn call_attempted(&mut self, seen: &Seen<'_>, slot: Slot, out: &mut Facts) -> Handle {
@@ -172,7 +179,7 @@ impl State {
     fn end_call_if_over(&mut self, record: Handle, at: Timestamp) {
         let Some(call) = self.calls.table.get_mut(record) else { return };
         let life = &mut call.life;
-        if life.attempts == 0 && life.dialogs == 0 && life.phase == Phase::Up {
+        if life.is_over() && life.phase == Phase::Up {
             life.phase = Phase::Over;
             self.wheel.cancel(&mut life.cut);
             self.wheel.set(&mut life.ends, at + T4, Target::Call(record));
@@ -207,7 +214,7 @@ impl State {
     pub(crate) fn drain_calls(&mut self, out: &mut Facts) {
         while let Some(handle) = self.calls.table.oldest() {
             if let Some(call) = self.calls.table.get_mut(handle)
-                && (call.life.attempts > 0 || call.life.dialogs > 0)
+                && !call.life.is_over()
             {
                 call.record.outcome = IN_PROGRESS;
             }
@@ -223,6 +230,9 @@ impl State {
         self.wheel.cancel(&mut call.life.cut);
         self.slots.release(call.record.slot);
         self.calls.counts.calls += 1;
+        if call.life.is_over() {
+            call.close();
+        }
         let record = call.whole(&self.config.calls.privacy);
         self.calls.send(record, out);
     }

@@ -311,7 +311,16 @@ impl Call {
 
     /// Transactions without a final at `now`, of the request that `is_of` knows, got none.
     pub fn time_out(&mut self, now: Timestamp, is_of: impl Fn(Handle) -> bool) {
-        let at = self.shown(now);
+        self.give_up(self.shown(now), is_of);
+        self.last_until(now);
+    }
+
+    /// The call is over: transactions without a final by now got none.
+    pub fn close(&mut self) {
+        self.give_up(self.record.until, |_| true);
+    }
+
+    fn give_up(&mut self, at: Timestamp, is_of: impl Fn(Handle) -> bool) {
         for leg in self.legs.iter_mut().filter(|leg| leg.told.end.is_none() && is_of(leg.transaction)) {
             leg.told.end = Some(at);
             leg.told.timed_out = true;
@@ -320,7 +329,6 @@ impl Call {
                 ring.told.end.get_or_insert(at);
             }
         }
-        self.last_until(now);
     }
 
     /// Lists a message; `false` when a bound is met.

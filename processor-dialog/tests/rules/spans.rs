@@ -240,6 +240,31 @@ fn what_gets_no_final_is_timed_out_and_the_call_lasts_until_then() {
 }
 
 #[test]
+fn what_has_no_final_when_the_call_is_over_got_none_wherever_it_was() {
+    // A gateway that says nothing, and the next one.
+    let failover = "0.0 alice -> proxy INVITE
+         0.1 proxy -> bob INVITE fwd
+         4.1 proxy -> carol INVITE fwd
+         5.0 proxy <- carol 200
+         5.1 alice <- proxy 200 fwd
+         5.2 alice -> carol ACK
+         9.0 alice -> carol BYE
+         9.1 alice <- carol 200";
+    let spans = "
+        call answered 0.0..9.1
+          INVITE 200 0.0..5.1
+            INVITE 0.1..9.1 hop timed-out
+            INVITE 200 4.1..5.0 hop
+          BYE 200 9.0..9.1 in-dialog
+          session 5.1..9.0 bye by caller";
+    tells(&format!("{failover}\n 20.0 alice -> bob crlf"), spans);
+    // Nobody knows yet while the call is up.
+    let up =
+        call(failover.rsplit_once("\n").and_then(|(rest, _)| rest.rsplit_once("\n")).expect("it ends with a BYE").0);
+    assert!(up.transactions.iter().all(|told| !told.timed_out), "{up:#?}");
+}
+
+#[test]
 fn crossing_byes_are_two_transactions_and_the_first_hangs_up() {
     tells(
         "0.0 alice -> bob INVITE
