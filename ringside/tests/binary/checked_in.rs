@@ -67,6 +67,20 @@ const EXAMPLES: [&str; 8] = [
 ];
 
 #[test]
+fn what_the_readme_adds_for_traces_is_valid_beside_it() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).expect("it stands in the root");
+    let (_, rest) = readme.split_once("```toml\n").expect("it shows a configuration");
+    let (added, _) = rest.split_once("```").expect("which ends");
+    let folder = Folder::new();
+    folder.write("pipeline.toml", checked_in());
+    folder.write("traces.toml", added);
+    let outcome = run(folder.path(), &["print-config", "--config", "pipeline.toml", "--config", "traces.toml"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("[service.pipelines.traces]"), "{}", outcome.stdout);
+}
+
+#[test]
 fn it_runs_capture_dialog_enrich_and_prometheus() {
     let table = effective(&checked_in()).expect("it is valid");
     let pipeline = &table["service"]["pipelines"]["metrics"];

@@ -1,7 +1,7 @@
 //! The ladder of a call: its messages as events of their spans, as spans below them, or as log records.
 //!
 //! Each message is shown once. One whose part left with an earlier piece, or was never seen to begin, belongs to
-//! the call as a whole; as long as the root has not left, it is a span below it.
+//! the call as a whole and comes with the last piece; should it come before, it is a span below the root.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
