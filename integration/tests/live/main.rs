@@ -9,6 +9,7 @@ mod frames;
 mod kamailio;
 mod privileges;
 mod prometheus;
+mod pushing;
 mod registrations;
 mod reload;
 mod stage;
