@@ -10,7 +10,7 @@ PREFIX   := /usr/local
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo package install image test-package dashboards bench fuzz deps-run deps-test
+.PHONY: help run build test check demo package install image test-package dashboards bench cost fuzz deps-run deps-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -50,6 +50,9 @@ test-package: package ## the package on a bare Debian under a real systemd: inst
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards
+
+cost: deps-test build ## what traces cost: processor time and memory for each call (needs root)
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin cost
 
 bench: deps-run ## benchmarks
 	$(CARGO) bench --workspace

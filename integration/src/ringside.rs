@@ -110,13 +110,22 @@ impl<'a> Ringside<'a> {
     pub fn start(namespace: &'a Namespace, config: &Config) -> Self {
         let mut ringside = Self::spawn(namespace, &config.toml(), &[]);
         ringside.endpoint = config.endpoint;
-        let healthy = within(DEADLINE, || {
-            let ended = ringside.child.try_wait().expect("our own child");
-            assert!(ended.is_none(), "ringside has ended: {ended:?}\n{}", ringside.log());
-            ringside.health().ok().filter(|(status, _)| *status == 200)
-        });
-        assert!(healthy.is_some(), "ringside does not become healthy\n{}", ringside.log());
+        ringside.await_health();
         ringside
+    }
+
+    /// Waits until it captures.
+    ///
+    /// # Panics
+    /// When it ends instead, with its log.
+    #[track_caller]
+    pub fn await_health(&mut self) {
+        let healthy = within(DEADLINE, || {
+            let ended = self.child.try_wait().expect("our own child");
+            assert!(ended.is_none(), "ringside has ended: {ended:?}\n{}", self.log());
+            self.health().ok().filter(|(status, _)| *status == 200)
+        });
+        assert!(healthy.is_some(), "ringside does not become healthy\n{}", self.log());
     }
 
     /// Starts it with a configuration file of this text, which serves at [`HTTP`], by way of `wrapper` (a command that
@@ -235,6 +244,22 @@ impl<'a> Ringside<'a> {
     /// What it said on standard output.
     pub fn output(&self) -> String {
         fs::read_to_string(self.folder.join("output")).unwrap_or_default()
+    }
+
+    /// Processor time it has used so far, that of threads which have ended included.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn processor_time(&self) -> Duration {
+        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
+        let mut clock = 0;
+        // SAFETY: the pointer is to a variable of our own.
+        assert_eq!(unsafe { libc::clock_getcpuclockid(id, &raw mut clock) }, 0, "a running process has a clock");
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is to a variable of our own.
+        assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0, "{}", io::Error::last_os_error());
+        let seconds = u64::try_from(time.tv_sec).expect("time used is not negative");
+        Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).expect("nor is its fraction"))
     }
 
     /// Bytes of memory it holds, without the ring that the kernel shares with it (`RssAnon`).
