@@ -66,8 +66,8 @@ pub(crate) fn messages(count: u32) -> String {
 
 /// That so many messages met the bound of a record.
 fn not_on_record(count: u32) -> String {
-    let are = if count == 1 { "is" } else { "are" };
-    format!("{} more {are} not on record", messages(count))
+    let messages_are = if count == 1 { "message is" } else { "messages are" };
+    format!("{count} more {messages_are} not on record")
 }
 
 /// Which letter stands for whom.

@@ -134,6 +134,6 @@ fn a_long_ladder_names_its_endpoints_again_at_its_end_and_says_what_it_lacks() {
     call.record.ladder_cut = 7;
     let text = ladder::text(&call.view(), &Style::default());
     assert_eq!(text.matches("|---- INVITE ---->|").count(), 167, "{text}");
-    assert!(text.contains("\n7 messages more are not on record\n"), "{text}");
+    assert!(text.contains("\n7 more messages are not on record\n"), "{text}");
     assert_eq!(text.lines().last(), text.lines().find(|line| line.contains("198.51.100.20:5060")));
 }
