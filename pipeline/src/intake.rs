@@ -13,13 +13,13 @@ mod streams;
 use std::time::Duration;
 
 use sip::Payload;
-use wire::{Datagram, Decoded, Decoder, Packet, Skip, Streams, Timestamp};
+use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Timestamp};
 
 pub use clock::ClockMode;
 use clock::{Clock, Stamp};
 use duplicates::DuplicateFilter;
 pub use ports::PortSet;
-use ports::SipPorts;
+use ports::{Lookout, SipPorts};
 use streams::{Sink, SipReader};
 
 use crate::component::Telemetry;
@@ -35,9 +35,11 @@ pub struct IntakeSettings {
     pub clock: ClockMode,
     /// SIP is looked for to and from these.
     pub ports: PortSet,
+    /// SIP in WebSockets is looked for to and from these, whatever `tcp` says. Default none.
+    pub ws_ports: PortSet,
     /// Look into datagrams. Default `true`.
     pub udp: bool,
-    /// Look into streams. Default `true`.
+    /// Look for SIP in streams. Default `true`.
     pub tcp: bool,
     /// How long after a payload an identical one is a capture duplicate; zero keeps every copy. Default 20 ms.
     pub duplicate_window: Duration,
@@ -55,6 +57,7 @@ impl IntakeSettings {
         Self {
             clock,
             ports,
+            ws_ports: PortSet::from_iter([]),
             udp: true,
             tcp: true,
             duplicate_window: Duration::from_millis(20),
@@ -71,9 +74,7 @@ impl IntakeSettings {
 pub struct Intake {
     clock: Clock,
     decoder: Decoder,
-    ports: PortSet,
-    udp: bool,
-    tcp: bool,
+    lookout: Lookout,
     duplicates: DuplicateFilter,
     streams: Streams<SipReader>,
     other_ports: Option<SipPorts>,
@@ -91,17 +92,17 @@ struct Counts {
     other_transport: u64,
     evicted_fragments: u64,
     evicted_streams: u64,
+    compressed: u64,
 }
 
 impl Intake {
     /// An intake at the beginning of its capture.
     pub fn new(settings: IntakeSettings) -> Self {
+        let IntakeSettings { ports, ws_ports, udp, tcp, .. } = settings;
         Self {
             clock: Clock::new(settings.clock),
             decoder: Decoder::new(settings.max_fragmented),
-            ports: settings.ports,
-            udp: settings.udp,
-            tcp: settings.tcp,
+            lookout: Lookout { ports, ws_ports, udp, tcp },
             duplicates: DuplicateFilter::new(settings.duplicate_window),
             streams: Streams::new(settings.max_streams),
             other_ports: settings.note_other_ports.then(SipPorts::default),
@@ -109,14 +110,14 @@ impl Intake {
         }
     }
 
-    /// Looks for SIP on other ports from now on.
-    pub fn set_ports(&mut self, ports: PortSet) {
-        self.ports = ports;
+    /// Changes [`IntakeSettings::ports`] and [`IntakeSettings::ws_ports`].
+    pub fn set_ports(&mut self, ports: PortSet, ws_ports: PortSet) {
+        (self.lookout.ports, self.lookout.ws_ports) = (ports, ws_ports);
     }
 
     /// Changes [`IntakeSettings::udp`] and [`IntakeSettings::tcp`].
     pub fn set_transports(&mut self, udp: bool, tcp: bool) {
-        (self.udp, self.tcp) = (udp, tcp);
+        (self.lookout.udp, self.lookout.tcp) = (udp, tcp);
     }
 
     /// Changes [`IntakeSettings::duplicate_window`].
@@ -126,20 +127,21 @@ impl Intake {
 
     /// Takes one packet: `batch` gains frames, a count, or nothing but the time.
     pub fn packet(&mut self, packet: &Packet<'_>, batch: &mut FrameBatch) {
-        let Self { clock, decoder, ports, counts, streams, .. } = self;
+        let Self { clock, decoder, lookout, counts, streams, .. } = self;
         let stamp = clock.stamp(packet.at);
         batch.now = stamp.at;
         batch.tally.clock_steps += u64::from(stamp.stepped);
         counts.packets += 1;
-        streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None });
+        streams
+            .expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed: &mut counts.compressed });
         match decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
-                if !ports.holds_one_of(datagram.source, datagram.destination) {
+                if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {
                     counts.other_port += 1;
                     if let Some(other_ports) = &mut self.other_ports {
                         other_ports.note(datagram.source, datagram.destination, datagram.payload);
                     }
-                } else if !self.udp {
+                } else if !lookout.udp {
                     counts.other_transport += 1;
                 } else if self.duplicates.is_repeat(stamp.at, &datagram) {
                     batch.tally.capture_duplicates += 1;
@@ -148,18 +150,21 @@ impl Intake {
                 }
             }
             Decoded::Segment(segment) => {
-                if !ports.holds_one_of(segment.source, segment.destination) {
-                    counts.other_port += 1;
-                    if let Some(other_ports) = &mut self.other_ports {
-                        other_ports.note(segment.source, segment.destination, segment.payload);
-                    }
-                } else if !self.tcp {
-                    counts.other_transport += 1;
-                } else {
+                let Segment { source, destination, payload, .. } = segment;
+                let expected = lookout.in_stream(Flow { source, destination });
+                if expected.sip || expected.websocket {
                     let outgoing = Some(packet.outgoing);
-                    streams.segment(&segment, stamp.at, &mut Sink { batch, stamp, outgoing });
+                    let mut sink = Sink { batch, stamp, outgoing, lookout, compressed: &mut counts.compressed };
+                    streams.segment(&segment, stamp.at, &mut sink);
                     batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
                     counts.evicted_streams = streams.evicted();
+                } else if lookout.ports.holds_one_of(source, destination) {
+                    counts.other_transport += 1;
+                } else {
+                    counts.other_port += 1;
+                    if let Some(other_ports) = &mut self.other_ports {
+                        other_ports.note(source, destination, payload);
+                    }
                 }
             }
             // Only a fragment that has to wait can push another out.
@@ -184,7 +189,9 @@ impl Intake {
         batch.now = self.clock.idle();
         self.decoder.expire(batch.now);
         let stamp = self.clock.stamp_of_now();
-        self.streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None });
+        let Self { streams, lookout, counts, .. } = self;
+        streams
+            .expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed: &mut counts.compressed });
     }
 
     /// The capture clock: time of the last packet, or what has passed since.
@@ -219,6 +226,7 @@ impl Intake {
         number("otelcol_receiver_fragmented_datagrams", None, false, self.decoder.fragmented() as u64);
         number("otelcol_receiver_streams", None, false, self.streams.len() as u64);
         number("otelcol_receiver_stream_bytes", None, false, self.streams.kept_bytes() as u64);
+        number("otelcol_receiver_compressed_websocket_messages", None, true, self.counts.compressed);
         number("otelcol_receiver_duplicate_filter_overwritten", None, true, self.duplicates.overwritten());
     }
 }

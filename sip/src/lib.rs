@@ -1,9 +1,9 @@
 //! SIP messages: the bytes of one message in, borrowed fields out (RFC 3261 §7).
 //!
-//! [`sort()`] tells what a datagram on a SIP port is, [`Framer`] where messages end in a stream, [`parse()`] reads one
-//! message. All are pure: no clock,
-//! no log, no allocation unless a folded User-Agent is asked for. Lenient about what phones send, strict
-//! about what correlation needs: Via, From, To, Call-ID, CSeq. Linear time, no recursion, never a panic.
+//! [`sort()`] tells what a datagram on a SIP port is, [`Framer`] where messages end in a stream, [`WebSocket`] where
+//! they end in a WebSocket, [`parse()`] reads one message. All are pure: no clock, no log, no allocation unless a folded
+//! User-Agent is asked for. Lenient about what phones send, strict about what correlation needs: Via, From, To, Call-ID,
+//! CSeq. Linear time, no recursion, never a panic.
 
 mod anomaly;
 mod contact;
@@ -21,6 +21,7 @@ mod stream;
 pub mod uri;
 mod value;
 mod via;
+pub mod websocket;
 
 pub use anomaly::{Anomalies, AnomalyKind};
 pub use contact::Contact;
@@ -34,3 +35,4 @@ pub use sort::{Payload, sort};
 pub use start::Start;
 pub use stream::{Framer, Step, begins_message};
 pub use via::Via;
+pub use websocket::{WebSocket, WebSocketStep};

@@ -12,9 +12,9 @@ use crate::start::{self, Start};
 use crate::value::{self, Cursor};
 use crate::via::{self, Via};
 
-/// Longest message in a datagram, bytes.
+/// Longest message in a datagram or in a WebSocket, bytes.
 pub const MAX_MESSAGE: usize = 65_535;
-/// Longest message on a stream or in a WebSocket, bytes.
+/// Longest message on a stream, bytes.
 pub const MAX_STREAM_MESSAGE: usize = 262_144;
 /// Most header fields of a message.
 pub const MAX_FIELDS: usize = 256;
@@ -41,8 +41,8 @@ pub enum Framing {
 impl Framing {
     const fn max_message(self) -> usize {
         match self {
-            Self::Datagram { .. } => MAX_MESSAGE,
-            Self::Stream | Self::WebSocket => MAX_STREAM_MESSAGE,
+            Self::Datagram { .. } | Self::WebSocket => MAX_MESSAGE,
+            Self::Stream => MAX_STREAM_MESSAGE,
         }
     }
 }

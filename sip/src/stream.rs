@@ -219,7 +219,7 @@ pub(crate) fn names_sip(line: &[u8]) -> bool {
 }
 
 /// Length of a header block with its empty line; its first `scanned` bytes do not hold it.
-fn header_len(bytes: &[u8], scanned: usize) -> Option<usize> {
+pub(crate) fn header_len(bytes: &[u8], scanned: usize) -> Option<usize> {
     memchr::memchr_iter(b'\n', &bytes[scanned..]).find_map(|at| match bytes[scanned + at + 1..] {
         [b'\n', ..] => Some(scanned + at + 2),
         [b'\r', b'\n', ..] => Some(scanned + at + 3),

@@ -79,7 +79,7 @@ pub trait Reader<O: ?Sized>: Default {
     fn is_inside(&self) -> bool;
 
     /// Looks at one segment as it came. `true`: the stream can be entered at its first byte, which is to be read.
-    fn glance(&mut self, sequence: u32, payload: &[u8], out: &mut O) -> bool;
+    fn glance(&mut self, flow: Flow, sequence: u32, payload: &[u8], out: &mut O) -> bool;
 
     /// Takes what is whole; returns how many bytes, from the front, it is done with.
     fn read(&mut self, chunk: &Chunk<'_>, out: &mut O) -> usize;
@@ -311,7 +311,7 @@ impl<R> Streams<R> {
         }
         self.with_direction(id, |direction, flow, reader| {
             if !reader.is_inside() {
-                if !reader.glance(sequence, segment.payload, out) {
+                if !reader.glance(flow, sequence, segment.payload, out) {
                     direction.pass(sequence, segment.payload.len());
                     return;
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sip::Payload;
+use wire::Flow;
 
 const WORDS: usize = 65_536 / 64;
 
@@ -40,6 +41,32 @@ impl FromIterator<u16> for PortSet {
             words[usize::from(port) / 64] |= 1 << (port % 64);
         }
         Self(words)
+    }
+}
+
+/// Where SIP is looked for.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    pub ports: PortSet,
+    pub ws_ports: PortSet,
+    pub udp: bool,
+    pub tcp: bool,
+}
+
+/// What a stream may carry. On a port that is in both lists its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub sip: bool,
+    pub websocket: bool,
+}
+
+impl Lookout {
+    #[inline]
+    pub fn in_stream(&self, Flow { source, destination }: Flow) -> Expected {
+        Expected {
+            sip: self.tcp && self.ports.holds_one_of(source, destination),
+            websocket: self.ws_ports.holds_one_of(source, destination),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 mod tcp;
+mod websocket;
 
 use wire::Link;
 
@@ -113,7 +114,7 @@ fn either_port_may_be_the_one_looked_at_and_may_change() {
     }
     assert_eq!(bench.batch.frames.len(), 2);
     assert_eq!(bench.telemetry("otelcol_receiver_skipped_packets", "other_port"), 1.0);
-    bench.intake.set_ports([40_001].into_iter().collect());
+    bench.intake.set_ports([40_001].into_iter().collect(), PortSet::from_iter([]));
     bench.packet(100, &ip(17, 1, 0, &udp(40_000, 40_001, OPTIONS)));
     bench.datagram(100, OPTIONS);
     assert_eq!(bench.batch.frames.len(), 3);

@@ -22,7 +22,7 @@ impl Reader<Read> for Lines {
         self.inside
     }
 
-    fn glance(&mut self, _sequence: u32, payload: &[u8], _out: &mut Read) -> bool {
+    fn glance(&mut self, _flow: Flow, _sequence: u32, payload: &[u8], _out: &mut Read) -> bool {
         self.inside = payload.starts_with(b">");
         self.inside
     }
