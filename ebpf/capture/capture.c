@@ -21,13 +21,20 @@
 /* The kernel gives the loopback device this index in every network namespace. */
 #define LOOPBACK_INDEX 1
 
-INLINE int is_sip_port(__be16 port)
+#define SIP_PORT 1
+#define WEBSOCKET_PORT 2
+
+/* What is spoken on a port: SIP_PORT, WEBSOCKET_PORT, both or nothing. */
+INLINE __u32 spoken_on(__be16 port)
 {
 	__u16 number = host16(port);
 	__u32 index = number / 64;
-	const __u64 *word = map_lookup(&ports, &index);
+	__u32 bit = number % 64;
+	const struct port_word *word = map_lookup(&ports, &index);
 
-	return word && (*word >> (number % 64)) & 1;
+	if (!word)
+		return 0;
+	return ((word->sip >> bit) & 1) * SIP_PORT | ((word->websocket >> bit) & 1) * WEBSOCKET_PORT;
 }
 
 INLINE int is_wanted_interface(__u32 index)
@@ -104,7 +111,7 @@ INLINE enum verdict read_ip(const struct __sk_buff *skb, struct cursor *at, __u1
 
 INLINE enum verdict judge_udp(const struct udphdr *udp)
 {
-	if (!is_sip_port(udp->source) && !is_sip_port(udp->dest))
+	if (!((spoken_on(udp->source) | spoken_on(udp->dest)) & SIP_PORT))
 		return REFUSED_PORT;
 	return is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL;
 }
@@ -131,13 +138,15 @@ INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *
 {
 	struct tcphdr tcp;
 	__u32 headers;
+	__u32 spoken;
 
-	if (!is_wanted_transport(TRANSPORT_TCP))
-		return REFUSED_PROTOCOL;
 	if (read(skb, at, &tcp, sizeof(tcp)))
 		return REFUSED_MALFORMED;
-	if (!is_sip_port(tcp.source) && !is_sip_port(tcp.dest))
+	spoken = spoken_on(tcp.source) | spoken_on(tcp.dest);
+	if (!spoken)
 		return REFUSED_PORT;
+	if (!(spoken & WEBSOCKET_PORT) && !is_wanted_transport(TRANSPORT_TCP))
+		return REFUSED_PROTOCOL;
 	headers = at->offset + tcp.doff * 4;
 	if (!tcp.syn && !tcp.fin && !tcp.rst && skb->len <= headers + link_header(skb, at))
 		return REFUSED_EMPTY_SEGMENT;

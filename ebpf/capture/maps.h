@@ -6,12 +6,12 @@
 #include "bpf.h"
 #include "limits.h"
 
-/* The SIP ports, as a set of bits. */
+/* The SIP ports, as sets of bits. */
 struct {
 	map_number(type, BPF_MAP_TYPE_ARRAY);
 	map_number(max_entries, PORT_WORDS);
 	map_type(key, __u32);
-	map_type(value, __u64);
+	map_type(value, struct port_word);
 } ports SEC(".maps");
 
 struct {

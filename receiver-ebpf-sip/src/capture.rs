@@ -10,7 +10,7 @@ use pipeline::ReceiverError;
 use wire::Packet;
 
 use crate::capabilities::setcap_command;
-use crate::config::{Config, Transport};
+use crate::config::Config;
 use crate::filter::{Filter, FilterError};
 use crate::interfaces::{Changes, Interfaces, LinkWatch, Wanted};
 use crate::program::Verdict;
@@ -37,7 +37,7 @@ impl Capture {
     /// Sets everything up and starts to take packets. Errs with `Privilege` without CAP_NET_RAW.
     pub fn open(config: &Config, shape: RingShape) -> Result<Self, ReceiverError> {
         let ring = Ring::open(shape).map_err(cannot_open)?;
-        let filter = Filter::attach(ring.socket(), &config.ports, &config.transports)
+        let filter = Filter::attach(ring.socket(), config)
             .map_err(|error| failed("the packet filter could not be set", &error, SEE_DOCTOR))?;
         // Subscribed before the first look, so that nothing changes unseen in between.
         let links = LinkWatch::open()
@@ -100,9 +100,9 @@ impl Capture {
         Ok(())
     }
 
-    /// Replaces ports and transports.
-    pub fn set_filter(&mut self, ports: &[u16], transports: &[Transport]) -> Result<(), FilterError> {
-        self.filter.set(self.ring.socket(), ports, transports)
+    /// Replaces ports and transports by those of `config`.
+    pub fn set_filter(&mut self, config: &Config) -> Result<(), FilterError> {
+        self.filter.set(self.ring.socket(), config)
     }
 
     /// Replaces the interfaces.

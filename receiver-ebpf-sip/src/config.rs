@@ -11,7 +11,9 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// Ports SIP is spoken on, as source or as destination. Default `[5060, 5061]`.
     pub ports: Vec<u16>,
-    /// What carries SIP. Default, and all there is, `["udp", "tcp"]`.
+    /// Ports SIP is spoken on over WebSocket, as source or as destination. Default none.
+    pub ws_ports: Vec<u16>,
+    /// What carries SIP on `ports`. Default, and all there is, `["udp", "tcp"]`.
     pub transports: Vec<Transport>,
     /// Also packets that are not addressed to this host. Default `false`.
     pub promiscuous: bool,
@@ -42,6 +44,7 @@ impl Default for Config {
         Self {
             interfaces: vec!["any".into()],
             ports: vec![5060, 5061],
+            ws_ports: Vec::new(),
             transports: vec![Transport::Udp, Transport::Tcp],
             promiscuous: false,
         }
@@ -67,9 +70,9 @@ impl Config {
         if self.ports.is_empty() {
             wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
         }
-        for (index, port) in self.ports.iter().enumerate() {
-            if *port == 0 {
-                wrong.error(format!("ports[{index}]"), "0 is no port", "ports are 1 to 65535");
+        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports)] {
+            for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
+                wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
             }
         }
         if self.transports.is_empty() {
@@ -119,10 +122,12 @@ mod tests {
         let config = Config {
             interfaces: ["any", "eth0", "eth 0", "sixteen_bytes_ab"].map(String::from).into(),
             ports: vec![5060, 0],
+            ws_ports: vec![8080, 0],
             transports: Vec::new(),
             ..Config::default()
         };
-        assert_eq!(problems(config), ["interfaces[0]", "interfaces[2]", "interfaces[3]", "ports[1]", "transports"]);
+        let expected = ["interfaces[0]", "interfaces[2]", "interfaces[3]", "ports[1]", "ws_ports[1]", "transports"];
+        assert_eq!(problems(config), expected);
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::MapError;
+use pipeline::PortSet;
 
 use crate::capabilities::setcap_command;
 use crate::capture::failure;
 use crate::classic;
-use crate::config::Transport;
+use crate::config::{Config, Transport};
 use crate::interfaces::{Changes, Wanted};
 use crate::program::{LoadError, Program};
 use crate::sys;
@@ -34,7 +35,7 @@ pub enum FilterError {
 
 impl Filter {
     /// Puts the best filter there is on the socket: the eBPF program, or else, said aloud, the classic one.
-    pub fn attach(socket: BorrowedFd<'_>, ports: &[u16], transports: &[Transport]) -> Result<Self, FilterError> {
+    pub fn attach(socket: BorrowedFd<'_>, config: &Config) -> Result<Self, FilterError> {
         let mut filter = match load(socket) {
             Ok(program) => Self::Ebpf(Box::new(program)),
             Err(error) => {
@@ -42,7 +43,7 @@ impl Filter {
                 Self::Classic
             }
         };
-        filter.set(socket, ports, transports)?;
+        filter.set(socket, config)?;
         Ok(filter)
     }
 
@@ -59,16 +60,18 @@ impl Filter {
         matches!(self, Self::Ebpf(_))
     }
 
-    /// Replaces ports and transports; takes effect with the next packet.
-    pub fn set(&mut self, socket: BorrowedFd<'_>, ports: &[u16], transports: &[Transport]) -> Result<(), FilterError> {
+    /// Replaces ports, those of WebSockets too, and transports; takes effect with the next packet.
+    pub fn set(&mut self, socket: BorrowedFd<'_>, config: &Config) -> Result<(), FilterError> {
+        let Config { ports, ws_ports, transports, .. } = config;
         match self {
             Self::Ebpf(program) => {
-                program.set_ports(&ports.iter().copied().collect())?;
+                program.set_ports(&PortSet::from(&ports[..]), &PortSet::from(&ws_ports[..]))?;
                 Ok(program.set_transports(transports)?)
             }
             Self::Classic => {
-                let tcp = transports.contains(&Transport::Tcp);
-                sys::attach_classic(socket, &classic::filter(ports, tcp)).map_err(FilterError::Classic)
+                let tcp = transports.contains(&Transport::Tcp) || !ws_ports.is_empty();
+                let ports = [&ports[..], ws_ports].concat();
+                sys::attach_classic(socket, &classic::filter(&ports, tcp)).map_err(FilterError::Classic)
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use caps::Capability;
-use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings, ReceiverError};
+use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, ReceiverError};
 
 use crate::capabilities::{has, setcap_command};
 use crate::capture::{BATCH_PACKETS, Capture, failure};
@@ -105,9 +105,12 @@ pub fn listen(
 ) -> Result<Traffic, ReceiverError> {
     let every_port = Config { ports: (1..=u16::MAX).collect(), ..config.clone() };
     let mut capture = Capture::open(&every_port, RingShape::default())?;
-    let ports = config.ports.iter().copied().collect();
     // What counts is which ports, not when: the packets' own clock does.
-    let settings = IntakeSettings { note_other_ports: true, ..IntakeSettings::new(ClockMode::File, ports) };
+    let settings = IntakeSettings {
+        ws_ports: PortSet::from(&config.ws_ports[..]),
+        note_other_ports: true,
+        ..IntakeSettings::new(ClockMode::File, PortSet::from(&config.ports[..]))
+    };
     let mut intake = Intake::new(settings);
     let mut batch = FrameBatch::default();
     let mut traffic = Traffic::default();
@@ -117,7 +120,8 @@ pub fn listen(
         traffic.packets += capture.drain(BATCH_PACKETS, |packet| intake.packet(packet, &mut batch)) as u64;
         for frame in &batch.frames {
             let ports = [frame.destination.port(), frame.source.port()];
-            if let Some(port) = ports.into_iter().find(|port| config.ports.contains(port)) {
+            let is_configured = |port: &u16| config.ports.contains(port) || config.ws_ports.contains(port);
+            if let Some(port) = ports.into_iter().find(is_configured) {
                 *traffic.on_ports.entry(port).or_default() += 1;
             }
         }

@@ -117,13 +117,17 @@ impl LoadError {
     }
 }
 
+/// `struct port_word` of `ebpf/capture/limits.h`: SIP, SIP over WebSocket.
+type PortWord = [u64; 2];
+
 /// `struct settings` of `ebpf/capture/limits.h`: every interface, transports.
 type Settings = [u64; 2];
 
 /// The loaded program and its maps. Unloaded when dropped and no socket uses it.
 pub struct Program {
     ebpf: Ebpf,
-    ports: Array<MapData, u64>,
+    /// [`PortWord`]s.
+    ports: Array<MapData, PortWord>,
     /// One record: [`Settings`].
     settings: Array<MapData, Settings>,
     now: Settings,
@@ -154,10 +158,11 @@ impl Program {
         Ok(())
     }
 
-    /// Replaces the set of SIP ports. Packets on a port in both sets are never missed.
-    pub fn set_ports(&mut self, ports: &PortSet) -> Result<(), MapError> {
-        for (index, word) in (0..).zip(ports.words()) {
-            if self.ports.get(&index, 0)? != *word {
+    /// Replaces the sets of SIP ports. Packets on a port that was in its set and still is are never missed.
+    pub fn set_ports(&mut self, ports: &PortSet, ws_ports: &PortSet) -> Result<(), MapError> {
+        for (index, (sip, websocket)) in (0..).zip(ports.words().iter().zip(ws_ports.words())) {
+            let word = [*sip, *websocket];
+            if self.ports.get(&index, 0)? != word {
                 self.ports.set(index, word, 0)?;
             }
         }

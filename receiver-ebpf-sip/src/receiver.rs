@@ -17,6 +17,10 @@ use crate::telemetry;
 /// How often the kernel is asked what it dropped.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
+/// How the frames of this receiver travel.
+const CARRIERS: [pipeline::Transport; 3] =
+    [pipeline::Transport::Udp, pipeline::Transport::Tcp, pipeline::Transport::Ws];
+
 /// Live capture of SIP.
 pub struct EbpfSipReceiver {
     config: Config,
@@ -27,9 +31,8 @@ pub struct EbpfSipReceiver {
     /// When the ring was last asked for its counts, and what it said.
     counted: Instant,
     ring: RingCounts,
-    /// SIP frames handed on, over TCP and in all, and messages given up as too long.
-    accepted_tcp: u64,
-    accepted: u64,
+    /// SIP frames handed on, in the order of [`CARRIERS`], and messages given up as too long.
+    accepted: [u64; CARRIERS.len()],
     refused: u64,
 }
 
@@ -46,7 +49,8 @@ impl EbpfSipReceiver {
             intake: Intake::new(IntakeSettings {
                 udp: config.transports.contains(&Transport::Udp),
                 tcp: config.transports.contains(&Transport::Tcp),
-                ..IntakeSettings::new(ClockMode::Live, port_set(&config.ports))
+                ws_ports: PortSet::from(&config.ws_ports[..]),
+                ..IntakeSettings::new(ClockMode::Live, PortSet::from(&config.ports[..]))
             }),
             config,
             shape,
@@ -54,8 +58,7 @@ impl EbpfSipReceiver {
             started: now,
             counted: now,
             ring: RingCounts::default(),
-            accepted_tcp: 0,
-            accepted: 0,
+            accepted: [0; CARRIERS.len()],
             refused: 0,
         }
     }
@@ -102,9 +105,9 @@ impl Receiver for EbpfSipReceiver {
             self.intake.idle(batch);
         }
         self.count_drops(batch);
-        self.accepted += batch.frames.len() as u64;
-        self.accepted_tcp +=
-            batch.frames.iter().filter(|frame| frame.transport == pipeline::Transport::Tcp).count() as u64;
+        for (transport, accepted) in CARRIERS.into_iter().zip(&mut self.accepted) {
+            *accepted += batch.frames.iter().filter(|frame| frame.transport == transport).count() as u64;
+        }
         self.refused += batch.tally.too_large;
         Ok(Received::Batch)
     }
@@ -115,20 +118,26 @@ impl Receiver for EbpfSipReceiver {
         if new.promiscuous != self.config.promiscuous {
             kept_old.push("promiscuous");
         }
-        let (ports, transports) = (new.ports != self.config.ports, new.transports != self.config.transports);
-        if ports || transports {
-            let told = self.capture.as_mut().map_or(Ok(()), |capture| capture.set_filter(&new.ports, &new.transports));
-            match told {
+        let changed: Vec<&str> = [
+            ("ports", new.ports != self.config.ports),
+            ("ws_ports", new.ws_ports != self.config.ws_ports),
+            ("transports", new.transports != self.config.transports),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect();
+        if !changed.is_empty() {
+            match self.capture.as_mut().map_or(Ok(()), |capture| capture.set_filter(&new)) {
                 Ok(()) => {
-                    self.intake.set_ports(port_set(&new.ports));
+                    self.intake.set_ports(PortSet::from(&new.ports[..]), PortSet::from(&new.ws_ports[..]));
                     let has = |transport| new.transports.contains(&transport);
                     self.intake.set_transports(has(Transport::Udp), has(Transport::Tcp));
-                    (self.config.ports, self.config.transports) = (new.ports, new.transports);
+                    (self.config.ports, self.config.ws_ports) = (new.ports, new.ws_ports);
+                    self.config.transports = new.transports;
                 }
                 Err(error) => {
                     tracing::error!(error = failure(&error), "ports or transports could not be changed");
-                    kept_old.extend(ports.then_some("ports"));
-                    kept_old.extend(transports.then_some("transports"));
+                    kept_old.extend(changed);
                 }
             }
         }
@@ -156,15 +165,10 @@ impl Receiver for EbpfSipReceiver {
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
-        let udp = (pipeline::Transport::Udp, self.accepted - self.accepted_tcp);
-        telemetry::messages([udp, (pipeline::Transport::Tcp, self.accepted_tcp)], self.refused, out);
+        telemetry::messages(CARRIERS.into_iter().zip(self.accepted), self.refused, out);
         if let Some(capture) = &self.capture {
             telemetry::capture(capture, self.ring, out);
         }
         self.intake.telemetry(out);
     }
-}
-
-fn port_set(ports: &[u16]) -> PortSet {
-    ports.iter().copied().collect()
 }

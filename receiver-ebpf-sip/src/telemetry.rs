@@ -6,7 +6,7 @@ use crate::capture::Capture;
 use crate::ring::RingCounts;
 
 /// SIP frames handed on, and messages given up because they were too long.
-pub fn messages(accepted: [(Transport, u64); 2], refused: u64, out: &mut Vec<Telemetry>) {
+pub fn messages(accepted: impl IntoIterator<Item = (Transport, u64)>, refused: u64, out: &mut Vec<Telemetry>) {
     for (transport, accepted) in accepted {
         let labels = vec![("transport", transport.as_str().to_owned())];
         out.push(counter("otelcol_receiver_accepted_sip_messages", labels, accepted));

@@ -13,11 +13,13 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// Ports SIP is spoken on, as source or as destination. Default `[5060, 5061]`.
     pub ports: Vec<u16>,
+    /// Ports SIP is spoken on over WebSocket, as source or as destination. Default none.
+    pub ws_ports: Vec<u16>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { files: Vec::new(), ports: vec![5060, 5061] }
+        Self { files: Vec::new(), ports: vec![5060, 5061], ws_ports: Vec::new() }
     }
 }
 
@@ -32,9 +34,9 @@ impl Config {
         if self.ports.is_empty() {
             wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
         }
-        for (index, port) in self.ports.iter().enumerate() {
-            if *port == 0 {
-                wrong.error(format!("ports[{index}]"), "0 is no port", "ports are 1 to 65535");
+        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports)] {
+            for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
+                wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
             }
         }
         let ok = !wrong.has_errors();
@@ -61,8 +63,9 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let config = Config { files: ["-", "a.pcap", "-"].map(PathBuf::from).into(), ports: vec![5060, 0] };
-        assert_eq!(problems(config), ["files", "ports[1]"]);
+        let files = ["-", "a.pcap", "-"].map(PathBuf::from).into();
+        let config = Config { files, ports: vec![5060, 0], ws_ports: vec![0] };
+        assert_eq!(problems(config), ["files", "ports[1]", "ws_ports[0]"]);
         assert_eq!(problems(Config { ports: Vec::new(), ..Config::default() }), ["ports"]);
     }
 }

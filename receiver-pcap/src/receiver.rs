@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::{
-    CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, Received, Receiver, ReceiverError, Telemetry,
+    CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, Received, Receiver, ReceiverError, Telemetry,
 };
 
 use crate::config::Config;
@@ -30,8 +30,11 @@ pub struct PcapReceiver {
 impl PcapReceiver {
     /// A receiver for `config`; who keeps `report` can see how it gets on.
     pub fn new(config: Config, report: Arc<Report>) -> Self {
-        let ports = config.ports.iter().copied().collect();
-        let settings = IntakeSettings { note_other_ports: true, ..IntakeSettings::new(ClockMode::File, ports) };
+        let settings = IntakeSettings {
+            ws_ports: PortSet::from(&config.ws_ports[..]),
+            note_other_ports: true,
+            ..IntakeSettings::new(ClockMode::File, PortSet::from(&config.ports[..]))
+        };
         Self { config, intake: Intake::new(settings), files: None, report }
     }
 }
@@ -74,8 +77,8 @@ impl Receiver for PcapReceiver {
         let Ok(config) = settings.downcast::<Config>() else {
             return Vec::new();
         };
-        self.intake.set_ports(config.ports.iter().copied().collect());
-        self.config.ports = config.ports;
+        self.intake.set_ports(PortSet::from(&config.ports[..]), PortSet::from(&config.ws_ports[..]));
+        (self.config.ports, self.config.ws_ports) = (config.ports, config.ws_ports);
         if config.files == self.config.files { Vec::new() } else { vec!["files"] }
     }
 

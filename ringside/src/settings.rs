@@ -59,12 +59,14 @@ pub fn load_adjusted(run: &Run, catalogue: &Catalogue, adjust: &mut dyn FnMut(&m
 
 /// Files are read with the ports of the live receiver, unless they have their own.
 pub fn share_ports(tree: &mut Node) {
-    let live = tree.get("receivers").and_then(|receivers| receivers.node.get("ebpf_sip")?.node.get("ports"));
-    let Some(ports) = live.map(|ports| ports.node.clone()) else { return };
-    for (_, receivers) in tree.entries_mut().filter(|(section, _)| *section == "receivers") {
-        let of_files = |id: &str| ComponentId::parse(id).is_some_and(|id| id.kind() == "pcap");
-        for (_, receiver) in receivers.entries_mut().filter(|(id, _)| of_files(id)) {
-            receiver.set_default(&["ports"], ports.clone());
+    for key in ["ports", "ws_ports"] {
+        let live = tree.get("receivers").and_then(|receivers| receivers.node.get("ebpf_sip")?.node.get(key));
+        let Some(ports) = live.map(|ports| ports.node.clone()) else { continue };
+        for (_, receivers) in tree.entries_mut().filter(|(section, _)| *section == "receivers") {
+            let of_files = |id: &str| ComponentId::parse(id).is_some_and(|id| id.kind() == "pcap");
+            for (_, receiver) in receivers.entries_mut().filter(|(id, _)| of_files(id)) {
+                receiver.set_default(&[key], ports.clone());
+            }
         }
     }
 }

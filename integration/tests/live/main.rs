@@ -15,3 +15,4 @@ mod reload;
 mod stage;
 mod stores;
 mod tcp;
+mod websocket;

@@ -34,6 +34,12 @@ impl PortSet {
     }
 }
 
+impl From<&[u16]> for PortSet {
+    fn from(ports: &[u16]) -> Self {
+        ports.iter().copied().collect()
+    }
+}
+
 impl FromIterator<u16> for PortSet {
     fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Self {
         let mut words = Box::new([0; WORDS]);
