@@ -1,4 +1,4 @@
-//! Segments of TCP on a SIP port, in any order and of any content, through `pipeline::Intake`: no panic, every bound
+//! Segments of TCP on a SIP port, half of the senders allowed a WebSocket too, in any order and of any content, through `pipeline::Intake`: no panic, every bound
 //! holds, every frame is one message of its stream, nothing is left after its time.
 //!
 //! The input is cut into segments: flags, sender (16 of them), what is added to the sequence number of the last one
@@ -13,7 +13,11 @@ const MAX_STREAMS: usize = 8;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let ports = [5060].into_iter().collect();
-    let settings = IntakeSettings { max_streams: MAX_STREAMS, ..IntakeSettings::new(ClockMode::File, ports) };
+    let settings = IntakeSettings {
+        max_streams: MAX_STREAMS,
+        ws_ports: (40_000 + SENDERS as u16 / 2..40_000 + SENDERS as u16).collect(),
+        ..IntakeSettings::new(ClockMode::File, ports)
+    };
     let mut intake = Intake::new(settings);
     let mut batch = FrameBatch::default();
     let mut sequences = [u32::MAX - 100; SENDERS];

@@ -180,7 +180,7 @@ impl WebSocket {
         let bytes = &unread[scanned..];
         if place == Place::Between && upgrade::may_begin(bytes) {
             // No frame begins so: the server did not grant the upgrade, and the client asks again.
-            if bytes.is_empty() {
+            if !upgrade::begins(bytes) {
                 return Some(WebSocketStep::More);
             }
             self.state = State::default();

@@ -111,6 +111,9 @@ fn files_are_read_with_the_ports_of_the_live_receiver_unless_they_have_their_own
         let table: toml::Table = shown.parse().expect("it prints TOML");
         assert_eq!(table["receivers"]["pcap"]["ports"].to_string(), ports);
     }
+    folder.write("pipeline.toml", format!("{live}receivers.ebpf_sip.ws_ports = [80]\nreceivers.pcap.ports = [5090]\n"));
+    let table: toml::Table = run(folder.path(), &["print-config"]).stdout.parse().expect("it prints TOML");
+    assert_eq!(table["receivers"]["pcap"]["ws_ports"].to_string(), "[80]");
 }
 
 #[test]

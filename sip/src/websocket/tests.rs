@@ -153,6 +153,10 @@ fn a_head_says_in_any_way_that_is_legal_whether_sip_is_spoken() {
 fn a_request_that_was_refused_may_be_made_again() {
     let stream = [REQUEST.as_bytes(), REQUEST.as_bytes(), &of_client(LAST | TEXT, OPTIONS)].concat();
     assert_eq!(of_stream(&stream), [OPTIONS]);
+    let stream = [REQUEST.as_bytes(), b"G", &of_client(LAST | TEXT, OPTIONS)].concat();
+    assert_eq!(of_stream(&stream), ["malformed", OPTIONS]);
+    let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(seen(&mut WebSocket::default(), &bytes), ["malformed", OPTIONS]);
 }
 
 #[test]
