@@ -10,8 +10,10 @@ use integration::shared;
 
 /// Replays a capture and parses what it prints.
 #[track_caller]
-fn replay(capture: &Path) -> Exposition {
-    let output = ringside::command(&["replay", &capture.display().to_string()], &std::env::temp_dir());
+fn replay(capture: &Path, options: &[&str]) -> Exposition {
+    let path = capture.display().to_string();
+    let arguments = [&["replay", path.as_str()], options].concat();
+    let output = ringside::command(&arguments, &std::env::temp_dir());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {}: {said}", capture.display(), output.status);
     Exposition::parse(std::str::from_utf8(&output.stdout).expect("the exposition is UTF-8"))
@@ -29,7 +31,7 @@ fn every_real_capture_is_read() {
     let captures = files(&shared::path("data/captures/pcap"));
     assert!(captures.len() >= 37, "only {} captures are there", captures.len());
     for capture in captures {
-        let scrape = replay(&capture);
+        let scrape = replay(&capture, &[]);
         assert!(scrape.value("packets_total").is_some(), "{} has no packets_total", capture.display());
     }
 }
@@ -44,7 +46,7 @@ fn sip_over_tcp_is_counted_as_others_count_it() {
         ("nDPI--http_on_sip_port.pcap", 0.0, ("non_sip_total", 2.0)),
     ] {
         println!("{capture}");
-        let scrape = replay(&shared::path(&format!("data/captures/pcap/{capture}")));
+        let scrape = replay(&shared::path(&format!("data/captures/pcap/{capture}")), &[]);
         scrape.assert([
             ("packets_total", packets),
             expected,
@@ -69,12 +71,16 @@ fn cases_give_the_values_worked_out_by_hand() {
     assert!(!cases.is_empty());
     for case in cases {
         let expected = fs::read_to_string(case.join("expected")).expect("every case says what it expects");
-        let (capture, expected) = expected.split_once('\n').expect("a capture, then values");
+        let (command, expected) = expected.split_once('\n').expect("a capture, then values");
+        let (capture, options) = command.split_once(' ').unwrap_or((command, ""));
+        let own = case.join(capture);
+        let capture = if own.exists() { own } else { shared::path(&format!("data/captures/pcap/{capture}")) };
         let value = |line: &str| {
             let (selector, value) = line.rsplit_once(' ').expect("a selector and a value");
             (selector.to_owned(), value.parse().expect("a number"))
         };
         println!("{}", case.display());
-        replay(&shared::path(&format!("data/captures/pcap/{capture}"))).assert(expected.lines().map(value));
+        let options: Vec<&str> = options.split_whitespace().collect();
+        replay(&capture, &options).assert(expected.lines().map(value));
     }
 }
