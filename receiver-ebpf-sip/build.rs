@@ -1,4 +1,4 @@
-//! Compiles the kernel side (`../ebpf/capture/capture.c`) with clang; the object is embedded in the crate.
+//! Compiles the kernel side (`../ebpf`) with clang; the objects are embedded in the crate.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,17 @@ use std::process::{Command, exit};
 fn main() {
     // Asked for now, not when this script was compiled: a target folder may serve several checkouts.
     let this_crate = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
-    let source = this_crate.join("../ebpf/capture");
-    println!("cargo::rerun-if-changed={}", source.display());
+    let sources = this_crate.join("../ebpf");
+    println!("cargo::rerun-if-changed={}", sources.display());
     println!("cargo::rerun-if-env-changed=CLANG");
     println!("cargo::rerun-if-env-changed=LLVM_STRIP");
-    let object = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("capture.o");
-
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
-    compile(&clang, &source.join("capture.c"), &object);
-    strip_debug_info(&object);
+    for name in ["capture", "tls"] {
+        let object = out.join(name).with_extension("o");
+        compile(&clang, &sources.join(name).join(name).with_extension("c"), &object);
+        strip_debug_info(&object);
+    }
 }
 
 /// `-mcpu=v2` and fully unrolled loops are what the verifier accepts from a process without CAP_PERFMON;
@@ -23,8 +25,11 @@ fn main() {
 fn compile(clang: &str, source: &Path, object: &Path) {
     let endian = env::var("CARGO_CFG_TARGET_ENDIAN").expect("cargo sets it");
     let target = if endian == "big" { "bpfeb" } else { "bpfel" };
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
     let status = Command::new(clang)
         .args(["-target", target, "-mcpu=v2", "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
+        // Where a probed function finds its arguments.
+        .arg(format!("-DRINGSIDE_ARCH_{architecture}"))
         .args(system_includes(clang))
         .arg("-c")
         .arg(source)

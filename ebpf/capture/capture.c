@@ -11,7 +11,7 @@
  */
 #include <linux/if_packet.h>
 
-#include "bpf.h"
+#include "../bpf.h"
 #include "headers.h"
 #include "limits.h"
 #include "maps.h"

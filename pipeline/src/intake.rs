@@ -6,6 +6,7 @@
 //! no message.
 
 mod clock;
+mod decrypted;
 mod duplicates;
 mod ports;
 mod streams;
@@ -17,6 +18,8 @@ use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Tim
 
 pub use clock::ClockMode;
 use clock::{Clock, Stamp};
+use decrypted::Decrypted;
+pub use decrypted::{End, Piece};
 use duplicates::DuplicateFilter;
 pub use ports::PortSet;
 use ports::{Lookout, SipPorts};
@@ -77,6 +80,9 @@ pub struct Intake {
     lookout: Lookout,
     duplicates: DuplicateFilter,
     streams: Streams<SipReader>,
+    /// Once there was a piece: few receivers have any.
+    decrypted: Option<Box<Decrypted>>,
+    max_streams: usize,
     other_ports: Option<SipPorts>,
     counts: Counts,
 }
@@ -105,6 +111,8 @@ impl Intake {
             lookout: Lookout { ports, ws_ports, udp, tcp },
             duplicates: DuplicateFilter::new(settings.duplicate_window),
             streams: Streams::new(settings.max_streams),
+            decrypted: None,
+            max_streams: settings.max_streams,
             other_ports: settings.note_other_ports.then(SipPorts::default),
             counts: Counts::default(),
         }
@@ -132,8 +140,8 @@ impl Intake {
         batch.now = stamp.at;
         batch.tally.clock_steps += u64::from(stamp.stepped);
         counts.packets += 1;
-        streams
-            .expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed: &mut counts.compressed });
+        let compressed = &mut counts.compressed;
+        streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false });
         match decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
                 if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {
@@ -151,10 +159,11 @@ impl Intake {
             }
             Decoded::Segment(segment) => {
                 let Segment { source, destination, payload, .. } = segment;
-                let expected = lookout.in_stream(Flow { source, destination });
+                let expected = lookout.in_stream(Flow { source, destination }, false);
                 if expected.sip || expected.websocket {
                     let outgoing = Some(packet.outgoing);
-                    let mut sink = Sink { batch, stamp, outgoing, lookout, compressed: &mut counts.compressed };
+                    let compressed = &mut counts.compressed;
+                    let mut sink = Sink { batch, stamp, outgoing, lookout, compressed, over_tls: false };
                     streams.segment(&segment, stamp.at, &mut sink);
                     batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
                     counts.evicted_streams = streams.evicted();
@@ -177,6 +186,17 @@ impl Intake {
         }
     }
 
+    /// Takes bytes that were read in the clear inside a process; between packets, in the order of time.
+    pub fn decrypted(&mut self, piece: &Piece<'_>, batch: &mut FrameBatch) {
+        let stamp = self.clock.stamp(piece.at);
+        batch.now = stamp.at;
+        batch.tally.clock_steps += u64::from(stamp.stepped);
+        let decrypted = self.decrypted.get_or_insert_with(|| Box::new(Decrypted::new(self.max_streams)));
+        let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
+        let outgoing = Some(piece.seen_at == End::Sender && !piece.source.ip().is_loopback());
+        decrypted.piece(piece, &mut Sink { batch, stamp, outgoing, lookout, compressed, over_tls: true });
+    }
+
     /// Live: tells how much monotonic time has passed since the receiver began. Called before it looks for packets,
     /// so that none that already waits can be ahead.
     pub fn elapsed(&mut self, since_start: Duration) {
@@ -189,9 +209,13 @@ impl Intake {
         batch.now = self.clock.idle();
         self.decoder.expire(batch.now);
         let stamp = self.clock.stamp_of_now();
-        let Self { streams, lookout, counts, .. } = self;
-        streams
-            .expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed: &mut counts.compressed });
+        let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
+        let mut sink = Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false };
+        self.streams.expire(stamp.at, &mut sink);
+        if let Some(decrypted) = &mut self.decrypted {
+            sink.over_tls = true;
+            decrypted.expire(&mut sink);
+        }
     }
 
     /// The capture clock: time of the last packet, or what has passed since.
@@ -224,8 +248,9 @@ impl Intake {
             number("otelcol_receiver_dropped_fragmented_datagrams", Some(reason), true, count);
         }
         number("otelcol_receiver_fragmented_datagrams", None, false, self.decoder.fragmented() as u64);
-        number("otelcol_receiver_streams", None, false, self.streams.len() as u64);
-        number("otelcol_receiver_stream_bytes", None, false, self.streams.kept_bytes() as u64);
+        let (streams, bytes) = self.decrypted.as_ref().map_or((0, 0), |decrypted| decrypted.size());
+        number("otelcol_receiver_streams", None, false, (self.streams.len() + streams) as u64);
+        number("otelcol_receiver_stream_bytes", None, false, (self.streams.kept_bytes() + bytes) as u64);
         number("otelcol_receiver_compressed_websocket_messages", None, true, self.counts.compressed);
         number("otelcol_receiver_duplicate_filter_overwritten", None, true, self.duplicates.overwritten());
     }

@@ -22,4 +22,4 @@ pub use component::{
 pub use event::{Event, Fact, Measure};
 pub use facts::{Facts, LabelSet, Origin, Slot};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};
-pub use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+pub use intake::{ClockMode, End, Intake, IntakeSettings, Piece, PortSet};

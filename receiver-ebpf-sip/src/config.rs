@@ -3,6 +3,8 @@
 use pipeline::config::Problems;
 use serde::{Deserialize, Serialize};
 
+use crate::tls::TlsConfig;
+
 /// Settings of the receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -17,6 +19,8 @@ pub struct Config {
     pub transports: Vec<Transport>,
     /// Also packets that are not addressed to this host. Default `false`.
     pub promiscuous: bool,
+    /// SIP over TLS, read in the clear inside processes. Off by default.
+    pub tls: TlsConfig,
 }
 
 /// The transports that are built in.
@@ -47,6 +51,7 @@ impl Default for Config {
             ws_ports: Vec::new(),
             transports: vec![Transport::Udp, Transport::Tcp],
             promiscuous: false,
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -78,6 +83,7 @@ impl Config {
         if self.transports.is_empty() {
             wrong.error("transports", "no transport is given", "write [\"udp\", \"tcp\"]");
         }
+        self.tls.check(&mut wrong);
         let ok = !wrong.has_errors();
         problems.append(wrong);
         ok.then_some(self)
@@ -124,9 +130,18 @@ mod tests {
             ports: vec![5060, 0],
             ws_ports: vec![8080, 0],
             transports: Vec::new(),
+            tls: TlsConfig { enabled: false, processes: vec!["kamailio".into(), "a/b".into()] },
             ..Config::default()
         };
-        let expected = ["interfaces[0]", "interfaces[2]", "interfaces[3]", "ports[1]", "ws_ports[1]", "transports"];
+        let expected = [
+            "interfaces[0]",
+            "interfaces[2]",
+            "interfaces[3]",
+            "ports[1]",
+            "ws_ports[1]",
+            "transports",
+            "tls.processes[1]",
+        ];
         assert_eq!(problems(config), expected);
     }
 

@@ -2,7 +2,7 @@
 //! over, and what every receiver shares ([`pipeline::intake`]) makes SIP frames of them.
 //!
 //! Passive: it never sends, delays or drops a packet of the host. Needs CAP_NET_RAW, and CAP_BPF for the
-//! eBPF program, both only until it has started.
+//! eBPF program, both only until it has started. Where asked to it reads TLS in the clear ([`tls`]), which needs more.
 
 pub mod capabilities;
 mod capture;
@@ -16,8 +16,10 @@ mod receiver;
 mod ring;
 mod sys;
 mod telemetry;
+pub mod tls;
 
 pub use capabilities::drop_capabilities;
 pub use config::{Config, Transport};
 pub use receiver::EbpfSipReceiver;
 pub use ring::RingShape;
+pub use tls::TlsConfig;

@@ -10,6 +10,7 @@ use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use pipeline::PortSet;
 
+use crate::capabilities;
 use crate::config::Transport;
 
 /// What became of a packet in the kernel. The order is that of `enum verdict` in `ebpf/capture/limits.h`.
@@ -98,14 +99,7 @@ pub enum LoadError {
 impl LoadError {
     /// The kernel refused bpf() itself: CAP_BPF is missing.
     pub fn is_permission(&self) -> bool {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<std::io::Error>() {
-                return error.kind() == std::io::ErrorKind::PermissionDenied;
-            }
-            cause = error.source();
-        }
-        false
+        capabilities::is_refusal(self)
     }
 
     /// The last lines the verifier wrote, where it is the verifier that refused.

@@ -1,4 +1,5 @@
-//! The receiver: packets of a [`Capture`] in, SIP frames out, by way of what every receiver shares.
+//! The receiver: packets of a [`Capture`], and what [`Tls`] reads in the clear between them, in, SIP frames out, by way
+//! of what every receiver shares.
 //!
 //! It tells [`Intake`] how much time has passed, and so is the only stage of a live pipeline that reads a clock.
 
@@ -9,17 +10,24 @@ use pipeline::{
     CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, Received, Receiver, ReceiverError, Telemetry,
 };
 
+use crate::capabilities::setcap_command_with_tls;
 use crate::capture::{BATCH_PACKETS, Capture, failure};
 use crate::config::{Config, Transport};
 use crate::ring::{RingCounts, RingShape};
 use crate::telemetry;
+use crate::tls::{self, Now, Tls, TlsError};
 
 /// How often the kernel is asked what it dropped.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
 /// How the frames of this receiver travel.
-const CARRIERS: [pipeline::Transport; 3] =
-    [pipeline::Transport::Udp, pipeline::Transport::Tcp, pipeline::Transport::Ws];
+const CARRIERS: [pipeline::Transport; 5] = [
+    pipeline::Transport::Udp,
+    pipeline::Transport::Tcp,
+    pipeline::Transport::Ws,
+    pipeline::Transport::Tls,
+    pipeline::Transport::Wss,
+];
 
 /// Live capture of SIP.
 pub struct EbpfSipReceiver {
@@ -27,6 +35,8 @@ pub struct EbpfSipReceiver {
     shape: RingShape,
     intake: Intake,
     capture: Option<Capture>,
+    /// Where it is asked for.
+    tls: Option<Tls>,
     started: Instant,
     /// When the ring was last asked for its counts, and what it said.
     counted: Instant,
@@ -55,6 +65,7 @@ impl EbpfSipReceiver {
             config,
             shape,
             capture: None,
+            tls: None,
             started: now,
             counted: now,
             ring: RingCounts::default(),
@@ -70,6 +81,9 @@ impl EbpfSipReceiver {
             return;
         }
         self.counted = Instant::now();
+        if let Some(tls) = &mut self.tls {
+            batch.tally.capture_drops += tls.newly_lost();
+        }
         match capture.ring_counts() {
             Ok(counts) => {
                 batch.tally.capture_drops += counts.drops - self.ring.drops;
@@ -90,19 +104,42 @@ impl Receiver for EbpfSipReceiver {
             "capturing"
         );
         self.capture = Some(capture);
+        if self.config.tls.enabled {
+            let tls = Tls::start(&self.config.tls, &every_port(&self.config), None).map_err(cannot_read_tls)?;
+            let kept: Vec<String> = tls.way().capabilities().iter().map(ToString::to_string).collect();
+            tracing::info!(kept_by_one_thread = kept.join(","), "reading TLS in the clear");
+            self.tls = Some(tls);
+        }
         self.started = Instant::now();
         Ok(())
     }
 
     fn receive(&mut self, batch: &mut FrameBatch, wait: Duration) -> Result<Received, ReceiverError> {
         batch.clear();
-        let capture = self.capture.as_mut().expect("the engine starts a receiver before it asks it for packets");
-        let wait = if capture.has_packets() { Duration::ZERO } else { wait };
+        let Self { capture, tls, intake, started, .. } = self;
+        let capture = capture.as_mut().expect("the engine starts a receiver before it asks it for packets");
+        let wait = match (capture.has_packets(), tls.is_some()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => wait.min(tls::POLL_EVERY),
+            (false, false) => wait,
+        };
         capture.wait(wait)?;
-        self.intake.elapsed(self.started.elapsed());
-        let taken = capture.drain(BATCH_PACKETS, |packet| self.intake.packet(packet, batch));
+        intake.elapsed(started.elapsed());
+        let now = tls.is_some().then(Now::read);
+        let taken = capture.drain(BATCH_PACKETS, |packet| {
+            if let (Some(tls), Some(now)) = (&mut *tls, now) {
+                tls.release_before(packet.at, now, |piece| intake.decrypted(piece, batch));
+            }
+            intake.packet(packet, batch);
+        });
         if taken < BATCH_PACKETS {
-            self.intake.idle(batch);
+            let all = match (tls, now) {
+                (Some(tls), Some(now)) => tls.release_due(now, BATCH_PACKETS, |piece| intake.decrypted(piece, batch)),
+                _ => true,
+            };
+            if all {
+                intake.idle(batch);
+            }
         }
         self.count_drops(batch);
         for (transport, accepted) in CARRIERS.into_iter().zip(&mut self.accepted) {
@@ -118,6 +155,10 @@ impl Receiver for EbpfSipReceiver {
         if new.promiscuous != self.config.promiscuous {
             kept_old.push("promiscuous");
         }
+        // What it takes was given up, or was not asked for, when it started.
+        if new.tls.enabled != self.config.tls.enabled {
+            kept_old.push("tls.enabled");
+        }
         let changed: Vec<&str> = [
             ("ports", new.ports != self.config.ports),
             ("ws_ports", new.ws_ports != self.config.ws_ports),
@@ -127,7 +168,12 @@ impl Receiver for EbpfSipReceiver {
         .filter_map(|(key, differs)| differs.then_some(key))
         .collect();
         if !changed.is_empty() {
-            match self.capture.as_mut().map_or(Ok(()), |capture| capture.set_filter(&new)) {
+            let told = self.capture.as_mut().map_or(Ok(()), |capture| capture.set_filter(&new));
+            let told = told.and_then(|()| match &mut self.tls {
+                Some(tls) => Ok(tls.set_ports(&every_port(&new))?),
+                None => Ok(()),
+            });
+            match told {
                 Ok(()) => {
                     self.intake.set_ports(PortSet::from(&new.ports[..]), PortSet::from(&new.ws_ports[..]));
                     let has = |transport| new.transports.contains(&transport);
@@ -138,6 +184,15 @@ impl Receiver for EbpfSipReceiver {
                 Err(error) => {
                     tracing::error!(error = failure(&error), "ports or transports could not be changed");
                     kept_old.extend(changed);
+                }
+            }
+        }
+        if new.tls.processes != self.config.tls.processes {
+            match self.tls.as_mut().map_or(Ok(()), |tls| tls.select(&new.tls)) {
+                Ok(()) => self.config.tls.processes = new.tls.processes,
+                Err(error) => {
+                    tracing::error!(error = failure(&error), "the processes could not be changed");
+                    kept_old.push("tls.processes");
                 }
             }
         }
@@ -169,6 +224,32 @@ impl Receiver for EbpfSipReceiver {
         if let Some(capture) = &self.capture {
             telemetry::capture(capture, self.ring, out);
         }
+        if let Some(tls) = &self.tls {
+            tls.telemetry(out);
+        }
         self.intake.telemetry(out);
     }
+}
+
+/// TLS that was asked for and cannot be read is no reason to go on in silence.
+fn cannot_read_tls(error: TlsError) -> ReceiverError {
+    let what = format!("TLS cannot be read in the clear: {}", failure(&error));
+    match error.is_permission() {
+        true => ReceiverError::Privilege {
+            what,
+            cure: format!(
+                "it needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: run as root, or once as root `{}`; or set tls.enabled = false",
+                setcap_command_with_tls()
+            ),
+        },
+        false => ReceiverError::Failed {
+            what,
+            cure: "set tls.enabled = false to capture without; `ringside doctor` says what is missing".into(),
+        },
+    }
+}
+
+/// Ports of streams that are looked into.
+fn every_port(config: &Config) -> PortSet {
+    config.ports.iter().chain(&config.ws_ports).copied().collect()
 }

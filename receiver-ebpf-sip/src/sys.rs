@@ -114,6 +114,14 @@ pub fn poll(sockets: [BorrowedFd<'_>; 2], wait: Duration) -> io::Result<[i16; 2]
     Ok(polled.map(|one| one.revents))
 }
 
+/// What a clock shows, in nanoseconds.
+pub fn clock(which: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the live structure.
+    unsafe { libc::clock_gettime(which, &raw mut time) };
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
 /// Reads one datagram without waiting and forgets it. `Ok(false)`: there was none.
 pub fn discard_datagram(socket: BorrowedFd<'_>) -> io::Result<bool> {
     let mut byte = 0_u8;

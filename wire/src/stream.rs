@@ -152,6 +152,11 @@ impl<R> Streams<R> {
         self.index.is_empty()
     }
 
+    /// Whether a direction is in the table.
+    pub fn follows(&self, flow: &Flow) -> bool {
+        self.index.contains_key(flow)
+    }
+
     /// Bytes kept because they are not whole or out of order.
     pub const fn kept_bytes(&self) -> usize {
         self.kept

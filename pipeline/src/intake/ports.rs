@@ -68,9 +68,9 @@ pub(super) struct Expected {
 
 impl Lookout {
     #[inline]
-    pub fn in_stream(&self, Flow { source, destination }: Flow) -> Expected {
+    pub fn in_stream(&self, Flow { source, destination }: Flow, over_tls: bool) -> Expected {
         Expected {
-            sip: self.tcp && self.ports.holds_one_of(source, destination),
+            sip: (self.tcp || over_tls) && self.ports.holds_one_of(source, destination),
             websocket: self.ws_ports.holds_one_of(source, destination),
         }
     }

@@ -10,7 +10,7 @@ mod tls;
 use wire::{Chunk, Flow, Reader};
 
 use super::clock::Stamp;
-use super::ports::Lookout;
+use super::ports::{Expected, Lookout};
 use crate::frame::{FrameBatch, SipFrame, Transport};
 use messages::Messages;
 use socket::{Outcome, Socket};
@@ -26,6 +26,15 @@ pub(super) struct Sink<'a> {
     pub lookout: &'a Lookout,
     /// WebSocket messages that were compressed and not read.
     pub compressed: &'a mut u64,
+    /// The bytes came over TLS, and were read in the clear.
+    pub over_tls: bool,
+}
+
+impl Sink<'_> {
+    /// What the stream may carry. What was read in the clear was asked for, whatever is asked for of TCP.
+    fn expected(&self, flow: Flow) -> Expected {
+        self.lookout.in_stream(flow, self.over_tls)
+    }
 }
 
 /// One direction of a connection.
@@ -56,7 +65,7 @@ impl Reader<Sink<'_>> for SipReader {
     }
 
     fn glance(&mut self, flow: Flow, sequence: u32, payload: &[u8], sink: &mut Sink<'_>) -> bool {
-        let expected = sink.lookout.in_stream(flow);
+        let expected = sink.expected(flow);
         if expected.sip && messages::begin(payload) {
             *self = Self::Sip(Messages::entered());
             return true;
@@ -89,7 +98,7 @@ impl Reader<Sink<'_>> for SipReader {
         if let Self::WebSocket(socket) = self {
             match socket.read(chunk, sink) {
                 Outcome::Read(done) => return done,
-                Outcome::NoUpgrade if sink.lookout.in_stream(chunk.flow).sip => *self = Self::Sip(Messages::default()),
+                Outcome::NoUpgrade if sink.expected(chunk.flow).sip => *self = Self::Sip(Messages::default()),
                 outcome => {
                     let is_news = matches!(outcome, Outcome::NoUpgrade) && !socket.was_counted();
                     sink.batch.tally.non_sip += u64::from(is_news);
@@ -125,7 +134,7 @@ fn beginning(chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> Option<SipReader> {
     if tls::may_be_record(chunk.bytes) {
         return None;
     }
-    let expected = sink.lookout.in_stream(chunk.flow);
+    let expected = sink.expected(chunk.flow);
     // Behind a hole there is no upgrade that could tell a WebSocket from SIP where both may be.
     Some(if expected.websocket && !(expected.sip && chunk.gap) {
         SipReader::WebSocket(Socket::default())
@@ -136,7 +145,12 @@ fn beginning(chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> Option<SipReader> {
 
 /// Makes a frame of the last bytes of the batch, from `start` on; its first byte stood at `at` of the chunk.
 fn push_frame(start: usize, carrier: Carrier, chunk: &Chunk<'_>, at: usize, sink: &mut Sink<'_>) {
-    let Sink { batch, stamp, .. } = sink;
+    let Sink { batch, stamp, over_tls, .. } = sink;
+    let transport = match (carrier.transport, over_tls) {
+        (Transport::Tcp, true) => Transport::Tls,
+        (Transport::Ws, true) => Transport::Wss,
+        (transport, _) => transport,
+    };
     batch.frames.push(SipFrame {
         range: start..batch.bytes.len(),
         first: if at < chunk.fresh { chunk.first } else { chunk.fresh_at },
@@ -144,7 +158,7 @@ fn push_frame(start: usize, carrier: Carrier, chunk: &Chunk<'_>, at: usize, sink
         wall_offset: stamp.wall_offset,
         source: chunk.flow.source,
         destination: chunk.flow.destination,
-        transport: carrier.transport,
+        transport,
         truncated: false,
         outgoing: carrier.outgoing,
     });

@@ -1,0 +1,334 @@
+//! The thread that sets probes: processes in, as they are sighted; probes in their TLS libraries, and decisions about
+//! them, out.
+//!
+//! It keeps the capabilities that later processes need ([`Way::capabilities`]) while every other thread has none, and
+//! so it looks at no byte from the wire: it reads procfs, and the symbols of libraries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use aya::maps::{HashMap, MapData, RingBuf};
+
+use super::library::{self, Library};
+use super::process::{self, Mapped};
+use super::programs::{Prober, Probes};
+use super::record::{self, Decision};
+use super::selection::Selection;
+use crate::capabilities;
+use crate::capture::failure;
+use crate::sys;
+
+/// How often it sees whether files with probes are still used, so that those of a container that ended are let go.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// Most files with probes: one per container image that brings a library of its own.
+const MAX_FILES: usize = 256;
+
+/// What it knows, for others to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Files with probes.
+    pub libraries: usize,
+    /// Files of libraries that could not be probed.
+    pub failed: usize,
+    /// Processes that could not be looked at when all were.
+    pub unreachable: usize,
+    /// Libraries in use whose file was replaced on disk before they could be probed.
+    pub replaced: usize,
+}
+
+/// A handle of the thread; it ends, and its probes with it, when this is dropped.
+pub struct Attacher {
+    orders: Option<Sender<Selection>>,
+    wake: PipeWriter,
+    thread: Option<JoinHandle<()>>,
+    status: Arc<Mutex<Status>>,
+}
+
+/// What the thread is given.
+pub struct Equipment {
+    pub prober: Prober,
+    pub sightings: RingBuf<MapData>,
+    pub processes: HashMap<MapData, record::Process, [u64; 2]>,
+    pub selection: Selection,
+}
+
+impl Attacher {
+    /// Starts it; when this returns all libraries in use have their probes.
+    pub fn start(equipment: Equipment) -> Result<Self, StartError> {
+        let (orders, to_do) = channel();
+        let (woken, wake) = io::pipe()?;
+        let (started, starting) = sync_channel(1);
+        let status = Arc::<Mutex<Status>>::default();
+        let shared = Arc::clone(&status);
+        let work = move || {
+            if let Err(error) = capabilities::keep_on_this_thread(equipment.prober.way().capabilities()) {
+                let _ = started.send(Err(error));
+                return;
+            }
+            let mut worker = Worker::new(equipment, shared);
+            worker.look_at_all();
+            worker.publish();
+            if started.send(Ok(())).is_ok() {
+                worker.run(&woken, &to_do);
+            }
+        };
+        let thread = thread::Builder::new().name("tls-attach".to_owned()).spawn(work)?;
+        starting.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??;
+        Ok(Self { orders: Some(orders), wake, thread: Some(thread), status })
+    }
+
+    /// Looks into other processes from now on.
+    pub fn select(&mut self, selection: Selection) {
+        if let Some(orders) = &self.orders
+            && orders.send(selection).is_ok()
+        {
+            let _ = self.wake.write(&[0]);
+        }
+    }
+
+    /// What it knows.
+    pub fn status(&self) -> Status {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Attacher {
+    fn drop(&mut self) {
+        self.orders = None;
+        let _ = self.wake.write(&[0]);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Why the thread could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No thread, no pipe.
+    #[error("the thread that sets probes could not be started")]
+    Thread(#[from] io::Error),
+    /// Its capabilities could not be set.
+    #[error("the thread that sets probes could not keep what it needs")]
+    Capabilities(#[from] capabilities::CapabilityError),
+}
+
+/// The thread.
+struct Worker {
+    prober: Prober,
+    sightings: RingBuf<MapData>,
+    processes: HashMap<MapData, record::Process, [u64; 2]>,
+    selection: Selection,
+    /// By device and inode.
+    files: BTreeMap<(u64, u64), Probed>,
+    /// Replaced libraries that were warned of, with their process.
+    replaced: BTreeSet<(u64, String)>,
+    status: Status,
+    shared: Arc<Mutex<Status>>,
+}
+
+/// A file that was probed, or could not be.
+struct Probed {
+    probes: Option<Probes>,
+    path: String,
+    /// Processes that were seen to use it.
+    users: BTreeSet<u64>,
+}
+
+impl Worker {
+    fn new(equipment: Equipment, shared: Arc<Mutex<Status>>) -> Self {
+        let Equipment { prober, sightings, processes, selection } = equipment;
+        Self {
+            prober,
+            sightings,
+            processes,
+            selection,
+            files: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+            status: Status::default(),
+            shared,
+        }
+    }
+
+    /// Until nobody can send orders any more.
+    fn run(&mut self, woken: &PipeReader, orders: &Receiver<Selection>) {
+        let mut tidied = Instant::now();
+        loop {
+            if let Err(error) = sys::poll([self.sightings.as_fd(), woken.as_fd()], TIDY_EVERY) {
+                return tracing::error!(%error, "no TLS library gets probes any more");
+            }
+            match orders.try_recv() {
+                Ok(selection) => {
+                    // One byte was written for each.
+                    let _ = (&mut &*woken).read(&mut [0]);
+                    self.select(selection);
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            while let Some(process) = self.sightings.next().and_then(|bytes| record::parse_sighting(&bytes)) {
+                self.sighted(process);
+            }
+            if tidied.elapsed() >= TIDY_EVERY {
+                tidied = Instant::now();
+                self.tidy();
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.status.libraries = self.files.values().filter(|file| file.probes.is_some()).count();
+        self.status.failed = self.files.len() - self.status.libraries;
+        self.status.replaced = self.replaced.len();
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = self.status;
+    }
+
+    /// A process was seen to speak TLS, or TCP on a SIP port.
+    fn sighted(&mut self, process: record::Process) {
+        let [_, id] = process;
+        let wanted = self.is_wanted(id);
+        if !self.selection.is_every() {
+            let decision = if wanted { Decision::Wanted } else { Decision::Unwanted };
+            // Without it the process stays undecided, and what it says is dropped and counted.
+            if let Err(error) = self.processes.insert(process, [decision as u64, 0], 0) {
+                tracing::debug!(error = failure(&error), "a decision about a process could not be told");
+            }
+        }
+        if wanted {
+            // One that cannot be looked at has been counted at the start, or will be by `tidy`.
+            let _ = self.look(id);
+        }
+    }
+
+    fn is_wanted(&self, id: u64) -> bool {
+        self.selection.is_every() || process::Process::look(id).is_some_and(|process| self.selection.includes(&process))
+    }
+
+    fn look_at_all(&mut self) {
+        let ids = process::all().unwrap_or_else(|error| {
+            tracing::error!(%error, "processes could not be listed");
+            Vec::new()
+        });
+        self.status.unreachable = 0;
+        for id in ids {
+            if self.is_wanted(id) && self.look(id).is_err() {
+                self.status.unreachable += 1;
+            }
+        }
+        if self.status.unreachable > 0 {
+            let processes = self.status.unreachable;
+            tracing::warn!(
+                processes,
+                cure = capabilities::setcap_command_with_tls(),
+                "cannot be looked at: their TLS stays unseen"
+            );
+        }
+    }
+
+    /// Sets probes in the libraries of a process. Errs if it may not be looked at.
+    fn look(&mut self, id: u64) -> io::Result<()> {
+        for mapped in process::libraries(id)? {
+            if mapped.replaced {
+                self.warn_of_replaced(id, mapped);
+            } else if let Err(error) = self.probe(id, &mapped.path) {
+                // A process that has ended meanwhile, mostly.
+                tracing::debug!(path = mapped.path, %error, "a TLS library could not be opened");
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_of_replaced(&mut self, id: u64, mapped: Mapped) {
+        let known = self.files.values().any(|file| file.path == mapped.path && file.users.contains(&id));
+        if !known && self.replaced.len() < MAX_FILES && self.replaced.insert((id, mapped.path.clone())) {
+            tracing::warn!(
+                process = id,
+                path = mapped.path,
+                cure = "restart that process",
+                "its TLS library was replaced on disk: what it says stays unseen"
+            );
+        }
+    }
+
+    fn probe(&mut self, id: u64, path: &str) -> io::Result<()> {
+        let file = process::open(id, path)?;
+        let metadata = file.metadata()?;
+        let key = (metadata.dev(), metadata.ino());
+        if let Some(known) = self.files.get_mut(&key) {
+            known.users.insert(id);
+            return Ok(());
+        }
+        if self.files.len() >= MAX_FILES {
+            self.tidy();
+        }
+        if self.files.len() >= MAX_FILES {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let library = library::of_file(path).expect("only libraries are looked at");
+        let probes = match self.set(&file, library) {
+            Ok(probes) => {
+                tracing::info!(library = library.name, path, process = id, "read in the clear");
+                Some(probes)
+            }
+            Err(error) => {
+                tracing::warn!(library = library.name, path, process = id, error, "cannot be read in the clear");
+                None
+            }
+        };
+        self.files.insert(key, Probed { probes, path: path.to_owned(), users: BTreeSet::from([id]) });
+        Ok(())
+    }
+
+    /// Errs with a line for the operator.
+    fn set(&mut self, file: &File, library: &Library) -> Result<Probes, String> {
+        let points = process::points(file, library).map_err(|error| error.to_string())?;
+        self.prober.probe(file, &points).map_err(|error| failure(&error))
+    }
+
+    /// Other processes are meant from now on; decisions about those already seen are taken anew.
+    fn select(&mut self, selection: Selection) {
+        self.selection = selection;
+        let decided: Vec<record::Process> = self.processes.keys().flatten().collect();
+        for process in decided {
+            // One that is not there any more was forgotten by the kernel meanwhile.
+            let _ = self.processes.remove(&process);
+        }
+        self.look_at_all();
+    }
+
+    /// Lets files go that no process uses any more.
+    fn tidy(&mut self) {
+        self.replaced.retain(|(id, path)| uses(*id, path));
+        let mut unused = false;
+        for file in self.files.values_mut() {
+            // One user is enough.
+            file.users.retain(|id| uses(*id, &file.path));
+            unused |= file.users.is_empty();
+        }
+        if unused {
+            // A process that was forked, or has not spoken yet, may use it.
+            self.look_at_all();
+            self.files.retain(|_, file| {
+                if file.users.is_empty() {
+                    tracing::info!(path = file.path, "TLS library is used by no process any more");
+                }
+                !file.users.is_empty()
+            });
+        }
+    }
+}
+
+/// Whether a process has a library mapped, replaced since or not.
+fn uses(id: u64, path: &str) -> bool {
+    process::libraries(id).is_ok_and(|libraries| libraries.iter().any(|mapped| mapped.path == path))
+}
