@@ -32,6 +32,9 @@ for purpose in "${@:?usage: install-deps.sh run|test|package...}"; do
         test)
             need sipp sip-tester                  # SIP callers and callees
             need kamailio kamailio                # a real proxy
+            need "$(echo /usr/lib/*/kamailio/modules/tls.so)" kamailio-tls-modules
+            need openssl openssl                  # certificates
+            need python3 python3                  # peers that speak TLS
             need prometheus prometheus            # with promtool
             need victoria-metrics victoria-metrics
             need tshark tshark                    # a second opinion on captures

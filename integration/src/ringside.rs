@@ -155,6 +155,11 @@ impl<'a> Ringside<'a> {
         Self { child, folder, namespace, endpoint: HTTP }
     }
 
+    /// Whether it runs no more.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_some()
+    }
+
     /// Status and body of `/health`.
     pub fn health(&self) -> io::Result<(u16, serde_json::Value)> {
         let (status, body) = self.namespace.run(|| http::get(self.endpoint, "/health"))?;

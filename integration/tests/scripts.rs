@@ -146,6 +146,8 @@ fn machine_without(missing: &[&str]) -> Machine {
         "curl",
         "sipp",
         "kamailio",
+        "openssl",
+        "python3",
         "prometheus",
         "victoria-metrics",
         "tshark",

@@ -41,17 +41,25 @@ request_route {
 }
 "#;
 
-/// A running Kamailio that relays from port 5060 to 5080.
-struct Proxy {
+/// A running Kamailio.
+pub struct Proxy {
     child: Child,
     _folder: Folder,
 }
 
 impl Proxy {
+    /// Relays from port 5060 to 5080.
     fn start(namespace: &Namespace) -> Self {
+        let proxy = Self::run(namespace, CONFIG);
+        await_udp(namespace, 5060);
+        proxy
+    }
+
+    /// Starts it with a configuration; it may not listen yet.
+    pub fn run(namespace: &Namespace, configuration: &str) -> Self {
         let folder = Folder::new("kamailio");
         let config = folder.join("kamailio.cfg");
-        std::fs::write(&config, CONFIG).expect("a configuration");
+        std::fs::write(&config, configuration).expect("a configuration");
         let log = std::fs::File::create(folder.join("log")).expect("a log");
         let child = namespace
             .command("kamailio")
@@ -64,7 +72,6 @@ impl Proxy {
             .stderr(log)
             .spawn()
             .expect("kamailio starts");
-        await_udp(namespace, 5060);
         Self { child, _folder: folder }
     }
 }

@@ -15,4 +15,5 @@ mod reload;
 mod stage;
 mod stores;
 mod tcp;
+mod tls;
 mod websocket;

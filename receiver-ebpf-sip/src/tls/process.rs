@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_mapped_library_is_read_off_its_line() {
-        let mapped = |line| mapped_library(line).map(|mapped| (mapped.path, mapped.replaced));
+        let mapped = |line: &str| mapped_library(line).map(|mapped| (mapped.path, mapped.replaced));
         let line = "7f0e1c01f000-7f0e1c07d000 r-xp 0001f000 fe:00 1835 \u{20}                    /usr/lib/libssl.so.3";
         assert_eq!(mapped(line), Some(("/usr/lib/libssl.so.3".to_owned(), false)));
         let gone = format!("{line} (deleted)");

@@ -1,0 +1,117 @@
+//! Who speaks TLS in these tests: Python's ssl module as server and client, with certificates of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use integration::scratch::Folder;
+use integration::sipp::await_tcp;
+use integration::wait::within;
+use testnet::Namespace;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/tls/peer.py");
+
+/// A certificate that signs itself, with its key.
+#[derive(Debug)]
+pub struct Certificate(Folder);
+
+impl Certificate {
+    /// # Panics
+    /// Without `openssl`.
+    pub fn new() -> Self {
+        let folder = Folder::new("certificate");
+        let output = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-days", "2", "-subj", "/CN=127.0.0.1", "-keyout"])
+            .arg(folder.join("key.pem"))
+            .arg("-out")
+            .arg(folder.join("certificate.pem"))
+            .output()
+            .expect("openssl is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self(folder)
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.0.join("certificate.pem")
+    }
+
+    pub fn key(&self) -> PathBuf {
+        self.0.join("key.pem")
+    }
+}
+
+/// How a peer treats its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A thread each; TLS objects read from sockets.
+    Threads,
+    /// One thread for all; TLS objects get their bytes from memory.
+    Loop,
+}
+
+/// A running Python.
+#[derive(Debug)]
+pub struct Peer(Child);
+
+impl Peer {
+    /// A server on 127.0.0.1; it listens when this returns. `python` runs Python's scripts.
+    pub fn serve(namespace: &Namespace, python: &Path, port: u16, certificate: &Certificate, style: Style) -> Self {
+        let mut command = namespace.command(python);
+        command.args(script(python)).arg("serve").args(flags(style)).args(["127.0.0.1", &port.to_string()]);
+        command.arg(certificate.certificate()).arg(certificate.key()).stdin(Stdio::null());
+        let peer = Self(command.spawn().expect("python3 is installed"));
+        await_tcp(namespace, port);
+        peer
+    }
+
+    /// A client of many connections to 127.0.0.1, all of which stand when this returns.
+    pub fn connect(namespace: &Namespace, port: u16, connections: u32, requests: u32, style: Style) -> Self {
+        let mut command = namespace.command("python3");
+        command.arg(SCRIPT).args(["send", "--wait"]).args(flags(style)).args(["127.0.0.1", &port.to_string()]);
+        command.args([connections.to_string(), requests.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut peer = Self(command.spawn().expect("python3 is installed"));
+        let mut line = String::new();
+        let output = peer.0.stdout.as_mut().expect("it was piped");
+        BufReader::new(output).read_line(&mut line).expect("it says something");
+        assert_eq!(line, "connected\n");
+        peer
+    }
+
+    /// Lets the client send its requests, and waits until it has had all answers.
+    #[track_caller]
+    pub fn send(mut self) {
+        writeln!(self.0.stdin.as_mut().expect("it was piped")).expect("it waits");
+        let ended = within(super::LONGEST, || self.0.try_wait().expect("our own child"));
+        assert!(ended.expect("the client ends").success());
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+/// A script that is executed itself gets no other argument.
+fn script(python: &Path) -> Option<&'static str> {
+    python.ends_with("python3").then_some(SCRIPT)
+}
+
+fn flags(style: Style) -> Option<&'static str> {
+    (style == Style::Loop).then_some("--loop")
+}
+
+/// The script under a name of its own, by which its process is known too.
+pub fn named(folder: &Folder, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::copy(SCRIPT, &path).expect("a copy of the script");
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, permissions).expect("a file of our own");
+    path
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
