@@ -155,6 +155,11 @@ impl<'a> Ringside<'a> {
         Self { child, folder, namespace, endpoint: HTTP }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it runs no more.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_some()

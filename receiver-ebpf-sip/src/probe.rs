@@ -17,6 +17,7 @@ use crate::interfaces::{Interfaces, Wanted};
 use crate::program::{LoadError, Program};
 use crate::ring::{Ring, RingShape};
 use crate::sys;
+use crate::tls;
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Check {
     Ring,
     /// The interfaces that are named exist.
     Interfaces,
+    /// TLS can be read in the clear.
+    Tls,
 }
 
 impl Check {
@@ -45,6 +48,7 @@ impl Check {
             Self::Program => "eBPF program",
             Self::Ring => "capture ring",
             Self::Interfaces => "interfaces",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -82,6 +86,7 @@ pub fn probe(config: &Config) -> Vec<Finding> {
         findings.push(ring());
     }
     findings.push(interfaces(config));
+    findings.extend(tls::probe(&config.tls));
     findings
 }
 

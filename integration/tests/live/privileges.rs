@@ -15,7 +15,7 @@ use crate::stage::{CALLS, loopback, namespace};
 const N: f64 = CALLS as f64;
 
 /// `setpriv` to the user nobody, with these capabilities and no other.
-fn nobody_with(capabilities: &str) -> Vec<String> {
+pub fn nobody_with(capabilities: &str) -> Vec<String> {
     let mut arguments = vec!["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let (inheritable, ambient) =
         (format!("--inh-caps=-all{capabilities}"), format!("--ambient-caps=-all{capabilities}"));

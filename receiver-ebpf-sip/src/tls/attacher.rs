@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use aya::maps::{HashMap, MapData, RingBuf};
+use caps::Capability;
 
 use super::library::{self, Library};
 use super::process::{self, Mapped};
@@ -225,13 +226,9 @@ impl Worker {
                 self.status.unreachable += 1;
             }
         }
-        if self.status.unreachable > 0 {
-            let processes = self.status.unreachable;
-            tracing::warn!(
-                processes,
-                cure = capabilities::setcap_command_with_tls(),
-                "cannot be looked at: their TLS stays unseen"
-            );
+        if self.status.unreachable > 0 && !capabilities::has(Capability::CAP_SYS_PTRACE) {
+            let cure = capabilities::setcap_command_with_tls();
+            tracing::warn!(processes = self.status.unreachable, cure, "TLS of other users' processes stays unseen");
         }
     }
 
@@ -249,7 +246,8 @@ impl Worker {
     }
 
     fn warn_of_replaced(&mut self, id: u64, mapped: Mapped) {
-        let known = self.files.values().any(|file| file.path == mapped.path && file.users.contains(&id));
+        // Its probes were set before it was replaced.
+        let known = self.files.iter().any(|((_, inode), file)| *inode == mapped.inode && file.path == mapped.path);
         if !known && self.replaced.len() < MAX_FILES && self.replaced.insert((id, mapped.path.clone())) {
             tracing::warn!(
                 process = id,
@@ -303,7 +301,8 @@ impl Worker {
             // One that is not there any more was forgotten by the kernel meanwhile.
             let _ = self.processes.remove(&process);
         }
-        self.look_at_all();
+        self.files.values_mut().for_each(|file| file.users.clear());
+        self.keep_used();
     }
 
     /// Lets files go that no process uses any more.
@@ -317,14 +316,19 @@ impl Worker {
         }
         if unused {
             // A process that was forked, or has not spoken yet, may use it.
-            self.look_at_all();
-            self.files.retain(|_, file| {
-                if file.users.is_empty() {
-                    tracing::info!(path = file.path, "TLS library is used by no process any more");
-                }
-                !file.users.is_empty()
-            });
+            self.keep_used();
         }
+    }
+
+    /// Looks at all processes, and lets files go that have no users then.
+    fn keep_used(&mut self) {
+        self.look_at_all();
+        self.files.retain(|_, file| {
+            if file.users.is_empty() {
+                tracing::info!(path = file.path, "TLS library is used by nobody any more");
+            }
+            !file.users.is_empty()
+        });
     }
 }
 

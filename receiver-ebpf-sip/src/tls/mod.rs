@@ -10,6 +10,7 @@ mod bpf;
 mod config;
 mod feed;
 mod library;
+mod probe;
 mod process;
 mod programs;
 mod record;
@@ -28,6 +29,7 @@ pub use attacher::StartError;
 use attacher::{Attacher, Equipment};
 pub use config::TlsConfig;
 use feed::{Clocks, Feed};
+pub use probe::probe;
 use programs::Programs;
 pub use programs::{LoadError, Way};
 

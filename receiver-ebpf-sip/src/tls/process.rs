@@ -28,6 +28,8 @@ pub struct Process {
 pub struct Mapped {
     /// As the process sees it.
     pub path: String,
+    /// Number of the file in its filesystem.
+    pub inode: u64,
     /// The file was replaced or removed since: what is at the path now is another one.
     pub replaced: bool,
 }
@@ -67,14 +69,15 @@ pub fn libraries(id: u64) -> io::Result<BTreeSet<Mapped>> {
 
 /// `7f12..-7f13.. r-xp 0001f000 fe:01 1234    /usr/lib/x86_64-linux-gnu/libssl.so.3`
 fn mapped_library(line: &str) -> Option<Mapped> {
-    let mut fields = line.splitn(6, ' ');
-    let permissions = fields.nth(1)?;
-    let path = fields.nth(3)?.trim_start();
+    let mut fields = line.splitn(6, ' ').skip(1);
+    let permissions = fields.next()?;
+    let inode = fields.nth(2)?.parse().ok()?;
+    let path = fields.next()?.trim_start();
     if !permissions.contains('x') || !path.starts_with('/') {
         return None;
     }
     let (path, replaced) = path.strip_suffix(DELETED).map_or((path, false), |path| (path, true));
-    library::of_file(path).map(|_| Mapped { path: path.to_owned(), replaced })
+    library::of_file(path).map(|_| Mapped { path: path.to_owned(), inode, replaced })
 }
 
 const DELETED: &str = " (deleted)";
@@ -129,11 +132,11 @@ mod tests {
 
     #[test]
     fn a_mapped_library_is_read_off_its_line() {
-        let mapped = |line: &str| mapped_library(line).map(|mapped| (mapped.path, mapped.replaced));
+        let mapped = |line: &str| mapped_library(line).map(|mapped| (mapped.path, mapped.inode, mapped.replaced));
         let line = "7f0e1c01f000-7f0e1c07d000 r-xp 0001f000 fe:00 1835 \u{20}                    /usr/lib/libssl.so.3";
-        assert_eq!(mapped(line), Some(("/usr/lib/libssl.so.3".to_owned(), false)));
+        assert_eq!(mapped(line), Some(("/usr/lib/libssl.so.3".to_owned(), 1835, false)));
         let gone = format!("{line} (deleted)");
-        assert_eq!(mapped(&gone), Some(("/usr/lib/libssl.so.3".to_owned(), true)));
+        assert_eq!(mapped(&gone), Some(("/usr/lib/libssl.so.3".to_owned(), 1835, true)));
         assert_eq!(mapped(&line.replace("r-xp", "r--p")), None);
         assert_eq!(mapped(&line.replace("libssl", "libc")), None);
         assert_eq!(mapped("7f0e1c01f000-7f0e1c07d000 rw-p 00000000 00:00 0"), None);

@@ -58,7 +58,19 @@ impl Peer {
     /// A server on 127.0.0.1; it listens when this returns. `python` runs Python's scripts.
     pub fn serve(namespace: &Namespace, python: &Path, port: u16, certificate: &Certificate, style: Style) -> Self {
         let mut command = namespace.command(python);
-        command.args(script(python)).arg("serve").args(flags(style)).args(["127.0.0.1", &port.to_string()]);
+        command.args(script(python));
+        Self::serve_by(command, namespace, port, certificate, style)
+    }
+
+    /// The same, by a command that runs the script with what is added to it.
+    pub fn serve_by(
+        mut command: Command,
+        namespace: &Namespace,
+        port: u16,
+        certificate: &Certificate,
+        style: Style,
+    ) -> Self {
+        command.arg("serve").args(flags(style)).args(["127.0.0.1", &port.to_string()]);
         command.arg(certificate.certificate()).arg(certificate.key()).stdin(Stdio::null());
         let peer = Self(command.spawn().expect("python3 is installed"));
         await_tcp(namespace, port);
@@ -85,15 +97,26 @@ impl Peer {
         let ended = within(super::LONGEST, || self.0.try_wait().expect("our own child"));
         assert!(ended.expect("the client ends").success());
     }
-
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
 }
 
-/// A script that is executed itself gets no other argument.
+/// What is executed under a name of its own is the script.
 fn script(python: &Path) -> Option<&'static str> {
     python.ends_with("python3").then_some(SCRIPT)
+}
+
+/// Runs the script, with what is added to it, where the TLS library is another file: a copy, in a mount namespace.
+pub fn boxed(namespace: &Namespace, folder: &Folder, script: &Path) -> Command {
+    let library = Command::new("python3")
+        .args(["-c", "import ssl\nprint(next(l.split()[-1] for l in open('/proc/self/maps') if '/libssl.so' in l))"])
+        .output()
+        .expect("python3 is installed");
+    let library = String::from_utf8_lossy(&library.stdout).trim().to_owned();
+    let copy = folder.join("library");
+    std::fs::copy(&library, &copy).expect("a copy of the library");
+    let mut command = namespace.command("unshare");
+    command.args(["--mount", "sh", "-c", "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""]);
+    command.args([copy.as_path(), Path::new(&library), script]);
+    command
 }
 
 fn flags(style: Style) -> Option<&'static str> {

@@ -1,0 +1,89 @@
+//! Libraries in containers, processes that are meant and others, changes while it runs.
+
+use std::path::Path;
+
+use integration::ringside::Ringside;
+use integration::scratch::Folder;
+use integration::wait::eventually;
+
+use super::peers::{self, Certificate, Peer, Style};
+use super::{ALL, CONNECTIONS, PYTHON, REQUESTS, assert_all, config, possible};
+use crate::stage::namespace;
+
+const MESSAGES: u64 = 2 * (CONNECTIONS * REQUESTS) as u64;
+
+#[test]
+fn a_library_inside_a_container_is_found_by_way_of_its_process() {
+    let Some(_pass) = possible("TLS in a container") else { return };
+    for ringside_first in [true, false] {
+        let namespace = namespace();
+        let certificate = Certificate::new();
+        let folder = Folder::new("boxed");
+        let script = peers::named(&folder, "boxed-peer");
+        // The client uses the library of the host, and is not meant.
+        let config = config("\"boxed-peer\"");
+        let before = ringside_first.then(|| Ringside::start(&namespace, &config));
+        let command = peers::boxed(&namespace, &folder, &script);
+        let _server = Peer::serve_by(command, &namespace, 5061, &certificate, Style::Threads);
+        let ringside = before.unwrap_or_else(|| Ringside::start(&namespace, &config));
+        Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::Threads).send();
+        let scrape = ringside.settled(MESSAGES);
+        assert_all(&scrape);
+        scrape.assert([("capture_duplicates_total", 0.0)]);
+    }
+}
+
+#[test]
+fn a_library_that_no_process_uses_any_more_is_let_go() {
+    let Some(_pass) = possible("TLS of a container that ended") else { return };
+    let namespace = namespace();
+    let certificate = Certificate::new();
+    let folder = Folder::new("boxed");
+    let script = peers::named(&folder, "boxed-peer");
+    let ringside = Ringside::start(&namespace, &config("\"boxed-peer\", \"other-peer\""));
+    let start = |port| {
+        let command = peers::boxed(&namespace, &folder, &script);
+        Peer::serve_by(command, &namespace, port, &certificate, Style::Threads)
+    };
+    let first = start(5061);
+    eventually("a library", || ringside.internal("otelcol_receiver_tls_libraries").filter(|count| *count == 1.0));
+    drop(first);
+    // A change of the processes that are meant is an occasion to tidy up.
+    ringside.rewrite(&config("\"other-peer\"").toml());
+    ringside.signal(libc::SIGHUP);
+    eventually("no library", || ringside.internal("otelcol_receiver_tls_libraries").filter(|count| *count == 0.0));
+}
+
+#[test]
+fn processes_that_are_not_meant_stay_unseen_until_they_are() {
+    let Some(_pass) = possible("TLS of other processes") else { return };
+    let namespace = namespace();
+    let certificate = Certificate::new();
+    let _server = Peer::serve(&namespace, Path::new(PYTHON), 5061, &certificate, Style::Threads);
+    let ringside = Ringside::start(&namespace, &config("\"kamailio\""));
+    Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::Threads).send();
+    // Two requests and two records of handshakes at least, for every connection.
+    eventually("all records on the wire", || {
+        let scrape = ringside.scrape();
+        (scrape.count("tls_records_total") >= MESSAGES).then_some(scrape)
+    })
+    .assert([("packets_total", 0.0)]);
+    ringside.rewrite(&config("").toml());
+    ringside.signal(libc::SIGHUP);
+    eventually("a library", || ringside.internal("otelcol_receiver_tls_libraries").filter(|count| *count > 0.0));
+    Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::Threads).send();
+    let scrape = ringside.settled(MESSAGES);
+    scrape.assert([("requests_total", ALL), ("200_total", ALL)]);
+}
+
+#[test]
+fn turning_it_on_needs_a_restart() {
+    let Some(_pass) = possible("TLS turned on by SIGHUP") else { return };
+    let namespace = namespace();
+    let off = config("").receiver("tls = { enabled = false }");
+    let ringside = Ringside::start(&namespace, &off);
+    ringside.rewrite(&config("").toml());
+    ringside.signal(libc::SIGHUP);
+    eventually("the key is named", || ringside.log().contains("tls.enabled").then_some(()));
+    assert_eq!(ringside.internal("otelcol_receiver_tls_libraries"), None);
+}
