@@ -1,3 +1,4 @@
+mod decrypted;
 mod tcp;
 mod websocket;
 

@@ -37,7 +37,7 @@ const MAX_FILES: usize = 256;
 pub struct Status {
     /// Files with probes.
     pub libraries: usize,
-    /// Files of libraries that could not be probed.
+    /// Files of libraries that could not be probed, or were too many.
     pub failed: usize,
     /// Processes that could not be looked at when all were.
     pub unreachable: usize,
@@ -133,6 +133,8 @@ struct Worker {
     files: BTreeMap<(u64, u64), Probed>,
     /// Replaced libraries that were warned of, with their process.
     replaced: BTreeSet<(u64, String)>,
+    /// How often there was no room for a file.
+    turned_away: usize,
     status: Status,
     shared: Arc<Mutex<Status>>,
 }
@@ -143,6 +145,8 @@ struct Probed {
     path: String,
     /// Processes that were seen to use it.
     users: BTreeSet<u64>,
+    /// It belongs to this host: any process may use it at any time.
+    is_installed: bool,
 }
 
 impl Worker {
@@ -155,6 +159,7 @@ impl Worker {
             selection,
             files: BTreeMap::new(),
             replaced: BTreeSet::new(),
+            turned_away: 0,
             status: Status::default(),
             shared,
         }
@@ -189,7 +194,7 @@ impl Worker {
 
     fn publish(&mut self) {
         self.status.libraries = self.files.values().filter(|file| file.probes.is_some()).count();
-        self.status.failed = self.files.len() - self.status.libraries;
+        self.status.failed = self.files.len() - self.status.libraries + self.turned_away;
         self.status.replaced = self.replaced.len();
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = self.status;
     }
@@ -216,6 +221,7 @@ impl Worker {
     }
 
     fn look_at_all(&mut self) {
+        self.look_at_installed();
         let ids = process::all().unwrap_or_else(|error| {
             tracing::error!(%error, "processes could not be listed");
             Vec::new()
@@ -232,14 +238,36 @@ impl Worker {
         }
     }
 
+    /// Where every process is meant, those that start later find the probes set: they may speak sooner than they could
+    /// be looked at.
+    fn look_at_installed(&mut self) {
+        self.files.values_mut().for_each(|file| file.is_installed = false);
+        if !self.selection.is_every() {
+            return;
+        }
+        for path in library::installed() {
+            let path_text = path.to_string_lossy();
+            let probed = File::open(&path).and_then(|file| self.probe(&file, &path_text));
+            match probed {
+                Ok(file) => file.is_installed = true,
+                Err(error) => tracing::debug!(path = %path_text, %error, "a TLS library could not be opened"),
+            }
+        }
+    }
+
     /// Sets probes in the libraries of a process. Errs if it may not be looked at.
     fn look(&mut self, id: u64) -> io::Result<()> {
         for mapped in process::libraries(id)? {
             if mapped.replaced {
                 self.warn_of_replaced(id, mapped);
-            } else if let Err(error) = self.probe(id, &mapped.path) {
-                // A process that has ended meanwhile, mostly.
-                tracing::debug!(path = mapped.path, %error, "a TLS library could not be opened");
+                continue;
+            }
+            match process::open(id, &mapped.path).and_then(|file| self.probe(&file, &mapped.path)) {
+                Ok(file) => {
+                    file.users.insert(id);
+                }
+                // The process has ended meanwhile, mostly.
+                Err(error) => tracing::debug!(path = mapped.path, %error, "a TLS library could not be opened"),
             }
         }
         Ok(())
@@ -258,33 +286,30 @@ impl Worker {
         }
     }
 
-    fn probe(&mut self, id: u64, path: &str) -> io::Result<()> {
-        let file = process::open(id, path)?;
+    /// Sets probes in a file unless it has them.
+    fn probe(&mut self, file: &File, path: &str) -> io::Result<&mut Probed> {
         let metadata = file.metadata()?;
         let key = (metadata.dev(), metadata.ino());
-        if let Some(known) = self.files.get_mut(&key) {
-            known.users.insert(id);
-            return Ok(());
-        }
-        if self.files.len() >= MAX_FILES {
-            self.tidy();
-        }
-        if self.files.len() >= MAX_FILES {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
-        let library = library::of_file(path).expect("only libraries are looked at");
-        let probes = match self.set(&file, library) {
-            Ok(probes) => {
-                tracing::info!(library = library.name, path, process = id, "read in the clear");
-                Some(probes)
+        if !self.files.contains_key(&key) {
+            if self.files.len() >= MAX_FILES {
+                self.turned_away += 1;
+                return Err(io::ErrorKind::QuotaExceeded.into());
             }
-            Err(error) => {
-                tracing::warn!(library = library.name, path, process = id, error, "cannot be read in the clear");
-                None
-            }
-        };
-        self.files.insert(key, Probed { probes, path: path.to_owned(), users: BTreeSet::from([id]) });
-        Ok(())
+            let library = library::of_file(path).expect("only libraries are looked at");
+            let probes = match self.set(file, library) {
+                Ok(probes) => {
+                    tracing::info!(library = library.name, path, "read in the clear");
+                    Some(probes)
+                }
+                Err(error) => {
+                    tracing::warn!(library = library.name, path, error, "cannot be read in the clear");
+                    None
+                }
+            };
+            let probed = Probed { probes, path: path.to_owned(), users: BTreeSet::new(), is_installed: false };
+            self.files.insert(key, probed);
+        }
+        Ok(self.files.get_mut(&key).expect("it is there by now"))
     }
 
     /// Errs with a line for the operator.
@@ -312,7 +337,7 @@ impl Worker {
         for file in self.files.values_mut() {
             // One user is enough.
             file.users.retain(|id| uses(*id, &file.path));
-            unused |= file.users.is_empty();
+            unused |= file.users.is_empty() && !file.is_installed;
         }
         if unused {
             // A process that was forked, or has not spoken yet, may use it.
@@ -324,10 +349,11 @@ impl Worker {
     fn keep_used(&mut self) {
         self.look_at_all();
         self.files.retain(|_, file| {
-            if file.users.is_empty() {
+            let is_used = !file.users.is_empty() || file.is_installed;
+            if !is_used {
                 tracing::info!(path = file.path, "TLS library is used by nobody any more");
             }
-            !file.users.is_empty()
+            is_used
         });
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Another library is another table: its functions are told apart by what they do ([`Call`]), not by their names.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use object::{Object, ObjectSegment, ObjectSymbol};
 
@@ -43,6 +46,20 @@ pub struct Point {
     pub call: Call,
 }
 
+/// Files of libraries where the dynamic linker of this host looks for them (ld.so(8)), links resolved.
+pub fn installed() -> BTreeSet<PathBuf> {
+    let further = fs::read_dir("/etc/ld.so.conf.d").into_iter().flatten().flatten();
+    let further = further.flat_map(|file| {
+        let text = fs::read_to_string(file.path()).unwrap_or_default();
+        text.lines().filter(|line| line.starts_with('/')).map(PathBuf::from).collect::<Vec<_>>()
+    });
+    let usual = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64"].map(PathBuf::from);
+    let files =
+        usual.into_iter().chain(further).flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let files = files.map(|file| file.path()).filter(|path| path.to_str().and_then(of_file).is_some());
+    files.filter_map(|path| path.canonicalize().ok()).filter(|path| path.is_file()).collect()
+}
+
 /// The library that a file of this name belongs to.
 pub fn of_file(path: &str) -> Option<&'static Library> {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -54,6 +71,9 @@ impl Library {
     pub fn points(&self, file: &[u8]) -> io::Result<Vec<Point>> {
         let wrong = |text| io::Error::new(io::ErrorKind::InvalidData, text);
         let file = object::File::parse(file).map_err(|_| wrong("no ELF file"))?;
+        if !file.is_64() {
+            return Err(wrong("its processes get their arguments otherwise: it is of 32 bits"));
+        }
         let mut points = Vec::new();
         for symbol in file.dynamic_symbols().filter(ObjectSymbol::is_definition) {
             let Ok(name) = symbol.name() else { continue };

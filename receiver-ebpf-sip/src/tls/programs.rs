@@ -104,9 +104,10 @@ impl Programs {
             }
         }
         attach(&mut ebpf, "state_changed", "inet_sock_set_state")?;
-        // The first one is called by receivers alone, but only since Linux 6.3.
-        if attach(&mut ebpf, "received_length", "sock_recv_length").is_err() {
-            attach(&mut ebpf, "received_bytes", "tcp_rcv_space_adjust")?;
+        match links {
+            // Called by receivers alone, and there since Linux 6.3.
+            Some(_) => attach(&mut ebpf, "received_length", "sock_recv_length")?,
+            None => attach(&mut ebpf, "received_bytes", "tcp_rcv_space_adjust")?,
         }
         let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| missing(name));
         let processes = take("processes")?;

@@ -9,6 +9,7 @@ mod common;
 mod privileges;
 mod probing;
 mod ring;
+mod tls;
 mod wrappings;
 
 use common::frames::{IPV4, UDP, ethernet, ipv4, udp};
