@@ -58,7 +58,9 @@ fn config(processes: &str) -> Config {
     let carrier = |number| format!("{{ name = \"c{number}\", cidrs = [\"127.0.1.{number}/32\"] }}");
     let carriers: Vec<String> = (1..=CONNECTIONS).map(carrier).collect();
     Config::on("lo")
-        .receiver(&format!("ports = [5060, 5061, 5063]\ntls = {{ enabled = true, processes = [{processes}] }}"))
+        .receiver(&format!(
+            "ports = [5060, 5061, 5063]\nws_ports = [8443]\ntls = {{ enabled = true, processes = [{processes}] }}"
+        ))
         .enrich(&format!("carriers = [{}]", carriers.join(", ")))
 }
 
@@ -87,28 +89,39 @@ const PYTHON: &str = "python3";
 
 /// A client and a server of these styles, both started before or after ringside.
 #[track_caller]
-fn between_pythons(client: Style, server: Style) {
+fn between_pythons(style: Style, port: u16, transport: &str) {
     let namespace = namespace();
     let certificate = Certificate::new();
-    let _server = Peer::serve(&namespace, Path::new(PYTHON), 5061, &certificate, server);
+    let _server = Peer::serve(&namespace, Path::new(PYTHON), port, &certificate, style);
     let ringside = Ringside::start(&namespace, &config(""));
-    Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, client).send();
+    Peer::connect(&namespace, port, CONNECTIONS, REQUESTS, style).send();
     let scrape = ringside.settled(2 * u64::from(CONNECTIONS * REQUESTS));
     assert_all(&scrape);
     // Both ends are on this host: each message was written by one and read by the other.
     scrape.assert([("capture_duplicates_total", 2.0 * ALL)]);
+    let internal = Exposition::parse(&ringside.page("/internal/metrics"));
+    let accepted = internal.series().iter().find(|series| {
+        series.name == "otelcol_receiver_accepted_sip_messages" && series.labels["transport"] == transport
+    });
+    assert_eq!(accepted.map(|series| series.value), Some(2.0 * ALL), "messages over {transport}");
 }
 
 #[test]
 fn two_thousand_requests_on_twenty_connections_are_each_seen_once() {
     let Some(_pass) = possible("TLS between threads") else { return };
-    between_pythons(Style::Threads, Style::Threads);
+    between_pythons(Style::Threads, 5061, "tls");
 }
 
 #[test]
 fn objects_that_read_from_memory_are_told_apart_by_what_their_thread_received() {
     let Some(_pass) = possible("TLS between event loops") else { return };
-    between_pythons(Style::Loop, Style::Loop);
+    between_pythons(Style::Loop, 5061, "tls");
+}
+
+#[test]
+fn secure_websockets_are_upgraded_and_framed_as_plain_ones() {
+    let Some(_pass) = possible("SIP over WSS") else { return };
+    between_pythons(Style::WebSocket, 8443, "wss");
 }
 
 #[test]

@@ -1,18 +1,22 @@
 #!/usr/bin/python3
 """SIP over TLS by Python's ssl, which is OpenSSL: a server that answers everything, and a client of many connections.
 
-peer.py serve [--loop] ADDRESS PORT CERTIFICATE KEY
-peer.py send  [--loop] [--wait] ADDRESS PORT CONNECTIONS REQUESTS
+peer.py serve [--loop | --websocket] ADDRESS PORT CERTIFICATE KEY
+peer.py send  [--loop | --websocket] [--wait] ADDRESS PORT CONNECTIONS REQUESTS
 
 The client's connection number n comes from 127.0.1.n; each sends its requests one after another. With --wait it says
 "connected", and goes on when it has read a line. With --loop one thread serves all connections, and the TLS objects get
-their bytes from memory (asyncio); else each has a thread and its objects read from sockets.
+their bytes from memory (asyncio); else each has a thread and its objects read from sockets. With --websocket a
+connection is upgraded first (RFC 6455), and every message is a frame.
 """
 
 import asyncio
+import base64
+import hashlib
 import os
 import socket
 import ssl
+import struct
 import sys
 import threading
 import uuid
@@ -67,17 +71,79 @@ def trusting():
     return context
 
 
-def serve_threads(address, port, context):
+class Stream:
+    """Messages one after another."""
+
+    def __init__(self, connection, is_server):
+        self.connection, self.buffer, self.messages = connection, b"", []
+
+    def fill(self):
+        data = self.connection.recv(65536)
+        if not data:
+            raise EOFError
+        self.buffer += data
+
+    def send(self, message):
+        self.connection.sendall(message)
+
+    def receive(self):
+        while not self.messages:
+            self.messages, self.buffer = cut(self.buffer)
+            if not self.messages:
+                self.fill()
+        return self.messages.pop(0)
+
+
+class WebSocket(Stream):
+    """A message a frame; those of the client are masked."""
+
+    def __init__(self, connection, is_server):
+        super().__init__(connection, is_server)
+        self.mask = b"" if is_server else os.urandom(4)
+        if not is_server:
+            self.send_head(b"GET / HTTP/1.1\r\nHost: peer\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
+        head = self.receive_head()
+        if is_server:
+            key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            self.send_head(b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + accept)
+
+    def send_head(self, head):
+        self.connection.sendall(head + b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: sip\r\n\r\n")
+
+    def receive_head(self):
+        while END not in self.buffer:
+            self.fill()
+        head, self.buffer = self.buffer.split(END, 1)
+        return head
+
+    def take(self, length):
+        while len(self.buffer) < length:
+            self.fill()
+        taken, self.buffer = self.buffer[:length], self.buffer[length:]
+        return taken
+
+    def send(self, message):
+        masked = bytes(byte ^ self.mask[at % 4] for at, byte in enumerate(message)) if self.mask else message
+        self.connection.sendall(struct.pack("!BBH", 0x81, 126 | (0x80 if self.mask else 0), len(message)) + self.mask + masked)
+
+    def receive(self):
+        _, length = self.take(2)
+        is_masked, length = length & 0x80, length & 0x7F
+        length = struct.unpack("!H", self.take(2))[0] if length == 126 else length
+        mask = self.take(4) if is_masked else bytes(4)
+        return bytes(byte ^ mask[at % 4] for at, byte in enumerate(self.take(length))).removesuffix(END)
+
+
+def serve_threads(address, port, context, kind):
     def serve(plain):
         try:
             with context.wrap_socket(plain, server_side=True) as connection:
-                buffer = b""
-                while data := connection.recv(65536):
-                    messages, buffer = cut(buffer + data)
-                    for message in messages:
-                        for answer in answers(message):
-                            connection.sendall(answer)
-        except OSError:
+                peer = kind(connection, True)
+                while True:
+                    for answer in answers(peer.receive()):
+                        peer.send(answer)
+        except (OSError, EOFError):
             pass
 
     with socket.create_server((address, port), backlog=100) as listener:
@@ -106,7 +172,7 @@ def go_on():
     sys.stdin.readline()
 
 
-def send_threads(address, port, connections, requests, wait):
+def send_threads(address, port, connections, requests, wait, kind):
     context = trusting()
     # One that fails ends all, so that nobody waits for it.
     threading.excepthook = lambda what: (sys.__excepthook__(what.exc_type, what.exc_value, what.exc_traceback), os._exit(1))
@@ -116,13 +182,12 @@ def send_threads(address, port, connections, requests, wait):
     def send(number):
         plain = socket.create_connection((address, port), source_address=(f"127.0.1.{number}", 0))
         with context.wrap_socket(plain) as connection:
+            peer = kind(connection, False)
             ready.wait()
             go.wait()
             for _ in range(requests):
-                connection.sendall(options(number))
-                buffer = b""
-                while END not in buffer:
-                    buffer += connection.recv(65536)
+                peer.send(options(number))
+                peer.receive()
 
     threads = [threading.Thread(target=send, args=(number + 1,)) for number in range(connections)]
     for thread in threads:
@@ -157,15 +222,16 @@ def main(arguments):
     flags = {argument for argument in arguments if argument.startswith("--")}
     what, address, port, *rest = [argument for argument in arguments if argument not in flags]
     loop, wait = "--loop" in flags, "--wait" in flags
+    kind = WebSocket if "--websocket" in flags else Stream
     if what == "serve":
         context = serving(*rest)
-        asyncio.run(serve_loop(address, int(port), context)) if loop else serve_threads(address, int(port), context)
+        asyncio.run(serve_loop(address, int(port), context)) if loop else serve_threads(address, int(port), context, kind)
     else:
         connections, requests = (int(number) for number in rest)
         if loop:
             asyncio.run(send_loop(address, int(port), connections, requests, wait))
         else:
-            send_threads(address, int(port), connections, requests, wait)
+            send_threads(address, int(port), connections, requests, wait, kind)
 
 
 main(sys.argv[1:])

@@ -48,6 +48,8 @@ pub enum Style {
     Threads,
     /// One thread for all; TLS objects get their bytes from memory.
     Loop,
+    /// As `Threads`, each message in a frame of a WebSocket.
+    WebSocket,
 }
 
 /// A running Python.
@@ -120,7 +122,11 @@ pub fn boxed(namespace: &Namespace, folder: &Folder, script: &Path) -> Command {
 }
 
 fn flags(style: Style) -> Option<&'static str> {
-    (style == Style::Loop).then_some("--loop")
+    match style {
+        Style::Threads => None,
+        Style::Loop => Some("--loop"),
+        Style::WebSocket => Some("--websocket"),
+    }
 }
 
 /// The script under a name of its own, by which its process is known too.

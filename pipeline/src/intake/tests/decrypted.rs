@@ -26,7 +26,7 @@ impl Bench {
         self.intake.decrypted(piece, &mut self.batch);
     }
 
-    fn texts(&self) -> Vec<&str> {
+    fn decrypted_texts(&self) -> Vec<&str> {
         let frames = self.batch.frames.iter();
         frames.map(|frame| std::str::from_utf8(self.batch.message(frame)).expect("text")).collect()
     }
@@ -54,7 +54,7 @@ fn what_both_ends_show_counts_once_whichever_is_first() {
         bench.piece(&piece(0, first, 7, &[INVITE, BYE].concat().into_bytes()));
         bench.piece(&piece(900, second, 1000, INVITE.as_bytes()));
         bench.piece(&piece(901, second, 1000 + INVITE.len() as u32, BYE.as_bytes()));
-        assert_eq!(bench.texts(), [INVITE, BYE]);
+        assert_eq!(bench.decrypted_texts(), [INVITE, BYE]);
         assert_eq!(bench.batch.tally, Tally { capture_duplicates: 2, ..Tally::default() });
     }
 }
@@ -66,7 +66,7 @@ fn a_message_that_is_sent_again_is_no_copy() {
     bench.piece(&piece(0, End::Sender, 0, &twice));
     bench.piece(&piece(500, End::Sender, twice.len() as u32, BYE.as_bytes()));
     bench.piece(&piece(501, End::Recipient, 9, &[BYE, BYE, BYE].concat().into_bytes()));
-    assert_eq!(bench.texts(), [BYE; 3]);
+    assert_eq!(bench.decrypted_texts(), [BYE; 3]);
     assert_eq!(bench.batch.tally.capture_duplicates, 3);
 }
 
@@ -100,7 +100,7 @@ fn a_lost_piece_costs_its_messages_and_no_more() {
     bench.piece(&piece(1, End::Sender, cut + 10, &INVITE.as_bytes()[10..]));
     bench.piece(&piece(2, End::Sender, cut + INVITE.len() as u32, BYE.as_bytes()));
     bench.piece(&piece(2500, End::Recipient, 0, b"\r\n"));
-    assert_eq!(bench.texts(), [BYE, BYE]);
+    assert_eq!(bench.decrypted_texts(), [BYE, BYE]);
     assert_eq!(bench.batch.tally.stream_resyncs, 1);
 }
 
@@ -112,7 +112,7 @@ fn a_new_connection_between_the_same_ports_is_told_from_the_old_one() {
         let next = start.wrapping_add(INVITE.len() as u32);
         bench.piece(&Piece { ended: true, ..piece(1, End::Sender, next, b"") });
     }
-    assert_eq!(bench.texts(), [INVITE; 2]);
+    assert_eq!(bench.decrypted_texts(), [INVITE; 2]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ proptest! {
             bench.piece(&Piece { opening: from == 0, ..piece(from as u64, End::Sender, sequence, bytes) });
             from += length;
         }
-        prop_assert_eq!(bench.texts(), [INVITE, BYE, INVITE, BYE]);
+        prop_assert_eq!(bench.decrypted_texts(), [INVITE, BYE, INVITE, BYE]);
         prop_assert_eq!(&bench.batch.tally, &Tally { keepalives_crlf: 1, ..Tally::default() });
     }
 }
