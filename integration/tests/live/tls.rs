@@ -4,6 +4,7 @@
 
 mod kamailio;
 mod lifecycle;
+mod older;
 mod peers;
 mod privileges;
 

@@ -83,7 +83,13 @@ impl Peer {
     pub fn connect(namespace: &Namespace, port: u16, connections: u32, requests: u32, style: Style) -> Self {
         let mut command = namespace.command("python3");
         command.arg(SCRIPT).args(["send", "--wait"]).args(flags(style)).args(["127.0.0.1", &port.to_string()]);
-        command.args([connections.to_string(), requests.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([connections.to_string(), requests.to_string()]);
+        Self::connect_by(command)
+    }
+
+    /// A client that says when it is connected, and goes on when it is told to.
+    pub fn connect_by(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut peer = Self(command.spawn().expect("python3 is installed"));
         let mut line = String::new();
         let output = peer.0.stdout.as_mut().expect("it was piped");
@@ -131,8 +137,13 @@ fn flags(style: Style) -> Option<&'static str> {
 
 /// The script under a name of its own, by which its process is known too.
 pub fn named(folder: &Folder, name: &str) -> PathBuf {
+    copied(SCRIPT, folder, name)
+}
+
+/// The same, for another script.
+pub fn copied(script: &str, folder: &Folder, name: &str) -> PathBuf {
     let path = folder.join(name);
-    std::fs::copy(SCRIPT, &path).expect("a copy of the script");
+    std::fs::copy(script, &path).expect("a copy of the script");
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, permissions).expect("a file of our own");
     path
