@@ -41,6 +41,7 @@ struct {
 
 /* What a thread is doing. Only its own probes touch it. */
 struct thread {
+	__u64 process_start;      /* of another process: left behind by a thread that had the same id */
 	__u64 call;               /* enum call it is in; 0: none */
 	__u64 object;
 	__u64 buffer;

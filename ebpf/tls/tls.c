@@ -186,18 +186,30 @@ INLINE int reads(__u64 call)
 	return call == CALL_READ || call == CALL_READ_EX || call == CALL_HANDSHAKE;
 }
 
-INLINE struct thread *this_thread(void)
+/* What is known of the thread at hand; 0 if nothing is. One that ended within a call may have left something else. */
+INLINE struct thread *known_thread(const struct process *process)
 {
 	__u64 ids = current_ids();
 	struct thread *thread = map_lookup(&threads, &ids);
 
-	if (!thread) {
-		struct thread idle = {};
-
-		map_update(&threads, &ids, &idle, BPF_NOEXIST);
-		thread = map_lookup(&threads, &ids);
+	if (thread && thread->process_start != process->start) {
+		thread->process_start = process->start;
+		thread->call = 0;
+		thread->has_received = 0;
 	}
 	return thread;
+}
+
+INLINE struct thread *this_thread(const struct process *process)
+{
+	struct thread *thread = known_thread(process);
+	struct thread idle = { .process_start = process->start };
+	__u64 ids = current_ids();
+
+	if (thread)
+		return thread;
+	map_update(&threads, &ids, &idle, BPF_NOEXIST);
+	return map_lookup(&threads, &ids);
 }
 
 /* The fixed part of a record. */
@@ -212,11 +224,10 @@ INLINE void describe(struct record *record, const struct process *process, struc
 }
 
 /* The object is no more: whoever gets its address is another connection. */
-INLINE void forget(__u64 address)
+INLINE void forget(const struct process *process, __u64 address)
 {
-	struct process process = this_process();
 	struct object object;
-	struct connection *connection = find_connection(&process, address, &object);
+	struct connection *connection = find_connection(process, address, &object);
 	struct record *record;
 
 	if (!connection)
@@ -224,9 +235,9 @@ INLINE void forget(__u64 address)
 	if (connection->endpoints.certainty != ADDRESS_UNKNOWN && is_sip(&connection->endpoints)) {
 		record = ring_reserve(&records, sizeof(*record), 0);
 		if (record) {
-			describe(record, &process, connection, monotonic_ns());
+			describe(record, process, connection, monotonic_ns());
 			record->kind = CONNECTION_ENDED;
-			record->decision = decision_about(&process);
+			record->decision = decision_about(process);
 			record->sequence = 0;
 			record->length = 0;
 			record->opening = 0;
@@ -243,15 +254,15 @@ int enter(struct registers *registers)
 {
 	__u64 call = attach_cookie(registers);
 	__u64 object = argument1(registers);
+	struct process process = this_process();
 	struct connection *connection;
-	struct process process;
 	struct thread *thread;
 
 	if (call == CALL_FREE) {
-		forget(object);
+		forget(&process, object);
 		return 0;
 	}
-	thread = this_thread();
+	thread = this_thread(&process);
 	if (!thread)
 		return 0;
 	thread->call = call;
@@ -260,7 +271,6 @@ int enter(struct registers *registers)
 	thread->length_at = argument4(registers);
 	if (!reads(call))
 		return 0;
-	process = this_process();
 	connection = connection_of(&process, object, call == CALL_HANDSHAKE);
 	if (connection && thread->has_received) {
 		thread->has_received = 0;
@@ -359,9 +369,8 @@ INLINE __u64 transferred(const struct thread *thread, __u64 call, __s32 result)
 SEC("uretprobe")
 int leave(struct registers *registers)
 {
-	__u64 ids = current_ids();
-	struct thread *thread = map_lookup(&threads, &ids);
-	struct transfer transfer = {};
+	struct transfer transfer = { .process = this_process() };
+	struct thread *thread = known_thread(&transfer.process);
 	__u64 call = attach_cookie(registers);
 	__u64 length;
 
@@ -379,7 +388,6 @@ int leave(struct registers *registers)
 	length = transferred(thread, call, result(registers));
 	if (length == 0)
 		return 0;
-	transfer.process = this_process();
 	transfer.connection = connection_of(&transfer.process, thread->object, 0);
 	if (!transfer.connection)
 		return 0;
@@ -400,11 +408,10 @@ int leave(struct registers *registers)
 /* A thread has received something: from inside a call that tells the object's socket, else it may come to that. */
 INLINE int received(struct sock *sock)
 {
-	__u64 ids = current_ids();
-	struct thread *thread = map_lookup(&threads, &ids);
+	struct process process = this_process();
+	struct thread *thread = known_thread(&process);
 	struct endpoints endpoints = {};
 	struct connection *connection;
-	struct process process;
 
 	if (!read_ports(sock, &endpoints))
 		return 0;
@@ -412,9 +419,8 @@ INLINE int received(struct sock *sock)
 		/* Not one that was seen to speak TLS: of interest only if it speaks SIP. */
 		if (!is_sip(&endpoints))
 			return 0;
-		process = this_process();
 		sighted(&process);
-		thread = this_thread();
+		thread = this_thread(&process);
 		if (!thread)
 			return 0;
 	}
@@ -424,7 +430,6 @@ INLINE int received(struct sock *sock)
 		thread->has_received = 1;
 		return 0;
 	}
-	process = this_process();
 	connection = connection_of(&process, thread->object, 0);
 	if (connection)
 		learn(connection, &endpoints, ADDRESS_CERTAIN);

@@ -84,12 +84,6 @@ pub fn probe(program: BorrowedFd<'_>, points: &Points<'_>) -> io::Result<OwnedFd
     bpf(BPF_LINK_CREATE, &attributes)
 }
 
-/// Whether the kernel knows such links. It looks at the file before all else that could be wrong.
-pub fn is_supported(program: BorrowedFd<'_>) -> bool {
-    let points = Points { path: c"/", offsets: &[1], cookies: &[0], on_return: false };
-    probe(program, &points).is_err_and(|error| error.raw_os_error() == Some(libc::EBADF))
-}
-
 /// `union bpf_attr` for BPF_BTF_LOAD.
 #[repr(C)]
 #[derive(Default)]

@@ -16,8 +16,8 @@ use super::record::Call;
 pub struct Library {
     /// For people.
     pub name: &'static str,
-    /// How the names of its files begin.
-    pub file: &'static str,
+    /// How the names of its files begin; `.so` follows somewhere.
+    pub files: &'static [&'static str],
     /// Its functions. Those a file lacks are passed over: older versions have fewer.
     pub functions: &'static [(&'static str, Call)],
 }
@@ -26,7 +26,8 @@ pub struct Library {
 pub static LIBRARIES: [Library; 1] = [Library {
     // 1.1.1 and 3.x; 1.1.0 lacks the functions on `_ex`.
     name: "OpenSSL",
-    file: "libssl.so",
+    // Python's packages bring copies of their own, with a hash in the name.
+    files: &["libssl.so", "libssl-"],
     functions: &[
         ("SSL_read", Call::Read),
         ("SSL_read_ex", Call::ReadEx),
@@ -63,7 +64,8 @@ pub fn installed() -> BTreeSet<PathBuf> {
 /// The library that a file of this name belongs to.
 pub fn of_file(path: &str) -> Option<&'static Library> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    LIBRARIES.iter().find(|library| name.starts_with(library.file))
+    let is_of = |library: &&Library| library.files.iter().any(|file| name.starts_with(file));
+    LIBRARIES.iter().find(is_of).filter(|_| name.contains(".so"))
 }
 
 impl Library {
@@ -105,10 +107,15 @@ mod tests {
 
     #[test]
     fn files_are_known_by_their_names() {
-        for path in ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/opt/x/libssl.so.1.1", "libssl.so"] {
+        for path in [
+            "/usr/lib/x86_64-linux-gnu/libssl.so.3",
+            "/opt/x/libssl.so.1.1",
+            "libssl.so",
+            "/venv/libssl-9ad06800.so.1.1.1k",
+        ] {
             assert_eq!(of_file(path).map(|library| library.name), Some("OpenSSL"), "{path}");
         }
-        for path in ["/usr/lib/libssl3.so", "/usr/lib/libssl.so.d/libc.so.6", ""] {
+        for path in ["/usr/lib/libssl3.so", "/usr/lib/libssl.so.d/libc.so.6", "/usr/share/libssl-doc", ""] {
             assert!(of_file(path).is_none(), "{path}");
         }
     }

@@ -18,7 +18,8 @@ mod selection;
 
 use std::time::Duration;
 
-use aya::maps::MapError;
+use aya::maps::{Array, MapData, MapError};
+use caps::Capability;
 use pipeline::{Piece, PortSet, Telemetry};
 use wire::Timestamp;
 
@@ -43,8 +44,8 @@ pub const POLL_EVERY: Duration = Duration::from_millis(20);
 pub struct Tls {
     attacher: Attacher,
     feed: Feed,
-    ports: aya::maps::Array<aya::maps::MapData, u64>,
-    settings: aya::maps::Array<aya::maps::MapData, u64>,
+    ports: Array<MapData, u64>,
+    settings: Array<MapData, u64>,
     way: Way,
 }
 
@@ -60,12 +61,15 @@ pub enum TlsError {
     /// The thread that sets probes could not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The way this kernel sets probes takes more than loading programs does.
+    #[error("on a kernel older than 6.6 {0} is needed to set probes")]
+    Missing(Capability),
 }
 
 impl TlsError {
     /// The kernel refused for want of a capability.
     pub fn is_permission(&self) -> bool {
-        capabilities::is_refusal(self)
+        matches!(self, Self::Missing(_)) || capabilities::is_refusal(self)
     }
 }
 
@@ -77,6 +81,9 @@ impl Tls {
         let Programs { prober, ports: mut words, mut settings, records, sightings, processes, decisions, counts } =
             Programs::load(way)?;
         let way = prober.way();
+        if let Some(missing) = way.missing() {
+            return Err(TlsError::Missing(missing));
+        }
         settings.set(0, u64::from(!selection.is_every()), 0)?;
         write_ports(&mut words, ports)?;
         let attacher = Attacher::start(Equipment { prober, sightings, processes, selection })?;
@@ -143,7 +150,7 @@ impl Now {
     }
 }
 
-fn write_ports(words: &mut aya::maps::Array<aya::maps::MapData, u64>, ports: &PortSet) -> Result<(), MapError> {
+fn write_ports(words: &mut Array<MapData, u64>, ports: &PortSet) -> Result<(), MapError> {
     for (index, word) in (0..).zip(ports.words()) {
         if words.get(&index, 0)? != *word {
             words.set(index, word, 0)?;

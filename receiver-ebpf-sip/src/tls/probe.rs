@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use caps::Capability;
 
+use super::TlsError;
 use super::config::TlsConfig;
 use super::process::{self, Process};
 use super::programs::{Programs, Way};
@@ -29,7 +30,13 @@ pub fn probe(config: &TlsConfig) -> Vec<Finding> {
             return vec![finding(Severity::Fatal, format!("cannot be read in the clear: {}", failure(&error)), cure)];
         }
     };
-    let what = format!("can be read in the clear; one thread keeps {}", kept_by(programs.prober.way()));
+    let way = programs.prober.way();
+    if let Some(missing) = way.missing() {
+        let error = TlsError::Missing(missing);
+        let cure = "upgrade to Linux 6.6 or later, run as root, or set tls.enabled = false";
+        return vec![finding(Severity::Fatal, format!("cannot be read in the clear: {error}"), cure)];
+    }
+    let what = format!("can be read in the clear; one thread keeps {}", kept_by(way));
     let mut findings = vec![finding(Severity::Good, what, "")];
     if !has(Capability::CAP_SYS_PTRACE) {
         let cure = format!("once as root: {}", setcap_command_with_tls());

@@ -20,6 +20,9 @@ use caps::Capability;
 use super::bpf::{self, Loadable, Points};
 use super::library::Point;
 use super::record::{Call, Process};
+use crate::capabilities::has;
+use crate::probe::version;
+use crate::sys;
 
 /// Why the programs cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,17 @@ pub enum Way {
 }
 
 impl Way {
+    /// The best one.
+    fn of_this_kernel() -> Self {
+        let version = sys::kernel_release().ok().and_then(|release| version(&release));
+        if version.is_some_and(|version| version >= (6, 6)) { Self::Links } else { Self::Events }
+    }
+
+    /// What setting probes takes, loading programs does not, and the calling thread lacks.
+    pub fn missing(self) -> Option<Capability> {
+        (self == Self::Events && !has(Capability::CAP_SYS_ADMIN)).then_some(Capability::CAP_SYS_ADMIN)
+    }
+
     /// What the thread that sets probes keeps: loaded programs and probes, and the roots of other processes.
     pub const fn capabilities(self) -> &'static [Capability] {
         match self {
@@ -91,13 +105,10 @@ impl Programs {
     pub fn load(way: Option<Way>) -> Result<Self, LoadError> {
         let kernel = Btf::from_sys_fs()?;
         let mut ebpf = EbpfLoader::new().btf(Some(&kernel)).load(OBJECT)?;
-        let links = match way {
-            Some(Way::Events) => None,
-            _ => Links::load(&ebpf, &kernel)?,
+        let links = match way.unwrap_or_else(Way::of_this_kernel) {
+            Way::Links => Some(Links::load(&ebpf, &kernel)?),
+            Way::Events => None,
         };
-        if links.is_none() && way == Some(Way::Links) {
-            return Err(LoadError::Probes(io::ErrorKind::Unsupported.into()));
-        }
         if links.is_none() {
             for name in ["enter", "leave"] {
                 uprobe(&mut ebpf, name)?.load()?;
@@ -196,8 +207,8 @@ struct Links {
 }
 
 impl Links {
-    /// Loads them beside aya, which has made the maps. `None` where the kernel has no such links.
-    fn load(ebpf: &Ebpf, kernel: &Btf) -> Result<Option<Self>, LoadError> {
+    /// Loads them beside aya, which has made the maps.
+    fn load(ebpf: &Ebpf, kernel: &Btf) -> Result<Self, LoadError> {
         let mut object = Object::parse(OBJECT).map_err(unusable)?;
         // A kernel with such links knows all kinds of types.
         let all = BtfFeatures::new(true, true, true, true, true, true, true, true);
@@ -226,8 +237,7 @@ impl Links {
             })
             .map_err(LoadError::Probes)
         };
-        let links = Self { enter: load("enter")?, leave: load("leave")? };
-        Ok(bpf::is_supported(links.enter.as_fd()).then_some(links))
+        Ok(Self { enter: load("enter")?, leave: load("leave")? })
     }
 }
 
