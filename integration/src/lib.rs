@@ -1,8 +1,10 @@
 //! Live proof: real peers on one side, `ringside` in the middle, its own `/metrics` on the other.
 //!
 //! What the live tests and the demonstration share: network namespaces of their own, SIPp, raw frames, the program
-//! under test, and a reader of the exposition. Linux only; needs root. Traffic never leaves the namespaces.
+//! under test, a reader of the exposition, a Collector to push to. Linux only; needs root. Traffic never leaves the
+//! namespaces.
 
+pub mod collector;
 pub mod exposition;
 pub mod flows;
 pub mod frames;

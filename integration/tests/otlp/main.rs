@@ -1,7 +1,6 @@
 //! Metrics and traces against a real OpenTelemetry Collector that comes and goes: what it wrote is what was counted.
 
 mod calls;
-mod collector;
 mod names;
 mod push;
 mod replay;

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use integration::collector::{Collector, Site, place};
 use integration::exposition::{Exposition, Series};
 use integration::ringside::{HTTP, Ringside};
 use integration::scratch::Folder;
 use integration::wait::{eventually, within};
-use testnet::{Namespace, skipped};
 
 use crate::calls::{self, CALLS};
-use crate::collector::{Collector, Site, program};
 
 /// Longer than it takes to write what is left.
 const END: Duration = Duration::from_secs(20);
@@ -79,18 +78,6 @@ fn comes_and_goes(exporter: &str, endpoint: &str) {
     let lines = ringside.log();
     let warnings = lines.lines().filter(|line| line.contains("does not arrive")).count();
     assert!((1..=2).contains(&warnings), "{lines}");
-}
-
-/// A namespace and a collector, or a word why there is none.
-pub fn place(what: &str) -> Option<(Namespace, &'static std::path::Path)> {
-    let test = format!("{what} to a collector");
-    let obstacle = match (Namespace::new(), program()) {
-        (Ok(namespace), Ok(program)) => return Some((namespace, program)),
-        (Err(error), _) => format!("network namespaces are refused: {error}"),
-        (_, Err(why)) => why,
-    };
-    skipped(&test, &obstacle);
-    None
 }
 
 /// Waits until the collector shows every series that `/metrics` shows, with its value and labels, and no other. A ratio

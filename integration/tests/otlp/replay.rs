@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Output;
 
+use integration::collector::{Site, place};
 use integration::exposition::Exposition;
 use integration::ringside::binary;
 use integration::scratch::Folder;
 use testnet::{Namespace, skipped};
 
 use crate::calls::{self, CALLS};
-use crate::collector::Site;
-use crate::push::{place, same_metrics};
+use crate::push::same_metrics;
 
 #[test]
 fn what_replay_prints_is_what_the_collector_gets() {

@@ -1,15 +1,18 @@
 //! Kamailio, whose TLS objects read from memory and are shared by worker processes: as server, and as client.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use integration::collector::{self, Site, Span};
 use integration::flows;
 use integration::ringside::Ringside;
 use integration::sipp::scenario::{Scenario, Side};
 use integration::sipp::{Load, Party, Sipp, await_tcp, await_udp};
+use integration::wait::eventually;
 use testnet::Namespace;
 
 use super::peers::{Certificate, Peer, Style};
-use super::{CONNECTIONS, PYTHON, REQUESTS, assert_all, config, possible};
+use super::{CONNECTIONS, LONGEST, PYTHON, REQUESTS, assert_all, config, possible};
 use crate::kamailio::Proxy;
 use crate::stage::{CALLS, namespace};
 
@@ -73,29 +76,31 @@ fn kamailio_as_server_is_seen_whose_workers_share_their_tls_objects() {
     }
 }
 
+/// Calls from SIPp over UDP to Kamailio, which relays them over TLS to a peer; returns how many.
+#[track_caller]
+fn calls_from_udp_to_tls(namespace: &Namespace, certificate: &Certificate) -> u64 {
+    let _peer = Peer::serve(namespace, Path::new(PYTHON), 5063, certificate, Style::Threads);
+    let _proxy = start_kamailio(namespace, certificate);
+    let party = Party { namespace, address: ([127, 0, 0, 1], 5070).into() };
+    let scenario = Scenario::new(flows::ANSWERED);
+    let caller = Sipp::start(&scenario, Side::Caller, party, ([127, 0, 0, 1], 5060).into(), Load::of(CALLS));
+    assert_eq!(caller.finish().sent.values().sum::<u64>(), 3 * u64::from(CALLS));
+    CALLS.into()
+}
+
+/// INVITE, 180, 200, ACK, BYE, 200 on each hop, and a 100 that Kamailio sends by itself.
+const MESSAGES: u64 = 13;
+
 #[test]
 fn a_call_from_udp_to_tls_by_way_of_kamailio_is_one_attempt() {
     let Some(_pass) = possible("UDP to TLS by Kamailio") else { return };
     let namespace = namespace();
-    let certificate = Certificate::new();
     let ringside = Ringside::start(&namespace, &config(""));
-    let _peer = Peer::serve(&namespace, Path::new(PYTHON), 5063, &certificate, Style::Threads);
-    let _proxy = start_kamailio(&namespace, &certificate);
-    let party = Party { namespace: &namespace, address: ([127, 0, 0, 1], 5070).into() };
-    let caller = Sipp::start(
-        &Scenario::new(flows::ANSWERED),
-        Side::Caller,
-        party,
-        ([127, 0, 0, 1], 5060).into(),
-        Load::of(CALLS),
-    );
-    let counts = caller.finish();
-    let n = f64::from(CALLS);
-    // INVITE, 180, 200, ACK, BYE, 200 on each hop, and a 100 that Kamailio sends by itself.
-    let scrape = ringside.settled(13 * u64::from(CALLS));
-    assert_eq!(counts.sent.values().sum::<u64>(), 3 * u64::from(CALLS));
+    let calls = calls_from_udp_to_tls(&namespace, &Certificate::new());
+    let scrape = ringside.settled(MESSAGES * calls);
+    let n = calls as f64;
     scrape.assert([
-        ("packets_total", 13.0 * n),
+        ("packets_total", MESSAGES as f64 * n),
         ("session_attempts_total", n),
         ("session_outcomes_total{outcome=\"answered\"}", n),
         ("session_outcomes_total", n),
@@ -109,4 +114,46 @@ fn a_call_from_udp_to_tls_by_way_of_kamailio_is_one_attempt() {
         ("unmatched_total", 0.0),
     ]);
     assert!(ringside.internal("otelcol_receiver_tls_records").is_some_and(|records| records >= 6.0 * n));
+}
+
+#[test]
+fn a_call_from_udp_to_tls_by_way_of_kamailio_is_one_trace_with_a_hop_below_the_other() {
+    const TEST: &str = "UDP to TLS by Kamailio, pushed";
+    let Some(_pass) = possible(TEST) else { return };
+    let Some((namespace, program)) = collector::place(TEST) else { return };
+    let site = Site::new(&namespace, program);
+    let collector = site.start();
+    let mut toml = config("").toml();
+    toml += "[exporters.otlp_grpc]\nendpoint = \"http://127.0.0.1:4317\"\n\
+             [service.pipelines.traces]\nreceivers = [\"ebpf_sip\"]\n\
+             processors = [\"dialog\", \"enrich\"]\nexporters = [\"otlp_grpc\"]\n";
+    let mut ringside = Ringside::spawn(&namespace, &toml, &[]);
+    eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
+    let calls = calls_from_udp_to_tls(&namespace, &Certificate::new());
+    ringside.settled(MESSAGES * calls);
+    ringside.signal(libc::SIGTERM);
+    assert!(ringside.ended(LONGEST).success(), "{}", ringside.log());
+    collector.stop();
+
+    let mut traces: BTreeMap<String, Vec<Span>> = BTreeMap::new();
+    for span in site.spans() {
+        traces.entry(span.trace.clone()).or_default().push(span);
+    }
+    assert_eq!(traces.len() as u64, calls, "one trace for each call");
+    for spans in traces.values() {
+        let [root] = &spans.iter().filter(|span| span.outcome.is_some()).collect::<Vec<_>>()[..] else {
+            panic!("one call in each trace: {spans:?}");
+        };
+        assert_eq!(root.outcome.as_deref(), Some("answered"));
+        for method in ["INVITE", "BYE"] {
+            let over = |transport: &str| {
+                let found = |span: &&Span| span.name == method && span.transport.as_deref() == Some(transport);
+                let [hop] = spans.iter().filter(found).collect::<Vec<_>>()[..] else {
+                    panic!("one {method} over {transport}: {spans:?}");
+                };
+                hop
+            };
+            assert_eq!(over("tcp").parent, over("udp").id, "TLS is the second hop of {method}");
+        }
+    }
 }

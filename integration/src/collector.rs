@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use integration::exposition::Exposition;
-use integration::http;
-use integration::scratch::Folder;
-use integration::wait::{DEADLINE, eventually, within};
-use testnet::Namespace;
+use testnet::{Namespace, skipped};
+
+use crate::exposition::Exposition;
+use crate::http;
+use crate::scratch::Folder;
+use crate::wait::{DEADLINE, eventually, within};
 
 /// The version that is built; its manifest names it too.
 const VERSION: &str = "v0.139.0";
-const MANIFEST: &str = include_str!("builder.yaml");
-const CONFIG: &str = include_str!("collector.yaml");
+const MANIFEST: &str = include_str!("collector/builder.yaml");
+const CONFIG: &str = include_str!("collector/collector.yaml");
 /// Where it shows the metrics it was sent.
 const SCRAPE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8889);
 
@@ -62,7 +63,20 @@ fn succeeded(what: &str, output: &Output) -> Result<(), String> {
     Err(format!("{what} fails: {}", said.trim().lines().last().unwrap_or("it does not say why")))
 }
 
+/// A namespace and a collector, or a word why there is none.
+pub fn place(what: &str) -> Option<(Namespace, &'static Path)> {
+    let test = format!("{what} to a collector");
+    let obstacle = match (Namespace::new(), program()) {
+        (Ok(namespace), Ok(program)) => return Some((namespace, program)),
+        (Err(error), _) => format!("network namespaces are refused: {error}"),
+        (_, Err(why)) => why,
+    };
+    skipped(&test, &obstacle);
+    None
+}
+
 /// A place for collectors, one after the other: what they write is kept from one to the next.
+#[derive(Debug)]
 pub struct Site<'a> {
     namespace: &'a Namespace,
     program: &'static Path,
@@ -70,12 +84,17 @@ pub struct Site<'a> {
 }
 
 /// One that runs; killed when dropped.
+#[derive(Debug)]
 pub struct Collector<'a> {
     child: Child,
     site: &'a Site<'a>,
 }
 
 impl<'a> Site<'a> {
+    /// A place in a folder of its own.
+    ///
+    /// # Panics
+    /// When the folder cannot be written.
     pub fn new(namespace: &'a Namespace, program: &'static Path) -> Self {
         let folder = Folder::new("collector");
         fs::write(folder.join("collector.yaml"), CONFIG).expect("a configuration");
@@ -83,6 +102,9 @@ impl<'a> Site<'a> {
     }
 
     /// Starts one and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
     #[track_caller]
     pub fn start(&'a self) -> Collector<'a> {
         let log = OpenOptions::new().create(true).append(true).open(self.folder.join("log")).expect("a log");
@@ -103,6 +125,9 @@ impl<'a> Site<'a> {
     }
 
     /// Every span that arrived, once, although it may have been sent twice: names by trace and span id.
+    ///
+    /// # Panics
+    /// When they are not written as OTLP.
     pub fn spans(&self) -> Vec<Span> {
         let text = fs::read_to_string(self.folder.join("traces.json")).unwrap_or_default();
         let mut spans: Vec<Span> = text.lines().flat_map(Span::all).collect();
@@ -120,6 +145,9 @@ impl Collector<'_> {
     }
 
     /// Asks it to end, and waits until it has written everything it took.
+    ///
+    /// # Panics
+    /// When it does not end.
     #[track_caller]
     pub fn stop(mut self) {
         let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
@@ -140,9 +168,16 @@ impl Drop for Collector<'_> {
 /// A span as the collector wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
+    /// 32 hex digits.
     pub trace: String,
+    /// 16 hex digits.
     pub id: String,
+    /// Likewise, of the span above it; empty at the root.
+    pub parent: String,
+    /// Its operation.
     pub name: String,
+    /// `network.transport`; a session has none.
+    pub transport: Option<String>,
     /// `sip.call.outcome`; only the root of a call has it.
     pub outcome: Option<String>,
 }
@@ -155,9 +190,19 @@ impl Span {
         let scopes = list(&request, "resourceSpans").into_iter().flat_map(|resource| list(&resource, "scopeSpans"));
         let read = |span: serde_json::Value| {
             let text = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
-            let outcome = list(&span, "attributes").into_iter().find(|one| one["key"] == "sip.call.outcome");
-            let outcome = outcome.and_then(|one| one["value"]["stringValue"].as_str().map(str::to_owned));
-            Self { trace: text("traceId"), id: text("spanId"), name: text("name"), outcome }
+            let attributes = list(&span, "attributes");
+            let attribute = |key: &str| {
+                let found = attributes.iter().find(|one| one["key"] == key);
+                found.and_then(|one| one["value"]["stringValue"].as_str().map(str::to_owned))
+            };
+            Self {
+                trace: text("traceId"),
+                id: text("spanId"),
+                parent: text("parentSpanId"),
+                name: text("name"),
+                transport: attribute("network.transport"),
+                outcome: attribute("sip.call.outcome"),
+            }
         };
         scopes.flat_map(|scope| list(&scope, "spans")).map(read).collect()
     }
