@@ -33,7 +33,7 @@ impl Bench {
 }
 
 fn bench() -> Bench {
-    Bench::new(|_| ())
+    Bench::new(|settings| settings.ports = PortSet::from_iter([5060, 5061]))
 }
 
 #[test]
