@@ -50,7 +50,15 @@ fn parties(view: &View<'_>, style: &Style) -> Vec<String> {
     };
     let start =
         format!("{} {}{} UTC", clock::day(record.start), clock::time_of_day(record.start), clock::millis(record.start));
-    parties.into_iter().chain([start, record.transport.as_str().to_owned()]).collect()
+    // That of the first INVITE first; hops may use others.
+    let mut transports = vec![record.transport.as_str()];
+    for transaction in &record.transactions {
+        let transport = transaction.transport.as_str();
+        if !transports.contains(&transport) {
+            transports.push(transport);
+        }
+    }
+    parties.into_iter().chain([start]).chain(transports.into_iter().map(str::to_owned)).collect()
 }
 
 fn outcome(view: &View<'_>) -> Vec<String> {

@@ -10,6 +10,9 @@ use wire::Timestamp;
 /// 2026-01-01.
 const EPOCH: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
 
+/// What goes there, or comes from there, goes over TLS.
+const TLS_PORT: u16 = 15_061;
+
 /// A call with its labels.
 #[derive(Debug)]
 pub struct Played {
@@ -42,7 +45,10 @@ pub fn play(flow: &str) -> Vec<Played> {
                 wall_offset: 0,
                 source: step.source,
                 destination: step.destination,
-                transport: Transport::Udp,
+                transport: match [step.source.port(), step.destination.port()].contains(&TLS_PORT) {
+                    true => Transport::Tls,
+                    false => Transport::Udp,
+                },
                 outgoing: false,
                 truncated: false,
             });
