@@ -176,7 +176,8 @@ impl<R> Streams<R> {
         let flow = Flow { source: segment.source, destination: segment.destination };
         let known = self.index.get(&flow).copied();
         if segment.flags & RST != 0 {
-            if let Some(id) = known {
+            // One with a number out of the blue ends nothing (RFC 5961 §3.2): anybody may send it.
+            if let Some(id) = known.filter(|&id| self.is_near(id, segment.sequence)) {
                 self.finish(id, at, out);
             }
             return;
@@ -238,13 +239,16 @@ impl<R> Streams<R> {
     where
         R: Reader<O>,
     {
-        let slot = &self.slots[id as usize];
-        let same = if syn { slot.start == sequence } else { slot.direction.distance(sequence) <= WINDOW };
+        let same = if syn { self.slots[id as usize].start == sequence } else { self.is_near(id, sequence) };
         if !same {
             self.with_direction(id, |direction, flow, reader| direction.flush(flow, reader, out));
             self.remove(id);
         }
         same
+    }
+
+    fn is_near(&self, id: u32, sequence: u32) -> bool {
+        self.slots[id as usize].direction.distance(sequence) <= WINDOW
     }
 
     fn begin<O: ?Sized>(&mut self, flow: Flow, syn: bool, sequence: u32, at: Timestamp) -> u32

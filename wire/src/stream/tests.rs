@@ -207,6 +207,15 @@ fn fin_and_rst_end_a_stream_after_what_is_whole_was_read() {
 }
 
 #[test]
+fn a_reset_far_from_what_is_expected_ends_nothing() {
+    let mut bench = Bench::new(8);
+    bench.send(0, 0, ">a\nhalf");
+    bench.segment(1, 0, RST, 2_000_000_000, b"", false);
+    bench.send(2, 7, " b\n");
+    assert_eq!(bench.lines(), [">a", "half b"]);
+}
+
+#[test]
 fn a_fin_waits_for_the_bytes_before_it() {
     let mut bench = Bench::new(8);
     bench.send(0, 0, ">a\n");
