@@ -36,7 +36,6 @@ enum decision {
 enum kind {
 	BYTES_READ,               /* came from the peer */
 	BYTES_WRITTEN,            /* went to the peer */
-	CONNECTION_ENDED,         /* no bytes */
 };
 
 struct endpoints {
@@ -59,7 +58,7 @@ struct record {
 	__u8 kind;
 	__u8 decision;
 	__u8 opening;             /* 1: the first bytes of this direction there ever were */
-	__u8 unused;
+	__u8 ended;               /* 1: the direction has ended here; there are no bytes */
 	struct endpoints endpoints;
 	__u8 bytes[];
 };

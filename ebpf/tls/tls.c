@@ -219,8 +219,26 @@ INLINE void describe(struct record *record, const struct process *process, struc
 	record->connection = connection->number;
 	record->process_start = process->start;
 	record->process = process->id;
-	record->unused = 0;
 	record->endpoints = connection->endpoints;
+}
+
+/* Tells that a direction of a connection has ended, and where: another process may go on with the same one. */
+INLINE void tell_end(const struct process *process, struct connection *connection, enum kind kind)
+{
+	struct record *record = ring_reserve(&records, sizeof(*record), 0);
+
+	if (!record) {
+		count(RECORDS_LOST);
+		return;
+	}
+	describe(record, process, connection, monotonic_ns());
+	record->kind = kind;
+	record->decision = decision_about(process);
+	record->sequence = kind == BYTES_READ ? connection->read : connection->written;
+	record->length = 0;
+	record->opening = 0;
+	record->ended = 1;
+	ring_submit(record, BPF_RB_NO_WAKEUP);
 }
 
 /* The object is no more: whoever gets its address is another connection. */
@@ -228,23 +246,12 @@ INLINE void forget(const struct process *process, __u64 address)
 {
 	struct object object;
 	struct connection *connection = find_connection(process, address, &object);
-	struct record *record;
 
 	if (!connection)
 		return;
 	if (connection->endpoints.certainty != ADDRESS_UNKNOWN && is_sip(&connection->endpoints)) {
-		record = ring_reserve(&records, sizeof(*record), 0);
-		if (record) {
-			describe(record, process, connection, monotonic_ns());
-			record->kind = CONNECTION_ENDED;
-			record->decision = decision_about(process);
-			record->sequence = 0;
-			record->length = 0;
-			record->opening = 0;
-			ring_submit(record, BPF_RB_NO_WAKEUP);
-		} else {
-			count(RECORDS_LOST);
-		}
+		tell_end(process, connection, BYTES_READ);
+		tell_end(process, connection, BYTES_WRITTEN);
 	}
 	map_delete(&connections, &object);
 }
@@ -306,6 +313,7 @@ INLINE void hand_over(const struct transfer *transfer, __u64 length, __u64 room)
 	record->decision = transfer->decision;
 	record->sequence = is_read ? connection->read : connection->written;
 	record->opening = is_read ? connection->is_new_to_read : connection->is_new_to_write;
+	record->ended = 0;
 	record->length = length;
 	if (read_user(record->bytes, length, (void *)transfer->from)) {
 		count(BYTES_UNREADABLE);

@@ -2,6 +2,7 @@
 //!
 //! Probes see every process of the host, whatever its network namespace: so these tests run alone.
 
+mod hostile;
 mod kamailio;
 mod lifecycle;
 mod older;

@@ -205,8 +205,10 @@ impl Worker {
         let wanted = self.is_wanted(id);
         if !self.selection.is_every() {
             let decision = if wanted { Decision::Wanted } else { Decision::Unwanted };
+            // When it was told of it stays: else the next sighting of the process would be told at once.
+            let told_at = self.processes.get(&process, 0).map_or(0, |[_, told_at]| told_at);
             // Without it the process stays undecided, and what it says is dropped and counted.
-            if let Err(error) = self.processes.insert(process, [decision as u64, 0], 0) {
+            if let Err(error) = self.processes.insert(process, [decision as u64, told_at], 0) {
                 tracing::debug!(error = failure(&error), "a decision about a process could not be told");
             }
         }

@@ -1,24 +1,20 @@
 //! Records of the kernel side in, pieces of streams with addresses out, in the order of time.
 //!
 //! Packets reach user space up to 20 ms after they were seen, records at once: a record waits in the kernel's buffer
-//! until every packet before it has been read. One whose addresses are not known yet is kept aside until a later one of
-//! its connection tells them; all of this is bounded, and what is given up is counted.
+//! until every packet before it has been read. One whose addresses are not known yet is kept [`Aside`] until a later one
+//! of its connection tells them. What is given up is counted.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
 use pipeline::{End, Piece, Telemetry};
 use wire::Timestamp;
 
+use super::aside::Aside;
 use super::programs::COUNTS;
 use super::record::{Certainty, Decision, Kind, Process, Record};
 
-/// Bytes kept aside for want of addresses.
-const MAX_ASIDE: usize = 4 << 20;
-
-/// How long they are, and how long a decision about a process is waited for.
-const ASIDE_TIME: Duration = Duration::from_secs(30);
+/// How long a decision about a process is waited for.
 const DECISION_TIME: Duration = Duration::from_secs(1);
 
 /// Reads the records.
@@ -28,9 +24,7 @@ pub struct Feed {
     counts: PerCpuArray<MapData, u64>,
     /// The record that is next, if one was taken out of the kernel's buffer; empty if not.
     next: Vec<u8>,
-    /// Records without addresses, oldest first.
-    aside: VecDeque<Vec<u8>>,
-    aside_bytes: usize,
+    aside: Aside,
     taken: Taken,
     /// Records the kernel had lost when it was last asked.
     lost: u64,
@@ -72,16 +66,7 @@ impl Feed {
         decisions: HashMap<MapData, Process, [u64; 2]>,
         counts: PerCpuArray<MapData, u64>,
     ) -> Self {
-        Self {
-            records,
-            decisions,
-            counts,
-            next: Vec::new(),
-            aside: VecDeque::new(),
-            aside_bytes: 0,
-            taken: Taken::default(),
-            lost: 0,
-        }
+        Self { records, decisions, counts, next: Vec::new(), aside: Aside::default(), taken: Taken::default(), lost: 0 }
     }
 
     /// Hands out what was read and written until `until`, `most` records at most. Returns how many there were; fewer
@@ -108,7 +93,10 @@ impl Feed {
                     break;
                 }
                 Decision::Unwanted => {}
-                Decision::Wanted if record.certainty == Certainty::Unknown => self.put_aside(bytes),
+                Decision::Wanted if record.certainty == Certainty::Unknown => {
+                    let (connection, at) = (record.connection, record.at);
+                    self.taken.without_address += self.aside.put(connection, at, bytes);
+                }
                 Decision::Wanted => {
                     self.bring_back(&record, clocks, &mut take);
                     self.hand_on(&record, &record, clocks, &mut take);
@@ -118,7 +106,7 @@ impl Feed {
             }
             released += 1;
         }
-        self.expire(clocks);
+        self.taken.without_address += self.aside.expire(clocks.monotonic);
         released
     }
 
@@ -155,65 +143,28 @@ impl Feed {
     /// Hands on a record, with the addresses that another one of its connection tells.
     fn hand_on(&mut self, record: &Record<'_>, known: &Record<'_>, clocks: Clocks, take: &mut impl FnMut(&Piece<'_>)) {
         self.taken.by_certainty[known.certainty as usize] += 1;
-        let piece = |seen_at| {
-            let (source, destination) = match seen_at {
-                End::Sender => (known.local, known.remote),
-                End::Recipient => (known.remote, known.local),
-            };
-            Piece {
-                at: clocks.wall_at(record.at),
-                seen_at,
-                source,
-                destination,
-                sequence: record.sequence,
-                opening: record.opening,
-                ended: record.kind == Kind::Ended,
-                bytes: record.bytes,
-            }
+        let (seen_at, source, destination) = match record.kind {
+            Kind::Read => (End::Recipient, known.remote, known.local),
+            Kind::Written => (End::Sender, known.local, known.remote),
         };
-        match record.kind {
-            Kind::Read => take(&piece(End::Recipient)),
-            Kind::Written => take(&piece(End::Sender)),
-            Kind::Ended => [End::Recipient, End::Sender].into_iter().for_each(|end| take(&piece(end))),
-        }
-    }
-
-    fn put_aside(&mut self, bytes: Vec<u8>) {
-        self.aside_bytes += bytes.len();
-        self.aside.push_back(bytes);
-        while self.aside_bytes > MAX_ASIDE {
-            self.give_up_first();
-        }
+        take(&Piece {
+            at: clocks.wall_at(record.at),
+            seen_at,
+            source,
+            destination,
+            sequence: record.sequence,
+            opening: record.opening,
+            ended: record.ended,
+            bytes: record.bytes,
+        });
     }
 
     /// Hands on what was put aside of the connection of `known`.
     fn bring_back(&mut self, known: &Record<'_>, clocks: Clocks, take: &mut impl FnMut(&Piece<'_>)) {
-        let mut index = 0;
-        while index < self.aside.len() {
-            let belongs = |bytes: &Vec<u8>| Record::parse(bytes).is_some_and(|one| one.connection == known.connection);
-            if !belongs(&self.aside[index]) {
-                index += 1;
-                continue;
-            }
-            let Some(bytes) = self.aside.remove(index) else { return };
-            self.aside_bytes -= bytes.len();
+        for bytes in self.aside.take(known.connection) {
             if let Some(record) = Record::parse(&bytes) {
                 self.hand_on(&record, known, clocks, take);
             }
-        }
-    }
-
-    fn expire(&mut self, clocks: Clocks) {
-        let is_old = |bytes: &Vec<u8>| Record::parse(bytes).is_none_or(|record| older(&record, clocks, ASIDE_TIME));
-        while self.aside.front().is_some_and(is_old) {
-            self.give_up_first();
-        }
-    }
-
-    fn give_up_first(&mut self) {
-        if let Some(bytes) = self.aside.pop_front() {
-            self.aside_bytes -= bytes.len();
-            self.taken.without_address += 1;
         }
     }
 

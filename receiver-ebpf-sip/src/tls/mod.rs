@@ -5,6 +5,7 @@
 //! finds libraries and sets probes; the capturing thread ([`feed`]) takes the copies in between packets, and what
 //! every receiver shares cuts them into messages.
 
+mod aside;
 mod attacher;
 mod bpf;
 mod config;

@@ -88,7 +88,7 @@ pub struct Programs {
     pub settings: Array<MapData, u64>,
     pub records: RingBuf<MapData>,
     pub sightings: RingBuf<MapData>,
-    /// `struct judgement` by process; see [`JUDGED_AT_ONCE`].
+    /// `struct judgement` by process.
     pub processes: HashMap<MapData, Process, [u64; 2]>,
     /// The same map, for another thread.
     pub decisions: HashMap<MapData, Process, [u64; 2]>,

@@ -66,16 +66,15 @@ impl Decision {
     }
 }
 
-/// What a record tells.
+/// Which direction a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Read,
     Written,
-    Ended,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Read, Self::Written, Self::Ended];
+    const ALL: [Self; 2] = [Self::Read, Self::Written];
 }
 
 /// One process, even if its id is reused: start in nanoseconds since boot, id.
@@ -95,6 +94,8 @@ pub struct Record<'a> {
     pub decision: Decision,
     /// These are the first bytes of the direction.
     pub opening: bool,
+    /// The direction has ended here; there are no bytes.
+    pub ended: bool,
     pub certainty: Certainty,
     /// This end; meaningless while the addresses are unknown.
     pub local: SocketAddr,
@@ -120,6 +121,7 @@ impl<'a> Record<'a> {
             kind: *Kind::ALL.get(usize::from(header[36]))?,
             decision: Decision::from_number(header[37].into())?,
             opening: header[38] != 0,
+            ended: header[39] != 0,
             certainty: *Certainty::ALL.get(usize::from(u16_at(header, 78)))?,
             local: socket_address(family, &header[40..56], u16_at(header, 72)),
             remote: socket_address(family, &header[56..72], u16_at(header, 74)),
@@ -176,7 +178,7 @@ mod tests {
         assert_eq!((Call::Read as u64, Call::Free as u64), (1, calls.len() as u64));
         assert_eq!(names("certainty"), ["ADDRESS_UNKNOWN", "ADDRESS_LAST_RECEIVED", "ADDRESS_CERTAIN"]);
         assert_eq!(names("decision"), ["PROCESS_UNDECIDED", "PROCESS_WANTED", "PROCESS_UNWANTED"]);
-        assert_eq!(names("kind"), ["BYTES_READ", "BYTES_WRITTEN", "CONNECTION_ENDED"]);
+        assert_eq!(names("kind"), ["BYTES_READ", "BYTES_WRITTEN"]);
         assert_eq!(Decision::from_number(2), Some(Decision::Unwanted));
         assert_eq!(Decision::from_number(3), None);
     }
@@ -212,6 +214,7 @@ mod tests {
             kind: Kind::Written,
             decision: Decision::Wanted,
             opening: true,
+            ended: false,
             certainty: Certainty::Certain,
             local: SocketAddr::from(([192, 0, 2, 1], 5061)),
             remote: SocketAddr::from(([192, 0, 2, 1], 40_000)),

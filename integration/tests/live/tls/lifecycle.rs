@@ -77,6 +77,62 @@ fn processes_that_are_not_meant_stay_unseen_until_they_are() {
 }
 
 #[test]
+fn a_process_goes_on_with_a_connection_that_another_one_has_accepted_and_given_back() {
+    let Some(_pass) = possible("TLS across fork") else { return };
+    let namespace = namespace();
+    let certificate = Certificate::new();
+    let ringside = Ringside::start(&namespace, &config("\"forking-peer\""));
+    let folder = Folder::new("fork");
+    let script = peers::named(&folder, "forking-peer");
+    let _server = Peer::serve(&namespace, &script, 5061, &certificate, Style::Fork);
+    Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::Threads).send();
+    assert_all(&ringside.settled(MESSAGES));
+}
+
+#[test]
+fn processes_that_come_and_go_and_threads_by_the_hundred_are_each_seen() {
+    const PROCESSES: u32 = 20;
+    const THREADS: u32 = 200;
+    let Some(_pass) = possible("TLS of many processes and threads") else { return };
+    let namespace = namespace();
+    let certificate = Certificate::new();
+    let ringside = Ringside::start(&namespace, &config(""));
+    let _server = Peer::serve(&namespace, Path::new(PYTHON), 5061, &certificate, Style::Threads);
+    for _ in 0..PROCESSES {
+        Peer::connect(&namespace, 5061, 1, 1, Style::Threads).send();
+    }
+    Peer::connect(&namespace, 5061, THREADS, 5, Style::Threads).send();
+    let requests = PROCESSES + THREADS * 5;
+    ringside.settled(2 * u64::from(requests)).assert([
+        ("requests_total", f64::from(requests)),
+        ("200_total", f64::from(requests)),
+        ("packets_total", 2.0 * f64::from(requests)),
+        ("unmatched_total", 0.0),
+        ("stream_resync_total", 0.0),
+        ("capture_drops_total", 0.0),
+    ]);
+}
+
+#[test]
+fn a_library_that_was_removed_from_disk_is_named_with_its_process() {
+    let Some(_pass) = possible("TLS by a removed library") else { return };
+    let namespace = namespace();
+    let certificate = Certificate::new();
+    let folder = Folder::new("removed");
+    let library = peers::library(&folder);
+    let mut command = namespace.command(peers::named(&folder, "removed-peer"));
+    command.env("LD_LIBRARY_PATH", folder.path());
+    let _server = Peer::serve_by(command, &namespace, 5061, &certificate, Style::Threads);
+    std::fs::remove_file(library).expect("it was copied there");
+    let ringside = Ringside::start(&namespace, &config("\"removed-peer\""));
+    assert_eq!(ringside.internal("otelcol_receiver_tls_replaced_libraries"), Some(1.0));
+    assert!(ringside.log().contains("restart that process"), "{}", ringside.log());
+    Peer::connect(&namespace, 5061, 1, 1, Style::Threads).send();
+    eventually("records on the wire", || (ringside.scrape().count("tls_records_total") > 0).then_some(()));
+    ringside.scrape().assert([("packets_total", 0.0), ("non_sip_total", 0.0)]);
+}
+
+#[test]
 fn turning_it_on_needs_a_restart() {
     let Some(_pass) = possible("TLS turned on by SIGHUP") else { return };
     let namespace = namespace();

@@ -1,19 +1,25 @@
 #!/usr/bin/python3
 """SIP over TLS by Python's ssl, which is OpenSSL: a server that answers everything, and a client of many connections.
 
-peer.py serve [--loop | --websocket] ADDRESS PORT CERTIFICATE KEY
+peer.py serve [--loop | --websocket | --fork] ADDRESS PORT CERTIFICATE KEY
 peer.py send  [--loop | --websocket] [--wait] ADDRESS PORT CONNECTIONS REQUESTS
+peer.py abuse ADDRESS PORT CONNECTIONS
 
 The client's connection number n comes from 127.0.1.n; each sends its requests one after another. With --wait it says
 "connected", and goes on when it has read a line. With --loop one thread serves all connections, and the TLS objects get
 their bytes from memory (asyncio); else each has a thread and its objects read from sockets. With --websocket a
-connection is upgraded first (RFC 6455), and every message is a frame.
+connection is upgraded first (RFC 6455), and every message is a frame. With --fork a process shakes hands, and another one
+goes on with the connection.
+
+Of the connections that abuse a server each third sends a header without end, each third ends in the middle of a message,
+without a word, and each third in the middle of the handshake; then the process is killed in the middle of a message.
 """
 
 import asyncio
 import base64
 import hashlib
 import os
+import signal
 import socket
 import ssl
 import struct
@@ -152,6 +158,35 @@ def serve_threads(address, port, context, kind):
             threading.Thread(target=serve, args=(plain,), daemon=True).start()
 
 
+def serve_forks(address, port, context):
+    def give_back(connection, told):
+        os.read(told, 1)
+        os.close(told)
+        connection.close()
+
+    def serve(connection, tell):
+        stream = Stream(connection, True)
+        while True:
+            for answer in answers(stream.receive()):
+                stream.send(answer)
+            if tell is not None:
+                tell = os.close(tell)
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.create_server((address, port), backlog=100) as listener:
+        while True:
+            connection = context.wrap_socket(listener.accept()[0], server_side=True)
+            told, tell = os.pipe()
+            if os.fork() == 0:
+                try:
+                    serve(connection, tell)
+                finally:
+                    os._exit(0)
+            # Once the other process has answered, the object is given back here; it lives on there.
+            os.close(tell)
+            threading.Thread(target=give_back, args=(connection, told), daemon=True).start()
+
+
 async def serve_loop(address, port, context):
     async def serve(reader, writer):
         buffer = b""
@@ -218,6 +253,26 @@ async def send_loop(address, port, connections, requests, wait):
     await asyncio.gather(*(send(number + 1, *pair) for number, pair in enumerate(opened)))
 
 
+def abuse(address, port, connections):
+    context = trusting()
+    for number in range(connections):
+        plain = socket.create_connection((address, port))
+        if number % 3 == 0:
+            with context.wrap_socket(plain) as connection:
+                connection.sendall(b"OPTIONS sip:a SIP/2.0\r\nX: " + b"x" * 300_000)
+            continue
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if number % 3 == 1:
+            plain = context.wrap_socket(plain)
+            plain.sendall(options(1)[:-20])
+        else:
+            plain.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        plain.close()
+    connection = context.wrap_socket(socket.create_connection((address, port)))
+    connection.sendall(options(1)[:-20])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main(arguments):
     flags = {argument for argument in arguments if argument.startswith("--")}
     what, address, port, *rest = [argument for argument in arguments if argument not in flags]
@@ -225,7 +280,14 @@ def main(arguments):
     kind = WebSocket if "--websocket" in flags else Stream
     if what == "serve":
         context = serving(*rest)
-        asyncio.run(serve_loop(address, int(port), context)) if loop else serve_threads(address, int(port), context, kind)
+        if loop:
+            asyncio.run(serve_loop(address, int(port), context))
+        elif "--fork" in flags:
+            serve_forks(address, int(port), context)
+        else:
+            serve_threads(address, int(port), context, kind)
+    elif what == "abuse":
+        abuse(address, int(port), int(rest[0]))
     else:
         connections, requests = (int(number) for number in rest)
         if loop:

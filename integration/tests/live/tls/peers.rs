@@ -1,6 +1,7 @@
 //! Who speaks TLS in these tests: Python's ssl module as server and client, with certificates of its own.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -50,6 +51,8 @@ pub enum Style {
     Loop,
     /// As `Threads`, each message in a frame of a WebSocket.
     WebSocket,
+    /// A process each, made after the handshake. Servers only.
+    Fork,
 }
 
 /// A running Python.
@@ -87,6 +90,16 @@ impl Peer {
         Self::connect_by(command)
     }
 
+    /// A client that means ill on so many connections, until it is killed.
+    #[track_caller]
+    pub fn abuse(namespace: &Namespace, port: u16, connections: u32) {
+        let mut command = namespace.command("python3");
+        command.arg(SCRIPT).args(["abuse", "127.0.0.1", &port.to_string(), &connections.to_string()]);
+        let mut peer = Self(command.stdin(Stdio::null()).spawn().expect("python3 is installed"));
+        let ended = within(super::LONGEST, || peer.0.try_wait().expect("our own child"));
+        assert_eq!(ended.expect("it ends").signal(), Some(libc::SIGKILL));
+    }
+
     /// A client that says when it is connected, and goes on when it is told to.
     pub fn connect_by(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -112,18 +125,29 @@ fn script(python: &Path) -> Option<&'static str> {
     python.ends_with("python3").then_some(SCRIPT)
 }
 
-/// Runs the script, with what is added to it, where the TLS library is another file: a copy, in a mount namespace.
-pub fn boxed(namespace: &Namespace, folder: &Folder, script: &Path) -> Command {
-    let library = Command::new("python3")
+/// Where Python's own TLS library lies.
+fn installed_library() -> PathBuf {
+    let output = Command::new("python3")
         .args(["-c", "import ssl\nprint(next(l.split()[-1] for l in open('/proc/self/maps') if '/libssl.so' in l))"])
         .output()
         .expect("python3 is installed");
-    let library = String::from_utf8_lossy(&library.stdout).trim().to_owned();
-    let copy = folder.join("library");
+    String::from_utf8_lossy(&output.stdout).trim().into()
+}
+
+/// A copy of it under its own name.
+pub fn library(folder: &Folder) -> PathBuf {
+    let library = installed_library();
+    let copy = folder.join(library.file_name().and_then(|name| name.to_str()).expect("a file"));
     std::fs::copy(&library, &copy).expect("a copy of the library");
+    copy
+}
+
+/// Runs the script, with what is added to it, where the TLS library is another file: a copy, in a mount namespace.
+pub fn boxed(namespace: &Namespace, folder: &Folder, script: &Path) -> Command {
+    let copy = library(folder);
     let mut command = namespace.command("unshare");
     command.args(["--mount", "sh", "-c", "mount --bind \"$0\" \"$1\" && shift && exec \"$@\""]);
-    command.args([copy.as_path(), Path::new(&library), script]);
+    command.args([copy.as_path(), installed_library().as_path(), script]);
     command
 }
 
@@ -132,6 +156,7 @@ fn flags(style: Style) -> Option<&'static str> {
         Style::Threads => None,
         Style::Loop => Some("--loop"),
         Style::WebSocket => Some("--websocket"),
+        Style::Fork => Some("--fork"),
     }
 }
 
