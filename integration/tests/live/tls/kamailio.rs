@@ -6,7 +6,7 @@ use std::path::Path;
 use integration::collector::{self, Site, Span};
 use integration::flows;
 use integration::ringside::Ringside;
-use integration::sipp::scenario::{Scenario, Side};
+use integration::sipp::scenario::{Scenario, Side, Transport};
 use integration::sipp::{Load, Party, Sipp, await_tcp, await_udp};
 use integration::wait::eventually;
 use testnet::Namespace;
@@ -16,7 +16,7 @@ use super::{CONNECTIONS, LONGEST, PYTHON, REQUESTS, assert_all, config, possible
 use crate::kamailio::Proxy;
 use crate::stage::{CALLS, namespace};
 
-/// Answers OPTIONS over TLS, and relays everything that comes over UDP to a peer over TLS.
+/// Answers OPTIONS over TLS, and relays everything that comes over UDP or TCP to a peer over TLS.
 fn kamailio(certificate: &Certificate) -> String {
     format!(
         r#"
@@ -27,6 +27,7 @@ tcp_children=4
 auto_aliases=no
 enable_tls=yes
 listen=udp:127.0.0.1:5060
+listen=tcp:127.0.0.1:5060
 listen=tls:127.0.0.1:5061
 loadmodule "tls.so"
 loadmodule "tm.so"
@@ -76,13 +77,14 @@ fn kamailio_as_server_is_seen_whose_workers_share_their_tls_objects() {
     }
 }
 
-/// Calls from SIPp over UDP to Kamailio, which relays them over TLS to a peer; returns how many.
+/// Calls from SIPp to Kamailio, which relays them over TLS to a peer; returns how many.
 #[track_caller]
-fn calls_from_udp_to_tls(namespace: &Namespace, certificate: &Certificate) -> u64 {
+fn calls_to_tls(namespace: &Namespace, from: Transport) -> u64 {
+    let certificate = &Certificate::new();
     let _peer = Peer::serve(namespace, Path::new(PYTHON), 5063, certificate, Style::Threads);
     let _proxy = start_kamailio(namespace, certificate);
     let party = Party { namespace, address: ([127, 0, 0, 1], 5070).into() };
-    let scenario = Scenario::new(flows::ANSWERED);
+    let scenario = Scenario::new(flows::ANSWERED).over(from);
     let caller = Sipp::start(&scenario, Side::Caller, party, ([127, 0, 0, 1], 5060).into(), Load::of(CALLS));
     assert_eq!(caller.finish().sent.values().sum::<u64>(), 3 * u64::from(CALLS));
     CALLS.into()
@@ -92,11 +94,19 @@ fn calls_from_udp_to_tls(namespace: &Namespace, certificate: &Certificate) -> u6
 const MESSAGES: u64 = 13;
 
 #[test]
-fn a_call_from_udp_to_tls_by_way_of_kamailio_is_one_attempt() {
-    let Some(_pass) = possible("UDP to TLS by Kamailio") else { return };
+fn a_call_from_udp_or_tcp_to_tls_by_way_of_kamailio_is_one_attempt() {
+    let Some(_pass) = possible("UDP and TCP to TLS by Kamailio") else { return };
+    // Workers for TCP receive from plain connections and from those under TLS.
+    for from in [Transport::Udp, Transport::Tcp] {
+        one_attempt_each(from);
+    }
+}
+
+#[track_caller]
+fn one_attempt_each(from: Transport) {
     let namespace = namespace();
     let ringside = Ringside::start(&namespace, &config(""));
-    let calls = calls_from_udp_to_tls(&namespace, &Certificate::new());
+    let calls = calls_to_tls(&namespace, from);
     let scrape = ringside.settled(MESSAGES * calls);
     let n = calls as f64;
     scrape.assert([
@@ -129,7 +139,7 @@ fn a_call_from_udp_to_tls_by_way_of_kamailio_is_one_trace_with_a_hop_below_the_o
              processors = [\"dialog\", \"enrich\"]\nexporters = [\"otlp_grpc\"]\n";
     let mut ringside = Ringside::spawn(&namespace, &toml, &[]);
     eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
-    let calls = calls_from_udp_to_tls(&namespace, &Certificate::new());
+    let calls = calls_to_tls(&namespace, Transport::Udp);
     ringside.settled(MESSAGES * calls);
     ringside.signal(libc::SIGTERM);
     assert!(ringside.ended(LONGEST).success(), "{}", ringside.log());
