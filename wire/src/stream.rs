@@ -157,6 +157,11 @@ impl<R> Streams<R> {
         self.index.contains_key(flow)
     }
 
+    /// Whether the byte that a direction expects next is the one at `sequence`.
+    pub fn stands_at(&self, flow: &Flow, sequence: u32) -> bool {
+        self.index.get(flow).is_some_and(|&id| self.slots[id as usize].direction.distance(sequence) == 0)
+    }
+
     /// Bytes kept because they are not whole or out of order.
     pub const fn kept_bytes(&self) -> usize {
         self.kept

@@ -39,7 +39,7 @@ pub struct Piece<'a> {
     pub sequence: u32,
     /// Before them the direction had none.
     pub opening: bool,
-    /// The direction has ended; there are no bytes.
+    /// The direction has ended at `sequence`; there are no bytes.
     pub ended: bool,
     /// What was read or written.
     pub bytes: &'a [u8],
@@ -73,7 +73,10 @@ impl Decrypted {
             End::Sender => &mut self.sent,
             End::Recipient => &mut self.received,
         };
-        streams.segment(&segment(piece), sink.stamp.at, sink);
+        // A process may give back a connection that another one goes on with, whose bytes have numbers of their own.
+        if !piece.ended || streams.stands_at(&flow, piece.sequence) {
+            streams.segment(&segment(piece), sink.stamp.at, sink);
+        }
         if let Some(tally) = tally {
             sink.batch.tally = tally;
         }

@@ -334,6 +334,8 @@ impl Worker {
 
     /// Lets files go that no process uses any more.
     fn tidy(&mut self) {
+        // An upgrade may have put other files in their place.
+        self.look_at_installed();
         self.replaced.retain(|(id, path)| uses(*id, path));
         let mut unused = false;
         for file in self.files.values_mut() {

@@ -110,7 +110,6 @@ fn one_attempt_each(from: Transport) {
     let scrape = ringside.settled(MESSAGES * calls);
     let n = calls as f64;
     scrape.assert([
-        ("packets_total", MESSAGES as f64 * n),
         ("session_attempts_total", n),
         ("session_outcomes_total{outcome=\"answered\"}", n),
         ("session_outcomes_total", n),
@@ -120,9 +119,10 @@ fn one_attempt_each(from: Transport) {
         ("ser", 100.0),
         ("scr", 100.0),
         ("sessions", 0.0),
-        ("retransmissions_total", 0.0),
         ("unmatched_total", 0.0),
     ]);
+    // On a busy machine the caller may lose patience over UDP.
+    assert_eq!(scrape.count("packets_total"), MESSAGES * calls + scrape.count("retransmissions_total"));
     assert!(ringside.internal("otelcol_receiver_tls_records").is_some_and(|records| records >= 6.0 * n));
 }
 

@@ -116,6 +116,15 @@ fn a_new_connection_between_the_same_ports_is_told_from_the_old_one() {
 }
 
 #[test]
+fn an_end_elsewhere_than_where_the_stream_stands_is_that_of_another_process() {
+    let mut bench = bench();
+    bench.piece(&piece(0, End::Sender, 7, BYE.as_bytes()));
+    bench.piece(&Piece { ended: true, ..piece(1, End::Sender, 9, b"") });
+    bench.piece(&piece(2, End::Sender, 7 + BYE.len() as u32, INVITE.as_bytes()));
+    assert_eq!(bench.decrypted_texts(), [BYE, INVITE]);
+}
+
+#[test]
 fn pieces_and_packets_share_one_clock_that_never_runs_back() {
     let mut bench = bench();
     bench.datagram(10, OPTIONS);
