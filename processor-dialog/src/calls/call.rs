@@ -41,6 +41,8 @@ pub struct Leg {
     pub via: Mark,
     /// Those below it, the nearest first.
     pub above: Box<[Mark]>,
+    /// The latest provisional response to an INVITE; zero before the first.
+    pub heard: Timestamp,
 }
 
 /// An early dialog of the call.

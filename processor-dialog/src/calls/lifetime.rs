@@ -231,7 +231,7 @@ impl State {
         self.slots.release(call.record.slot);
         self.calls.counts.calls += 1;
         if call.life.is_over() {
-            call.close();
+            call.close(self.config.timeout(), self.config.proceeding);
         }
         let record = call.whole(&self.config.calls.privacy);
         self.calls.send(record, out);

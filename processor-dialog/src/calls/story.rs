@@ -4,6 +4,7 @@
 //! its session.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, SpanId, Transaction};
 use sip::Method;
@@ -191,7 +192,8 @@ impl Call {
             hops: 0,
         };
         let above = message.vias().skip(1).take(MAX_ABOVE).map(|via| around.keys.via(&via)).collect();
-        let leg = Leg { told, transaction: sighting.transaction, via: around.keys.via(&message.via), above };
+        let (transaction, via) = (sighting.transaction, around.keys.via(&message.via));
+        let leg = Leg { told, transaction, via, above, heard: Timestamp::ZERO };
         push_tight(&mut self.legs, leg);
         Place::Leg(self.legs.len() - 1)
     }
@@ -239,10 +241,13 @@ impl Call {
         if rings && (180..190).contains(&status) && leg.told.end.is_none() {
             self.ring(index, tag, status, seen);
         }
+        let leg = &mut self.legs[index];
         if status < 200 {
+            if leg.told.method == Method::Invite {
+                leg.heard = at;
+            }
             return;
         }
-        let leg = &mut self.legs[index];
         let decides = leg.told.end.is_none();
         if decides {
             leg.told.end = Some(at);
@@ -311,17 +316,25 @@ impl Call {
 
     /// Transactions without a final at `now`, of the request that `is_of` knows, got none.
     pub fn time_out(&mut self, now: Timestamp, is_of: impl Fn(Handle) -> bool) {
-        self.give_up(self.shown(now), is_of);
+        let at = self.shown(now);
+        self.give_up(|leg| is_of(leg.transaction).then_some(at));
         self.last_until(now);
     }
 
-    /// The call is over: transactions without a final by now got none.
-    pub fn close(&mut self) {
-        self.give_up(self.record.until, |_| true);
+    /// The call is over: transactions without a final by now got none, in time or at all.
+    pub fn close(&mut self, timeout: Duration, proceeding: Duration) {
+        let until = self.record.until;
+        let due = |leg: &Leg| match leg.heard {
+            Timestamp::ZERO => leg.told.start + timeout,
+            heard => heard + proceeding,
+        };
+        self.give_up(|leg| Some(due(leg).min(until)));
     }
 
-    fn give_up(&mut self, at: Timestamp, is_of: impl Fn(Handle) -> bool) {
-        for leg in self.legs.iter_mut().filter(|leg| leg.told.end.is_none() && is_of(leg.transaction)) {
+    /// Ends transactions without a final where `at` says when.
+    fn give_up(&mut self, at: impl Fn(&Leg) -> Option<Timestamp>) {
+        for leg in self.legs.iter_mut().filter(|leg| leg.told.end.is_none()) {
+            let Some(at) = at(leg) else { continue };
             leg.told.end = Some(at);
             leg.told.timed_out = true;
             let span = leg.told.span;

@@ -1,7 +1,7 @@
 //! What a record tells of a call: which spans, below which, from when to when.
 
 use crate::expect::{call, calls};
-use crate::story::{same, spans};
+use crate::story::{at, same, spans};
 use processor_dialog::Config;
 
 #[track_caller]
@@ -258,6 +258,13 @@ fn what_has_no_final_when_the_call_is_over_got_none_wherever_it_was() {
           BYE 200 9.0..9.1 in-dialog
           session 5.1..9.0 bye by caller";
     tells(&format!("{failover}\n 20.0 alice -> bob crlf"), spans);
+    // It was given up long before a long call is over (RFC 3261 §17.1.1.2).
+    let long = failover.replace(" 9.0 ", "90.0 ").replace(" 9.1 ", "90.1 ");
+    let record = call(&format!("{long}\n 99.0 alice -> bob crlf"));
+    assert_eq!(record.transactions[1].end, Some(at(32.1)), "{record:#?}");
+    let rang = long.replace("4.1 proxy", "0.2 proxy <- bob 180\n 4.1 proxy");
+    let record = call(&format!("{rang}\n 99.0 alice -> bob crlf"));
+    assert_eq!(record.transactions[1].end, Some(at(90.1)), "it may ring for three minutes: {record:#?}");
     // Nobody knows yet while the call is up.
     let up =
         call(failover.rsplit_once("\n").and_then(|(rest, _)| rest.rsplit_once("\n")).expect("it ends with a BYE").0);
