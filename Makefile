@@ -10,7 +10,7 @@ PREFIX   := /usr/local
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo package install image test-package dashboards bench cost fuzz deps-run deps-test
+.PHONY: help run build test check demo package install image test-package dashboards pictures cost bench fuzz deps-run deps-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +53,11 @@ dashboards: ## dashboards/grafana/*.json anew from their sources
 
 cost: deps-test build ## what traces cost: processor time and memory for each call (needs root)
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin cost
+
+pictures: deps-test build ## docs/pictures anew: the dashboards after minutes of real calls
+	@scripts/install-deps.sh pictures
+	npm ci --prefix dashboards/picture --no-audit --no-fund
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin showcase -- docs/pictures
 
 bench: deps-run ## benchmarks
 	$(CARGO) bench --workspace

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, and only that: install-deps.sh run|test|package...
+# Installs what is missing on Debian, and only that: install-deps.sh run|test|package|pictures...
 #
-#   run      what building and starting ringside needs
-#   test     what the tests need besides
-#   package  what the test of the package needs besides
+#   run       what building and starting ringside needs
+#   test      what the tests need besides
+#   package   what the test of the package needs besides
+#   pictures  what drawing the pictures of the documentation needs besides
 #
 # Asks nothing, starts no service, and does nothing at all (no `apt-get update` either) when all is there.
 set -euo pipefail
@@ -18,7 +19,7 @@ need() {
     esac || packages+=("$2")
 }
 
-for purpose in "${@:?usage: install-deps.sh run|test|package...}"; do
+for purpose in "${@:?usage: install-deps.sh run|test|package|pictures...}"; do
     case $purpose in
         run)
             need clang clang                      # the eBPF program
@@ -44,6 +45,11 @@ for purpose in "${@:?usage: install-deps.sh run|test|package...}"; do
         package)
             need debootstrap debootstrap          # a bare Debian
             need systemd-nspawn systemd-container # to boot it
+            ;;
+        pictures)
+            need chromium chromium                # what a reader sees
+            need node nodejs
+            need npm npm
             ;;
         *) echo "install-deps: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac

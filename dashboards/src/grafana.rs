@@ -104,7 +104,7 @@ impl Kind {
         match self {
             Self::Stat => 5,
             Self::Bars | Self::Timeseries | Self::Heatmap | Self::Table => 8,
-            Self::Text => 9,
+            Self::Text => 10,
         }
     }
 }
@@ -114,7 +114,12 @@ fn body(panel: &Panel) -> Value {
         Kind::Text => {
             return json!({ "type": "text", "options": { "mode": "markdown", "content": panel.text } });
         }
-        Kind::Stat => ("stat", number_options(json!({ "graphMode": "area", "textMode": "auto" }))),
+        Kind::Stat => {
+            // A series that is named by its labels is a number of what its name says, even if it is the only one.
+            let by_label = panel.queries.iter().any(|query| query.legend.contains("{{"));
+            let text = if by_label { "value_and_name" } else { "auto" };
+            ("stat", number_options(json!({ "graphMode": "area", "textMode": text })))
+        }
         Kind::Bars => ("bargauge", number_options(json!({ "displayMode": "basic", "valueMode": "color" }))),
         Kind::Timeseries => (
             "timeseries",
@@ -206,7 +211,11 @@ fn defaults(panel: &Panel) -> Value {
             });
         }
         Kind::Heatmap => defaults["custom"] = json!({ "scaleDistribution": { "type": "linear" } }),
-        Kind::Bars => defaults["min"] = json!(0),
+        Kind::Bars => {
+            defaults["min"] = json!(0);
+            // Events, though Prometheus extrapolates their growth to fractions.
+            defaults["decimals"] = json!(0);
+        }
         Kind::Stat => {
             defaults["thresholds"] = match panel.alarm_above {
                 Some(limit) => json!({ "mode": "absolute", "steps": [

@@ -14,4 +14,5 @@ pub mod ringside;
 pub mod scratch;
 pub mod shared;
 pub mod sipp;
+pub mod stores;
 pub mod wait;

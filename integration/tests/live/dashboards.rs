@@ -15,7 +15,7 @@ use serde_json::Value;
 use testnet::{Family, Namespace};
 
 use crate::stage::{loopback, namespace, send, sender, silent_callee};
-use crate::stores::{Kind, Store};
+use integration::stores::{Kind, Store};
 
 /// Calls that become traces are offered as exemplars; nobody need be there to take them.
 const TRACES: &str = "[exporters.\"otlp_grpc/nobody\"]\nendpoint = \"http://127.0.0.1:4317\"\n\

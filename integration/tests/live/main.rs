@@ -13,7 +13,7 @@ mod pushing;
 mod registrations;
 mod reload;
 mod stage;
-mod stores;
+
 mod tcp;
 mod tls;
 mod websocket;

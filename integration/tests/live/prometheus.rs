@@ -13,7 +13,7 @@ use integration::wait::eventually;
 use testnet::{Family, Namespace};
 
 use crate::stage::{CALLS, loopback, namespace};
-use crate::stores::{Kind, Store};
+use integration::stores::{Kind, Store};
 
 /// A ringside that has seen calls of several kinds.
 fn busy(namespace: &Namespace) -> Ringside<'_> {

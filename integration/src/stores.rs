@@ -5,21 +5,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use integration::exposition::Series;
-use integration::http;
-use integration::scratch::Folder;
+use crate::exposition::Series;
+use crate::http;
+use crate::scratch::Folder;
 use serde_json::Value;
 use testnet::Namespace;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Keeps exemplars and rules too.
     Prometheus,
+    /// Keeps samples.
     VictoriaMetrics,
 }
 
 /// A running server, ended when dropped.
+#[derive(Debug)]
 pub struct Store<'a> {
+    /// Which one it is.
     pub kind: Kind,
     namespace: &'a Namespace,
     child: Child,
@@ -28,6 +32,9 @@ pub struct Store<'a> {
 
 impl<'a> Store<'a> {
     /// Starts one that scrapes as `config`, a Prometheus configuration, says; the `rules` it names lie beside it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
     pub fn start(namespace: &'a Namespace, kind: Kind, config: &str, rules: Option<&Path>) -> Self {
         let folder = Folder::new("store");
         fs::write(folder.join("prometheus.yml"), config).expect("a configuration");
@@ -58,6 +65,9 @@ impl<'a> Store<'a> {
     }
 
     /// `data` of the answer; why not, otherwise.
+    ///
+    /// # Errors
+    /// The status and the body where it is not one, or the reason why nobody answers.
     pub fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let parameters: Vec<String> =
             parameters.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
