@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `call`, `begin` | what is kept of a call while it is up, and what its first INVITE says |
 //! | `story`, `sessions` | what a message adds: transactions, ringing, the ladder; answered intervals |
+//! | `unanswered` | transactions without a final |
 //! | `lifetime` | when a call is over, and when its record leaves |
 //! | `pieces` | what leaves: hops under each other, pieces of long calls, privacy |
 //! | `single` | requests outside calls |
@@ -25,6 +26,7 @@ mod privacy;
 mod sessions;
 mod single;
 mod story;
+mod unanswered;
 
 use std::time::Duration;
 
