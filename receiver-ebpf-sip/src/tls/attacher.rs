@@ -1,7 +1,7 @@
 //! The thread that sets probes: processes in, as they are sighted; probes in their TLS libraries, and decisions about
 //! them, out.
 //!
-//! It keeps the capabilities that later processes need ([`Way::capabilities`]) while every other thread has none, and
+//! It keeps the capabilities that later processes need ([`super::Way::capabilities`]) while every other thread has none, and
 //! so it looks at no byte from the wire: it reads procfs, and the symbols of libraries.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -261,7 +261,10 @@ impl Worker {
     fn look(&mut self, id: u64) -> io::Result<()> {
         for mapped in process::libraries(id)? {
             if mapped.replaced {
-                self.warn_of_replaced(id, mapped);
+                match self.probed_before(&mapped) {
+                    Some(file) => _ = file.users.insert(id),
+                    None => self.warn_of_replaced(id, mapped),
+                }
                 continue;
             }
             match process::open(id, &mapped.path).and_then(|file| self.probe(&file, &mapped.path)) {
@@ -275,10 +278,14 @@ impl Worker {
         Ok(())
     }
 
+    /// The file of a library that was replaced on disk, if its probes were set before.
+    fn probed_before(&mut self, mapped: &Mapped) -> Option<&mut Probed> {
+        let same = |(key, file): &(&(u64, u64), &mut Probed)| key.1 == mapped.inode && file.path == mapped.path;
+        self.files.iter_mut().find(same).map(|(_, file)| file).filter(|file| file.probes.is_some())
+    }
+
     fn warn_of_replaced(&mut self, id: u64, mapped: Mapped) {
-        // Its probes were set before it was replaced.
-        let known = self.files.iter().any(|((_, inode), file)| *inode == mapped.inode && file.path == mapped.path);
-        if !known && self.replaced.len() < MAX_FILES && self.replaced.insert((id, mapped.path.clone())) {
+        if self.replaced.len() < MAX_FILES && self.replaced.insert((id, mapped.path.clone())) {
             tracing::warn!(
                 process = id,
                 path = mapped.path,

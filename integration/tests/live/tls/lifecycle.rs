@@ -1,10 +1,11 @@
 //! Libraries in containers, processes that are meant and others, changes while it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use integration::ringside::Ringside;
 use integration::scratch::Folder;
 use integration::wait::eventually;
+use testnet::Namespace;
 
 use super::peers::{self, Certificate, Peer, Style};
 use super::{ALL, CONNECTIONS, PYTHON, REQUESTS, assert_all, config, possible};
@@ -113,16 +114,36 @@ fn processes_that_come_and_go_and_threads_by_the_hundred_are_each_seen() {
     ]);
 }
 
+/// A server that has a library to itself.
+fn serve_with_its_own(namespace: &Namespace, folder: &Folder, name: &str, port: u16) -> (Peer, PathBuf) {
+    let library = peers::library(folder);
+    let mut command = namespace.command(peers::named(folder, name));
+    command.env("LD_LIBRARY_PATH", folder.path());
+    (Peer::serve_by(command, namespace, port, &Certificate::new(), Style::Threads), library)
+}
+
 #[test]
-fn a_library_that_was_removed_from_disk_is_named_with_its_process() {
+fn a_library_that_is_removed_from_disk_keeps_its_probes_over_a_reload() {
+    let Some(_pass) = possible("TLS over an upgrade and a reload") else { return };
+    let namespace = namespace();
+    let folders = ["upgraded", "other"].map(Folder::new);
+    let (_server, library) = serve_with_its_own(&namespace, &folders[0], "upgraded-peer", 5061);
+    let _other = serve_with_its_own(&namespace, &folders[1], "other-peer", 5063);
+    let ringside = Ringside::start(&namespace, &config("\"upgraded-peer\""));
+    std::fs::remove_file(library).expect("it was copied there");
+    ringside.rewrite(&config("\"upgraded-peer\", \"other-peer\"").toml());
+    ringside.signal(libc::SIGHUP);
+    eventually("both libraries", || ringside.internal("otelcol_receiver_tls_libraries").filter(|count| *count == 2.0));
+    Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::Threads).send();
+    assert_all(&ringside.settled(MESSAGES));
+}
+
+#[test]
+fn a_library_that_was_removed_from_disk_before_is_named_with_its_process() {
     let Some(_pass) = possible("TLS by a removed library") else { return };
     let namespace = namespace();
-    let certificate = Certificate::new();
     let folder = Folder::new("removed");
-    let library = peers::library(&folder);
-    let mut command = namespace.command(peers::named(&folder, "removed-peer"));
-    command.env("LD_LIBRARY_PATH", folder.path());
-    let _server = Peer::serve_by(command, &namespace, 5061, &certificate, Style::Threads);
+    let (_server, library) = serve_with_its_own(&namespace, &folder, "removed-peer", 5061);
     std::fs::remove_file(library).expect("it was copied there");
     let ringside = Ringside::start(&namespace, &config("\"removed-peer\""));
     assert_eq!(ringside.internal("otelcol_receiver_tls_replaced_libraries"), Some(1.0));
