@@ -1,8 +1,8 @@
 //! SIP over TLS in the clear, without keys: probes on the read and write functions of TLS libraries, in every process
 //! that uses them.
 //!
-//! `ebpf/tls` copies what connections on SIP ports read and write, with their addresses; one thread ([`attacher`])
-//! finds libraries and sets probes; the capturing thread ([`feed`]) takes the copies in between packets, and what
+//! `ebpf/tls` copies what connections on SIP ports read and write, with their addresses; one thread (`attacher.rs`)
+//! finds libraries and sets probes; the capturing thread (`feed.rs`) takes the copies in between packets, and what
 //! every receiver shares cuts them into messages.
 
 mod aside;
