@@ -44,7 +44,8 @@ struct Line {
 impl Line {
     /// Connects and upgrades to SIP.
     fn open(from: &Namespace, to: &Namespace, address: SocketAddr) -> Self {
-        let listener = to.run(|| TcpListener::bind(address)).expect("the port is free");
+        // A process that another test starts holds what listened last until it has become another program.
+        let listener = to.run(|| eventually("a free port", || TcpListener::bind(address).ok()));
         let stream = from.run(|| TcpStream::connect(address)).expect("somebody listens");
         let (accepted, _) = listener.accept().expect("a connection");
         for stream in [&stream, &accepted] {
