@@ -1,6 +1,6 @@
 //! `[exporters.otlp_grpc]` and `[exporters.otlp_http]`: metrics and traces pushed as OTLP.
 //!
-//! [`config`] holds the keys, [`env`] what the `OTEL_*` variables say about those left out. What is to be sent
+//! [`config`] holds the keys, [`mod@env`] what the `OTEL_*` variables say about those left out. What is to be sent
 //! becomes a [`Payload`]: a request of the official types, encoded once. The sender queues, compresses, retries
 //! and counts ([`Stats`]); it knows nothing of what is inside.
 

@@ -2,7 +2,7 @@
 //! nothing can join it any more, and one of each single request outside calls.
 //!
 //! This is the one place that keeps values of the wire. A message first goes through the rules; what it turned out to
-//! be is noted on the way as a [`Sighting`], and when they are through [`State::record_message`] tells the record.
+//! be is noted on the way as a [`Sighting`], and when they are through `State::record_message` tells the record.
 //! What comes under a Call-ID after its record has left (a late repeat, a request within a dialog that nobody saw
 //! begin) is counted in metrics and is in no record; another initial INVITE begins another record of the same trace.
 //!
