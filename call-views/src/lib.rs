@@ -16,6 +16,7 @@ mod text;
 
 use pipeline::CallRecord;
 
+pub use clock::rfc3339;
 pub use style::Style;
 pub use summary::Summary;
 pub use table::table;

@@ -1,6 +1,6 @@
 //! `[exporters.prometheus]`: `/metrics`, `/health` and `/internal/metrics` over HTTP/1.1.
 //!
-//! `server` accepts and bounds connections, `routes` answers requests, `negotiate` reads what the client
+//! The crate `endpoint` accepts and bounds connections, `routes` answers requests, `negotiate` reads what the client
 //! accepts, `body` writes a scrape piece by piece, `internal` the program's own numbers.
 
 mod body;
@@ -9,7 +9,6 @@ mod internal;
 mod negotiate;
 mod process;
 mod routes;
-mod server;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -21,16 +20,44 @@ use pipeline::component::{Exporter, ExporterError};
 use pipeline::config::ExporterContext;
 
 pub use config::{Config, Settings};
-pub use server::Limits;
 
-use routes::Site;
-use server::Server;
+use endpoint::{Refused, Server};
+use routes::Pages;
+
+/// What the endpoint bears: see [`endpoint::Limits`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections: usize,
+    /// Scrapes at a time, each with its copy of all rows; more wait.
+    pub scrapes: usize,
+    /// How long a connection may be without a whole head of a request.
+    pub head: Duration,
+    /// How long a response may take.
+    pub response: Duration,
+    /// How long responses under way have when the program ends.
+    pub farewell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let endpoint::Limits { connections, head, response, farewell } = endpoint::Limits::default();
+        Self { connections, scrapes: 8, head, response, farewell }
+    }
+}
+
+impl Limits {
+    fn serving(&self) -> endpoint::Limits {
+        let Self { connections, head, response, farewell, .. } = *self;
+        endpoint::Limits { connections, head, response, farewell }
+    }
+}
 
 /// The exporter: nothing before [`Exporter::start`], a listening socket from then on.
 pub struct Prometheus {
     settings: Settings,
     limits: Limits,
-    site: Arc<Site>,
+    site: Arc<Pages>,
     server: Option<Server>,
 }
 
@@ -42,8 +69,13 @@ impl Prometheus {
 
     /// With other bounds than the usual ones.
     pub fn with_limits(settings: Settings, context: &ExporterContext, limits: Limits) -> Self {
-        let site = Arc::new(Site::new(context, settings.undefined_ratio, limits.scrapes));
+        let site = Arc::new(Pages::new(context, settings.undefined_ratio, limits.scrapes));
         Self { settings, limits, site, server: None }
+    }
+
+    fn serve(&self, endpoint: SocketAddr) -> Result<Server, ExporterError> {
+        let server = Server::start(endpoint, self.limits.serving(), Arc::clone(&self.site), "[exporters.prometheus]");
+        server.map_err(|Refused { what, cure }| ExporterError { what, cure })
     }
 
     /// Where it listens; `None` before it was started.
@@ -54,7 +86,7 @@ impl Prometheus {
 
 impl Exporter for Prometheus {
     fn start(&mut self) -> Result<(), ExporterError> {
-        self.server = Some(Server::start(self.settings.endpoint, self.limits, Arc::clone(&self.site))?);
+        self.server = Some(self.serve(self.settings.endpoint)?);
         Ok(())
     }
 
@@ -67,7 +99,7 @@ impl Exporter for Prometheus {
         if new.endpoint == self.settings.endpoint {
             return Vec::new();
         }
-        match Server::start(new.endpoint, self.limits, Arc::clone(&self.site)) {
+        match self.serve(new.endpoint) {
             Ok(server) => {
                 tracing::info!(address = %server.address(), "metrics are served at another endpoint");
                 self.settings.endpoint = new.endpoint;

@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::CallRecord;
+use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
 
@@ -106,6 +108,14 @@ pub trait Processor: Send {
 
     /// The program about itself; see [`Receiver::telemetry`].
     fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
+
+    /// Adds records of calls that are up, as they stand now, where this stage makes records.
+    fn live_calls(&mut self, _ask: &LiveAsk, _out: &mut Vec<CallRecord>) {}
+
+    /// How its records show a number somebody looks for; `None` from a stage that makes none.
+    fn shown_number(&self, _number: &str) -> Option<ShownNumber> {
+        None
+    }
 }
 
 /// Why an exporter cannot start; the text says what to do about it (exit code 1).
@@ -139,6 +149,39 @@ pub trait Exporter {
     }
 
     /// Sends what is left and closes, `within` this time: the caller waits hardly any longer.
+    fn stop(&mut self, within: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+}
+
+/// Why an extension cannot start; the text says what to do about it (exit code 1).
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cure}")]
+pub struct ExtensionError {
+    /// What failed, with its cause.
+    pub what: String,
+    /// What the operator can do.
+    pub cure: String,
+}
+
+/// Something beside the pipelines that people or programs turn to: it looks on and carries nothing. Lives where
+/// exporters live, and must not make a shard wait.
+pub trait Extension {
+    /// Opens what may be taken or needs privileges; see [`Exporter::start`].
+    fn start(&mut self) -> Result<(), ExtensionError>;
+
+    /// Takes new settings; see [`Receiver::reconfigure`].
+    fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str>;
+
+    /// Where people can look; see [`Exporter::addresses`].
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Who tells about it while it runs, on any thread and without waiting.
+    fn reports(&self) -> Option<Arc<dyn Reports>> {
+        None
+    }
+
+    /// Closes, `within` this time: the caller waits hardly any longer.
     fn stop(&mut self, within: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 }
 

@@ -39,6 +39,15 @@ pub struct Branch {
     pub branches: Vec<Branch>,
 }
 
+/// Where in a shard every call comes out, with its labels and before anything chooses among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tap {
+    /// The branch, counted in the order of [`Branch::walk`].
+    pub branch: usize,
+    /// In front of which of its processors; their number for behind the last.
+    pub place: usize,
+}
+
 /// A component's id in a pipeline, resolved: it exists and is of the right kind.
 struct Member {
     id: ComponentId,
@@ -110,7 +119,29 @@ impl Graph {
     }
 }
 
+impl ShardPlan {
+    /// Where watchers get the calls: at the first end of a metrics pipeline, for that is what is counted, else at that
+    /// of a traces pipeline. Only where `role` tells of a processor that finds calls.
+    pub fn tap(&self, role: &dyn Fn(&ComponentId) -> Role) -> Option<Tap> {
+        let mut branches = Vec::new();
+        self.trunk.find_calls(false, role, &mut branches);
+        let end = |is: fn(&Branch) -> bool| branches.iter().position(|(found, branch)| *found && is(branch));
+        let branch =
+            end(|branch| !branch.exporters.is_empty()).or_else(|| end(|branch| !branch.call_exporters.is_empty()))?;
+        let processors = &branches[branch].1.processors;
+        let chooser = processors.iter().position(|id| role(id) == Role::ChoosesCalls);
+        Some(Tap { branch, place: chooser.unwrap_or(processors.len()) })
+    }
+}
+
 impl Branch {
+    /// Adds this branch and all that go on from it, each with whether calls are found in it or before.
+    fn find_calls<'a>(&'a self, before: bool, role: &dyn Fn(&ComponentId) -> Role, out: &mut Vec<(bool, &'a Self)>) {
+        let found = before || self.processors.iter().any(|id| role(id) == Role::StatesFacts);
+        out.push((found, self));
+        self.branches.iter().for_each(|branch| branch.find_calls(found, role, out));
+    }
+
     /// Grows the tree by a pipeline, one processor a branch.
     fn add(&mut self, processors: &[Member], route: &Route) {
         let Some((first, rest)) = processors.split_first() else {

@@ -17,7 +17,8 @@ pub mod recorder;
 
 pub use call::{Call, CallRecord};
 pub use component::{
-    CaptureStatus, Exporter, ExporterError, Health, Processor, Received, Receiver, ReceiverError, Reports, Telemetry,
+    CaptureStatus, Exporter, ExporterError, Extension, ExtensionError, Health, Processor, Received, Receiver,
+    ReceiverError, Reports, Telemetry,
 };
 pub use event::{Event, Fact, Measure};
 pub use facts::{Facts, LabelSet, Origin, Slot};

@@ -110,7 +110,7 @@ fn calls(c: &mut Criterion) {
             recorder.record(batch, &facts);
         });
     });
-    let wanted = CallsWanted { instance: "bench".into(), requests: true, pieces: true, number: None };
+    let wanted = CallsWanted { instance: "bench".into(), requests: true, pieces: true, number: None, watched: false };
     let mut dialogs = Dialogs::new(Config::default(), Some(wanted));
     for _ in 0..120 {
         facts.clear();

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::time::Duration;
 
+use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::config::CallsWanted;
-use pipeline::{Facts, FrameBatch, Processor, Telemetry};
+use pipeline::{CallRecord, Facts, FrameBatch, Processor, Telemetry};
 
 use crate::config::Config;
 use crate::state::State;
@@ -40,6 +41,14 @@ impl Processor for Dialogs {
 
     fn duplicate_window(&self) -> Option<Duration> {
         Some(self.state.config.dup_window)
+    }
+
+    fn live_calls(&mut self, ask: &LiveAsk, out: &mut Vec<CallRecord>) {
+        self.state.live_calls(ask, out);
+    }
+
+    fn shown_number(&self, number: &str) -> Option<ShownNumber> {
+        Some(self.state.config.calls.privacy.shown_number(number))
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {

@@ -93,7 +93,7 @@ fn held(wanted: Option<CallsWanted>) -> [usize; 3] {
 #[test]
 fn a_call_with_its_ladder_takes_at_most_2_kib_and_gives_all_of_it_back() {
     let without = held(None);
-    let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None };
+    let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None, watched: false };
     let with = held(Some(wanted));
     let [up, over, after] = std::array::from_fn(|place| with[place] - without[place]);
     println!("{up} bytes while it is up, {over} when it is over; {without:?} without records");

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pipeline::call::Subject;
-use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, ProcessorContext, Service};
-use pipeline::engine::{Outlet, Shard, Sink, Turn};
-use pipeline::graph::Signal;
+use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, Service};
+use pipeline::engine::{self, Outlet, Shard, Sink, Turn};
+use pipeline::graph::{Branch, Signal};
 use pipeline::metrics::{LabelSets, Registry};
 use pipeline::{Call, Facts, FrameBatch};
 use receiver_pcap::{PcapReceiver, Report};
@@ -59,6 +59,7 @@ impl Reading {
             requests: true,
             pieces: true,
             number: None,
+            watched: false,
         };
         Self::adjusted(captures, |service| calls.then(|| wanted(service)), |_| ())
     }
@@ -83,7 +84,9 @@ impl Reading {
         let configuration = loaded.configuration;
         let label_sets = Arc::<LabelSets>::default();
         let wanted = wanted(&configuration.service);
-        let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: wanted };
+        let wanted = |branch: &Branch| {
+            wanted.clone().or_else(|| branch.traces().then(|| engine::traced(&configuration.service)))
+        };
         let plan = &configuration.graph.shards[0];
         let pcap = configuration.receivers[&plan.receivers[0]].settings();
         let pcap = pcap.downcast::<receiver_pcap::Config>();
@@ -94,7 +97,7 @@ impl Reading {
         let receiver = Box::new(PcapReceiver::new(pcap, Arc::clone(&report)));
         let receivers = vec![(plan.receivers[0].clone(), receiver as _)];
         let mut outlets = Vec::new();
-        let shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
+        let shard = Shard::build(plan, receivers, &configuration, &catalogue, &label_sets, &wanted, &mut outlets);
         let shown = shown(&configuration, &outlets);
         let seen = Seen::default();
         let mut reading =
@@ -190,7 +193,13 @@ pub fn calls<T: Send + 'static>(
 
 /// Records as commands over files want them: each a whole call, and no single requests.
 pub fn wanted(number: Option<String>) -> CallsWanted {
-    CallsWanted { instance: Arc::from("replay"), requests: false, pieces: false, number: number.map(Arc::from) }
+    CallsWanted {
+        instance: Arc::from("replay"),
+        requests: false,
+        pieces: false,
+        number: number.map(Arc::from),
+        watched: false,
+    }
 }
 
 /// A sink that looks at calls.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use exporter::otlp::{self, Otlp};
 use exporter::prometheus::{self, Prometheus};
-use pipeline::config::{Catalogue, ExporterContext, ProcessorContext, Role, Type};
-use pipeline::{Exporter, Processor, Receiver};
+use extension_console::Console;
+use pipeline::config::{Catalogue, ExporterContext, ExtensionContext, ProcessorContext, Role, Type};
+use pipeline::{Exporter, Extension, Processor, Receiver};
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
 use processor_sampling::Sampling;
@@ -77,5 +78,12 @@ pub fn catalogue() -> Catalogue {
                 |settings, context| Box::new(Otlp::new(settings, context)),
             ),
         ],
+        extensions: vec![Type::<dyn Extension, ExtensionContext>::new(
+            "console",
+            Role::WatchesCalls,
+            "a page with ratios, calls and their ladders, for this host",
+            extension_console::Settings::check,
+            |settings, context| Box::new(Console::new(settings, context)),
+        )],
     }
 }

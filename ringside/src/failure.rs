@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pipeline::{ExporterError, ReceiverError};
+use pipeline::{ExporterError, ExtensionError, ReceiverError};
 
 /// What ended it. The text is for the operator and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,12 @@ impl From<ReceiverError> for Failure {
             ReceiverError::Privilege { .. } => Self::Privilege(error.to_string()),
             ReceiverError::Failed { .. } => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<ExtensionError> for Failure {
+    fn from(error: ExtensionError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -42,6 +42,7 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Re
     let mut signals = Signals::listen().map_err(|error| failed("signals", &error))?;
     let mut engine = Engine::build(&loaded.configuration, catalogue);
     engine.start_exporters().map_err(|(id, error)| at(&format!("exporters.{id}"), error.into()))?;
+    engine.start_extensions().map_err(|(id, error)| at(&format!("extensions.{id}"), error.into()))?;
     engine.start_receivers().map_err(|(id, error)| at(&format!("receivers.{id}"), error.into()))?;
     receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
     announce::announce(&loaded, &engine);

@@ -39,7 +39,7 @@ pub fn components() -> Result<(), Failure> {
         section("receivers", &catalogue.receivers),
         section("processors", &catalogue.processors),
         section("exporters", &catalogue.exporters),
-        "extensions:\n  none\n".to_owned(),
+        section("extensions", &catalogue.extensions),
     ];
     print(&text.concat())
 }

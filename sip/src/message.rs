@@ -198,6 +198,24 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Every header field in order: its name and its value as sent, the value trimmed, folds still in it. What is no
+    /// field is left out. Looks through the header block anew.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.lazy.bytes;
+        let headers = scan::find(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        let mut lines = Lines::new(bytes, headers, false);
+        std::iter::from_fn(move || {
+            loop {
+                let line = &bytes[lines.position()..];
+                match lines.next() {
+                    Line::Field { value, .. } => return Some((&line[..value::token_len(line)], value)),
+                    Line::Malformed => {}
+                    Line::Blank | Line::End => return None,
+                }
+            }
+        })
+    }
+
     /// Whether there is a Replaces (RFC 3891).
     pub fn has_replaces(&self) -> bool {
         self.lazy.has_replaces

@@ -50,13 +50,18 @@ pub struct Step {
     pub bytes: u32,
     /// How often it was sent again.
     pub retransmissions: u16,
+    /// Its header fields as far as they may be shown, a line each; left out where none are on record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Box<str>>,
 }
 
 /// The ladder as JSON.
 pub fn json(view: &View<'_>) -> Ladder {
     let record = view.record;
     let start = record.ladder.first().map_or(record.start, |message| message.at);
-    let steps = record.ladder.iter().map(|message| Step {
+    let headers =
+        |index: usize| record.headers.get(index).map_or_else(Vec::new, |lines| lines.lines().map(Box::from).collect());
+    let steps = record.ladder.iter().enumerate().map(|(index, message)| Step {
         time: message.at,
         offset_seconds: (message.at - start).as_secs_f64(),
         source: message.source,
@@ -68,6 +73,7 @@ pub fn json(view: &View<'_>) -> Ladder {
         sdp: message.sdp,
         bytes: message.bytes,
         retransmissions: message.retransmissions,
+        headers: headers(index),
     });
     Ladder {
         summary: view.summary(),

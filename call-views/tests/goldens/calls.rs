@@ -27,7 +27,7 @@ impl Played {
 
 /// The calls of a flow, in the order they began.
 pub fn play(flow: &str) -> Vec<Played> {
-    let wanted = CallsWanted { instance: "views".into(), requests: false, pieces: false, number: None };
+    let wanted = CallsWanted { instance: "views".into(), requests: false, pieces: false, number: None, watched: false };
     let privacy = Privacy { numbers: Numbers::Plain, ..Privacy::default() };
     let config = Config { calls: Calls { privacy, ..Calls::default() }, ..Config::default() };
     let mut dialogs = Dialogs::new(config, Some(wanted));

@@ -5,13 +5,12 @@ use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use endpoint::Busy;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use pipeline::metrics::Exposition;
 use tokio::sync::OwnedSemaphorePermit;
-
-use super::server::Busy;
 
 /// The body of every response.
 pub struct ReplyBody {

@@ -1,7 +1,8 @@
 //! Settings of the endpoint: the table in, an address to listen on out.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
+use endpoint::address;
 use pipeline::config::Problems;
 use pipeline::metrics::Undefined;
 use serde::{Deserialize, Serialize};
@@ -44,13 +45,6 @@ impl Settings {
             return None;
         };
         Some(Self { endpoint, undefined_ratio: config.undefined_ratio })
-    }
-}
-
-fn address(endpoint: &str) -> Option<SocketAddr> {
-    match endpoint.strip_prefix("localhost:") {
-        Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
-        None => endpoint.parse().ok(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use endpoint::{Busy, Load, Site};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,11 +17,10 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::body::{ReplyBody, Scrape};
-use super::server::Busy;
 use super::{internal, negotiate, process};
 
 /// What the endpoint shows.
-pub struct Site {
+pub struct Pages {
     registry: Arc<Registry>,
     health: Arc<dyn Health>,
     undefined: Mutex<Undefined>,
@@ -28,13 +28,10 @@ pub struct Site {
     /// One permit per scrape under way: each holds a copy of all rows.
     scrapes: Arc<Semaphore>,
     scraped: AtomicU64,
-    /// Connections now.
-    pub(super) connections: AtomicU64,
-    /// Connections closed because the client did not take its response in time.
-    pub(super) too_slow: AtomicU64,
+    load: Load,
 }
 
-impl Site {
+impl Pages {
     pub(super) fn new(context: &ExporterContext, undefined: Undefined, scrapes: usize) -> Self {
         Self {
             registry: context.registry.clone().expect("an exporter of metrics stands in a metrics pipeline"),
@@ -43,36 +40,13 @@ impl Site {
             started: Instant::now(),
             scrapes: Arc::new(Semaphore::new(scrapes)),
             scraped: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-            too_slow: AtomicU64::new(0),
+            load: Load::default(),
         }
     }
 
     /// From the next scrape on.
     pub(super) fn show_undefined(&self, undefined: Undefined) {
         *self.undefined.lock().unwrap_or_else(PoisonError::into_inner) = undefined;
-    }
-
-    /// Answers one request. `busy` ends when the response was taken.
-    pub(super) async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
-        let path = request.uri().path();
-        if !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
-            return plain(StatusCode::NOT_FOUND, TEXT, PATHS, busy);
-        }
-        let head = match *request.method() {
-            Method::GET => false,
-            Method::HEAD => true,
-            _ => {
-                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and HEAD.\n", busy);
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                return response;
-            }
-        };
-        match path {
-            "/metrics" => self.metrics(&request, head, busy).await,
-            "/health" => self.health(busy),
-            _ => plain(StatusCode::OK, Format::Text.content_type(), internal::render(&self.about_itself()), busy),
-        }
     }
 
     async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: Busy) -> Response<ReplyBody> {
@@ -134,13 +108,42 @@ impl Site {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         for (name, counter, value) in [
             ("otelcol_exporter_scrapes", true, load(&self.scraped)),
-            ("otelcol_exporter_connections", false, load(&self.connections)),
-            ("otelcol_exporter_slow_clients", true, load(&self.too_slow)),
+            ("otelcol_exporter_connections", false, load(&self.load.connections)),
+            ("otelcol_exporter_slow_clients", true, load(&self.load.too_slow)),
         ] {
             all.push(Telemetry { name, labels: Vec::new(), counter, value });
         }
         process::telemetry(self.started, &mut all);
         all
+    }
+}
+
+impl Site for Pages {
+    type Body = ReplyBody;
+
+    async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
+        let path = request.uri().path();
+        if !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
+            return plain(StatusCode::NOT_FOUND, TEXT, PATHS, busy);
+        }
+        let head = match *request.method() {
+            Method::GET => false,
+            Method::HEAD => true,
+            _ => {
+                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and HEAD.\n", busy);
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                return response;
+            }
+        };
+        match path {
+            "/metrics" => self.metrics(&request, head, busy).await,
+            "/health" => self.health(busy),
+            _ => plain(StatusCode::OK, Format::Text.content_type(), internal::render(&self.about_itself()), busy),
+        }
+    }
+
+    fn load(&self) -> &Load {
+        &self.load
     }
 }
 

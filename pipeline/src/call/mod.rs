@@ -2,9 +2,11 @@
 //!
 //! The dialog processor makes records, later stages read them: sampling decides which leave, exporters turn them
 //! into spans, commands and pages draw them. Privacy is applied when a record is made: what may not be shown is
-//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`verdict`] says what is an error.
+//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`verdict`] says what is an error, [`live`] what may be
+//! asked of calls that are up.
 
 pub mod ladder;
+pub mod live;
 pub mod verdict;
 
 use std::sync::Arc;
@@ -120,6 +122,9 @@ pub struct CallRecord {
     pub sessions: Vec<Session>,
     /// What was seen, in order; a retransmission is a number on its first sighting. Empty when `ladder = "off"`.
     pub ladder: Vec<Message>,
+    /// Header fields of each message of the ladder, a line each, as far as privacy allows; an empty text where none
+    /// were kept. No element at all unless somebody asked ([`crate::config::CallsWanted::headers`]).
+    pub headers: Vec<Box<str>>,
     /// Messages beyond the bound of the ladder: counted, not listed.
     pub ladder_cut: u32,
     /// How exporters of traces show the ladder.

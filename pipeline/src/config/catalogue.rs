@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use super::id::ComponentId;
 use super::node::{Node, Step, parse_path, path_text};
 use super::problem::Problems;
-use crate::component::{Exporter, Health, Processor, Receiver};
-use crate::engine::CallQueue;
+use crate::component::{Exporter, Extension, Health, Processor, Receiver};
+use crate::engine::{CallQueue, Watch};
 use crate::metrics::{LabelSets, Registry};
 
 /// Every type of component the program has.
@@ -27,6 +27,8 @@ pub struct Catalogue {
     pub processors: Vec<Type<dyn Processor, ProcessorContext>>,
     /// Types of exporters.
     pub exporters: Vec<Type<dyn Exporter, ExporterContext>>,
+    /// Types of extensions.
+    pub extensions: Vec<Type<dyn Extension, ExtensionContext>>,
 }
 
 /// What a processor is built with besides its settings.
@@ -50,6 +52,8 @@ pub struct CallsWanted {
     pub pieces: bool,
     /// Digits somebody looks for: records say whether they have them.
     pub number: Option<Arc<str>>,
+    /// Somebody looks at calls: the headers of their messages are kept, and which calls began last.
+    pub watched: bool,
 }
 
 /// What an exporter is built with besides its settings.
@@ -66,6 +70,21 @@ pub struct ExporterContext {
     /// Who this program is: `service.telemetry.resource`.
     pub resource: Arc<BTreeMap<String, String>>,
     /// The state of the program, for `/health` and `/internal/metrics`.
+    pub health: Arc<dyn Health>,
+}
+
+/// What an extension is built with besides its settings.
+#[derive(Clone)]
+pub struct ExtensionContext {
+    /// Which it is.
+    pub id: ComponentId,
+    /// The metric rows of the first metrics pipeline; `None` where there is none.
+    pub registry: Option<Arc<Registry>>,
+    /// The way to the calls; `None` for one that does not look at them.
+    pub watch: Option<Arc<Watch>>,
+    /// Where the labels of calls have their names.
+    pub label_sets: Arc<LabelSets>,
+    /// The state of the program.
     pub health: Arc<dyn Health>,
 }
 
@@ -106,6 +125,8 @@ pub enum Role {
     ExportsMetrics,
     /// Carries metrics and calls out.
     Exports,
+    /// Stands beside the pipelines and shows calls: with it every call is on record, whatever is sampled.
+    WatchesCalls,
 }
 
 /// A component's table after its check.

@@ -21,6 +21,8 @@ pub struct Configuration {
     pub processors: Components,
     /// `[exporters.<id>]`.
     pub exporters: Components,
+    /// `[extensions.<id>]`.
+    pub extensions: Components,
     /// What runs.
     pub graph: Graph,
 }
@@ -36,16 +38,17 @@ impl Configuration {
         let receivers = section("receivers", tree, &catalogue.receivers, &mut found);
         let mut processors = section("processors", tree, &catalogue.processors, &mut found);
         let exporters = section("exporters", tree, &catalogue.exporters, &mut found);
-        section::<dyn Send, ()>("extensions", tree, &[], &mut found);
+        let extensions = section("extensions", tree, &catalogue.extensions, &mut found);
         let mut service = service(tree, &mut found);
         let graph = service.as_mut().and_then(|service| {
             let mut roles = roles(tree, catalogue);
             check_unused(tree, service, &roles, &mut found);
+            check_extensions(tree, service, catalogue, &mut found);
             add_choosers(service, catalogue, &mut roles, &mut processors);
             Graph::build(service, &roles, &mut found)
         });
         let configuration = (!found.has_errors())
-            .then(|| Some(Self { service: service?, receivers, processors, exporters, graph: graph? }))
+            .then(|| Some(Self { service: service?, receivers, processors, exporters, extensions, graph: graph? }))
             .flatten();
         let configuration = configuration.filter(|whole| whole.check_windows(catalogue, &mut found));
         found.locate(tree);
@@ -189,6 +192,40 @@ fn check_unused(tree: &Node, service: &Service, roles: &Roles, problems: &mut Pr
         let entry = tree.get(list).and_then(|section| section.node.get(id.as_str()));
         let place = entry.map_or(&tree.place, |entry| &entry.key);
         problems.error_at(place, path, "no pipeline uses it", cure);
+    }
+}
+
+/// An extension that is defined runs, and one that is to run is defined.
+fn check_extensions(tree: &Node, service: &Service, catalogue: &Catalogue, problems: &mut Problems) {
+    let defined = match tree.get("extensions").map(|entry| &entry.node.value) {
+        Some(Value::Table(entries)) => {
+            entries.iter().map(|(name, entry)| (name.as_str(), &entry.key)).collect::<Vec<_>>()
+        }
+        _ => Vec::new(),
+    };
+    for (index, name) in service.extensions.iter().enumerate() {
+        let path = format!("service.extensions[{index}]");
+        if service.extensions[..index].contains(name) {
+            problems.error(path, format!("`{name}` stands twice"), "name it once");
+        } else if !defined.iter().any(|(known, _)| known == name) {
+            let table = path_text(&[Step::Key("extensions".to_owned()), Step::Key(name.clone())]);
+            let cure = match suggest::closest(name, defined.iter().map(|(known, _)| *known)) {
+                Some(meant) => format!("did you mean `{meant}`? Otherwise add a table `[{table}]`"),
+                None => format!("add a table `[{table}]`"),
+            };
+            problems.error(path, format!("`{name}` is not defined"), cure);
+        }
+    }
+    // Of a type that is not compiled in more has been said.
+    let is_known = |name: &str| {
+        catalogue.extensions.iter().any(|kind| ComponentId::parse(name).is_some_and(|id| kind.name == id.kind()))
+    };
+    for (name, place) in defined.into_iter().filter(|(name, _)| is_known(name)) {
+        if !service.extensions.iter().any(|used| used == name) {
+            let path = path_text(&[Step::Key("extensions".to_owned()), Step::Key(name.to_owned())]);
+            let cure = "name it in `service.extensions`, or take it out";
+            problems.error_at(place, path, "nothing starts it", cure);
+        }
     }
 }
 

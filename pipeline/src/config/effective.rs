@@ -26,6 +26,7 @@ impl Configuration {
             receivers: section("receivers", &self.receivers),
             processors: section("processors", &self.processors),
             exporters: section("exporters", &self.exporters),
+            extensions: section("extensions", &self.extensions),
             service: &self.service,
         };
         toml::to_string(&whole).expect("tables of TOML values can be written as TOML")
@@ -38,6 +39,8 @@ struct Effective<'a> {
     receivers: Table,
     processors: Table,
     exporters: Table,
+    #[serde(skip_serializing_if = "Table::is_empty")]
+    extensions: Table,
     service: &'a Service,
 }
 

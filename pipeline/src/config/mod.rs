@@ -24,7 +24,9 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{CallsWanted, Catalogue, Checked, ExporterContext, ProcessorContext, Role, Settings, Type};
+pub use catalogue::{
+    CallsWanted, Catalogue, Checked, ExporterContext, ExtensionContext, ProcessorContext, Role, Settings, Type,
+};
 pub use check::{Components, Configuration};
 pub use effective::HIDDEN;
 pub use id::ComponentId;

@@ -124,10 +124,6 @@ impl Default for Metrics {
 impl Service {
     /// Checks what does not concern the graph. Paths are inside `[service]`.
     pub(super) fn check(&self, problems: &mut Problems) {
-        for (index, extension) in self.extensions.iter().enumerate() {
-            let what = format!("there is no extension `{extension}`");
-            problems.error(format!("extensions[{index}]"), what, "take it out; no extension is compiled in");
-        }
         let namespace = &self.metrics.namespace;
         let fits = namespace.starts_with(|first: char| first.is_ascii_alphabetic())
             && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

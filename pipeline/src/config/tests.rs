@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::component::{Exporter, Processor, Receiver};
+use crate::component::{Exporter, Extension, Processor, Receiver};
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
@@ -268,6 +268,7 @@ fn catalogue() -> Catalogue {
         receivers: vec![none::<dyn Receiver, _>("wire", Role::Receives), none("pcap", Role::ReadsFiles)],
         processors: vec![none::<dyn Processor, _>("dialog", Role::StatesFacts)],
         exporters: vec![none::<dyn Exporter, _>("out", Role::ExportsMetrics)],
+        extensions: vec![none::<dyn Extension, _>("page", Role::WatchesCalls)],
     }
 }
 
@@ -309,7 +310,7 @@ fn a_receiver_of_files_may_stand_unused() {
 fn every_mistake_of_a_configuration_is_told_in_the_order_of_the_files() {
     let second = "
 service.shutdown_timeout = '10s'
-service.extensions = ['console']
+service.extensions = ['page', 'pages', 'page/2']
 service.metrics.namespace = '9 lives'
 service.telemetry.logs.level = 'info'
 
@@ -321,6 +322,8 @@ ports = [5060, 0]
 share = 2
 [exporters.otlp]
 [extensions.console]
+[extensions.page]
+[extensions.'page/3']
 [proccessors.dialog]
 [service.pipelines.'metrics/2']
 receivers = ['wire', 'wire/3']
@@ -329,7 +332,9 @@ exporters = ['out']
     let (checked, problems) = check(&[GOOD, second]);
     assert!(checked.is_none());
     let expected = [
-        "1.toml:3:23: service.extensions[0]: there is no extension `console`; take it out; no extension is compiled in",
+        "XX",
+        "1.toml:3:33: service.extensions[2]: `page/2` is not defined; did you mean `page/3`? Otherwise add a table \
+         `[extensions.\"page/2\"]`",
         "1.toml:4:29: service.metrics.namespace: \"9 lives\" cannot begin the name of a metric; use words of \
          letters and digits with one `_` between them, a letter first and none of them `total`, for instance `sip_exporter`",
         "1.toml:8:16: receivers.wire.ports[1]: 0 is no port; ports are 1 to 65535",

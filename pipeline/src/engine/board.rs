@@ -1,4 +1,4 @@
-//! The board: where shards write down what they are like, and exporters read it.
+//! The board: where shards write down what they are like, and exporters and extensions read it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,8 @@ use crate::config::ComponentId;
 /// The state of the program. A shard renews its part about every 100 ms.
 pub struct Board {
     pub(super) shards: Vec<Mutex<Report>>,
-    /// Exporters, who tell about themselves at any time.
-    exporters: Mutex<Vec<(ComponentId, Arc<dyn Reports>)>>,
+    /// Exporters and extensions, who tell about themselves at any time, each with the label that says which it is.
+    others: Mutex<Vec<(&'static str, ComponentId, Arc<dyn Reports>)>>,
     reloads_failed: AtomicU64,
     restart_needed: Mutex<Vec<String>>,
 }
@@ -27,13 +27,13 @@ pub(super) struct Report {
 impl Board {
     pub(super) fn new(shards: usize) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
-        let (exporters, restart_needed) = Default::default();
-        Self { shards, exporters, reloads_failed: AtomicU64::new(0), restart_needed }
+        let (others, restart_needed) = Default::default();
+        Self { shards, others, reloads_failed: AtomicU64::new(0), restart_needed }
     }
 
-    /// From now on `reports` tells about the exporter `id` too.
-    pub(super) fn add_exporter(&self, id: ComponentId, reports: Arc<dyn Reports>) {
-        self.exporters.lock().unwrap_or_else(PoisonError::into_inner).push((id, reports));
+    /// From now on `reports` tells about the component `id` too; `kind` is `exporter` or `extension`.
+    pub(super) fn add(&self, kind: &'static str, id: ComponentId, reports: Arc<dyn Reports>) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push((kind, id, reports));
     }
 
     /// A new configuration was refused; the old one runs on.
@@ -68,10 +68,10 @@ impl Health for Board {
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         self.reports(|report| out.extend_from_slice(&report.telemetry));
-        for (id, reports) in self.exporters.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (kind, id, reports) in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let from = out.len();
             reports.telemetry(out);
-            named("exporter", id, from, out);
+            named(kind, id, from, out);
         }
         let number = |name, labels, counter, value| Telemetry { name, labels, counter, value };
         let failed = self.reloads_failed.load(Ordering::Relaxed);

@@ -1,6 +1,9 @@
 //! What a batch goes through behind its receiver: runs of processors, sinks where pipelines end, forks.
 
-use super::{Sink, named};
+use super::watch::kept;
+use super::{KeptCall, Sink, named};
+use crate::call::CallRecord;
+use crate::call::live::{LiveAsk, ShownNumber};
 use crate::component::{Processor, Telemetry};
 use crate::config::{ComponentId, Settings};
 use crate::facts::Facts;
@@ -19,7 +22,15 @@ pub struct Flow {
     /// Traces pipelines that end here: the exporters that get the calls.
     call_exporters: Vec<ComponentId>,
     sinks: Vec<Box<dyn Sink>>,
+    /// Where watchers get calls.
+    tap: Option<Tap>,
     branches: Vec<Self>,
+}
+
+/// A sink in front of the processor of this place, or behind the last one.
+struct Tap {
+    place: usize,
+    sink: Box<dyn Sink>,
 }
 
 /// A processor in its place.
@@ -55,6 +66,7 @@ impl Flow {
             outlet: !plan.exporters.is_empty(),
             call_exporters: plan.call_exporters.clone(),
             sinks,
+            tap: None,
             branches,
         }
     }
@@ -78,10 +90,13 @@ impl Flow {
     /// Takes a batch, and what was stated about it before the fork.
     pub(super) fn process(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
         self.begin(before);
-        for stage in &mut self.stages {
+        for place in 0..self.stages.len() {
+            self.pass_tap(place, batch);
+            let stage = &mut self.stages[place];
             working(&stage.id);
             stage.processor.process(batch, &mut self.facts);
         }
+        self.pass_tap(self.stages.len(), batch);
         self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
         self.branches.iter_mut().for_each(|branch| branch.process(batch, Some(&self.facts), working));
     }
@@ -89,13 +104,62 @@ impl Flow {
     /// Lets every processor state what is still open. What one states still goes through those after it.
     pub(super) fn drain(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
         self.begin(before);
-        for stage in &mut self.stages {
+        for place in 0..self.stages.len() {
+            self.pass_tap(place, batch);
+            let stage = &mut self.stages[place];
             working(&stage.id);
             stage.processor.process(batch, &mut self.facts);
             stage.processor.drain(&mut self.facts);
         }
+        self.pass_tap(self.stages.len(), batch);
         self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
         self.branches.iter_mut().for_each(|branch| branch.drain(batch, Some(&self.facts), working));
+    }
+
+    /// Puts a sink into the branch `branch`, counted in the order of [`Branch::walk`], in front of the processor `place`.
+    pub(super) fn add_tap(&mut self, branch: usize, place: usize, sink: Box<dyn Sink>) {
+        let mut sink = Some(sink);
+        let mut at = 0..;
+        self.visit(&mut |flow| {
+            if at.next() == Some(branch) {
+                flow.tap = sink.take().map(|sink| Tap { place, sink });
+            }
+        });
+    }
+
+    fn visit(&mut self, visit: &mut dyn FnMut(&mut Self)) {
+        visit(self);
+        self.branches.iter_mut().for_each(|branch| branch.visit(visit));
+    }
+
+    /// Adds the calls that are up, with the labels they have where the tap is. `before`: those that processors before
+    /// this branch know.
+    pub(super) fn live_calls(&mut self, ask: &LiveAsk, before: &[CallRecord], out: &mut Vec<KeptCall>) {
+        if !self.leads_to_tap() {
+            return;
+        }
+        let mut calls = before.to_vec();
+        self.stages.iter_mut().for_each(|stage| stage.processor.live_calls(ask, &mut calls));
+        if self.tap.is_some() {
+            return out.extend(calls.into_iter().map(|record| kept(record, &self.facts)));
+        }
+        self.branches.iter_mut().for_each(|branch| branch.live_calls(ask, &calls, out));
+    }
+
+    fn leads_to_tap(&self) -> bool {
+        self.tap.is_some() || self.branches.iter().any(Self::leads_to_tap)
+    }
+
+    /// How the first processor that makes records shows a number.
+    pub(super) fn shown_number(&self, number: &str) -> Option<ShownNumber> {
+        let here = self.stages.iter().find_map(|stage| stage.processor.shown_number(number));
+        here.or_else(|| self.branches.iter().find_map(|branch| branch.shown_number(number)))
+    }
+
+    fn pass_tap(&mut self, place: usize, batch: &FrameBatch) {
+        if let Some(tap) = self.tap.as_mut().filter(|tap| tap.place == place) {
+            tap.sink.take(batch, &self.facts);
+        }
     }
 
     /// Visits each processor, in the order of [`Branch::walk`].

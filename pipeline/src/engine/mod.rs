@@ -1,8 +1,9 @@
 //! The engine: a checked configuration in, running shards and exporters out.
 //!
 //! One OS thread per shard takes frames from its receivers through processors to recorders by direct calls
-//! (`shard`, `flow`); the main thread keeps the exporters. They share nothing but metric rows, the
-//! queues of calls (`calls`) and the [`Board`]. Start order: exporters, processors, receivers; stop order the reverse. The engine reads a
+//! (`shard`, `flow`); the main thread keeps exporters and extensions. They share nothing but metric rows, the
+//! queues of calls (`calls`, `watch`) and the [`Board`]. Start order: exporters, extensions, processors, receivers; stop
+//! order the reverse. The engine reads a
 //! clock only to keep the board fresh, and logs nothing: what happens is returned to the binary.
 
 mod board;
@@ -11,20 +12,22 @@ mod flow;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Orders, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver as Orders, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use crate::component::{Exporter, ExporterError, Receiver, ReceiverError, Telemetry};
+use crate::component::{Exporter, ExporterError, Extension, ExtensionError, Receiver, ReceiverError, Telemetry};
 use crate::config::{
-    CallsWanted, Catalogue, ComponentId, Configuration, ExporterContext, ProcessorContext, Service, Settings, Type,
+    CallsWanted, Catalogue, ComponentId, Configuration, ExporterContext, ExtensionContext, ProcessorContext, Service,
+    Settings, Type,
 };
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
@@ -36,6 +39,8 @@ pub use board::Board;
 pub use calls::{CallQueue, CallSink, KeptCall, WAITING_CALLS};
 use flow::{Flow, Stage};
 pub use shard::{Shard, Turn};
+pub use watch::Watch;
+use watch::Watchers;
 
 /// Takes what comes out at the end of a pipeline. Called on the shard's thread: it must not wait.
 pub trait Sink: Send {
@@ -61,6 +66,7 @@ pub struct Outlet {
 pub struct Engine {
     shards: Vec<Shard>,
     exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
+    extensions: Vec<(ComponentId, Box<dyn Extension>)>,
     board: Arc<Board>,
     graph: Graph,
     service: Service,
@@ -72,6 +78,8 @@ impl Engine {
         let board = Arc::new(Board::new(configuration.graph.shards.len()));
         let label_sets = Arc::<LabelSets>::default();
         let queues = call_queues(&configuration.graph);
+        let mut watchers = Watchers::new(configuration, catalogue);
+        let watched = watchers.are_there();
         let mut registries = BTreeMap::new();
         let mut order = Vec::new();
         let shards = configuration.graph.shards.iter().map(|plan| {
@@ -80,9 +88,10 @@ impl Engine {
                 (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
             });
             let receivers = receivers.collect();
-            let context = ProcessorContext { label_sets: Arc::clone(&label_sets), calls: None };
+            let wanted = |branch: &Branch| wanted(branch, &configuration.service, watched);
             let mut outlets = Vec::new();
-            let mut shard = Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets);
+            let mut shard = Shard::build(plan, receivers, configuration, catalogue, &label_sets, &wanted, &mut outlets);
+            watchers.join(&mut shard, plan, catalogue);
             let rows: Vec<Arc<Registry>> = outlets.iter().map(|outlet| Arc::clone(&outlet.registry)).collect();
             shard.add_call_sinks(|exporters| {
                 let queues = exporters.iter().map(|id| Arc::clone(&queues[id]));
@@ -97,6 +106,7 @@ impl Engine {
         let shards = shards.collect();
         // The shards have theirs; what is left must not keep a queue open behind them.
         queues.values().for_each(|queue| queue.close());
+        let watches = watchers.close();
         let resource = Arc::new(configuration.service.telemetry.resource.clone());
         order.extend(queues.keys().filter(|id| !registries.contains_key(*id)).cloned());
         let exporters = order.iter().map(|id| {
@@ -111,16 +121,45 @@ impl Engine {
             let kind = kind(&catalogue.exporters, id);
             let exporter = kind.build(configuration.exporters[id].settings(), &context);
             let queue = queues.get(id).map(|queue| Arc::clone(queue) as _);
-            exporter.reports().into_iter().chain(queue).for_each(|reports| board.add_exporter(id.clone(), reports));
+            exporter.reports().into_iter().chain(queue).for_each(|reports| board.add("exporter", id.clone(), reports));
             (id.clone(), exporter)
         });
         let exporters = exporters.collect();
-        Self { shards, exporters, board, graph: configuration.graph.clone(), service: configuration.service.clone() }
+        let first = order.first().and_then(|id| registries.get(id));
+        let extensions = configuration.extensions.iter().map(|(id, checked)| {
+            let context = ExtensionContext {
+                id: id.clone(),
+                registry: first.cloned(),
+                watch: watches.get(id).cloned(),
+                label_sets: Arc::clone(&label_sets),
+                health: Arc::clone(&board) as _,
+            };
+            let extension = kind(&catalogue.extensions, id).build(checked.settings(), &context);
+            extension.reports().into_iter().for_each(|reports| board.add("extension", id.clone(), reports));
+            (id.clone(), extension)
+        });
+        let extensions = extensions.collect();
+        Self {
+            shards,
+            exporters,
+            extensions,
+            board,
+            graph: configuration.graph.clone(),
+            service: configuration.service.clone(),
+        }
     }
 
     /// Starts the exporters. To be called inside the runtime they serve in.
     pub fn start_exporters(&mut self) -> Result<(), (ComponentId, ExporterError)> {
         self.exporters.iter_mut().try_for_each(|(id, exporter)| exporter.start().map_err(|error| (id.clone(), error)))
+    }
+
+    /// Starts the extensions: after the exporters, inside the same runtime.
+    pub fn start_extensions(&mut self) -> Result<(), (ComponentId, ExtensionError)> {
+        let start = |(id, extension): &mut (ComponentId, Box<dyn Extension>)| {
+            extension.start().map_err(|error| (id.clone(), error))
+        };
+        self.extensions.iter_mut().try_for_each(start)
     }
 
     /// Starts the receivers: after the exporters, and before capabilities are dropped.
@@ -150,13 +189,14 @@ impl Engine {
             thread::Builder::new().name(format!("shard-{index}")).spawn(work)?;
             commands.push(sender);
         }
-        let Self { exporters, board, graph, service, .. } = self;
-        Ok(Running { commands, exporters, board, graph, service })
+        let Self { exporters, extensions, board, graph, service, .. } = self;
+        Ok(Running { commands, exporters, extensions, board, graph, service })
     }
 
     /// Where to look, and what is captured: lines for the operator, known after the start.
     pub fn addresses(&self) -> Vec<String> {
-        self.exporters.iter().flat_map(|(_, exporter)| exporter.addresses()).collect()
+        let exporters = self.exporters.iter().flat_map(|(_, exporter)| exporter.addresses());
+        exporters.chain(self.extensions.iter().flat_map(|(_, extension)| extension.addresses())).collect()
     }
 
     /// The state of the program.
@@ -166,19 +206,19 @@ impl Engine {
 }
 
 impl Shard {
-    /// Builds what stands behind a set of receivers; adds its outlets of metrics. Records of calls are made where
-    /// `context` asks for them, else where a traces pipeline does.
+    /// Builds what stands behind a set of receivers; adds its outlets of metrics. Records of calls are made in
+    /// branches that `wanted` names a reason for.
     pub fn build(
         plan: &ShardPlan,
         receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
         configuration: &Configuration,
         catalogue: &Catalogue,
-        context: &ProcessorContext,
+        label_sets: &Arc<LabelSets>,
+        wanted: &dyn Fn(&Branch) -> Option<CallsWanted>,
         outlets: &mut Vec<Outlet>,
     ) -> Self {
         let trunk = Flow::build(&plan.trunk, &mut |branch: &Branch| {
-            let calls = context.calls.clone().or_else(|| branch.traces().then(|| traced(&configuration.service)));
-            let context = ProcessorContext { label_sets: Arc::clone(&context.label_sets), calls };
+            let context = ProcessorContext { label_sets: Arc::clone(label_sets), calls: wanted(branch) };
             let stages = branch.processors.iter().map(|id| {
                 let kind = kind(&catalogue.processors, id);
                 Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
@@ -220,6 +260,7 @@ pub enum Ended {
 pub struct Running {
     commands: Vec<SyncSender<Command>>,
     exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
+    extensions: Vec<(ComponentId, Box<dyn Extension>)>,
     board: Arc<Board>,
     graph: Graph,
     service: Service,
@@ -267,6 +308,15 @@ impl Running {
                 restart.extend(keys.iter().map(|key| format!("exporters.{id}.{key}")));
             }
         }
+        for (id, extension) in &mut self.extensions {
+            if let Some(checked) = new.extensions.get(id) {
+                let keys = extension.reconfigure(checked.settings());
+                restart.extend(keys.iter().map(|key| format!("extensions.{id}.{key}")));
+            }
+        }
+        if !new.extensions.keys().eq(self.extensions.iter().map(|(id, _)| id)) {
+            restart.push("service.extensions".to_owned());
+        }
         if new.graph != self.graph {
             restart.push("service.pipelines".to_owned());
         }
@@ -284,9 +334,11 @@ impl Running {
         self.commands.drain(..).count()
     }
 
-    /// Lets every exporter send what is left, all at the same time and `within` this one.
+    /// Lets every exporter send what is left, and extensions close, all at the same time and `within` this one.
     pub async fn stop_exporters(&mut self, within: Duration) {
-        let mut stopping: Vec<_> = self.exporters.iter_mut().map(|(_, exporter)| exporter.stop(within)).collect();
+        let exporters = self.exporters.iter_mut().map(|(_, exporter)| exporter.stop(within));
+        let extensions = self.extensions.iter_mut().map(|(_, extension)| extension.stop(within));
+        let mut stopping: Vec<_> = exporters.chain(extensions).collect();
         poll_fn(|context| {
             stopping.retain_mut(|stop| stop.as_mut().poll(context).is_pending());
             if stopping.is_empty() { Poll::Ready(()) } else { Poll::Pending }
@@ -317,8 +369,15 @@ fn obey(
         if fresh.is_over() || turn == Turn::Ended {
             shard.publish(report);
         }
+        shard.answer();
         let order = match turn {
             Turn::Going => orders.try_recv(),
+            // Questions are still answered.
+            Turn::Ended if shard.is_watched() => match orders.recv_timeout(shard::LONGEST_WAIT) {
+                Err(RecvTimeoutError::Timeout) => Err(TryRecvError::Empty),
+                Err(RecvTimeoutError::Disconnected) => Err(TryRecvError::Disconnected),
+                Ok(order) => Ok(order),
+            },
             // Nothing comes any more: only an order can bring news.
             Turn::Ended => orders.recv().map_err(|_| TryRecvError::Disconnected),
         };
@@ -349,9 +408,17 @@ fn call_queues(graph: &Graph) -> BTreeMap<ComponentId, Arc<CallQueue>> {
 }
 
 /// What traces want of calls.
-fn traced(service: &Service) -> CallsWanted {
+pub fn traced(service: &Service) -> CallsWanted {
     let instance = service.telemetry.resource.get(INSTANCE).map(String::as_str).unwrap_or_default();
-    CallsWanted { instance: Arc::from(instance), requests: true, pieces: true, number: None }
+    CallsWanted { instance: Arc::from(instance), requests: true, pieces: true, number: None, watched: false }
+}
+
+/// What is wanted of calls in a branch: what traces want, and what watchers do.
+fn wanted(branch: &Branch, service: &Service, watched: bool) -> Option<CallsWanted> {
+    match branch.traces() {
+        true => Some(CallsWanted { watched, ..traced(service) }),
+        false => watched.then(|| CallsWanted { requests: false, pieces: false, watched, ..traced(service) }),
+    }
 }
 
 /// The resource attribute that tells observers of the same call apart.

@@ -1,5 +1,6 @@
 //! A shard: a set of receivers and what stands behind it, worked by one thread.
 
+use std::sync::mpsc::Receiver as Questions;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use wire::Timestamp;
 
 use super::board::Report;
 use super::flow::Flow;
+use super::watch::{Question, WatchSink};
 use super::{Sink, named};
 use crate::component::{Received, Receiver, ReceiverError};
 use crate::config::{ComponentId, Settings};
 use crate::frame::FrameBatch;
+use crate::graph::Tap;
 
 /// Receivers, and the flow behind them.
 pub struct Shard {
@@ -19,6 +22,8 @@ pub struct Shard {
     /// Time of the last batch of any receiver: the flow's clock never runs back.
     now: Timestamp,
     working: Option<ComponentId>,
+    /// What watchers ask; `None` where there are none.
+    questions: Option<Questions<Question>>,
 }
 
 struct Source {
@@ -38,12 +43,18 @@ pub enum Turn {
 }
 
 /// Longest wait for packets before commands are looked at.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {
     pub(super) fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, trunk: Flow) -> Self {
         let source = |(id, receiver)| Source { id, receiver, batch: FrameBatch::default(), ended: false };
-        Self { sources: receivers.into_iter().map(source).collect(), trunk, now: Timestamp::ZERO, working: None }
+        Self {
+            sources: receivers.into_iter().map(source).collect(),
+            trunk,
+            now: Timestamp::ZERO,
+            working: None,
+            questions: None,
+        }
     }
 
     /// Adds a sink at the outlets of metrics where `sink`, told the outlet's place among those the build added, gives one.
@@ -55,6 +66,33 @@ impl Shard {
     /// Adds a sink wherever traces pipelines end, if `sink`, told the exporters that get the calls, gives one.
     pub fn add_call_sinks(&mut self, mut sink: impl FnMut(&[ComponentId]) -> Option<Box<dyn Sink>>) {
         self.trunk.add_call_sinks(&mut sink);
+    }
+
+    /// Lets watchers have the calls that come out at `tap`, and ask for others.
+    pub(super) fn add_watch(&mut self, tap: Tap, sink: WatchSink, questions: Questions<Question>) {
+        self.trunk.add_tap(tap.branch, tap.place, Box::new(sink));
+        self.questions = Some(questions);
+    }
+
+    /// Somebody may have questions.
+    pub(super) fn is_watched(&self) -> bool {
+        self.questions.is_some()
+    }
+
+    /// Answers a question, if there is one.
+    pub(super) fn answer(&mut self) {
+        let Some(Ok(question)) = self.questions.as_ref().map(Questions::try_recv) else { return };
+        // Who asked may have gone away.
+        match question {
+            Question::Calls(ask, reply) => {
+                let mut calls = Vec::new();
+                self.trunk.live_calls(&ask, &[], &mut calls);
+                let _ = reply.send(calls);
+            }
+            Question::Number(number, reply) => {
+                let _ = reply.send(self.trunk.shown_number(&number));
+            }
+        }
     }
 
     /// Opens the receivers, in order.

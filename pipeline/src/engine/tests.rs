@@ -168,7 +168,7 @@ fn catalogue(diary: &Diary) -> Catalogue {
         })],
         processors: vec![
             Type::new("dialog", Role::StatesFacts, "", config, move |config, context: &ProcessorContext| {
-                if let Some(CallsWanted { instance, requests, pieces, number }) = &context.calls {
+                if let Some(CallsWanted { instance, requests, pieces, number, .. }) = &context.calls {
                     note(&asked, &format!("dialog: calls for {instance} {requests} {pieces} {number:?}"));
                 }
                 dialog(config) as Box<dyn Processor>
@@ -186,6 +186,7 @@ fn catalogue(diary: &Diary) -> Catalogue {
                 push(config) as Box<dyn Exporter>
             }),
         ],
+        extensions: Vec::new(),
     }
 }
 
@@ -346,12 +347,12 @@ fn branches_behind_a_fork_do_not_see_each_other() {
         'metrics/2' = { receivers = ['wire'], processors = ['dialog', 'enrich/2'], exporters = ['out/2'] }
     ";
     let configuration = configuration(text, &[], &catalogue);
-    let context = ProcessorContext { label_sets: Arc::default(), calls: None };
+    let label_sets = Arc::default();
     let receiver: Box<dyn Receiver> = Box::new(Fake { diary, name: "wire", config: FakeConfig::default(), handed: 0 });
     let plan = &configuration.graph.shards[0];
     let receivers = vec![(plan.receivers[0].clone(), receiver)];
     let mut outlets = Vec::new();
-    let mut shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
+    let mut shard = Shard::build(plan, receivers, &configuration, &catalogue, &label_sets, &|_| None, &mut outlets);
     let (seen, views) = channel();
     shard.add_sinks(|outlet| Some(Box::new(View { outlet, labels: seen.clone() })));
     for _ in 0..2 {

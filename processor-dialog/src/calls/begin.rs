@@ -64,6 +64,7 @@ pub fn record(
         ringing: Vec::new(),
         sessions: Vec::new(),
         ladder: Vec::new(),
+        headers: Vec::new(),
         ladder_cut: 0,
         ladder_form: config.ladder.form(),
     }

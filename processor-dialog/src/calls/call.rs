@@ -69,6 +69,15 @@ pub struct Noted {
     pub told: Message,
     /// What it is, to find it by when it is repeated.
     pub mark: u32,
+    /// Its header fields, as sent; `None` where they are not kept.
+    pub headers: Option<Box<[u8]>>,
+}
+
+impl Noted {
+    /// What its header fields take.
+    pub fn header_bytes(&self) -> usize {
+        self.headers.as_ref().map_or(0, |lines| lines.len())
+    }
 }
 
 /// What left with earlier pieces, the latest of it.

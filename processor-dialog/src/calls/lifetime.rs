@@ -48,6 +48,13 @@ enum Phase {
     Over,
 }
 
+impl Life {
+    /// Its outcome stands; only late messages may still come.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+}
+
 /// What a call may lose without an end.
 #[derive(Clone, Copy)]
 pub enum Part {
@@ -78,6 +85,7 @@ impl State {
             self.call_goes_on(handle, seen.now());
             return handle;
         }
+        let watched = wanted.watched;
         let config = &self.config.calls;
         let mut own = Own::default();
         own.learn(seen.message, &config.privacy);
@@ -105,6 +113,10 @@ impl State {
             self.send_whole(oldest, out);
         }
         let handle = self.calls.table.insert(seen.call, Box::new(call));
+        if watched {
+            let table = &self.calls.table;
+            self.calls.newest.began(handle, |older| table.get(older).is_some());
+        }
         self.call_goes_on(handle, seen.now());
         handle
     }
@@ -233,6 +245,7 @@ impl State {
         if call.life.is_over() {
             call.close(self.config.timeout(), self.config.proceeding);
         }
+        self.calls.header_bytes -= call.header_bytes();
         let record = call.whole(&self.config.calls.privacy);
         self.calls.send(record, out);
     }

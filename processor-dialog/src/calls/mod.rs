@@ -14,13 +14,16 @@
 //! | `lifetime` | when a call is over, and when its record leaves |
 //! | `pieces` | what leaves: hops under each other, pieces of long calls, privacy |
 //! | `single` | requests outside calls |
+//! | `live`, `headers` | for those who look at calls: those that are up, and what their messages said |
 //! | `identity`, `privacy`, `config` | ids, what may be shown, what is configured |
 
 mod begin;
 mod call;
 mod config;
+mod headers;
 mod identity;
 mod lifetime;
+mod live;
 mod pieces;
 mod privacy;
 mod sessions;
@@ -37,7 +40,8 @@ use pipeline::config::CallsWanted;
 use pipeline::event::Fact;
 use pipeline::{CallRecord, Facts, Measure, Slot, Telemetry};
 
-use self::call::Call;
+use self::call::{Call, Noted};
+use self::live::Newest;
 use self::single::Single;
 use crate::key::{Keys, Mark};
 use crate::state::{Seen, State};
@@ -49,6 +53,10 @@ pub struct Calls {
     wanted: Option<CallsWanted>,
     table: Table<Box<Call>>,
     singles: Table<Box<Single>>,
+    /// Only where calls are watched.
+    newest: Newest,
+    /// Bytes of header fields kept of calls that are up.
+    header_bytes: usize,
     sighting: Sighting,
     counts: Counts,
 }
@@ -110,6 +118,8 @@ struct Around<'a> {
     transactions: &'a Table<Transaction>,
     config: &'a Config,
     wanted: &'a CallsWanted,
+    /// Header fields are kept, and there is room for them.
+    headers: bool,
 }
 
 impl Calls {
@@ -119,6 +129,8 @@ impl Calls {
             wanted,
             table: Table::new(capacity),
             singles: Table::new(capacity),
+            newest: Newest::default(),
+            header_bytes: 0,
             sighting: Sighting::default(),
             counts: Counts::default(),
         }
@@ -211,9 +223,13 @@ impl State {
             (Record::None, Some(lr)) => lr.record = Record::Call(handle),
             _ => {}
         }
-        let around = Around { keys: &self.keys, transactions: &self.transactions, config: &self.config.calls, wanted };
+        let headers = wanted.watched && self.calls.header_bytes < headers::MAX_IN_ALL;
+        let config = &self.config.calls;
+        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers };
         let Some(call) = self.calls.table.get_mut(handle) else { return };
+        let listed = call.ladder.len();
         call.take(seen, sighting, &around);
+        self.calls.header_bytes += call.ladder[listed..].iter().map(Noted::header_bytes).sum::<usize>();
         let piece_due = std::mem::take(&mut call.piece_due);
         self.calls.table.touch(handle);
         if piece_due {

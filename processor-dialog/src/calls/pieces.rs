@@ -8,9 +8,9 @@ use pipeline::{CallRecord, Facts};
 use sip::Method;
 use wire::Timestamp;
 
-use super::call::{Call, Closed, Left, Leg};
+use super::call::{Call, Closed, Left, Leg, Noted};
 use super::config::Privacy;
-use super::push_tight;
+use super::{headers, push_tight};
 use crate::state::State;
 use crate::table::Handle;
 
@@ -21,6 +21,7 @@ struct Parts {
     ringing: Vec<Ringing>,
     sessions: Vec<Session>,
     ladder: Vec<Message>,
+    headers: Vec<Box<str>>,
 }
 
 impl State {
@@ -28,7 +29,9 @@ impl State {
     pub(super) fn send_piece(&mut self, handle: Handle, cut: Option<Timestamp>, out: &mut Facts) {
         let privacy = &self.config.calls.privacy;
         let Some(call) = self.calls.table.get_mut(handle) else { return };
+        let before = call.header_bytes();
         let record = call.piece(cut, privacy);
+        self.calls.header_bytes -= before - call.header_bytes();
         self.calls.counts.pieces += 1;
         self.calls.send(record, out);
     }
@@ -45,6 +48,7 @@ impl Call {
         record.ringing =
             self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.told).collect();
         record.sessions = self.sessions.into_iter().map(|session| session.told).collect();
+        record.headers = headers::shown(&self.ladder, &self.own, privacy);
         record.ladder = self.ladder.into_iter().map(|noted| noted.told).collect();
         show_endpoints(&mut record.endpoints, privacy);
         record
@@ -54,7 +58,7 @@ impl Call {
     fn piece(&mut self, cut: Option<Timestamp>, privacy: &Privacy) -> CallRecord {
         self.relate();
         let goes = self.legs_that_go();
-        let parts = self.take_parts(&goes, cut.map(|at| self.shown(at)));
+        let parts = self.take_parts(&goes, cut.map(|at| self.shown(at)), privacy);
         let measured = std::mem::take(&mut self.record.measured);
         let mut record = CallRecord {
             last: false,
@@ -63,6 +67,7 @@ impl Call {
             ringing: parts.ringing,
             sessions: parts.sessions,
             ladder: parts.ladder,
+            headers: parts.headers,
             ..self.record.clone()
         };
         show_endpoints(&mut record.endpoints, privacy);
@@ -70,8 +75,13 @@ impl Call {
         record
     }
 
+    /// What the header fields of its messages take.
+    pub fn header_bytes(&self) -> usize {
+        self.ladder.iter().map(Noted::header_bytes).sum()
+    }
+
     /// Puts each transaction under that of the hop above it (`sip-metrics.md` 2.4), and a CANCEL under its INVITE.
-    fn relate(&mut self) {
+    pub fn relate(&mut self) {
         for index in 0..self.legs.len() {
             let leg = &self.legs[index];
             // Each Via is another hop: what is above has fewer, so nothing is below itself, whatever is sent.
@@ -122,7 +132,7 @@ impl Call {
     }
 
     /// Takes out what leaves, and leaves the rest with indices that fit.
-    fn take_parts(&mut self, goes: &[bool], cut: Option<Timestamp>) -> Parts {
+    fn take_parts(&mut self, goes: &[bool], cut: Option<Timestamp>, privacy: &Privacy) -> Parts {
         let mut parts = Parts::default();
         let root_rings = self.rings_at_roots();
         let rings = std::mem::take(&mut self.rings);
@@ -175,9 +185,15 @@ impl Call {
             };
             noted.told.owner = owner;
             match leaves {
-                true => parts.ladder.push(noted.told),
+                true => {
+                    parts.headers.push(headers::shown_of(&noted, &self.own, privacy));
+                    parts.ladder.push(noted.told);
+                }
                 false => self.ladder.push(noted),
             }
+        }
+        if parts.headers.iter().all(|lines| lines.is_empty()) {
+            parts.headers.clear();
         }
         parts
     }

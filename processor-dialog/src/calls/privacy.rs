@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
+use pipeline::call::live::ShownNumber;
 use sha2::{Digest, Sha256};
 use sip::{Contact, Message, Start};
 
@@ -41,6 +42,27 @@ impl Privacy {
     /// What may be shown of a branch: a token nobody reads, so it is kept or hashed as a whole.
     pub fn branch(&self, branch: &[u8], own: &Own) -> Box<str> {
         if self.gives_away(branch, own) { self.hashed(branch) } else { text(branch, MAX_BRANCH) }
+    }
+
+    /// What may be shown of a Via: all of it, or that there was one.
+    pub fn via(&self, line: &[u8], own: &Own) -> Box<str> {
+        let shown = text(line, line.len());
+        let bare = match self.numbers != Numbers::Plain && own.names_in(&shown) {
+            true => return "Via: ***\n".into(),
+            false => Self { numbers: Numbers::Plain, ip: self.ip, ..Self::default() },
+        };
+        bare.cleared(line, line.len(), own)
+    }
+
+    /// How a number that somebody looks for is shown.
+    pub fn shown_number(&self, number: &str) -> ShownNumber {
+        let shown = self.number(number.as_bytes()).unwrap_or_default();
+        match self.numbers {
+            Numbers::Drop => ShownNumber::Dropped,
+            Numbers::Plain => ShownNumber::Digits(shown),
+            Numbers::Mask => ShownNumber::Masked(shown),
+            Numbers::Hmac => ShownNumber::Hashed(shown),
+        }
     }
 
     /// What may be shown of an address.

@@ -113,7 +113,7 @@ impl Single {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item) });
+        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item), headers: None });
     }
 
     fn repeat(&mut self, sighting: Sighting) {
@@ -133,7 +133,8 @@ impl State {
     /// A message of a request that has a record.
     pub(super) fn single_seen(&mut self, handle: Handle, sighting: Sighting, seen: &Seen<'_>) {
         let Some(wanted) = &self.calls.wanted else { return };
-        let around = Around { keys: &self.keys, transactions: &self.transactions, config: &self.config.calls, wanted };
+        let config = &self.config.calls;
+        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: false };
         let Some(single) = self.calls.singles.get_mut(handle) else { return };
         single.record.messages += 1;
         single.record.until = single.record.until.max(shown(seen.now(), single.wall_offset));
@@ -185,7 +186,8 @@ impl State {
         if !begins || !self.transactions.get(sighting.transaction).is_some_and(|tx| tx.root) {
             return;
         }
-        let around = Around { keys: &self.keys, transactions: &self.transactions, config: &self.config.calls, wanted };
+        let config = &self.config.calls;
+        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: false };
         let mut single = Single::new(seen, sighting, self.slots.hold(lr.slot), &around);
         single.record.messages = 1;
         single.note(seen, sighting.item, around.config.ladder);

@@ -11,9 +11,9 @@ use wire::Timestamp;
 
 use super::call::{Call, Leg, Noted, Ring};
 use super::config::{Ladder, SpanIds};
-use super::identity;
 use super::privacy::Own;
 use super::{Around, Kind, Sighting, push_tight};
+use super::{headers, identity};
 use crate::key::Mark;
 use crate::state::Seen;
 use crate::table::Handle;
@@ -338,7 +338,8 @@ impl Call {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        push_tight(&mut self.ladder, Noted { told, mark });
+        let headers = around.headers.then(|| headers::kept(message, &around.config.privacy)).flatten();
+        push_tight(&mut self.ladder, Noted { told, mark, headers });
         true
     }
 

@@ -55,7 +55,7 @@ pub fn calls_for(wanted: CallsWanted, config: Config, ladder: &str) -> Vec<CallR
 
 /// Records of everything, in pieces where that is configured.
 pub fn wanted() -> CallsWanted {
-    CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None }
+    CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None, watched: false }
 }
 
 /// The only call of a ladder.

@@ -81,6 +81,7 @@ fn program(hangs: bool, shutdown_timeout: Duration) -> Fixture {
             check,
             move |_, _| Box::new(Slow { hangs, asked: Rc::clone(&asked_here) }),
         )],
+        extensions: Vec::new(),
     };
     let text = "receivers.silence = {}\nexporters.slow = {}\n\
                 service.pipelines.metrics = { receivers = ['silence'], exporters = ['slow'] }";

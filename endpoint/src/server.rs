@@ -8,28 +8,56 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pipeline::component::ExporterError;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::routes::Site;
+/// Who answers requests.
+pub trait Site: Send + Sync + 'static {
+    /// The bodies of its answers.
+    type Body: Body<Data = Bytes, Error = Infallible> + Send + 'static;
+
+    /// Answers one request. `busy` is to be kept until the response was taken.
+    fn answer(&self, request: Request<Incoming>, busy: Busy) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Where connections are counted.
+    fn load(&self) -> &Load;
+}
+
+/// What clients do to an endpoint.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Connections now.
+    pub connections: AtomicU64,
+    /// Connections closed because the client did not take its response in time.
+    pub too_slow: AtomicU64,
+}
+
+/// Why nothing can be served; the text says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cure}")]
+pub struct Refused {
+    /// What failed, with its cause.
+    pub what: String,
+    /// What the operator can do.
+    pub cure: String,
+}
 
 /// What one endpoint bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
-    /// Scrapes at a time, each with its copy of all rows; more wait.
-    pub scrapes: usize,
     /// How long a connection may be without a whole head of a request: at its begin, and between requests.
     pub head: Duration,
     /// How long a response may take from the end of its request's head until the client has it.
@@ -43,7 +71,6 @@ impl Default for Limits {
         // Prometheus keeps its connection between scrapes, usually 15 or 30 s apart.
         Self {
             connections: 256,
-            scrapes: 8,
             head: Duration::from_secs(40),
             response: Duration::from_secs(30),
             farewell: Duration::from_secs(1),
@@ -59,10 +86,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds and begins to accept. To be called inside a runtime.
-    pub fn start(endpoint: SocketAddr, limits: Limits, site: Arc<Site>) -> Result<Self, ExporterError> {
-        let listener = listen(endpoint).map_err(|error| refused(endpoint, &error))?;
-        let address = listener.local_addr().map_err(|error| refused(endpoint, &error))?;
+    /// Binds and begins to accept. To be called inside a runtime. `table` is where the operator finds the endpoint:
+    /// `[exporters.prometheus]`.
+    pub fn start(
+        endpoint: SocketAddr,
+        limits: Limits,
+        site: Arc<impl Site>,
+        table: &'static str,
+    ) -> Result<Self, Refused> {
+        let listener = listen(endpoint).map_err(|error| refused(endpoint, &error, table))?;
+        let address = listener.local_addr().map_err(|error| refused(endpoint, &error, table))?;
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, limits, site, stopped));
         Ok(Self { address, stop, accepting })
@@ -77,7 +110,7 @@ impl Server {
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.accepting.await {
-            tracing::error!(%error, "the metrics endpoint ended by a panic");
+            tracing::error!(%error, "an endpoint ended by a panic");
         }
     }
 }
@@ -92,25 +125,26 @@ fn listen(endpoint: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn refused(endpoint: SocketAddr, error: &io::Error) -> ExporterError {
+fn refused(endpoint: SocketAddr, error: &io::Error, table: &str) -> Refused {
     let port = endpoint.port();
     let cure = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "`ss -ltnp 'sport = :{port}'` shows which program listens there; stop it, or give [exporters.prometheus] \
-             another endpoint"
+            "`ss -ltnp 'sport = :{port}'` shows which program listens there; stop it, or give {table} another \
+             endpoint"
         ),
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need CAP_NET_BIND_SERVICE; give [exporters.prometheus] an endpoint above".to_owned()
+            format!("ports below 1024 need CAP_NET_BIND_SERVICE; give {table} an endpoint above")
         }
-        io::ErrorKind::AddrNotAvailable => "this host does not have the address; `ip -brief address` shows those it \
-             has, \"0.0.0.0\" in the endpoint of [exporters.prometheus] means all of them"
-            .to_owned(),
-        _ => "check the endpoint of [exporters.prometheus]".to_owned(),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this host does not have the address; `ip -brief address` shows those it has, \"0.0.0.0\" in the endpoint \
+             of {table} means all of them"
+        ),
+        _ => format!("check the endpoint of {table}"),
     };
-    ExporterError { what: format!("cannot listen on {endpoint}: {error}"), cure }
+    Refused { what: format!("cannot listen on {endpoint}: {error}"), cure }
 }
 
-async fn accept(listener: TcpListener, limits: Limits, site: Arc<Site>, mut stopped: watch::Receiver<bool>) {
+async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {
@@ -124,7 +158,7 @@ async fn accept(listener: TcpListener, limits: Limits, site: Arc<Site>, mut stop
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the processor.
-                tracing::warn!(%error, "the metrics endpoint cannot take a connection");
+                tracing::warn!(%error, "an endpoint cannot take a connection");
                 sleep(PAUSE).await;
                 continue;
             }
@@ -150,12 +184,12 @@ async fn next(
     Ok((listener.accept().await?.0, slot))
 }
 
-async fn serve(stream: TcpStream, limits: Limits, site: Arc<Site>, mut stopped: watch::Receiver<bool>) {
+async fn serve<S: Site>(stream: TcpStream, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {
     // Without it the last, short segment of a body waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let (busy, deadline) = watch::channel(None);
     let busy = Arc::new(busy);
-    let _counted = Counted::new(&site);
+    let _counted = Counted::new(site.load());
     let service = service_fn(|request| {
         let (site, busy) = (Arc::clone(&site), Busy::until(&busy, Instant::now() + limits.response));
         async move { Ok::<_, Infallible>(site.answer(request, busy).await) }
@@ -173,7 +207,7 @@ async fn serve(stream: TcpStream, limits: Limits, site: Arc<Site>, mut stopped: 
             // An error is the client's: it went away, was silent, or its request cannot be read.
             _ = connection.as_mut() => break,
             () = overdue(deadline.clone()) => {
-                site.too_slow.fetch_add(1, Ordering::Relaxed);
+                site.load().too_slow.fetch_add(1, Ordering::Relaxed);
                 break;
             }
             _ = stopped.wait_for(|stop| *stop), if !stopping => {
@@ -184,29 +218,46 @@ async fn serve(stream: TcpStream, limits: Limits, site: Arc<Site>, mut stopped: 
     }
 }
 
-/// A connection among [`Site::connections`], however it ends.
-struct Counted(Arc<Site>);
+/// A connection among [`Load::connections`], however it ends.
+struct Counted<'a>(&'a Load);
 
-impl Counted {
-    fn new(site: &Arc<Site>) -> Self {
-        site.connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(site))
+impl<'a> Counted<'a> {
+    fn new(load: &'a Load) -> Self {
+        load.connections.fetch_add(1, Ordering::Relaxed);
+        Self(load)
     }
 }
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A request that is being answered. Dropped with the body of its response.
+#[derive(Debug)]
 pub struct Busy(Arc<watch::Sender<Option<Instant>>>);
 
 impl Busy {
     fn until(deadline: &Arc<watch::Sender<Option<Instant>>>, at: Instant) -> Self {
         deadline.send_replace(Some(at));
         Self(Arc::clone(deadline))
+    }
+
+    /// The response goes on for as long as both ends like: only the [`Cut`] closes its connection.
+    pub fn endless(self) -> Cut {
+        Cut(Arc::clone(&self.0))
+    }
+}
+
+/// Ends an endless response whose client does not take it.
+#[derive(Clone, Debug)]
+pub struct Cut(Arc<watch::Sender<Option<Instant>>>);
+
+impl Cut {
+    /// Closes the connection at once.
+    pub fn now(&self) {
+        self.0.send_replace(Some(Instant::now()));
     }
 }
 

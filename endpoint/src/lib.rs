@@ -1,0 +1,10 @@
+//! What ringside serves itself: an address to listen on, connections within bounds, requests to whoever answers them.
+//!
+//! Metrics and the console are served by this. A [`Site`] knows what it answers; the [`Server`] sees to it that no
+//! client, slow, silent or hostile, costs more than its share.
+
+mod address;
+mod server;
+
+pub use address::address;
+pub use server::{Busy, Cut, Limits, Load, Refused, Server, Site};

@@ -1,0 +1,159 @@
+// One call: what became of it, its delays as bars, its ladder; copied as text, as Mermaid, as a link.
+
+import { copy, h, linkOf, result, seconds, span, toast } from "./dom.js";
+import { drawLadder, letter } from "./ladder.js";
+import { livedFor } from "./list.js";
+
+export class CallView {
+  /** `closed()` is called when the list is wanted again. */
+  constructor(closed) {
+    this.closed = closed;
+    this.element = document.getElementById("call");
+    this.hint = this.element.firstElementChild;
+    this.callId = null;
+    this.call = null;
+    this.open = new Set();
+    this.skew = 0;
+  }
+
+  /** Shows a call, or none; what is said of it comes by [show]. */
+  choose(callId) {
+    if (callId === this.callId) return;
+    this.callId = callId;
+    this.call = null;
+    this.open.clear();
+    document.body.dataset.view = callId === null ? "list" : "call";
+    document.title = callId === null ? "ringside" : `${callId} · ringside`;
+    this.element.replaceChildren(callId === null ? this.hint : h("p", { class: "note" }, "…"));
+    this.element.scrollTop = 0;
+    if (callId !== null) window.scrollTo(0, 0);
+  }
+
+  /** What the server says of the call that is shown. */
+  show(call) {
+    if (call.call_id !== this.callId) return;
+    if (call.unknown) {
+      // One that was shown stays, though it is no longer kept.
+      if (!this.call) this.element.replaceChildren(h("div", {}, this.back(), h("p", { class: "note" }, "This call is not up, and is no longer kept: ", h("span", { class: "mono" }, call.call_id))));
+      return;
+    }
+    this.call = call;
+    const focused = this.element.contains(document.activeElement) && document.activeElement.getAttribute("aria-controls");
+    const scroll = this.element.querySelector(".ladder")?.scrollLeft || 0;
+    this.bars = h("dl", { class: "bars" });
+    this.element.replaceChildren(h("div", {}, this.header(call), this.actions(call), this.facts(call), this.bars, ...this.ladder(call)));
+    this.tick(this.skew);
+    this.element.querySelector(".ladder")?.scrollTo(scroll, 0);
+    if (focused) this.element.querySelector(`[aria-controls="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  back() {
+    return h("a", { class: "quiet back", href: "/", onclick: (event) => (event.preventDefault(), this.closed()) }, "← calls");
+  }
+
+  header(call) {
+    const { is, text } = result(call);
+    const party = (number, address) => number || address;
+    return h(
+      "div",
+      {},
+      h(
+        "header",
+        {},
+        this.back(),
+        h("h2", {}, party(call.caller, call.source), h("span", { class: "arrow-to" }, "→"), party(call.callee, call.destination)),
+        h("span", { class: "chip", "data-is": is }, call.status && call.state !== "live" && call.outcome !== "answered" ? `${text} ${call.status}` : text),
+        call.end && call.end !== "bye" && h("span", { class: "chip", "data-is": "open" }, `ended: ${call.end.replaceAll("_", " ")}`),
+      ),
+      h("p", { class: "id mono" }, call.call_id),
+    );
+  }
+
+  actions(call) {
+    const button = (name, key, action) => h("button", { type: "button", class: "quiet", title: `${name} (${key})`, onclick: action }, name);
+    return h(
+      "div",
+      { class: "actions" },
+      button("Copy text", "c", () => this.copyAs("text")),
+      button("Copy Mermaid", "m", () => this.copyAs("mermaid")),
+      button("Copy link", "l", () => this.copyLink()),
+      call.trace_link && h("a", { class: "quiet", href: call.trace_link, target: "_blank", rel: "noopener noreferrer" }, "Trace ↗"),
+      h("a", { class: "quiet", href: `/api/calls/${encodeURIComponent(call.call_id)}`, target: "_blank", rel: "noopener" }, "JSON"),
+    );
+  }
+
+  facts(call) {
+    const facts = [
+      ["began", `${call.start.slice(0, 10)} ${call.start.slice(11, 23)} UTC`],
+      ["carrier", call.carrier],
+      ["phone", call.user_agent ? `${call.user_agent} (${call.ua_type})` : call.ua_type],
+      ["way", `${call.source} → ${call.destination}, ${call.transport.toUpperCase()}`],
+      ["messages", call.retransmissions ? `${call.messages}, ${call.retransmissions} sent again` : String(call.messages)],
+      ["hung up by", call.disconnected_by],
+      ["Q.850 cause", call.hangup_cause],
+      ["trace", call.trace_id],
+    ];
+    const shown = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+    return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", { class: ["way", "trace"].includes(name) && "wide" }, h("dt", {}, name), h("dd", { class: ["way", "trace"].includes(name) && "mono" }, String(value)))));
+  }
+
+  ladder(call) {
+    if (call.ladder.length === 0) {
+      const why = call.ladder_form === "off" ? "Messages are not kept (processors.dialog.calls.ladder is \"off\")." : "No messages on record.";
+      return [h("p", { class: "note" }, why)];
+    }
+    const legend = h("p", { class: "legend" }, call.endpoints.map((address, at) => h("span", {}, `${letter(at)} ${address}`)));
+    const cut = call.ladder_cut > 0 && h("p", { class: "note" }, `${call.ladder_cut} more ${call.ladder_cut === 1 ? "message is" : "messages are"} not on record.`);
+    return [legend, h("div", { class: "ladder" }, drawLadder(call, this.open)), cut].filter(Boolean);
+  }
+
+  /** Time went on: bars of a call that is up grow. `skew` is what the server's clock is ahead. */
+  tick(skew) {
+    this.skew = skew;
+    const call = this.call;
+    if (!call || !this.bars || (call.state !== "live" && this.bars.childElementCount > 0)) return;
+    const phases = phasesOf(call, skew);
+    this.bars.hidden = phases.length === 0;
+    const total = Math.max(...phases.map((phase) => phase.from + phase.length), 0.001);
+    this.bars.replaceChildren(
+      ...phases.flatMap(({ name, is, from, length }) => [
+        h("dt", {}, name),
+        h("dd", { class: "track" }, h("span", { class: "fill", "data-is": is, "--from": Math.min(from / total, 0.99), "--part": length / total })),
+        h("dd", { class: "value" }, is === "talk" ? `${seconds(length).slice(0, -2)} s` : span(length)),
+      ]),
+    );
+  }
+
+  async copyAs(format) {
+    if (!this.call) return;
+    const name = format === "text" ? "Text" : "Mermaid";
+    const reply = await fetch(`/api/calls/${encodeURIComponent(this.call.call_id)}?format=${format}`);
+    if (!reply.ok) return toast(`${name} could not be fetched`);
+    await copy(await reply.text(), name);
+  }
+
+  async copyLink() {
+    if (this.call) await copy(location.origin + linkOf(this.call.call_id), "Link");
+  }
+}
+
+/** Set-up, ringing and talk: where each begins and how long it is, in seconds since the first INVITE. */
+function phasesOf(call, skew) {
+  const now = call.state === "live" ? livedFor(call, skew) : call.until_seconds;
+  const invite = call.ladder.find((message) => message.method === "INVITE" && message.status === null);
+  const at = (message) => message.offset_seconds - (invite ? invite.offset_seconds : 0);
+  const phases = [];
+  if (call.setup_seconds !== null) phases.push({ name: "set-up", is: "setup", from: 0, length: call.setup_seconds });
+  const rang = call.ladder.find((message) => message.method === "INVITE" && message.status === 180);
+  if (call.ring_seconds !== null) {
+    const from = call.answered_seconds !== null ? Math.max(0, call.answered_seconds - call.ring_seconds) : rang ? at(rang) : call.setup_seconds || 0;
+    phases.push({ name: "ringing", is: "ring", from, length: call.ring_seconds });
+  } else if (call.phase === "ringing" && rang) {
+    phases.push({ name: "ringing", is: "ring", from: at(rang), length: Math.max(0, now - at(rang)) });
+  }
+  if (call.answered_seconds !== null) {
+    const length = call.duration_seconds !== null ? call.duration_seconds : Math.max(0, now - call.answered_seconds);
+    phases.push({ name: "talk", is: "talk", from: call.answered_seconds, length });
+  }
+  return phases;
+}

@@ -1,0 +1,95 @@
+// Elements and texts. Whatever came from the wire becomes a text node or an attribute's value, never markup.
+
+/** An element with attributes and children; texts are texts. `null` children are left out. */
+export function h(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("--")) element.style.setProperty(key, String(value));
+    else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Seconds with three decimals, cut off as the terminal's ladder does: 64.010. */
+export function seconds(value) {
+  return (Math.floor(value * 1000 + 1e-6) / 1000).toFixed(3);
+}
+
+/** A delay people read: 40 ms, 1.24 s, 3:05, 1:02:03. */
+export function span(value) {
+  if (value === null || value === undefined) return "";
+  if (value < 1) return `${Math.round(value * 1000)} ms`;
+  if (value < 10) return `${value.toFixed(2)} s`;
+  if (value < 60) return `${value.toFixed(1)} s`;
+  return clock(value);
+}
+
+/** A length of time: 0:07, 1:04, 1:02:03. */
+export function clock(value) {
+  const all = Math.max(0, Math.floor(value));
+  const [hours, minutes, rest] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** The time of day of an RFC 3339 time: 00:00:00, or with milliseconds. */
+export function timeOfDay(time, milliseconds = false) {
+  return time.slice(11, milliseconds ? 23 : 19);
+}
+
+/** A whole number with thin spaces: 12 345. */
+export function count(value) {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+}
+
+let hiding;
+
+/** Says something for a moment. */
+export function toast(text) {
+  const element = document.getElementById("toast");
+  element.textContent = text;
+  element.hidden = false;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (element.hidden = true), 1800);
+}
+
+/** Copies a text, also where the browser has no clipboard for pages that came without TLS. */
+export async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = h("textarea", { readonly: true, "aria-hidden": "true" });
+    area.value = text;
+    (document.querySelector("dialog[open]") || document.body).append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) return toast(`${what} could not be copied`);
+  }
+  toast(`${what} copied`);
+}
+
+/** How an outcome is to be seen: its kind and its words. */
+export function result(call) {
+  if (call.state === "live") return { is: "live", text: call.phase };
+  const text = call.outcome.replaceAll("_", " ");
+  if (call.failed) return { is: "bad", text };
+  if (call.outcome === "answered") return { is: "good", text };
+  if (["busy", "declined", "no_answer", "cancelled", "redirected", "client_error"].includes(call.outcome)) {
+    return { is: "open", text };
+  }
+  return { is: "plain", text };
+}
+
+/** The name of a call among calls: when it began, and its Call-ID. */
+export function nameOf(call) {
+  return `${call.start} ${call.call_id}`;
+}
+
+/** The own address of a call. */
+export function linkOf(callId) {
+  return `/calls/${encodeURIComponent(callId)}`;
+}

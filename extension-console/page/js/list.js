@@ -1,0 +1,196 @@
+// The list of calls, newest first: filters in, rows out, followed as the server tells what changed.
+
+import { clock, count, h, linkOf, nameOf, result, span, timeOfDay } from "./dom.js";
+
+const OUTCOMES = [
+  ["", "outcome"],
+  ["failed", "failed"],
+  ["in_progress", "in progress"],
+  ["answered", "answered"],
+  ["busy", "busy"],
+  ["no_answer", "no answer"],
+  ["declined", "declined"],
+  ["cancelled", "cancelled"],
+  ["redirected", "redirected"],
+  ["client_error", "client error"],
+  ["server_error", "server error"],
+  ["global_error", "global error"],
+  ["ineffective", "ineffective"],
+  ["timeout", "timeout"],
+  ["no_final", "no final"],
+  ["challenge_abandoned", "challenge abandoned"],
+];
+
+const FIELDS = ["call_id", "number", "outcome", "carrier", "state"];
+/** Calls that are listed, unless more are asked for. */
+const PAGE = 200;
+
+export class CallList {
+  /** `opened(callId)` is called when a row is chosen, `changed()` when other calls are wanted. */
+  constructor(opened, changed) {
+    this.opened = opened;
+    this.form = document.getElementById("filters");
+    this.list = document.getElementById("list");
+    this.note = document.getElementById("list-note");
+    this.calls = new Map();
+    this.rows = new Map();
+    this.limit = PAGE;
+    this.current = null;
+    this.skew = 0;
+    const outcomes = OUTCOMES.map(([value, text]) => h("option", { value }, text));
+    this.form.elements.outcome.replaceChildren(...outcomes);
+    let waiting;
+    const change = () => {
+      this.mark();
+      this.limit = PAGE;
+      changed();
+    };
+    this.form.addEventListener("input", (event) => {
+      clearTimeout(waiting);
+      waiting = setTimeout(change, event.target instanceof HTMLSelectElement ? 0 : 250);
+    });
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.focus(0);
+    });
+    this.list.addEventListener("click", (event) => {
+      const row = event.target.closest("a.row");
+      if (!row || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+      event.preventDefault();
+      this.opened(row.dataset.call);
+    });
+    this.more = h("button", { type: "button", class: "quiet", onclick: () => ((this.limit += 400), changed()) }, "show more");
+  }
+
+  /** The filters as a query. */
+  query() {
+    const query = new URLSearchParams();
+    for (const name of FIELDS) {
+      const value = this.form.elements[name].value.trim();
+      if (value) query.set(name, value);
+    }
+    query.set("limit", this.limit);
+    return query;
+  }
+
+  mark() {
+    for (const name of FIELDS) this.form.elements[name].classList.toggle("is-set", this.form.elements[name].value !== "");
+  }
+
+  isFiltered() {
+    return FIELDS.some((name) => this.form.elements[name].value !== "");
+  }
+
+  clear() {
+    this.form.reset();
+    this.mark();
+  }
+
+  /** The carriers there are. */
+  carriers(names) {
+    const select = this.form.elements.carrier;
+    const chosen = select.value;
+    if (select.options.length === names.length + 1 && names.every((name, at) => select.options[at + 1].value === name)) return;
+    const all = chosen && !names.includes(chosen) ? [chosen, ...names] : names;
+    select.replaceChildren(h("option", { value: "" }, "carrier"), ...all.map((name) => h("option", { value: name }, name)));
+    select.value = chosen;
+  }
+
+  /** What changed: `{ reset, calls, gone }`. */
+  change({ reset, calls, gone }) {
+    if (reset) this.calls.clear();
+    for (const name of gone) this.calls.delete(name);
+    for (const call of calls) this.calls.set(nameOf(call), call);
+    this.draw(new Set(calls.map(nameOf)), !reset);
+  }
+
+  draw(changed, animate) {
+    const order = [...this.calls].sort(([, a], [, b]) => (a.start < b.start ? 1 : a.start > b.start ? -1 : a.call_id < b.call_id ? -1 : 1));
+    const rows = new Map();
+    const items = order.map(([name, call]) => {
+      let item = this.rows.get(name);
+      if (!item || changed.has(name)) {
+        const row = this.row(call);
+        if (!item) {
+          item = h("li", {}, row);
+          if (animate) row.classList.add("is-new");
+        } else {
+          const focused = item.contains(document.activeElement);
+          item.replaceChildren(row);
+          if (focused) row.focus({ preventScroll: true });
+        }
+      }
+      rows.set(name, item);
+      return item;
+    });
+    this.rows = rows;
+    // Only what stands elsewhere is moved, so that the one in focus stays.
+    items.forEach((item, at) => {
+      if (this.list.children[at] !== item) this.list.insertBefore(item, this.list.children[at] || null);
+    });
+    while (this.list.children.length > items.length) this.list.lastChild.remove();
+    this.select(this.current);
+    this.note.replaceChildren();
+    if (items.length === 0) this.note.append(this.isFiltered() ? "No call matches." : "No calls yet.");
+    else if (items.length >= this.limit) this.note.append(`the newest ${count(items.length)} `, this.more);
+    this.note.hidden = this.note.childNodes.length === 0;
+  }
+
+  row(call) {
+    const { is, text } = result(call);
+    const party = (number, address) => number || address;
+    const failed = call.status && call.state !== "live" && call.outcome !== "answered" ? ` ${call.status}` : "";
+    return h(
+      "a",
+      { class: "row", href: linkOf(call.call_id), "data-call": call.call_id, title: `${call.call_id}\n${call.source} → ${call.destination}` },
+      h("span", { class: "time" }, timeOfDay(call.start)),
+      h("span", { class: "who" }, party(call.caller, call.source), h("span", { class: "arrow-to" }, "→"), party(call.callee, call.destination)),
+      h("span", { class: "carrier" }, call.carrier),
+      h("span", { class: "result" }, h("span", { class: "chip", "data-is": is }, text + failed)),
+      h("span", { class: "number setup" }, span(call.setup_seconds)),
+      h("span", { class: "number talk" }, talk(call, this.skew)),
+    );
+  }
+
+  /** Lengths of calls that are up go on. */
+  tick(skew) {
+    this.skew = skew;
+    for (const [name, call] of this.calls) {
+      if (call.state !== "live") continue;
+      const cell = this.rows.get(name)?.querySelector(".talk");
+      if (cell) cell.textContent = talk(call, skew);
+    }
+  }
+
+  /** Marks the call that is shown. */
+  select(callId) {
+    this.current = callId;
+    for (const row of this.list.querySelectorAll("a.row")) {
+      if (row.dataset.call === callId) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  /** Moves the focus by rows; `by` 0 is the first. */
+  focus(by) {
+    const rows = [...this.list.querySelectorAll("a.row")];
+    let at = rows.indexOf(document.activeElement);
+    if (at < 0) at = rows.findIndex((row) => row.dataset.call === this.current);
+    const next = by === 0 ? 0 : at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by));
+    rows[next]?.focus();
+    rows[next]?.scrollIntoView({ block: "nearest" });
+  }
+}
+
+/** How long it was talked, or is. */
+function talk(call, skew) {
+  if (call.duration_seconds !== null) return clock(call.duration_seconds);
+  if (call.state !== "live" || call.answered_seconds === null) return "";
+  return clock(livedFor(call, skew) - call.answered_seconds);
+}
+
+/** Seconds since the begin of a call that is up. What is read from a file is not going on: by its last message. */
+export function livedFor(call, skew) {
+  const since = (Date.now() + skew - Date.parse(call.start)) / 1000;
+  return since > 0 && since < 2 * 86400 ? since : call.until_seconds;
+}

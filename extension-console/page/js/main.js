@@ -1,0 +1,117 @@
+// The page: one stream of events from the server, the address of what is shown, keys.
+
+import { toast } from "./dom.js";
+import { CallView } from "./call.js";
+import { showFigures } from "./figures.js";
+import { CallList } from "./list.js";
+
+const view = new CallView(() => open(null));
+const list = new CallList((callId) => open(callId), follow);
+let events = null;
+let skew = 0;
+
+/** The call that an address names. */
+function addressed() {
+  const match = /^\/calls\/(.+)$/.exec(location.pathname);
+  if (!match) return null;
+  try {
+    return decodeURIComponent(match[1]);
+  } catch {
+    return null;
+  }
+}
+
+/** Shows a call, or the list alone. */
+function open(callId) {
+  if (callId === view.callId) return;
+  const address = callId === null ? "/" : `/calls/${encodeURIComponent(callId)}`;
+  history.pushState(null, "", address);
+  show(callId);
+}
+
+function show(callId) {
+  view.choose(callId);
+  list.select(callId);
+  follow();
+}
+
+/** Follows what is shown. A page that nobody sees holds no connection. */
+function follow() {
+  events?.close();
+  events = null;
+  if (document.hidden) return;
+  const query = list.query();
+  if (view.callId !== null) query.set("call", view.callId);
+  events = new EventSource(`/api/events?${query}`);
+  events.addEventListener("now", (event) => {
+    const now = JSON.parse(event.data);
+    skew = now.time_ms - Date.now();
+    showFigures(now);
+    list.carriers(now.carriers);
+  });
+  events.addEventListener("calls", (event) => list.change(JSON.parse(event.data)));
+  events.addEventListener("call", (event) => view.show(JSON.parse(event.data)));
+  events.addEventListener("error", () => {
+    const state = document.getElementById("state");
+    state.dataset.is = "bad";
+    state.textContent = "no connection";
+    // Refused rather than lost: the browser does not try again by itself.
+    if (events?.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+  });
+}
+
+setInterval(() => {
+  list.tick(skew);
+  view.tick(skew);
+}, 1000);
+
+document.addEventListener("visibilitychange", follow);
+window.addEventListener("popstate", () => show(addressed()));
+window.addEventListener("pagehide", () => events?.close());
+window.addEventListener("pageshow", (event) => event.persisted && follow());
+
+document.getElementById("home").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  open(null);
+});
+document.getElementById("theme").addEventListener("click", () => window.ringsideTheme.next());
+const help = document.getElementById("help");
+document.getElementById("help-button").addEventListener("click", () => help.showModal());
+
+const fields = document.getElementById("filters").elements;
+const KEYS = {
+  j: () => list.focus(1),
+  k: () => list.focus(-1),
+  "/": () => fields.call_id.select(),
+  n: () => fields.number.select(),
+  c: () => view.copyAs("text"),
+  m: () => view.copyAs("mermaid"),
+  l: () => view.copyLink(),
+  t: () => window.ringsideTheme.next(),
+  "?": () => help.showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (help.open || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+  if (event.key === "Escape") {
+    if (typing) event.target.blur();
+    else if (view.callId !== null) {
+      open(null);
+      list.focus(0);
+    } else if (list.isFiltered()) {
+      list.clear();
+      follow();
+    }
+    return;
+  }
+  if (typing || !(event.key in KEYS)) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+window.addEventListener("error", () => toast("Something is wrong with this page; reload it"));
+
+window.ringsideTheme.show();
+show(addressed());

@@ -1,0 +1,223 @@
+//! The figures of now: a copy of the rows in, ratios and numbers for the page out.
+//!
+//! Ratios are computed from the same cells as those of a scrape, over all label sets and for each; those of the last
+//! minutes from what was added since. A ratio with nothing to divide by is `null`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pipeline::metrics::label_values::Input;
+use pipeline::metrics::ratios::Inputs;
+use pipeline::metrics::schema::{Family, Source};
+use pipeline::metrics::{F, LabelSet, Labels, Ratio, Snapshot, Value, Visitor};
+use serde::Serialize;
+
+/// What the rows say now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Figures {
+    /// The thirteen ratios, in percent, since the start of the program.
+    ratios: BTreeMap<&'static str, Option<f64>>,
+    /// The same over the last `recent_seconds`.
+    recent: BTreeMap<&'static str, Option<f64>>,
+    recent_seconds: u64,
+    /// Counters and gauges over all labels, by their names without prefix.
+    totals: BTreeMap<&'static str, i64>,
+    /// Session attempts by outcome.
+    outcomes: BTreeMap<&'static str, i64>,
+    /// Means of delays since the start, in the unit of the metric.
+    means: BTreeMap<&'static str, f64>,
+    /// Attempts and ratios for each pair of labels, the busiest first.
+    parties: Vec<Party>,
+}
+
+/// What was counted under one pair of labels.
+#[derive(Clone, Debug, Serialize)]
+struct Party {
+    carrier: Box<str>,
+    ua_type: Box<str>,
+    attempts: u64,
+    asr_e425: Option<f64>,
+    seer_rfc6076: Option<f64>,
+    ner_e425: Option<f64>,
+    sessions: i64,
+}
+
+/// What the inputs of ratios were, for ratios of the last minutes.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// The oldest first, [`Past::EVERY_SECONDS`] apart.
+    samples: VecDeque<Sums>,
+}
+
+/// The inputs of ratios, summed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    inputs: [u64; Input::ALL.len()],
+    sdc: u64,
+}
+
+impl Past {
+    /// Samples are taken so far apart.
+    pub const EVERY_SECONDS: u64 = 15;
+    /// Samples kept: five minutes.
+    const KEPT: usize = 20;
+
+    /// Takes a sample, [`Past::EVERY_SECONDS`] after the one before.
+    pub fn sample(&mut self, snapshot: &Snapshot) {
+        if self.samples.len() == Self::KEPT {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Rows::of(snapshot).sums);
+    }
+}
+
+impl Figures {
+    /// What `snapshot` says, compared with the `past`.
+    pub fn of(snapshot: &Snapshot, past: &Past) -> Self {
+        let rows = Rows::of(snapshot);
+        let then = past.samples.front().copied().unwrap_or_default();
+        let mut parties: Vec<Party> =
+            rows.sets.into_values().filter(|party| party.sums.n(Input::A) > 0).map(Set::party).collect();
+        parties.sort_by(|a, b| b.attempts.cmp(&a.attempts).then_with(|| a.carrier.cmp(&b.carrier)));
+        parties.truncate(MOST_PARTIES);
+        Self {
+            ratios: rows.sums.ratios(),
+            recent: rows.sums.since(&then).ratios(),
+            recent_seconds: past.samples.len() as u64 * Past::EVERY_SECONDS,
+            totals: rows.totals,
+            outcomes: rows.outcomes,
+            means: rows.means.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect(),
+            parties,
+        }
+    }
+}
+
+impl Sums {
+    fn n(&self, input: Input) -> u64 {
+        self.inputs[input.index()]
+    }
+
+    fn ratio(&self, ratio: Ratio) -> Option<f64> {
+        ratio.of(Inputs { inputs: &self.inputs, sdc: self.sdc })
+    }
+
+    fn ratios(&self) -> BTreeMap<&'static str, Option<f64>> {
+        let families = pipeline::metrics::DERIVED.iter();
+        let ratios = families.filter_map(|family| match family.source {
+            Source::Ratio(ratio) => Some((family.name, self.ratio(ratio))),
+            _ => None,
+        });
+        ratios.collect()
+    }
+
+    fn since(&self, then: &Self) -> Self {
+        let inputs = std::array::from_fn(|index| self.inputs[index].saturating_sub(then.inputs[index]));
+        Self { inputs, sdc: self.sdc.saturating_sub(then.sdc) }
+    }
+}
+
+/// Adds up what a walk shows.
+#[derive(Default)]
+struct Rows {
+    family: Option<&'static Family>,
+    sums: Sums,
+    totals: BTreeMap<&'static str, i64>,
+    outcomes: BTreeMap<&'static str, i64>,
+    /// Sum and count.
+    means: BTreeMap<&'static str, (f64, u64)>,
+    sets: BTreeMap<LabelSet, Set>,
+}
+
+#[derive(Default)]
+struct Set {
+    carrier: Box<str>,
+    ua_type: Box<str>,
+    sums: Sums,
+    sessions: i64,
+}
+
+impl Set {
+    fn party(self) -> Party {
+        let Self { carrier, ua_type, sums, sessions } = self;
+        Party {
+            carrier,
+            ua_type,
+            attempts: sums.n(Input::A),
+            asr_e425: sums.ratio(Ratio::AsrE425),
+            seer_rfc6076: sums.ratio(Ratio::SeerRfc6076),
+            ner_e425: sums.ratio(Ratio::NerE425),
+            sessions,
+        }
+    }
+}
+
+impl Rows {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut rows = Self::default();
+        snapshot.walk(&mut rows);
+        rows
+    }
+
+    fn set(&mut self, labels: &Labels<'_>) -> Option<&mut Set> {
+        let (set, pair) = labels.id.set.zip(labels.pair)?;
+        Some(self.sets.entry(set).or_insert_with(|| Set {
+            carrier: pair.carrier.clone(),
+            ua_type: pair.ua_type.clone(),
+            ..Set::default()
+        }))
+    }
+}
+
+impl Visitor for Rows {
+    fn family(&mut self, family: &'static Family) {
+        self.family = Some(family);
+    }
+
+    fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
+        let Some(family) = self.family else { return };
+        let Source::Stored(stored) = family.source else { return };
+        let number = match *value {
+            // Exact up to 2^63 events.
+            Value::Counter(count) => count as i64,
+            Value::Gauge(number) => number,
+            Value::Ratio(_) => return,
+            Value::Histogram(histogram) => {
+                let (sum, count) = self.means.entry(family.name).or_default();
+                *sum += histogram.sum();
+                *count += histogram.count();
+                return;
+            }
+        };
+        let variant = labels.id.variant;
+        match stored {
+            F::RatioInputs => {
+                let sums = [Some(&mut self.sums.inputs[variant])];
+                sums.into_iter().flatten().for_each(|sum| *sum += number as u64);
+                if let Some(set) = self.set(labels) {
+                    set.sums.inputs[variant] += number as u64;
+                }
+                return;
+            }
+            F::SdcEvents => {
+                self.sums.sdc += number as u64;
+                if let Some(set) = self.set(labels) {
+                    set.sums.sdc += number as u64;
+                }
+            }
+            F::Sessions => {
+                if let Some(set) = self.set(labels) {
+                    set.sessions += number;
+                }
+            }
+            F::SessionOutcomes => {
+                if let Some(outcome) = pipeline::event::Outcome::ALL.get(variant) {
+                    *self.outcomes.entry(outcome.as_str()).or_default() += number;
+                }
+            }
+            _ => {}
+        }
+        *self.totals.entry(family.name).or_default() += number;
+    }
+}
+
+/// Pairs of labels that are shown.
+const MOST_PARTIES: usize = 50;

@@ -1,0 +1,166 @@
+//! Pages that are open: each second they are told the figures, what changed in their list and in the call they show.
+//!
+//! One task for all of them. It works only while there is somebody, does the work for equal wishes once, and never
+//! waits for a page: one that does not take what it is told is cut off, which the server counts.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use endpoint::Cut;
+use hyper::body::Bytes;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
+
+use crate::changes::{Changes, event, hash};
+use crate::query::Query;
+use crate::routes::Site;
+
+/// The pages that are open.
+#[derive(Default)]
+pub struct Pages {
+    open: Mutex<Vec<Page>>,
+    came: Notify,
+}
+
+/// One page.
+struct Page {
+    wish: Wish,
+    sender: Sender<Bytes>,
+    cut: Cut,
+    /// It was told nothing yet.
+    is_new: bool,
+}
+
+/// What a page shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Wish {
+    /// Its list.
+    pub query: Query,
+    /// The call it shows, if it shows one.
+    pub call: Option<Box<str>>,
+}
+
+impl Pages {
+    /// One more, unless there are too many. What it is told comes out of the receiver.
+    pub fn open(&self, wish: Wish, cut: Cut) -> Option<Receiver<Bytes>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|page| !page.sender.is_closed());
+        if open.len() >= MOST_PAGES {
+            return None;
+        }
+        let (sender, receiver) = channel(WAITING_EVENTS);
+        open.push(Page { wish, sender, cut, is_new: true });
+        self.came.notify_one();
+        Some(receiver)
+    }
+
+    /// Pages now.
+    pub fn count(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Ends what every page is told.
+    pub fn close(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// What pages wish, without those that are gone: each query once, with whether somebody new has it, and each call.
+    fn wishes(&self) -> (HashMap<Query, bool>, HashSet<Box<str>>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|page| !page.sender.is_closed());
+        let (mut queries, mut calls) = (HashMap::new(), HashSet::new());
+        for page in open.iter() {
+            *queries.entry(page.wish.query.clone()).or_default() |= page.is_new;
+            calls.extend(page.wish.call.clone());
+        }
+        (queries, calls)
+    }
+
+    /// Tells pages: `what` gives the events for each. Those whose queue is full are cut off.
+    /// One that came meanwhile, whose wishes are not known yet, is told the next time.
+    fn tell(&self, mut what: impl FnMut(&Wish, bool) -> Option<Vec<Bytes>>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain_mut(|page| {
+            let Some(events) = what(&page.wish, page.is_new) else { return true };
+            page.is_new = false;
+            let told = events.into_iter().try_for_each(|event| page.sender.try_send(event));
+            if matches!(told, Err(tokio::sync::mpsc::error::TrySendError::Full(_))) {
+                page.cut.now();
+            }
+            told.is_ok()
+        });
+    }
+}
+
+/// What pages know.
+#[derive(Default)]
+struct Known {
+    lists: HashMap<Query, Changes>,
+    /// Hashes of what was told of calls.
+    calls: HashMap<Box<str>, u64>,
+}
+
+/// Tells pages of `site` what happens, for ever.
+pub async fn follow(site: Arc<Site>) {
+    let mut known = Known::default();
+    loop {
+        let (queries, calls) = site.pages.wishes();
+        if queries.is_empty() {
+            known = Known::default();
+            site.calls.forget_live();
+            site.pages.came.notified().await;
+            continue;
+        }
+        let next = Instant::now() + TICK;
+        tick(&site, &mut known, queries, calls).await;
+        // Who comes is told soon; but whoever comes often does not keep us busy.
+        sleep(BREATH).await;
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = site.pages.came.notified() => {}
+        }
+    }
+}
+
+async fn tick(site: &Site, known: &mut Known, queries: HashMap<Query, bool>, calls: HashSet<Box<str>>) {
+    site.refresh(queries.keys()).await;
+    let figures = event("now", &site.now());
+    known.lists.retain(|query, _| queries.contains_key(query));
+    known.calls.retain(|call_id, _| calls.contains(call_id));
+    let mut lists = HashMap::new();
+    for (query, is_new) in queries {
+        let list = site.list(&query).await;
+        let told = known.lists.entry(query.clone()).or_default().next(&list, is_new);
+        lists.insert(query, told);
+    }
+    let mut ladders = HashMap::new();
+    for call_id in calls {
+        let told = match site.call(&call_id).await {
+            Some(entry) => event("call", &entry.told(site.trace_url().as_deref())),
+            None => event("call", &serde_json::json!({ "call_id": call_id, "unknown": true })),
+        };
+        let now = hash(std::str::from_utf8(&told).unwrap_or_default());
+        let changed = known.calls.insert(call_id.clone(), now) != Some(now);
+        ladders.insert(call_id, (told, changed));
+    }
+    site.pages.tell(|wish, is_new| {
+        let told = lists.get(&wish.query)?;
+        let list = if is_new { Some(told.whole.clone()?) } else { told.change.clone() };
+        let ladder = match &wish.call {
+            Some(call_id) => Some(ladders.get(call_id)?),
+            None => None,
+        };
+        let ladder = ladder.filter(|(_, changed)| is_new || *changed).map(|(told, _)| told.clone());
+        Some([Some(figures.clone()), list, ladder].into_iter().flatten().collect())
+    });
+}
+
+/// How often pages are told.
+const TICK: Duration = Duration::from_secs(1);
+/// Between two times they are told, at least.
+const BREATH: Duration = Duration::from_millis(150);
+/// Pages at a time.
+const MOST_PAGES: usize = 64;
+/// Events that wait for one page.
+const WAITING_EVENTS: usize = 12;

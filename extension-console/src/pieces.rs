@@ -1,0 +1,91 @@
+//! Calls that leave in pieces, put together again: a record with what earlier ones listed.
+//!
+//! A traces pipeline may let long calls leave in pieces (`emit`, `max_segment`); a ladder is wanted whole. What is kept
+//! of a call is bounded as a record is, and so is the number of calls.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use pipeline::CallRecord;
+use pipeline::call::ladder::{Message, Owner};
+
+use crate::entry::Key;
+
+/// What left of calls that go on.
+#[derive(Default)]
+pub struct Pieces {
+    calls: HashMap<Key, Arc<CallRecord>>,
+    /// In the order they came.
+    order: VecDeque<Key>,
+}
+
+impl Pieces {
+    /// Keeps a piece of a call that goes on; of `most` calls, the newest.
+    pub fn keep(&mut self, key: Key, piece: &Arc<CallRecord>, most: usize) {
+        let whole = self.joined(&key, piece);
+        if self.calls.insert(key.clone(), whole).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > most {
+            self.order.pop_front().and_then(|oldest| self.calls.remove(&oldest));
+        }
+    }
+
+    /// The last piece of a call with all before it.
+    pub fn finish(&mut self, key: &Key, last: &Arc<CallRecord>) -> Arc<CallRecord> {
+        let whole = self.joined(key, last);
+        if self.calls.remove(key).is_some() {
+            self.order.retain(|kept| kept != key);
+        }
+        whole
+    }
+
+    /// A record with what left before it.
+    pub fn joined(&self, key: &Key, record: &Arc<CallRecord>) -> Arc<CallRecord> {
+        match self.calls.get(key) {
+            Some(before) => Arc::new(join(before, record)),
+            None => Arc::clone(record),
+        }
+    }
+}
+
+/// What `later` says of the call as a whole, with the parts of both.
+fn join(before: &CallRecord, later: &CallRecord) -> CallRecord {
+    let mut whole = later.clone();
+    let (transactions, sessions) = (before.transactions.len(), before.sessions.len());
+    let moved = |message: &Message| Message {
+        owner: match message.owner {
+            Owner::Transaction(index) => Owner::Transaction(index.saturating_add(transactions as u16)),
+            Owner::Session(index) => Owner::Session(index.saturating_add(sessions as u16)),
+            Owner::Call => Owner::Call,
+        },
+        ..*message
+    };
+    whole.transactions = chained(&before.transactions, later.transactions.iter().cloned());
+    whole.ringing = chained(&before.ringing, later.ringing.iter().cloned());
+    whole.sessions = chained(&before.sessions, later.sessions.iter().cloned());
+    // Messages of what had not ended wait for a later piece: by time again, each with its headers.
+    let headers = |record: &CallRecord, index: usize| record.headers.get(index).cloned().unwrap_or_default();
+    let mut messages: Vec<(Message, Box<str>)> =
+        before.ladder.iter().enumerate().map(|(index, message)| (*message, headers(before, index))).collect();
+    messages.extend(later.ladder.iter().enumerate().map(|(index, message)| (moved(message), headers(later, index))));
+    messages.sort_by_key(|(message, _)| message.at);
+    let beyond = messages.len().saturating_sub(MAX_MESSAGES);
+    // The beginning and the end say most; what is cut is counted.
+    messages.drain(MAX_MESSAGES / 2..MAX_MESSAGES / 2 + beyond);
+    whole.ladder_cut = later.ladder_cut.max(before.ladder_cut) + beyond as u32;
+    (whole.ladder, whole.headers) = messages.into_iter().unzip();
+    if whole.headers.iter().all(|lines| lines.is_empty()) {
+        whole.headers.clear();
+    }
+    whole
+}
+
+fn chained<T: Clone>(before: &[T], later: impl Iterator<Item = T>) -> Vec<T> {
+    before.iter().cloned().chain(later).take(MAX_PARTS).collect()
+}
+
+/// Most messages of a call that left in pieces.
+const MAX_MESSAGES: usize = 1024;
+/// Most parts of each kind.
+const MAX_PARTS: usize = 512;

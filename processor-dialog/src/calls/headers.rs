@@ -1,0 +1,135 @@
+//! Header fields of messages, for whoever looks at a call: kept as they were sent, shown as far as privacy allows.
+//!
+//! Kept only where somebody asked, so many bytes a message and so many in all. Credentials and bodies are never kept.
+//! Unless numbers are shown as they are, only fields are that say how a message went and what its sender can do, not
+//! who calls whom; what is in them of numbers is cleared all the same, when the record leaves and all numbers of the
+//! call are known.
+
+use sip::Message;
+
+use super::call::Noted;
+use super::config::{Addresses, CallIds, Numbers, Privacy};
+use super::privacy::Own;
+
+/// The fields of a message that may be shown, a line each; `None` without any.
+pub fn kept(message: &Message<'_>, privacy: &Privacy) -> Option<Box<[u8]>> {
+    let mut lines = Vec::new();
+    for (name, value) in message.fields().filter(|(name, _)| may_be_kept(name, privacy)) {
+        if lines.len() + name.len() + value.len() + b": \n".len() > MAX_BYTES {
+            lines.extend_from_slice(b"...\n");
+            break;
+        }
+        lines.extend_from_slice(name);
+        lines.extend_from_slice(b": ");
+        // Folds become blanks (RFC 3261 §7.3.1).
+        lines.extend(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
+        lines.push(b'\n');
+    }
+    (!lines.is_empty()).then(|| lines.into())
+}
+
+/// What may be shown of the fields of each message; nothing at all where none were kept.
+pub fn shown(ladder: &[Noted], own: &Own, privacy: &Privacy) -> Vec<Box<str>> {
+    if ladder.iter().all(|noted| noted.headers.is_none()) {
+        return Vec::new();
+    }
+    ladder.iter().map(|noted| shown_of(noted, own, privacy)).collect()
+}
+
+/// What may be shown of the fields of one message.
+pub fn shown_of(noted: &Noted, own: &Own, privacy: &Privacy) -> Box<str> {
+    let Some(lines) = &noted.headers else { return "".into() };
+    let hides = privacy.numbers != Numbers::Plain || privacy.ip != Addresses::Plain;
+    let mut shown = String::with_capacity(lines.len());
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        // A branch is a token nobody reads: what looks like a number in it by chance may stay.
+        let is_via = [&b"via"[..], b"v"].iter().any(|via| name.eq_ignore_ascii_case(via));
+        match (line, hides) {
+            // The settings may have changed since it was kept.
+            (b"...\n", _) => shown += "...\n",
+            _ if !may_be_kept(name, privacy) => {}
+            (_, false) => shown += &String::from_utf8_lossy(line),
+            _ if is_via => shown += &privacy.via(line, own),
+            _ => shown += &privacy.cleared(line, MAX_BYTES, own),
+        }
+    }
+    shown.into()
+}
+
+/// Whether a field may be kept, by its name.
+fn may_be_kept(name: &[u8], privacy: &Privacy) -> bool {
+    let is_in = |names: &[&str]| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
+    if privacy.numbers != Numbers::Plain {
+        return is_in(&TECHNICAL);
+    }
+    !is_in(&SECRET) && (privacy.call_id == CallIds::Plain || !is_in(&NAMES_CALLS))
+}
+
+/// Fields that say how a message went, what it is, and what its sender can do.
+const TECHNICAL: [&str; 44] = [
+    "Via",
+    "v",
+    "CSeq",
+    "Max-Forwards",
+    "User-Agent",
+    "Server",
+    "Reason",
+    "Warning",
+    "Retry-After",
+    "Require",
+    "Proxy-Require",
+    "Supported",
+    "k",
+    "Unsupported",
+    "Allow",
+    "Allow-Events",
+    "u",
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Content-Type",
+    "c",
+    "Content-Length",
+    "l",
+    "Content-Encoding",
+    "e",
+    "Content-Disposition",
+    "MIME-Version",
+    "Session-Expires",
+    "x",
+    "Min-SE",
+    "Expires",
+    "Min-Expires",
+    "RSeq",
+    "RAck",
+    "Event",
+    "o",
+    "Subscription-State",
+    "Timestamp",
+    "Date",
+    "Priority",
+    "Privacy",
+    "Answer-Mode",
+    "Request-Disposition",
+];
+
+/// Fields with credentials, or what they are made from.
+const SECRET: [&str; 7] = [
+    "Authorization",
+    "Proxy-Authorization",
+    "WWW-Authenticate",
+    "Proxy-Authenticate",
+    "Authentication-Info",
+    "Identity",
+    "y",
+];
+
+/// Fields that name this call or another.
+const NAMES_CALLS: [&str; 8] =
+    ["Call-ID", "i", "Replaces", "Join", "Target-Dialog", "In-Reply-To", "Session-ID", "Refer-To"];
+
+/// Most bytes kept of one message.
+const MAX_BYTES: usize = 1024;
+/// Most bytes kept of all messages of calls that are up: those that come when it is full have none.
+pub const MAX_IN_ALL: usize = 16 << 20;
