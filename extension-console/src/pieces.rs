@@ -74,10 +74,10 @@ fn join(before: &CallRecord, later: &CallRecord) -> CallRecord {
     // The beginning and the end say most; what is cut is counted.
     messages.drain(MAX_MESSAGES / 2..MAX_MESSAGES / 2 + beyond);
     whole.ladder_cut = later.ladder_cut.max(before.ladder_cut) + beyond as u32;
-    (whole.ladder, whole.headers) = messages.into_iter().unzip();
-    if whole.headers.iter().all(|lines| lines.is_empty()) {
-        whole.headers.clear();
-    }
+    let said: Vec<Box<str>>;
+    (whole.ladder, said) = messages.into_iter().unzip();
+    let said_nothing = said.iter().all(|lines| lines.is_empty());
+    whole.headers = if said_nothing { Box::default() } else { said.into() };
     whole
 }
 

@@ -124,7 +124,7 @@ pub struct CallRecord {
     pub ladder: Vec<Message>,
     /// Header fields of each message of the ladder, a line each, as far as privacy allows; an empty text where none
     /// were kept. No element at all unless somebody asked ([`crate::config::CallsWanted::headers`]).
-    pub headers: Vec<Box<str>>,
+    pub headers: Box<[Box<str>]>,
     /// Messages beyond the bound of the ladder: counted, not listed.
     pub ladder_cut: u32,
     /// How exporters of traces show the ladder.

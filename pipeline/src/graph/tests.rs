@@ -179,3 +179,24 @@ fn every_mistake_in_a_traces_pipeline_is_told() {
     }
     assert_eq!(problems.len(), expected.len(), "nothing follows from another mistake: {problems:#?}");
 }
+
+#[test]
+fn watchers_get_calls_with_their_labels_and_before_any_is_chosen() {
+    let tap = |pipelines: &[&str]| {
+        let roles = roles();
+        let role = |id: &ComponentId| roles[&("processors", id.clone())].expect("it is known");
+        graph(pipelines).shards[0].tap(&role).map(|tap| (tap.branch, tap.place))
+    };
+    assert_eq!(tap(&["metrics: wire > dialog enrich > prometheus"]), Some((0, 2)));
+    assert_eq!(
+        tap(&["metrics: wire > dialog enrich > prometheus", "traces: wire > dialog enrich sampling > otlp"]),
+        Some((0, 2))
+    );
+    assert_eq!(tap(&["traces: wire > dialog enrich sampling > otlp"]), Some((0, 2)));
+    // Where counting has no labels, calls have none either.
+    let both = ["metrics: wire > dialog > prometheus", "traces: wire > dialog enrich sampling > otlp"];
+    assert_eq!(tap(&both), Some((0, 1)));
+    let apart = ["metrics: wire > > prometheus", "metrics/2: wire > dialog > prometheus/2"];
+    assert_eq!(tap(&apart), Some((1, 1)));
+    assert_eq!(tap(&["metrics: wire > > prometheus"]), None);
+}

@@ -64,7 +64,7 @@ pub fn record(
         ringing: Vec::new(),
         sessions: Vec::new(),
         ladder: Vec::new(),
-        headers: Vec::new(),
+        headers: Box::default(),
         ladder_cut: 0,
         ladder_form: config.ladder.form(),
     }

@@ -5,6 +5,7 @@ use pipeline::call::ladder::{Message, Ringing, Session, SpanId, Transaction};
 use sip::Method;
 use wire::Timestamp;
 
+use super::headers::Kept;
 use super::identity::Identity;
 use super::lifetime::Life;
 use super::privacy::Own;
@@ -27,6 +28,8 @@ pub struct Call {
     pub rings: Vec<Ring>,
     pub sessions: Vec<Answered>,
     pub ladder: Vec<Noted>,
+    /// The header fields of each of them; none at all where nobody looks at calls.
+    pub headers: Vec<Kept>,
     /// What left with earlier pieces; `None` before the first.
     pub earlier: Option<Box<Earlier>>,
     /// A piece leaves when the message at hand is through.
@@ -69,15 +72,6 @@ pub struct Noted {
     pub told: Message,
     /// What it is, to find it by when it is repeated.
     pub mark: u32,
-    /// Its header fields, as sent; `None` where they are not kept.
-    pub headers: Option<Box<[u8]>>,
-}
-
-impl Noted {
-    /// What its header fields take.
-    pub fn header_bytes(&self) -> usize {
-        self.headers.as_ref().map_or(0, |lines| lines.len())
-    }
 }
 
 /// What left with earlier pieces, the latest of it.

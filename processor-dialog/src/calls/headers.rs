@@ -7,12 +7,14 @@
 
 use sip::Message;
 
-use super::call::Noted;
 use super::config::{Addresses, CallIds, Numbers, Privacy};
 use super::privacy::Own;
 
-/// The fields of a message that may be shown, a line each; `None` without any.
-pub fn kept(message: &Message<'_>, privacy: &Privacy) -> Option<Box<[u8]>> {
+/// The fields of a message, a line each as sent; `None` without any.
+pub type Kept = Option<Box<[u8]>>;
+
+/// The fields of a message that may be kept.
+pub fn kept(message: &Message<'_>, privacy: &Privacy) -> Kept {
     let mut lines = Vec::new();
     for (name, value) in message.fields().filter(|(name, _)| may_be_kept(name, privacy)) {
         if lines.len() + name.len() + value.len() + b": \n".len() > MAX_BYTES {
@@ -28,17 +30,22 @@ pub fn kept(message: &Message<'_>, privacy: &Privacy) -> Option<Box<[u8]>> {
     (!lines.is_empty()).then(|| lines.into())
 }
 
+/// What they take.
+pub fn bytes(kept: &[Kept]) -> usize {
+    kept.iter().flatten().map(|lines| lines.len()).sum()
+}
+
 /// What may be shown of the fields of each message; nothing at all where none were kept.
-pub fn shown(ladder: &[Noted], own: &Own, privacy: &Privacy) -> Vec<Box<str>> {
-    if ladder.iter().all(|noted| noted.headers.is_none()) {
-        return Vec::new();
+pub fn shown(kept: &[Kept], own: &Own, privacy: &Privacy) -> Box<[Box<str>]> {
+    if kept.iter().all(Option::is_none) {
+        return Box::default();
     }
-    ladder.iter().map(|noted| shown_of(noted, own, privacy)).collect()
+    kept.iter().map(|kept| shown_of(kept, own, privacy)).collect()
 }
 
 /// What may be shown of the fields of one message.
-pub fn shown_of(noted: &Noted, own: &Own, privacy: &Privacy) -> Box<str> {
-    let Some(lines) = &noted.headers else { return "".into() };
+fn shown_of(kept: &Kept, own: &Own, privacy: &Privacy) -> Box<str> {
+    let Some(lines) = kept else { return "".into() };
     let hides = privacy.numbers != Numbers::Plain || privacy.ip != Addresses::Plain;
     let mut shown = String::with_capacity(lines.len());
     for line in lines.split_inclusive(|byte| *byte == b'\n') {

@@ -14,6 +14,7 @@ use wire::Timestamp;
 use super::begin;
 use super::call::{Call, MAX_CALLERS};
 use super::config::Emit;
+use super::headers;
 use super::privacy::Own;
 use crate::key::Key;
 use crate::state::{Seen, State};
@@ -48,13 +49,6 @@ enum Phase {
     Over,
 }
 
-impl Life {
-    /// Its outcome stands; only late messages may still come.
-    pub fn is_over(&self) -> bool {
-        self.phase == Phase::Over
-    }
-}
-
 /// What a call may lose without an end.
 #[derive(Clone, Copy)]
 pub enum Part {
@@ -66,7 +60,7 @@ pub enum Part {
 
 impl Life {
     /// Nothing is undecided and nothing is up.
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.attempts == 0 && self.dialogs == 0
     }
 }
@@ -103,6 +97,7 @@ impl State {
             rings: Vec::new(),
             sessions: Vec::new(),
             ladder: Vec::new(),
+            headers: Vec::new(),
             earlier: None,
             piece_due: false,
         };
@@ -245,7 +240,7 @@ impl State {
         if call.life.is_over() {
             call.close(self.config.timeout(), self.config.proceeding);
         }
-        self.calls.header_bytes -= call.header_bytes();
+        self.calls.header_bytes -= headers::bytes(&call.headers);
         let record = call.whole(&self.config.calls.privacy);
         self.calls.send(record, out);
     }

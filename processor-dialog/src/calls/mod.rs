@@ -40,7 +40,7 @@ use pipeline::config::CallsWanted;
 use pipeline::event::Fact;
 use pipeline::{CallRecord, Facts, Measure, Slot, Telemetry};
 
-use self::call::{Call, Noted};
+use self::call::Call;
 use self::live::Newest;
 use self::single::Single;
 use crate::key::{Keys, Mark};
@@ -118,8 +118,8 @@ struct Around<'a> {
     transactions: &'a Table<Transaction>,
     config: &'a Config,
     wanted: &'a CallsWanted,
-    /// Header fields are kept, and there is room for them.
-    headers: bool,
+    /// Header fields are kept: `Some(true)` while there is room for them.
+    headers: Option<bool>,
 }
 
 impl Calls {
@@ -223,13 +223,13 @@ impl State {
             (Record::None, Some(lr)) => lr.record = Record::Call(handle),
             _ => {}
         }
-        let headers = wanted.watched && self.calls.header_bytes < headers::MAX_IN_ALL;
+        let headers = wanted.watched.then_some(self.calls.header_bytes < headers::MAX_IN_ALL);
         let config = &self.config.calls;
         let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers };
         let Some(call) = self.calls.table.get_mut(handle) else { return };
-        let listed = call.ladder.len();
+        let listed = call.headers.len();
         call.take(seen, sighting, &around);
-        self.calls.header_bytes += call.ladder[listed..].iter().map(Noted::header_bytes).sum::<usize>();
+        self.calls.header_bytes += headers::bytes(&call.headers[listed..]);
         let piece_due = std::mem::take(&mut call.piece_due);
         self.calls.table.touch(handle);
         if piece_due {

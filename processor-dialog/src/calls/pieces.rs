@@ -8,8 +8,9 @@ use pipeline::{CallRecord, Facts};
 use sip::Method;
 use wire::Timestamp;
 
-use super::call::{Call, Closed, Left, Leg, Noted};
+use super::call::{Call, Closed, Left, Leg};
 use super::config::Privacy;
+use super::headers::Kept;
 use super::{headers, push_tight};
 use crate::state::State;
 use crate::table::Handle;
@@ -21,7 +22,7 @@ struct Parts {
     ringing: Vec<Ringing>,
     sessions: Vec<Session>,
     ladder: Vec<Message>,
-    headers: Vec<Box<str>>,
+    headers: Vec<Kept>,
 }
 
 impl State {
@@ -29,9 +30,9 @@ impl State {
     pub(super) fn send_piece(&mut self, handle: Handle, cut: Option<Timestamp>, out: &mut Facts) {
         let privacy = &self.config.calls.privacy;
         let Some(call) = self.calls.table.get_mut(handle) else { return };
-        let before = call.header_bytes();
+        let before = headers::bytes(&call.headers);
         let record = call.piece(cut, privacy);
-        self.calls.header_bytes -= before - call.header_bytes();
+        self.calls.header_bytes -= before - headers::bytes(&call.headers);
         self.calls.counts.pieces += 1;
         self.calls.send(record, out);
     }
@@ -48,7 +49,7 @@ impl Call {
         record.ringing =
             self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.told).collect();
         record.sessions = self.sessions.into_iter().map(|session| session.told).collect();
-        record.headers = headers::shown(&self.ladder, &self.own, privacy);
+        record.headers = headers::shown(&self.headers, &self.own, privacy);
         record.ladder = self.ladder.into_iter().map(|noted| noted.told).collect();
         show_endpoints(&mut record.endpoints, privacy);
         record
@@ -58,7 +59,7 @@ impl Call {
     fn piece(&mut self, cut: Option<Timestamp>, privacy: &Privacy) -> CallRecord {
         self.relate();
         let goes = self.legs_that_go();
-        let parts = self.take_parts(&goes, cut.map(|at| self.shown(at)), privacy);
+        let parts = self.take_parts(&goes, cut.map(|at| self.shown(at)));
         let measured = std::mem::take(&mut self.record.measured);
         let mut record = CallRecord {
             last: false,
@@ -67,17 +68,12 @@ impl Call {
             ringing: parts.ringing,
             sessions: parts.sessions,
             ladder: parts.ladder,
-            headers: parts.headers,
+            headers: headers::shown(&parts.headers, &self.own, privacy),
             ..self.record.clone()
         };
         show_endpoints(&mut record.endpoints, privacy);
         self.record.piece += 1;
         record
-    }
-
-    /// What the header fields of its messages take.
-    pub fn header_bytes(&self) -> usize {
-        self.ladder.iter().map(Noted::header_bytes).sum()
     }
 
     /// Puts each transaction under that of the hop above it (`sip-metrics.md` 2.4), and a CANCEL under its INVITE.
@@ -132,7 +128,7 @@ impl Call {
     }
 
     /// Takes out what leaves, and leaves the rest with indices that fit.
-    fn take_parts(&mut self, goes: &[bool], cut: Option<Timestamp>, privacy: &Privacy) -> Parts {
+    fn take_parts(&mut self, goes: &[bool], cut: Option<Timestamp>) -> Parts {
         let mut parts = Parts::default();
         let root_rings = self.rings_at_roots();
         let rings = std::mem::take(&mut self.rings);
@@ -173,6 +169,7 @@ impl Call {
             }
             sessions.push(place);
         }
+        let mut said = std::mem::take(&mut self.headers).into_iter();
         for mut noted in std::mem::take(&mut self.ladder) {
             let (leaves, owner) = match noted.told.owner {
                 Owner::Transaction(leg) => (goes[usize::from(leg)], Owner::Transaction(legs[usize::from(leg)])),
@@ -184,16 +181,17 @@ impl Call {
                 Owner::Call => (false, Owner::Call),
             };
             noted.told.owner = owner;
+            let said = said.next();
             match leaves {
                 true => {
-                    parts.headers.push(headers::shown_of(&noted, &self.own, privacy));
                     parts.ladder.push(noted.told);
+                    parts.headers.extend(said);
                 }
-                false => self.ladder.push(noted),
+                false => {
+                    self.ladder.push(noted);
+                    self.headers.extend(said);
+                }
             }
-        }
-        if parts.headers.iter().all(|lines| lines.is_empty()) {
-            parts.headers.clear();
         }
         parts
     }

@@ -105,7 +105,7 @@ impl State {
         let Some(wanted) = &self.calls.wanted else { return };
         let record = self.dialogs.get(dialog).map_or(Handle::NONE, |dialog| dialog.record);
         let config = &self.config.calls;
-        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: false };
+        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: None };
         let Some(call) = self.calls.table.get_mut(record) else { return };
         let from_caller = call.is_caller(tag_mark(&around, seen.message.from.tag));
         let side = if from_caller { Side::Caller } else { Side::Callee };

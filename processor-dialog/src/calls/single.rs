@@ -113,7 +113,7 @@ impl Single {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item), headers: None });
+        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item) });
     }
 
     fn repeat(&mut self, sighting: Sighting) {
@@ -134,7 +134,7 @@ impl State {
     pub(super) fn single_seen(&mut self, handle: Handle, sighting: Sighting, seen: &Seen<'_>) {
         let Some(wanted) = &self.calls.wanted else { return };
         let config = &self.config.calls;
-        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: false };
+        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: None };
         let Some(single) = self.calls.singles.get_mut(handle) else { return };
         single.record.messages += 1;
         single.record.until = single.record.until.max(shown(seen.now(), single.wall_offset));
@@ -187,7 +187,7 @@ impl State {
             return;
         }
         let config = &self.config.calls;
-        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: false };
+        let around = Around { keys: &self.keys, transactions: &self.transactions, config, wanted, headers: None };
         let mut single = Single::new(seen, sighting, self.slots.hold(lr.slot), &around);
         single.record.messages = 1;
         single.note(seen, sighting.item, around.config.ladder);

@@ -338,8 +338,11 @@ impl Call {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        let headers = around.headers.then(|| headers::kept(message, &around.config.privacy)).flatten();
-        push_tight(&mut self.ladder, Noted { told, mark, headers });
+        push_tight(&mut self.ladder, Noted { told, mark });
+        if let Some(room) = around.headers {
+            let kept = room.then(|| headers::kept(message, &around.config.privacy)).flatten();
+            push_tight(&mut self.headers, kept);
+        }
         true
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ladder::Step;
+use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::config::CallsWanted;
 use pipeline::metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::recorder::Recorder;
@@ -165,6 +166,18 @@ impl Player {
         self.dialogs.drain(&mut self.facts);
         self.calls.extend(self.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
         std::mem::take(&mut self.calls)
+    }
+
+    /// Calls that are up, as they are told of.
+    pub fn live(&mut self, ask: &LiveAsk) -> Vec<CallRecord> {
+        let mut told = Vec::new();
+        self.dialogs.live_calls(ask, &mut told);
+        told
+    }
+
+    /// How a number is shown.
+    pub fn shown(&self, number: &str) -> Option<ShownNumber> {
+        self.dialogs.shown_number(number)
     }
 
     /// What is exported now.

@@ -12,6 +12,7 @@ mod forks;
 mod ids;
 mod labels;
 mod ladders;
+mod live;
 mod pieces;
 mod privacy;
 mod random;

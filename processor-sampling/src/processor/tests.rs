@@ -48,7 +48,7 @@ fn plain(trace: u8) -> CallRecord {
         ringing: Vec::new(),
         sessions: Vec::new(),
         ladder: Vec::new(),
-        headers: Vec::new(),
+        headers: Box::default(),
         ladder_cut: 0,
         ladder_form: LadderForm::Events,
     }

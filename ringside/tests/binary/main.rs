@@ -6,6 +6,7 @@ mod backend;
 mod calls;
 mod checked_in;
 mod configuration;
+mod console;
 mod export;
 mod privacy;
 mod program;

@@ -53,7 +53,7 @@ fn components_lists_what_is_compiled_in() {
         "otlp_grpc",
         "otlp_http",
         "extensions:",
-        "none",
+        "console",
     ];
     assert_eq!((outcome.code, names), (0, expected.to_vec()));
 }

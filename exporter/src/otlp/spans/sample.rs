@@ -170,7 +170,7 @@ pub fn call() -> CallRecord {
             message(65_000, Method::Bye, None, (1, 0), transaction(3)),
             message(65_100, Method::Bye, Some(200), (0, 1), transaction(3)),
         ],
-        headers: Vec::new(),
+        headers: Box::default(),
         ladder_cut: 0,
         ladder_form: LadderForm::Events,
     }

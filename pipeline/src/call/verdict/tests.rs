@@ -69,7 +69,7 @@ pub(crate) fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
         ringing: Vec::new(),
         sessions: Vec::new(),
         ladder: Vec::new(),
-        headers: Vec::new(),
+        headers: Box::default(),
         ladder_cut: 0,
         ladder_form: LadderForm::Events,
     }
