@@ -68,5 +68,7 @@ fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 deps-run:
 	@scripts/install-deps.sh run
 
+# Where npm has no registry the tests in a browser are skipped, which they say.
 deps-test:
 	@scripts/install-deps.sh run test
+	@[ -e integration/browser/node_modules/playwright-core ] || npm ci --prefix integration/browser --no-audit --no-fund || true

@@ -41,6 +41,9 @@ for purpose in "${@:?usage: install-deps.sh run|test|package|pictures...}"; do
             need tshark tshark                    # a second opinion on captures
             need ip iproute2                      # links between network namespaces
             need setpriv util-linux
+            need chromium chromium                # the console as a reader sees it
+            need node nodejs
+            need npm npm
             ;;
         package)
             need debootstrap debootstrap          # a bare Debian
@@ -50,6 +53,7 @@ for purpose in "${@:?usage: install-deps.sh run|test|package|pictures...}"; do
             need chromium chromium                # what a reader sees
             need node nodejs
             need npm npm
+            need script bsdutils                  # a terminal for the ladder
             ;;
         *) echo "install-deps: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac

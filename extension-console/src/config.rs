@@ -74,7 +74,7 @@ impl Settings {
         let url = &config.trace_url;
         let is_web = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
         let is_template = ["{trace_id}", "{call_id}"].iter().any(|name| url.contains(name));
-        if !url.is_empty() && !(is_web && is_template) {
+        if !(url.is_empty() || is_web && is_template) {
             problems.error(
                 "trace_url",
                 "it is no address with a place for the call",

@@ -71,8 +71,10 @@ fn join(before: &CallRecord, later: &CallRecord) -> CallRecord {
     messages.extend(later.ladder.iter().enumerate().map(|(index, message)| (moved(message), headers(later, index))));
     messages.sort_by_key(|(message, _)| message.at);
     let beyond = messages.len().saturating_sub(MAX_MESSAGES);
-    // The beginning and the end say most; what is cut is counted.
-    messages.drain(MAX_MESSAGES / 2..MAX_MESSAGES / 2 + beyond);
+    if beyond > 0 {
+        // The beginning and the end say most; what is cut is counted.
+        messages.drain(MAX_MESSAGES / 2..MAX_MESSAGES / 2 + beyond);
+    }
     whole.ladder_cut = later.ladder_cut.max(before.ladder_cut) + beyond as u32;
     let said: Vec<Box<str>>;
     (whole.ladder, said) = messages.into_iter().unzip();

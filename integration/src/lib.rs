@@ -4,12 +4,14 @@
 //! under test, a reader of the exposition, a Collector to push to. Linux only; needs root. Traffic never leaves the
 //! namespaces.
 
+pub mod browser;
 pub mod collector;
 pub mod exposition;
 pub mod flows;
 pub mod frames;
 pub mod gate;
 pub mod http;
+pub mod proxy;
 pub mod ringside;
 pub mod scratch;
 pub mod shared;

@@ -153,6 +153,9 @@ fn machine_without(missing: &[&str]) -> Machine {
         "tshark",
         "ip",
         "setpriv",
+        "chromium",
+        "node",
+        "npm",
     ];
     let name = format!("without-{}", missing.join("-"));
     let machine = Machine::new(&name).has("apt-get", "echo \"apt-get $*\" >> $log").has("id", "echo 0");

@@ -31,6 +31,7 @@ pub struct Scenario {
     steps: Vec<Step>,
     lingers: bool,
     transport: Transport,
+    people: Option<(&'static str, &'static str)>,
 }
 
 /// How the messages travel.
@@ -95,7 +96,7 @@ impl Scenario {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         let steps = lines.filter(|line| !line.is_empty());
         let steps = steps.map(|line| Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"))).collect();
-        Self { steps, lingers: false, transport: Transport::Udp }
+        Self { steps, lingers: false, transport: Transport::Udp, people: None }
     }
 
     /// The callee stays for a while after each call, to answer again where its last answer was lost: what a load that
@@ -107,6 +108,12 @@ impl Scenario {
     /// The same flow over another transport.
     pub fn over(self, transport: Transport) -> Self {
         Self { transport, ..self }
+    }
+
+    /// The same flow as between people: numbers of caller and callee, reason phrases, and session descriptions in
+    /// INVITEs and what answers them.
+    pub fn between(self, caller: &'static str, callee: &'static str) -> Self {
+        Self { people: Some((caller, callee)), ..self }
     }
 
     /// How the messages travel.
@@ -122,7 +129,7 @@ impl Scenario {
             let text = match (&step.message, step.sender == side) {
                 (Message::Nothing, _) if side == Side::Caller => give_up(step.pause),
                 (Message::Nothing, _) => String::new(),
-                (_, true) => send(step, &state),
+                (_, true) => self.dressed(step, send(step, &state), &state),
                 (_, false) => receive(step, &state),
             };
             xml.push_str(&text);
@@ -135,7 +142,25 @@ impl Scenario {
             Side::Callee => {}
         }
         xml.push_str("</scenario>\n");
-        xml
+        let Some((caller, callee)) = self.people else { return xml };
+        xml.replace("sip:caller@", &format!("sip:{caller}@")).replace("sip:callee@", &format!("sip:{callee}@"))
+    }
+
+    /// A message as people's phones send it.
+    fn dressed(&self, step: &Step, xml: String, state: &State) -> String {
+        if self.people.is_none() {
+            return xml;
+        }
+        let (phrase, offers) = match &step.message {
+            Message::Request(method) => ("", method == "INVITE"),
+            Message::Response(status) => {
+                let to_invite = state.open.last().is_some_and(|(method, ..)| method == "INVITE");
+                (phrase(*status), to_invite && matches!(status, 183 | 200))
+            }
+            Message::Nothing => ("", false),
+        };
+        let xml = xml.replacen(" Answer\n", &format!(" {phrase}\n"), 1);
+        if offers { xml.replacen("Content-Length: 0\n", SDP, 1) } else { xml }
     }
 }
 
@@ -310,6 +335,30 @@ fn receive(step: &Step, state: &State) -> String {
         Message::Nothing => String::new(),
     }
 }
+
+/// The registered reason phrases of what these flows answer (RFC 3261 §21).
+fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        302 => "Moved Temporarily",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        407 => "Proxy Authentication Required",
+        480 => "Temporarily Unavailable",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        503 => "Service Unavailable",
+        _ => "Answer",
+    }
+}
+
+/// An offer, or an answer to it.
+const SDP: &str = "Content-Type: application/sdp\nContent-Length: [len]\n\n\
+    v=0\no=- 1 1 IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[local_ip_type] [local_ip]\nt=0 0\n\
+    m=audio 6000 RTP/AVP 8 0\na=rtpmap:8 PCMA/8000\na=rtpmap:0 PCMU/8000\n";
 
 /// As long as a BYE is sent again close together (RFC 3261 §17.1.2.2: T2).
 const LINGER: &str = "<timewait milliseconds=\"4000\"/>\n";

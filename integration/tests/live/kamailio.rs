@@ -1,90 +1,17 @@
 //! A real proxy between caller and callee on one host: every message is on the wire twice, every call counts once.
 
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
 
 use integration::flows;
 use integration::gate;
+use integration::proxy::Proxy;
 use integration::ringside::{Config, Ringside};
-use integration::scratch::Folder;
 use integration::sipp::scenario::Scenario;
-use integration::sipp::{Counts, Load, Party, await_udp, exchange_through};
-use testnet::Namespace;
+use integration::sipp::{Counts, Load, Party, exchange_through};
 
 use crate::stage::{CALLS, namespace};
 
 const N: f64 = CALLS as f64;
-
-const CONFIG: &str = r#"
-debug=1
-log_stderror=yes
-children=2
-auto_aliases=no
-disable_tcp=yes
-listen=udp:127.0.0.1:5060
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-request_route {
-    if (is_method("INVITE")) { record_route(); }
-    if (has_totag()) {
-        if (loose_route()) { t_relay(); exit; }
-        if (is_method("ACK") && t_check_trans()) { t_relay(); exit; }
-        exit;
-    }
-    if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
-    $du = "sip:127.0.0.1:5080";
-    t_relay();
-}
-"#;
-
-/// A running Kamailio.
-pub struct Proxy {
-    child: Child,
-    _folder: Folder,
-}
-
-impl Proxy {
-    /// Relays from port 5060 to 5080.
-    fn start(namespace: &Namespace) -> Self {
-        let proxy = Self::run(namespace, CONFIG);
-        await_udp(namespace, 5060);
-        proxy
-    }
-
-    /// Starts it with a configuration; it may not listen yet.
-    pub fn run(namespace: &Namespace, configuration: &str) -> Self {
-        let folder = Folder::new("kamailio");
-        let config = folder.join("kamailio.cfg");
-        std::fs::write(&config, configuration).expect("a configuration");
-        let log = std::fs::File::create(folder.join("log")).expect("a log");
-        let child = namespace
-            .command("kamailio")
-            .args(["-DD", "-E", "-Y"])
-            .arg(folder.path())
-            .arg("-f")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("kamailio starts");
-        Self { child, _folder: folder }
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // SIGTERM, so that it takes its children with it.
-        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
-        // SAFETY: no pointers; the child has not been waited for, so the id is still its own.
-        unsafe { libc::kill(id, libc::SIGTERM) };
-        let _ = self.child.wait();
-    }
-}
 
 /// Calls through the proxy, and what `/metrics` shows once all of both hops has been seen.
 fn through_proxy(scenario: &Scenario, expected: &[(&str, f64)]) {

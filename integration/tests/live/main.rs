@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod calls;
+mod console;
 mod dashboards;
 mod frames;
 mod kamailio;

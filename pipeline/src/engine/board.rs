@@ -11,10 +11,18 @@ use crate::config::ComponentId;
 /// The state of the program. A shard renews its part about every 100 ms.
 pub struct Board {
     pub(super) shards: Vec<Mutex<Report>>,
-    /// Exporters and extensions, who tell about themselves at any time, each with the label that says which it is.
-    others: Mutex<Vec<(&'static str, ComponentId, Arc<dyn Reports>)>>,
+    /// Exporters and extensions.
+    others: Mutex<Vec<Teller>>,
     reloads_failed: AtomicU64,
     restart_needed: Mutex<Vec<String>>,
+}
+
+/// A component that tells about itself at any time.
+struct Teller {
+    /// The label that says which it is: `exporter` or `extension`.
+    kind: &'static str,
+    id: ComponentId,
+    reports: Arc<dyn Reports>,
 }
 
 /// What one shard is like.
@@ -33,7 +41,7 @@ impl Board {
 
     /// From now on `reports` tells about the component `id` too; `kind` is `exporter` or `extension`.
     pub(super) fn add(&self, kind: &'static str, id: ComponentId, reports: Arc<dyn Reports>) {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner).push((kind, id, reports));
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(Teller { kind, id, reports });
     }
 
     /// A new configuration was refused; the old one runs on.
@@ -68,7 +76,7 @@ impl Health for Board {
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         self.reports(|report| out.extend_from_slice(&report.telemetry));
-        for (kind, id, reports) in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for Teller { kind, id, reports } in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let from = out.len();
             reports.telemetry(out);
             named(kind, id, from, out);

@@ -80,8 +80,8 @@ fn a_long_call_is_told_of_behind_many_short_ones() {
         let at = 1 + number;
         text += &format!("{at}.0 alice -> bob INVITE call=c{number}\n{at}.1 alice <- bob 404 call=c{number}\n");
     }
-    let mut config = Config::default();
-    config.session_expires_default = std::time::Duration::from_secs(86_400);
+    let day = std::time::Duration::from_secs(86_400);
+    let config = Config { session_expires_default: day, ..Config::default() };
     let mut player = playing(config, &text);
     let told = player.live(&LiveAsk::Newest(100));
     assert_eq!(told.last().map(|record| &*record.call_id), Some("long"));

@@ -26,19 +26,38 @@ fn table<'a>(lines: &[&'a str], number: usize) -> Option<&'a str> {
     Some(hidden(header).unwrap_or(header).trim_matches(['[', ']']))
 }
 
-/// Tables that are there together or not at all, for a component needs a place in a pipeline and a pipeline components.
-fn is_of_traces(table: &str) -> bool {
-    ["processors.sampling", "exporters.otlp_grpc", "exporters.otlp_http", "service.pipelines.traces"].contains(&table)
+/// What is there together or not at all, for a component needs a place in a pipeline and a pipeline components, and an
+/// extension needs to be named.
+#[derive(Clone, Copy, PartialEq)]
+enum Together {
+    Traces,
+    Console,
+}
+
+/// With what a line, which stands in `table`, is there.
+fn together(table: &str, content: &str) -> Option<Together> {
+    match table {
+        "processors.sampling" | "exporters.otlp_grpc" | "exporters.otlp_http" | "service.pipelines.traces" => {
+            Some(Together::Traces)
+        }
+        "extensions.console" => Some(Together::Console),
+        "service" if content.starts_with("extensions") => Some(Together::Console),
+        _ => None,
+    }
 }
 
 /// The file with those lines out of their comments that make its tables stand, and those that `also` says.
-fn uncommented(text: &str, with_traces: bool, also: impl Fn(usize) -> bool) -> String {
+fn uncommented(text: &str, with: Option<Together>, also: impl Fn(usize) -> bool) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let shown = lines.iter().enumerate().map(|(at, line)| {
         let Some(content) = hidden(line) else { return *line };
-        let needed =
-            |table: &str| is_header(line) || content.starts_with("endpoint") || table == "service.pipelines.traces";
-        let stands = with_traces && table(&lines, at).is_some_and(|table| is_of_traces(table) && needed(table));
+        let needed = |table: &str| {
+            is_header(line)
+                || ["endpoint", "extensions"].iter().any(|key| content.starts_with(key))
+                || table == "service.pipelines.traces"
+        };
+        let stands =
+            with.is_some() && table(&lines, at).is_some_and(|table| together(table, content) == with && needed(table));
         if stands || also(at) { content } else { line }
     });
     shown.collect::<Vec<_>>().join("\n")
@@ -55,7 +74,7 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "carriers",
     "user_agents",
     "transaction_timeout",
@@ -64,6 +83,7 @@ const EXAMPLES: [&str; 8] = [
     "tls.cert_file",
     "tls.key_file",
     "tls.server_name_override",
+    "trace_url",
 ];
 
 #[test]
@@ -94,14 +114,12 @@ fn it_runs_capture_dialog_enrich_and_prometheus() {
 fn each_key_in_a_comment_is_right_and_shows_its_default() {
     let text = checked_in();
     let lines: Vec<&str> = text.lines().collect();
-    let [plain, traced] = [false, true].map(|with_traces| {
-        let text = uncommented(&text, with_traces, |_| false);
-        effective(&text).unwrap_or_else(|error| panic!("{error}"))
-    });
+    let alone = |with| effective(&uncommented(&text, with, |_| false)).unwrap_or_else(|error| panic!("{error}"));
+    let [plain, traced, shown] = [None, Some(Together::Traces), Some(Together::Console)].map(alone);
     let mut count = 0;
     for (number, line) in lines.iter().enumerate().filter(|(_, line)| hidden(line).is_some()) {
         let table = table(&lines, number).expect("keys stand in tables");
-        let of_traces = is_of_traces(table);
+        let with = together(table, hidden(line).unwrap_or(line));
         let is_of_files = table == "receivers.pcap";
         let header = (0..=number).rev().find(|at| is_header(lines[*at]));
         // A certificate is nothing without its key.
@@ -110,13 +128,17 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
                 || lines[at].starts_with("#tls.cert_file") && lines[number].starts_with("#tls.key_file")
         };
         let near = |at: usize| at.abs_diff(number) == 1;
-        let shown = |at| at == number || Some(at) == header || near(at) && pair(at);
-        let with = effective(&uncommented(&text, of_traces, shown));
-        let with = with.unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
+        let also = |at| at == number || Some(at) == header || near(at) && pair(at);
+        let changed = effective(&uncommented(&text, with, also));
+        let changed = changed.unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
         let is_example = EXAMPLES.iter().any(|key| line.starts_with(&format!("#{key} ")));
         if !is_of_files && !is_example {
-            let expected = if of_traces { &traced } else { &plain };
-            assert_eq!(&with, expected, "line {} shows another value than the default: {line}", number + 1);
+            let expected = match with {
+                None => &plain,
+                Some(Together::Traces) => &traced,
+                Some(Together::Console) => &shown,
+            };
+            assert_eq!(&changed, expected, "line {} shows another value than the default: {line}", number + 1);
         }
         count += 1;
     }
@@ -163,7 +185,7 @@ fn every_key_there_is_has_a_row_in_the_documentation() {
     let page = fs::read_to_string(path).expect("it is checked in");
     let all = checked_in().lines().map(|line| hidden(line).unwrap_or(line).to_owned() + "\n").collect::<String>();
     let table = effective(&all).unwrap_or_else(|error| panic!("{error}"));
-    for (kind, component) in ["receivers", "processors", "exporters"].iter().flat_map(|kind| {
+    for (kind, component) in ["receivers", "processors", "exporters", "extensions"].iter().flat_map(|kind| {
         let section = table[*kind].as_table().expect("a section is a table");
         section.keys().map(move |component| (*kind, component))
     }) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use integration::collector::{self, Site, Span};
 use integration::flows;
+use integration::proxy::Proxy;
 use integration::ringside::Ringside;
 use integration::sipp::scenario::{Scenario, Side, Transport};
 use integration::sipp::{Load, Party, Sipp, await_tcp, await_udp};
@@ -13,7 +14,6 @@ use testnet::Namespace;
 
 use super::peers::{Certificate, Peer, Style};
 use super::{CONNECTIONS, LONGEST, PYTHON, REQUESTS, assert_all, config, possible};
-use crate::kamailio::Proxy;
 use crate::stage::{CALLS, namespace};
 
 /// Answers OPTIONS over TLS, and relays everything that comes over UDP or TCP to a peer over TLS.

@@ -1,0 +1,186 @@
+// The console with real calls: list, filters, ladder, copies, keys, a call followed live, both widths, both themes.
+//
+// usage: console.mjs URL; calls go on while it looks.
+
+import assert from "node:assert/strict";
+import { browser, eventually, open } from "./page.mjs";
+
+const url = process.argv[2];
+const chromium = await browser();
+
+const chips = (page) => page.locator("a.row .chip").allTextContents();
+
+async function filters(page) {
+  await eventually("calls of each kind", async () => {
+    const shown = await chips(page);
+    return ["answered", "busy 486", "cancelled 487", "ineffective 503"].every((text) => shown.includes(text));
+  });
+  await page.selectOption("select[name=outcome]", "busy");
+  await eventually("busy calls alone", async () => (await chips(page)).every((text) => text === "busy 486"));
+  await page.selectOption("select[name=outcome]", "failed");
+  await eventually("failed calls alone", async () => {
+    const shown = await chips(page);
+    return shown.length > 0 && shown.every((text) => text === "ineffective 503");
+  });
+  await page.selectOption("select[name=outcome]", "");
+  await page.selectOption("select[name=state]", "ended");
+  await eventually("ended calls alone", async () => !(await chips(page)).some((text) => ["calling", "ringing", "talking"].includes(text)));
+  await page.selectOption("select[name=state]", "");
+  await page.fill("input[name=number]", "2003");
+  await eventually("calls to a number", async () => {
+    const who = await page.locator("a.row .who").allTextContents();
+    return who.length > 0 && who.every((text) => text.endsWith("2003"));
+  });
+  await page.fill("input[name=number]", "");
+  const callId = await page.locator("a.row").last().getAttribute("data-call");
+  await page.fill("input[name=call_id]", callId.slice(0, -3).toUpperCase());
+  await eventually("the call with that Call-ID", async () => {
+    const rows = await page.locator("a.row").evaluateAll((rows) => rows.map((row) => row.dataset.call));
+    return rows.length > 0 && rows.length < 12 && rows.includes(callId);
+  });
+  await page.selectOption("select[name=carrier]", "alpha");
+  await page.fill("input[name=call_id]", "no such call");
+  await page.getByText("No call matches.").waitFor();
+  await page.locator("body").click({ position: { x: 640, y: 20 } });
+  await page.keyboard.press("Escape");
+  await eventually("all calls again", async () => (await chips(page)).length > 10);
+}
+
+async function ladder(page) {
+  await page.selectOption("select[name=state]", "ended");
+  await page.selectOption("select[name=outcome]", "answered");
+  await page.fill("input[name=number]", "2001");
+  await eventually("answered calls through the proxy", async () => {
+    const who = await page.locator("a.row .who").allTextContents();
+    return who.length > 0 && who.every((text) => text.endsWith("2001"));
+  });
+  await page.locator("a.row").first().click();
+  await page.locator(".rung").first().waitFor();
+  assert.equal(await page.locator(".lifelines i").count(), 3, "caller, proxy, callee");
+  const what = (await page.locator(".rung .what").allTextContents()).map((text) => text.replace("SDP", " (SDP)"));
+  assert.equal(what.filter((text) => text === "INVITE (SDP)").length, 2, what.join(", "));
+  assert.equal(what.filter((text) => text === "200 OK (SDP)").length, 2);
+  assert.deepEqual(await page.locator(".bars dt").allTextContents(), ["set-up", "ringing", "talk"]);
+
+  await page.locator(".rung").first().click();
+  const said = await page.locator(".said").first().textContent();
+  for (const text of ["Via", "SIP/2.0/UDP 127.0.0.1:5070", "CSeq", "1 INVITE", "+4930123456"]) assert.ok(said.includes(text), said);
+
+  const callId = decodeURIComponent(new URL(page.url()).pathname.slice("/calls/".length));
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.getByRole("button", { name: "Copy Mermaid" }).click();
+  await eventually("Mermaid", async () => (await copied()).startsWith("sequenceDiagram\n    participant E0"));
+  await page.keyboard.press("c");
+  await eventually("text", async () => (await copied()).startsWith(`Call-ID   ${callId}`));
+  await page.keyboard.press("l");
+  await eventually("its link", async () => (await copied()) === page.url());
+  const trace = await page.getByRole("link", { name: "Trace" }).getAttribute("href");
+  assert.match(trace, /^http:\/\/traces\.example\/[0-9a-f]{32}$/);
+
+  // The link alone shows the same.
+  const other = await open(chromium, page.url());
+  await other.locator(".rung").first().waitFor();
+  assert.equal(await other.locator(".call .id").textContent(), callId);
+  assert.deepEqual(await other.wrong(), []);
+  await other.context().close();
+}
+
+async function folded(page) {
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.fill("input[name=number]", "2009");
+  await eventually("calls with retransmissions", async () => (await page.locator("a.row .who").allTextContents()).every((text) => text.endsWith("2009")));
+  await page.locator("a.row").last().click();
+  await page.locator(".rung .again").first().waitFor();
+  const again = await page.locator(".rung .again").allTextContents();
+  assert.ok(again.every((text) => /^×[2-9]$/.test(text)), again.join());
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+}
+
+async function live(page) {
+  await page.evaluate(() => (window.unloaded = false));
+  await page.selectOption("select[name=state]", "live");
+  const row = page.locator("a.row", { has: page.locator(".chip", { hasText: "ringing" }) }).first();
+  await row.waitFor({ timeout: 20000 });
+  const callId = await row.getAttribute("data-call");
+  await page.locator(`a.row[data-call="${callId}"]`).click();
+  const chip = page.locator(".call header .chip").first();
+  const rungs = () => page.locator(".rung").count();
+  await page.locator(".rung").first().waitFor();
+  const before = await rungs();
+  await eventually("the answer", async () => (await chip.textContent()) === "talking");
+  const length = () => page.locator(".bars .value").last().textContent();
+  const talked = await length();
+  await eventually("a bar that grows", async () => (await length()) !== talked);
+  await eventually("the end", async () => (await chip.textContent()) === "answered");
+  assert.ok((await rungs()) > before);
+  await eventually("it is no longer among those that are up", async () => (await page.locator(`a.row[data-call="${callId}"]`).count()) === 0);
+  assert.equal(await page.evaluate(() => window.unloaded), false, "nothing was loaded anew");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+}
+
+async function keys(page) {
+  await eventually("calls", async () => (await chips(page)).length > 10);
+  const focused = () => page.evaluate(() => document.activeElement.dataset.call);
+  await page.keyboard.press("j");
+  const first = await focused();
+  await page.keyboard.press("j");
+  assert.notEqual(await focused(), first);
+  await page.keyboard.press("k");
+  const chosen = await focused();
+  await page.keyboard.press("Enter");
+  await eventually("the call", async () => page.url().endsWith(`/calls/${encodeURIComponent(chosen)}`));
+  await page.keyboard.press("Escape");
+  assert.equal(new URL(page.url()).pathname, "/");
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "call_id");
+  await page.keyboard.type("jk?");
+  assert.equal(await page.inputValue("input[name=call_id]"), "jk?");
+  await page.fill("input[name=call_id]", "");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await page.getByRole("heading", { name: "Keys" }).waitFor();
+  await page.keyboard.press("Escape");
+  const theme = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await theme();
+  await page.keyboard.press("t");
+  await page.keyboard.press("t");
+  assert.notEqual(await theme(), light);
+  await page.reload();
+  assert.notEqual(await theme(), light, "the choice is kept");
+  await page.keyboard.press("t");
+}
+
+async function narrow(theme) {
+  const page = await open(chromium, url, { width: 400, height: 800, theme });
+  await page.locator("a.row").first().waitFor();
+  const overflow = () => page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+  assert.equal(await overflow(), 0, "the list fits");
+  await page.selectOption("select[name=state]", "ended");
+  await eventually("ended calls", async () => (await page.locator('a.row .chip[data-is="live"]').count()) === 0);
+  await page.locator("a.row").first().click();
+  await page.locator(".rung").first().waitFor();
+  assert.equal(await overflow(), 0, "the call fits");
+  assert.ok(!(await page.locator("#list").isVisible()));
+  await page.locator(".back").click();
+  assert.ok(await page.locator("#list").isVisible());
+  await page.locator("a.row").first().click();
+  await page.goBack();
+  assert.ok(await page.locator("#list").isVisible());
+  const colour = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  assert.deepEqual(await page.wrong(), []);
+  await page.context().close();
+  return colour;
+}
+
+const page = await open(chromium, url);
+for (const part of [filters, ladder, folded, live, keys]) {
+  await part(page);
+  console.log(`${part.name}: seen`);
+}
+assert.deepEqual(await page.wrong(), []);
+assert.notEqual(await narrow("light"), await narrow("dark"));
+console.log("narrow: seen");
+await chromium.close();
