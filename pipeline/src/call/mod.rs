@@ -123,7 +123,7 @@ pub struct CallRecord {
     /// What was seen, in order; a retransmission is a number on its first sighting. Empty when `ladder = "off"`.
     pub ladder: Vec<Message>,
     /// Header fields of each message of the ladder, a line each, as far as privacy allows; an empty text where none
-    /// were kept. No element at all unless somebody asked ([`crate::config::CallsWanted::headers`]).
+    /// were kept. No element at all unless somebody asked ([`crate::config::CallsWanted::watched`]).
     pub headers: Box<[Box<str>]>,
     /// Messages beyond the bound of the ladder: counted, not listed.
     pub ladder_cut: u32,
