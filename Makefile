@@ -54,10 +54,11 @@ dashboards: ## dashboards/grafana/*.json anew from their sources
 cost: deps-test build ## what traces cost: processor time and memory for each call (needs root)
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin cost
 
-pictures: deps-test build ## docs/pictures anew: the dashboards after minutes of real calls
+pictures: deps-test build ## docs/pictures anew: dashboards, console and ladder after real calls
 	@scripts/install-deps.sh pictures
 	npm ci --prefix dashboards/picture --no-audit --no-fund
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin showcase -- docs/pictures
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin console-pictures -- docs/pictures
 
 bench: deps-run ## benchmarks
 	$(CARGO) bench --workspace
