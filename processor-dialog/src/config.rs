@@ -100,6 +100,11 @@ impl Config {
         (sound && !problems.has_errors()).then_some(self)
     }
 
+    /// The part of one of so many `shards`: of the bounds an equal share, of everything else all.
+    pub(crate) fn divided(self, shards: usize) -> Self {
+        Self { max_calls: self.max_calls.div_ceil(shards), ..self }
+    }
+
     /// `timeout` of `sip-metrics.md` 0.3.
     pub fn timeout(&self) -> Duration {
         self.transaction_timeout.unwrap_or(self.t1 * 64)

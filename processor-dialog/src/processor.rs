@@ -13,12 +13,19 @@ use crate::state::State;
 /// `[processors.dialog]`: follows transactions, dialogs, attempts and registrations.
 pub struct Dialogs {
     state: State,
+    /// So many divide what the bounds allow.
+    shards: usize,
 }
 
 impl Dialogs {
     /// Nothing followed yet. `calls`: also make a [`pipeline::CallRecord`] of each call.
     pub fn new(config: Config, calls: Option<CallsWanted>) -> Self {
-        Self { state: State::new(config, calls) }
+        Self::one_of(1, config, calls)
+    }
+
+    /// One of so many `shards` that each follow a part of the calls.
+    pub fn one_of(shards: usize, config: Config, calls: Option<CallsWanted>) -> Self {
+        Self { state: State::new(config.divided(shards), calls), shards }
     }
 }
 
@@ -34,7 +41,7 @@ impl Processor for Dialogs {
     /// Expects a [`Config`].
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
         if let Ok(config) = settings.downcast::<Config>() {
-            self.state.reconfigure(*config);
+            self.state.reconfigure(config.divided(self.shards));
         }
         Vec::new()
     }

@@ -79,6 +79,12 @@ impl Config {
         problems.append(found);
         sound.then_some(self)
     }
+
+    /// The part of one of so many `shards`: an equal share of the rate, at least one a second.
+    pub(crate) fn divided(self, shards: usize) -> Self {
+        let shards = u32::try_from(shards).unwrap_or(u32::MAX);
+        Self { max_traces_per_second: self.max_traces_per_second.div_ceil(shards), ..self }
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Sampling {
     decisions: Decisions,
     label_sets: Arc<LabelSets>,
     now: Timestamp,
+    /// So many divide the rate.
+    shards: usize,
     counts: Counts,
 }
 
@@ -57,13 +59,20 @@ struct Counts {
 impl Sampling {
     /// A stage that asks `label_sets` for the carrier of a call.
     pub fn new(config: Config, label_sets: Arc<LabelSets>) -> Self {
+        Self::one_of(1, config, label_sets)
+    }
+
+    /// One of so many `shards` that each get a part of the calls.
+    pub fn one_of(shards: usize, config: Config, label_sets: Arc<LabelSets>) -> Self {
+        let config = config.divided(shards);
         Self {
             threshold: Threshold::of(config.ratio),
             bucket: Bucket::new(config.max_traces_per_second),
             config,
-            decisions: Decisions::new(MAX_DECISIONS),
+            decisions: Decisions::new(MAX_DECISIONS.div_ceil(shards)),
             label_sets,
             now: Timestamp::ZERO,
+            shards,
             counts: Counts::default(),
         }
     }
@@ -156,7 +165,8 @@ impl Processor for Sampling {
 
     /// All keys apply to the calls decided from now on; those decided before keep their decision.
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
-        self.config = *settings.downcast::<Config>().expect("settings come from the check of the same type");
+        let config = *settings.downcast::<Config>().expect("settings come from the check of the same type");
+        self.config = config.divided(self.shards);
         self.threshold = Threshold::of(self.config.ratio);
         self.bucket.set_rate(self.config.max_traces_per_second);
         Vec::new()

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pipeline::call::Subject;
 use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, Service};
-use pipeline::engine::{self, Outlet, Shard, Sink, Turn};
+use pipeline::engine::{self, FlowContext, Outlet, Shard, Sink, Turn};
 use pipeline::graph::{Branch, Signal};
 use pipeline::metrics::{LabelSets, Registry};
 use pipeline::{Call, Facts, FrameBatch};
@@ -84,9 +84,12 @@ impl Reading {
         let configuration = loaded.configuration;
         let label_sets = Arc::<LabelSets>::default();
         let wanted = wanted(&configuration.service);
-        let wanted = |branch: &Branch| {
+        // Calls are shown in the order they ended, which one has to see.
+        let shards = if wanted.is_some() { 1 } else { configuration.service.shards };
+        let wanted = &|branch: &Branch| {
             wanted.clone().or_else(|| branch.traces().then(|| engine::traced(&configuration.service)))
         };
+        let context = FlowContext { label_sets: &label_sets, wanted, shards };
         let plan = &configuration.graph.shards[0];
         let pcap = configuration.receivers[&plan.receivers[0]].settings();
         let pcap = pcap.downcast::<receiver_pcap::Config>();
@@ -97,12 +100,12 @@ impl Reading {
         let receiver = Box::new(PcapReceiver::new(pcap, Arc::clone(&report)));
         let receivers = vec![(plan.receivers[0].clone(), receiver as _)];
         let mut outlets = Vec::new();
-        let shard = Shard::build(plan, receivers, &configuration, &catalogue, &label_sets, &wanted, &mut outlets);
+        let shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
         let shown = shown(&configuration, &outlets);
         let seen = Seen::default();
         let mut reading =
             Self { configuration, label_sets, shard, outlets, shown, report, seen: seen.clone(), has_metrics };
-        reading.add_sink(Box::new(seen));
+        reading.add_sinks(|| Box::new(seen.clone()));
         Ok(reading)
     }
 
@@ -132,20 +135,26 @@ impl Reading {
         &self.outlets[self.shown]
     }
 
-    /// Puts a sink at the end of the pipeline that is shown.
-    pub fn add_sink(&mut self, sink: Box<dyn Sink>) {
-        let (shown, mut sink) = (self.shown, Some(sink));
-        self.shard.add_sinks(|outlet| (outlet == shown).then(|| sink.take()).flatten());
+    /// Puts sinks at the end of the pipeline that is shown, one for each shard.
+    fn add_sinks(&mut self, mut sink: impl FnMut() -> Box<dyn Sink>) {
+        let shown = self.shown;
+        self.shard.add_sinks(|outlet| (outlet == shown).then(&mut sink));
     }
 
     /// Hands every call of the pipeline that is shown to `take`, as it is in the end, with its labels `carrier` and `ua_type`.
+    /// Only where records were asked for, which one shard makes.
     pub fn on_call(&mut self, take: impl FnMut(&Call, &str, &str) + Send + 'static) {
-        self.add_sink(Box::new(EachCall { label_sets: Arc::clone(&self.label_sets), take }));
+        let mut sink = Some(EachCall { label_sets: Arc::clone(&self.label_sets), take });
+        self.add_sinks(|| Box::new(sink.take().expect("who asks for records has one shard")));
     }
 
     /// Reads all files.
     pub fn read(&mut self) -> Result<(), Failure> {
         self.shard.start().map_err(|(_, error)| Failure::from(error))?;
+        self.shard.spread("follow").map_err(|error| {
+            let cure = "see whether the system is short of resources, or set service.shards = 1";
+            Failure::Failed(format!("no thread can be made: {error}; {cure}"))
+        })?;
         let bar = Bar::new(&self.report);
         while self.shard.turn().map_err(|(_, error)| Failure::from(error))? == Turn::Going {
             bar.update(&self.report);
@@ -250,6 +259,8 @@ fn remarks(report: &Report, seen: bool) -> Vec<String> {
     remarks
 }
 
+#[cfg(test)]
+mod shards;
 #[cfg(test)]
 mod tests {
     use super::*;

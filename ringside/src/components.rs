@@ -38,7 +38,7 @@ pub fn catalogue() -> Catalogue {
                 Role::StatesFacts,
                 "follows transactions, dialogs, calls and registrations",
                 processor_dialog::Config::check,
-                |config, context| Box::new(Dialogs::new(config, context.calls.clone())),
+                |config, context| Box::new(Dialogs::one_of(context.shards, config, context.calls.clone())),
             ),
             Type::<dyn Processor, ProcessorContext>::new(
                 "enrich",
@@ -52,7 +52,7 @@ pub fn catalogue() -> Catalogue {
                 Role::ChoosesCalls,
                 "chooses the calls that become traces",
                 processor_sampling::Config::check,
-                |config, context| Box::new(Sampling::new(config, Arc::clone(&context.label_sets))),
+                |config, context| Box::new(Sampling::one_of(context.shards, config, Arc::clone(&context.label_sets))),
             ),
         ],
         exporters: vec![

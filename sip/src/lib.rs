@@ -8,6 +8,7 @@
 mod anomaly;
 mod contact;
 mod cseq;
+mod group;
 mod header;
 mod message;
 mod method;
@@ -26,6 +27,7 @@ pub mod websocket;
 pub use anomaly::{Anomalies, AnomalyKind};
 pub use contact::Contact;
 pub use cseq::CSeq;
+pub use group::{Group, group};
 pub use message::Message;
 pub use method::Method;
 pub use parse::{Framing, MAX_FIELDS, MAX_MESSAGE, MAX_STREAM_MESSAGE, MAX_VIAS, ParseError, parse};

@@ -38,6 +38,8 @@ pub struct ProcessorContext {
     pub label_sets: Arc<LabelSets>,
     /// Somebody asked for a record of each call.
     pub calls: Option<CallsWanted>,
+    /// So many work side by side (`service.shards`), each with a part of the calls: bounds are divided among them.
+    pub shards: usize,
 }
 
 /// What records of calls are made for.

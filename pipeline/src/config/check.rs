@@ -66,7 +66,7 @@ impl Configuration {
                 |id: &&&ComponentId| catalogue.processor(id).is_some_and(|kind| kind.role == Role::StatesFacts);
             let stating: Vec<&ComponentId> = instances.iter().filter(stating).copied().collect();
             let [first, others @ ..] = stating.as_slice() else { continue };
-            let context = ProcessorContext { label_sets: Default::default(), calls: None };
+            let context = ProcessorContext { label_sets: Default::default(), calls: None, shards: 1 };
             let window = |id: &ComponentId| {
                 let kind = catalogue.processor(id).expect("its role was found there");
                 kind.build(self.processors[id].settings(), &context).duplicate_window()

@@ -14,6 +14,9 @@ use super::problem::Problems;
 pub struct Service {
     /// Extensions that run. Default none.
     pub extensions: Vec<String>,
+    /// Threads that follow calls, each a part of them. 1 to [`MAX_SHARDS`]. With one, the thread that captures does it;
+    /// with more they come on top of it. Bounds (`max_calls`, `max_traces_per_second`) are divided among them. Default 1.
+    pub shards: usize,
     /// Longest time from SIGTERM to the end. Default 10 s.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
@@ -103,10 +106,14 @@ pub struct Pipeline {
     pub exporters: Vec<String>,
 }
 
+/// Largest value of `service.shards`.
+pub const MAX_SHARDS: usize = 64;
+
 impl Default for Service {
     fn default() -> Self {
         Self {
             extensions: Vec::new(),
+            shards: 1,
             shutdown_timeout: Duration::from_secs(10),
             metrics: Metrics::default(),
             telemetry: Telemetry::default(),
@@ -124,6 +131,10 @@ impl Default for Metrics {
 impl Service {
     /// Checks what does not concern the graph. Paths are inside `[service]`.
     pub(super) fn check(&self, problems: &mut Problems) {
+        if self.shards == 0 || self.shards > MAX_SHARDS {
+            let what = format!("{} is not between 1 and {MAX_SHARDS}", self.shards);
+            problems.error("shards", what, "1 is right for most; more only where one core is not enough");
+        }
         let namespace = &self.metrics.namespace;
         let fits = namespace.starts_with(|first: char| first.is_ascii_alphabetic())
             && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -297,6 +297,7 @@ fn defaults_need_not_be_written() {
     let (checked, problems) = check(&[GOOD]);
     let (_, configuration) = checked.unwrap_or_else(|| panic!("{problems:?}"));
     assert_eq!(configuration.service.shutdown_timeout, Duration::from_secs(10));
+    assert_eq!(configuration.service.shards, 1);
     assert_eq!(configuration.service.metrics.namespace, "sip_exporter");
     assert_eq!(problems, Vec::<String>::new());
 }

@@ -1,15 +1,17 @@
 //! The engine: a checked configuration in, running shards and exporters out.
 //!
 //! One OS thread per shard takes frames from its receivers through processors to recorders by direct calls
-//! (`shard`, `flow`); the main thread keeps exporters and extensions. They share nothing but metric rows, the
-//! queues of calls (`calls`, `watch`) and the [`Board`]. Start order: exporters, extensions, processors, receivers; stop
-//! order the reverse. The engine reads a
+//! (`shard`, `flow`), or hands them to several threads that do (`split`, `lane`); the main thread keeps exporters and
+//! extensions. They share nothing but metric rows, the queues of calls (`calls`, `watch`) and the [`Board`]. Start order:
+//! exporters, extensions, processors, receivers; stop order the reverse. The engine reads a
 //! clock only to keep the board fresh, and logs nothing: what happens is returned to the binary.
 
 mod board;
 mod calls;
 mod flow;
+mod lane;
 mod shard;
+mod split;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -62,6 +64,16 @@ pub struct Outlet {
     pub exporters: Vec<ComponentId>,
 }
 
+/// What flows are built with besides their configuration.
+pub struct FlowContext<'a> {
+    /// Where labels are interned.
+    pub label_sets: &'a Arc<LabelSets>,
+    /// What somebody wants of the calls in a branch; `None` where no records are made.
+    pub wanted: &'a dyn Fn(&Branch) -> Option<CallsWanted>,
+    /// How many there are, each with a part of the calls.
+    pub shards: usize,
+}
+
 /// Everything built, nothing started.
 pub struct Engine {
     shards: Vec<Shard>,
@@ -88,9 +100,13 @@ impl Engine {
                 (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
             });
             let receivers = receivers.collect();
-            let wanted = |branch: &Branch| wanted(branch, &configuration.service, watched);
+            let context = FlowContext {
+                label_sets: &label_sets,
+                wanted: &|branch| wanted(branch, &configuration.service, watched),
+                shards: configuration.service.shards,
+            };
             let mut outlets = Vec::new();
-            let mut shard = Shard::build(plan, receivers, configuration, catalogue, &label_sets, &wanted, &mut outlets);
+            let mut shard = Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets);
             watchers.join(&mut shard, plan, catalogue);
             let rows: Vec<Arc<Registry>> = outlets.iter().map(|outlet| Arc::clone(&outlet.registry)).collect();
             shard.add_call_sinks(|exporters| {
@@ -177,6 +193,7 @@ impl Engine {
         let mut commands = Vec::new();
         for (index, mut shard) in self.shards.into_iter().enumerate() {
             let (sender, orders) = sync_channel(COMMANDS);
+            shard.spread(&format!("follow-{index}"))?;
             let (board, on_end) = (Arc::clone(&self.board), Arc::clone(&on_end));
             let work = move || {
                 let result = catch_unwind(AssertUnwindSafe(|| obey(&mut shard, &orders, &board, index)));
@@ -206,34 +223,43 @@ impl Engine {
 }
 
 impl Shard {
-    /// Builds what stands behind a set of receivers; adds its outlets of metrics. Records of calls are made in
-    /// branches that `wanted` names a reason for.
+    /// Builds what stands behind a set of receivers, as often as `context` says; adds its outlets of metrics, each with
+    /// rows for every one.
     pub fn build(
         plan: &ShardPlan,
         receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
         configuration: &Configuration,
         catalogue: &Catalogue,
-        label_sets: &Arc<LabelSets>,
-        wanted: &dyn Fn(&Branch) -> Option<CallsWanted>,
+        context: &FlowContext<'_>,
         outlets: &mut Vec<Outlet>,
     ) -> Self {
-        let trunk = Flow::build(&plan.trunk, &mut |branch: &Branch| {
-            let context = ProcessorContext { label_sets: Arc::clone(label_sets), calls: wanted(branch) };
-            let stages = branch.processors.iter().map(|id| {
-                let kind = kind(&catalogue.processors, id);
-                Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
-            });
-            let stages = stages.collect();
-            if branch.exporters.is_empty() {
-                return (stages, Vec::new());
-            }
-            let namespace = &configuration.service.metrics.namespace;
-            let registry = Registry::sharing(namespace, Arc::clone(&context.label_sets));
-            let recorder: Box<dyn Sink> = Box::new(Recorder::new(registry.shard()));
-            outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
-            (stages, vec![recorder])
-        });
-        Self::new(receivers, trunk)
+        let first = outlets.len();
+        let flow = |nth: usize, outlets: &mut Vec<Outlet>| {
+            let mut next = first..;
+            Flow::build(&plan.trunk, &mut |branch: &Branch| {
+                let FlowContext { label_sets, wanted, shards } = *context;
+                let calls = wanted(branch);
+                let context = ProcessorContext { label_sets: Arc::clone(label_sets), calls, shards };
+                let stages = branch.processors.iter().map(|id| {
+                    let kind = kind(&catalogue.processors, id);
+                    Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
+                });
+                let stages = stages.collect();
+                if branch.exporters.is_empty() {
+                    return (stages, Vec::new());
+                }
+                let outlet = next.next().expect("there is no last number");
+                if nth == 0 {
+                    let namespace = &configuration.service.metrics.namespace;
+                    let registry = Registry::sharing(namespace, Arc::clone(&context.label_sets));
+                    outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
+                }
+                let recorder: Box<dyn Sink> = Box::new(Recorder::new(outlets[outlet].registry.shard()));
+                (stages, vec![recorder])
+            })
+        };
+        let flows = (0..context.shards.max(1)).map(|nth| flow(nth, outlets)).collect();
+        Self::new(receivers, flows)
     }
 }
 
@@ -269,7 +295,8 @@ pub struct Running {
 /// New settings for a shard. That no more can come tells it to end: closing gets through whatever waits.
 struct Command {
     receivers: Vec<Option<Settings>>,
-    processors: Vec<Option<Settings>>,
+    /// For each flow.
+    processors: Vec<Vec<Option<Settings>>>,
     reply: Reply,
 }
 
@@ -293,11 +320,15 @@ impl Running {
         let mut restart = Vec::new();
         for (plan, commands) in self.graph.shards.iter().zip(&self.commands) {
             let receivers = plan.receivers.iter().map(|id| new.receivers.get(id).map(|checked| checked.settings()));
-            let mut processors = Vec::new();
-            plan.trunk.walk(&mut |branch| {
-                let settings = |id| new.processors.get(id).map(|checked| checked.settings());
-                processors.extend(branch.processors.iter().map(settings));
-            });
+            let processors = || {
+                let mut processors = Vec::new();
+                plan.trunk.walk(&mut |branch| {
+                    let settings = |id| new.processors.get(id).map(|checked| checked.settings());
+                    processors.extend(branch.processors.iter().map(settings));
+                });
+                processors
+            };
+            let processors = (0..self.service.shards).map(|_| processors()).collect();
             let reply = Box::new(reply.clone());
             let command = Command { receivers: receivers.collect(), processors, reply };
             commands.try_send(command).map_err(|_| NoAnswer)?;
@@ -319,6 +350,9 @@ impl Running {
         }
         if new.graph != self.graph {
             restart.push("service.pipelines".to_owned());
+        }
+        if new.service.shards != self.service.shards {
+            restart.push("service.shards".to_owned());
         }
         if new.service.metrics.namespace != self.service.metrics.namespace {
             restart.push("service.metrics.namespace".to_owned());

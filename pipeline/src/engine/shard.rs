@@ -1,5 +1,10 @@
-//! A shard: a set of receivers and what stands behind it, worked by one thread.
+//! A shard: a set of receivers and what stands behind it.
+//!
+//! One thread does it all, or (`service.shards`) one receives, puts streams together, removes duplicates and hands the
+//! frames out to several that follow them ([`super::split`]).
 
+use std::io;
+use std::panic::resume_unwind;
 use std::sync::mpsc::Receiver as Questions;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,9 +13,11 @@ use wire::Timestamp;
 
 use super::board::Report;
 use super::flow::Flow;
+use super::lane::Fallen;
+use super::split::{Ask, Split};
 use super::watch::{Question, WatchSink};
 use super::{Sink, named};
-use crate::component::{Received, Receiver, ReceiverError};
+use crate::component::{Received, Receiver, ReceiverError, Telemetry};
 use crate::config::{ComponentId, Settings};
 use crate::frame::FrameBatch;
 use crate::graph::Tap;
@@ -18,7 +25,9 @@ use crate::graph::Tap;
 /// Receivers, and the flow behind them.
 pub struct Shard {
     sources: Vec<Source>,
-    trunk: Flow,
+    /// Each with the calls that fall to it; none once `split` has them. One alone stays here.
+    flows: Vec<Flow>,
+    split: Option<Split>,
     /// Time of the last batch of any receiver: the flow's clock never runs back.
     now: Timestamp,
     working: Option<ComponentId>,
@@ -46,31 +55,39 @@ pub enum Turn {
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {
-    pub(super) fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, trunk: Flow) -> Self {
+    pub(super) fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, flows: Vec<Flow>) -> Self {
         let source = |(id, receiver)| Source { id, receiver, batch: FrameBatch::default(), ended: false };
-        Self {
-            sources: receivers.into_iter().map(source).collect(),
-            trunk,
-            now: Timestamp::ZERO,
-            working: None,
-            questions: None,
+        let sources = receivers.into_iter().map(source).collect();
+        Self { sources, flows, split: None, now: Timestamp::ZERO, working: None, questions: None }
+    }
+
+    /// Adds a sink at the outlets of metrics where `sink`, told the outlet's place among those the build added, gives
+    /// one: in every flow, so it may be asked for each outlet several times. To be called before [`Shard::spread`].
+    pub fn add_sinks(&mut self, mut sink: impl FnMut(usize) -> Option<Box<dyn Sink>>) {
+        for flow in &mut self.flows {
+            let mut each = (0..).map(&mut sink);
+            flow.add_sinks(&mut || each.next().flatten());
         }
     }
 
-    /// Adds a sink at the outlets of metrics where `sink`, told the outlet's place among those the build added, gives one.
-    pub fn add_sinks(&mut self, sink: impl FnMut(usize) -> Option<Box<dyn Sink>>) {
-        let mut each = (0..).map(sink);
-        self.trunk.add_sinks(&mut || each.next().flatten());
-    }
-
-    /// Adds a sink wherever traces pipelines end, if `sink`, told the exporters that get the calls, gives one.
+    /// Adds a sink wherever traces pipelines end, if `sink`, told the exporters that get the calls, gives one: in every
+    /// flow, as [`Shard::add_sinks`] does.
     pub fn add_call_sinks(&mut self, mut sink: impl FnMut(&[ComponentId]) -> Option<Box<dyn Sink>>) {
-        self.trunk.add_call_sinks(&mut sink);
+        self.flows.iter_mut().for_each(|flow| flow.add_call_sinks(&mut sink));
     }
 
-    /// Lets watchers have the calls that come out at `tap`, and ask for others.
-    pub(super) fn add_watch(&mut self, tap: Tap, sink: WatchSink, questions: Questions<Question>) {
-        self.trunk.add_tap(tap.branch, tap.place, Box::new(sink));
+    /// Gives each of several flows a thread called `name` and its number; of one there is none but the caller's. After
+    /// capabilities are dropped, before the first turn.
+    pub fn spread(&mut self, name: &str) -> io::Result<()> {
+        if self.flows.len() > 1 {
+            self.split = Some(Split::start(name, std::mem::take(&mut self.flows))?);
+        }
+        Ok(())
+    }
+
+    /// Lets watchers have the calls that come out at `tap`, by what `sink` makes for each flow, and ask for others.
+    pub(super) fn add_watch(&mut self, tap: Tap, sink: impl Fn() -> WatchSink, questions: Questions<Question>) {
+        self.flows.iter_mut().for_each(|flow| flow.add_tap(tap.branch, tap.place, Box::new(sink())));
         self.questions = Some(questions);
     }
 
@@ -85,12 +102,16 @@ impl Shard {
         // Who asked may have gone away.
         match question {
             Question::Calls(ask, reply) => {
-                let mut calls = Vec::new();
-                self.trunk.live_calls(&ask, &[], &mut calls);
-                let _ = reply.send(calls);
+                let calls = self.ask(vec![ask; self.flows()], |flow, ask, _| {
+                    let mut calls = Vec::new();
+                    flow.live_calls(&ask, &[], &mut calls);
+                    calls
+                });
+                let _ = reply.send(calls.concat());
             }
             Question::Number(number, reply) => {
-                let _ = reply.send(self.trunk.shown_number(&number));
+                let shown = self.ask(vec![number; self.flows()], |flow, number, _| flow.shown_number(&number));
+                let _ = reply.send(shown.into_iter().flatten().next());
             }
         }
     }
@@ -118,27 +139,58 @@ impl Shard {
             }
             self.now = source.batch.now;
             let working = &mut self.working;
-            self.trunk.process(&source.batch, None, &mut |id| working.clone_from(&Some(id.clone())));
+            if let Some(split) = &mut self.split {
+                split.hand_out(&source.batch).unwrap_or_else(|fallen| fall(working, fallen));
+            }
+            for flow in &mut self.flows {
+                flow.process(&source.batch, None, &mut |id| working.clone_from(&Some(id.clone())));
+            }
             source.ended = received == Received::End;
             if !source.ended {
                 turn = Turn::Going;
             }
+        }
+        if turn == Turn::Ended
+            && let Some(split) = &mut self.split
+        {
+            split.settle().unwrap_or_else(|fallen| fall(&mut self.working, fallen));
         }
         Ok(turn)
     }
 
     /// Lets the processors state what is still open.
     pub fn drain(&mut self) {
-        let last = FrameBatch { now: self.now, ..FrameBatch::default() };
-        let working = &mut self.working;
-        self.trunk.drain(&last, None, &mut |id| working.clone_from(&Some(id.clone())));
+        let now = vec![self.now; self.flows()];
+        self.ask(now, |flow, now, working| {
+            flow.drain(&FrameBatch { now, ..FrameBatch::default() }, None, working);
+        });
     }
 
-    /// Hands out new settings; `None` keeps the old ones. Returns the keys that need a restart.
+    /// How many flows there are, here or on threads of their own.
+    pub(super) fn flows(&self) -> usize {
+        self.split.as_ref().map_or(self.flows.len(), Split::len)
+    }
+
+    /// Does the same to every flow, each with one of `inputs`, once it has followed all that came until now.
+    fn ask<I, T>(&mut self, inputs: Vec<I>, ask: Ask<I, T>) -> Vec<T>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        let working = &mut self.working;
+        if let Some(split) = &mut self.split {
+            return split.ask(inputs, ask).unwrap_or_else(|fallen| fall(working, fallen));
+        }
+        let here = self.flows.iter_mut().zip(inputs);
+        here.map(|(flow, input)| ask(flow, input, &mut |id| working.clone_from(&Some(id.clone())))).collect()
+    }
+
+    /// Hands out new settings, those of processors once for each flow; `None` keeps the old ones. Returns the keys that
+    /// need a restart.
     pub(super) fn reconfigure(
         &mut self,
         receivers: Vec<Option<Settings>>,
-        processors: Vec<Option<Settings>>,
+        processors: Vec<Vec<Option<Settings>>>,
     ) -> Vec<String> {
         let mut restart = Vec::new();
         for (source, settings) in self.sources.iter_mut().zip(receivers) {
@@ -147,20 +199,32 @@ impl Shard {
                 restart.extend(keys.iter().map(|key| format!("receivers.{}.{key}", source.id)));
             }
         }
-        self.trunk.reconfigure(&mut processors.into_iter(), &mut restart);
+        let keys = self.ask(processors, |flow, settings, _| {
+            let mut keys = Vec::new();
+            flow.reconfigure(&mut settings.into_iter(), &mut keys);
+            keys
+        });
+        // They say the same: they are made alike.
+        restart.extend(keys.into_iter().next().unwrap_or_default());
         self.pass_duplicate_window();
         restart
     }
 
     /// Writes down what the components are like.
-    pub(super) fn publish(&self, report: &Mutex<Report>) {
+    pub(super) fn publish(&mut self, report: &Mutex<Report>) {
         let mut telemetry = Vec::new();
         for source in &self.sources {
             let from = telemetry.len();
             source.receiver.telemetry(&mut telemetry);
             named("receiver", &source.id, from, &mut telemetry);
         }
-        self.trunk.telemetry(&mut telemetry);
+        let asked = vec![(); self.flows()];
+        let flows = self.ask(asked, |flow, (), _| {
+            let mut numbers = Vec::new();
+            flow.telemetry(&mut numbers);
+            numbers
+        });
+        telemetry.extend(sums(flows));
         let captures = self.sources.iter().map(|source| source.receiver.status()).collect();
         // A reader that panicked leaves a whole report behind: it only reads.
         *report.lock().unwrap_or_else(PoisonError::into_inner) = Report { captures, telemetry };
@@ -174,12 +238,35 @@ impl Shard {
     /// Processors know how far apart copies may be, receivers remove them. The configuration was refused if
     /// two disagree.
     fn pass_duplicate_window(&mut self) {
-        let mut window = None;
-        self.trunk.each(&mut |_, processor| window = window.or_else(|| processor.duplicate_window()));
-        if let Some(window) = window {
+        let asked = vec![(); self.flows()];
+        let windows = self.ask(asked, |flow, (), _| {
+            let mut window = None;
+            flow.each(&mut |_, processor| window = window.or_else(|| processor.duplicate_window()));
+            window
+        });
+        if let Some(window) = windows.into_iter().flatten().next() {
             self.sources.iter_mut().for_each(|source| source.receiver.set_duplicate_window(window));
         }
     }
+}
+
+/// Goes on with the panic of a lane here, where it is told what was at work.
+fn fall(working: &mut Option<ComponentId>, fallen: Fallen) -> ! {
+    *working = fallen.working;
+    resume_unwind(fallen.payload)
+}
+
+/// What flows that are made alike tell about themselves, added up: each lists the same numbers in the same order.
+fn sums(flows: Vec<Vec<Telemetry>>) -> Vec<Telemetry> {
+    let mut flows = flows.into_iter();
+    let mut sums = flows.next().unwrap_or_default();
+    for flow in flows {
+        for (sum, number) in sums.iter_mut().zip(flow) {
+            debug_assert_eq!((sum.name, &sum.labels), (number.name, &number.labels));
+            sum.value += number.value;
+        }
+    }
+    sums
 }
 
 impl Source {

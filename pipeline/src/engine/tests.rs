@@ -1,5 +1,7 @@
 //! The engine with components that only write down what happens to them.
 
+mod shards;
+
 use std::any::Any;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
@@ -347,12 +349,12 @@ fn branches_behind_a_fork_do_not_see_each_other() {
         'metrics/2' = { receivers = ['wire'], processors = ['dialog', 'enrich/2'], exporters = ['out/2'] }
     ";
     let configuration = configuration(text, &[], &catalogue);
-    let label_sets = Arc::default();
+    let context = FlowContext { label_sets: &Arc::default(), wanted: &|_| None, shards: 1 };
     let receiver: Box<dyn Receiver> = Box::new(Fake { diary, name: "wire", config: FakeConfig::default(), handed: 0 });
     let plan = &configuration.graph.shards[0];
     let receivers = vec![(plan.receivers[0].clone(), receiver)];
     let mut outlets = Vec::new();
-    let mut shard = Shard::build(plan, receivers, &configuration, &catalogue, &label_sets, &|_| None, &mut outlets);
+    let mut shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
     let (seen, views) = channel();
     shard.add_sinks(|outlet| Some(Box::new(View { outlet, labels: seen.clone() })));
     for _ in 0..2 {

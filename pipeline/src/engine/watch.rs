@@ -119,7 +119,7 @@ impl Watchers {
         let questions = self.inboxes.pop_front().expect("an inbox for each shard was made");
         let role = |id: &ComponentId| kind(&catalogue.processors, id).role;
         if let Some(tap) = plan.tap(&role).filter(|_| self.are_there()) {
-            shard.add_watch(tap, WatchSink::new(self.watches.values()), questions);
+            shard.add_watch(tap, || WatchSink::new(self.watches.values()), questions);
         }
     }
 

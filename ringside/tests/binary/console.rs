@@ -90,8 +90,17 @@ fn end(running: Running) {
 
 #[test]
 fn calls_up_and_ended_are_listed_filtered_and_shown() {
+    list_filter_and_show("service.shards=1");
+}
+
+#[test]
+fn calls_are_found_in_whichever_shard_they_are() {
+    list_filter_and_show("service.shards=3");
+}
+
+fn list_filter_and_show(shards: &str) {
     let folder = folder("trace_url = 'http://t/{trace_id}/{call_id}'", PLAIN);
-    let (running, announced) = Running::start(folder.path(), &RUN);
+    let (running, announced) = Running::start(folder.path(), &[&RUN[..], &["--set", shards]].concat());
     listed(&announced, "", &[UP, "busy", "done"]);
     listed(&announced, "state=live", &[UP]);
     listed(&announced, "state=ended&outcome=answered", &["done"]);
