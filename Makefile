@@ -7,10 +7,14 @@ RINGSIDE := $(abspath $(TARGET)/release/ringside)
 CONFIG   := pipeline.toml
 # Where `make install` puts what it installs, below DESTDIR.
 PREFIX   := /usr/local
+# How long `make soak` lasts, in seconds, and how many calls it places in each.
+SOAK_TIME := 1800
+SOAK_RATE := 1000
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo package install image test-package dashboards pictures cost bench fuzz deps-run deps-test
+.PHONY: help run build test check demo package install image test-package dashboards pictures cost bench bench-replay \
+	load soak fuzz deps-run deps-test deps-load
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -63,11 +67,24 @@ pictures: deps-test build ## docs/pictures anew: dashboards, console and ladder 
 bench: deps-run ## benchmarks
 	$(CARGO) bench --workspace
 
+# These drive the binary that users get, and print tables for docs/benchmarks.md.
+bench-replay: build ## replay of made-up captures of 10,000 to 1,000,000 calls
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin bench-replay
+
+load: deps-test deps-load build ## live capture from 500 calls/s to as many packets as the machine sends
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin load
+
+soak: deps-test build ## half an hour of calls, scrapes, reloads and outages of an OTLP receiver
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin soak -- $(SOAK_TIME) $(SOAK_RATE)
+
 fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)
 
 deps-run:
 	@scripts/install-deps.sh run
+
+deps-load:
+	@scripts/install-deps.sh load
 
 # Where npm has no registry the tests in a browser are skipped, which they say.
 deps-test:

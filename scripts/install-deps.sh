@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, and only that: install-deps.sh run|test|package|pictures...
+# Installs what is missing on Debian, and only that: install-deps.sh run|test|load|package|pictures...
 #
 #   run       what building and starting ringside needs
 #   test      what the tests need besides
+#   load      what measuring under load needs besides
 #   package   what the test of the package needs besides
 #   pictures  what drawing the pictures of the documentation needs besides
 #
@@ -19,7 +20,7 @@ need() {
     esac || packages+=("$2")
 }
 
-for purpose in "${@:?usage: install-deps.sh run|test|package|pictures...}"; do
+for purpose in "${@:?usage: install-deps.sh run|test|load|package|pictures...}"; do
     case $purpose in
         run)
             need clang clang                      # the eBPF program
@@ -44,6 +45,11 @@ for purpose in "${@:?usage: install-deps.sh run|test|package|pictures...}"; do
             need chromium chromium                # the console as a reader sees it
             need node nodejs
             need npm npm
+            ;;
+        load)
+            need tcpreplay tcpreplay              # a capture onto a cable, at any rate
+            need tcpdump tcpdump                  # a reader to compare with
+            need taskset util-linux
             ;;
         package)
             need debootstrap debootstrap          # a bare Debian

@@ -59,13 +59,19 @@ impl Exposition {
     /// With every difference.
     #[track_caller]
     pub fn assert<S: AsRef<str>>(&self, expected: impl IntoIterator<Item = (S, f64)>) {
+        let differences = self.differences(expected);
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    }
+
+    /// The differences, as text.
+    #[track_caller]
+    pub fn differences<S: AsRef<str>>(&self, expected: impl IntoIterator<Item = (S, f64)>) -> Vec<String> {
         let differs = |(selector, expected): &(S, f64)| {
             let actual = self.value(selector.as_ref()).unwrap_or(0.0);
             let same = (expected.is_nan() && actual.is_nan()) || (actual - expected).abs() < 1e-6;
             (!same).then(|| format!("{} is {actual}, not {expected}", selector.as_ref()))
         };
-        let differences: Vec<_> = expected.into_iter().filter_map(|pair| differs(&pair)).collect();
-        assert!(differences.is_empty(), "{}", differences.join("\n"));
+        expected.into_iter().filter_map(|pair| differs(&pair)).collect()
     }
 }
 

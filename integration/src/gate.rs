@@ -31,7 +31,8 @@ pub fn alone(test: &str) -> Option<Pass> {
     Some(Pass::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn possible(test: &str) -> Option<()> {
+/// Whether this machine can run `test`; `None` when it cannot, which is then said.
+pub fn possible(test: &str) -> Option<()> {
     let Err(obstacle) = obstacle() else { return Some(()) };
     skipped(test, &obstacle);
     None

@@ -4,6 +4,7 @@
 //! under test, a reader of the exposition, a Collector to push to. Linux only; needs root. Traffic never leaves the
 //! namespaces.
 
+pub mod backend;
 pub mod browser;
 pub mod collector;
 pub mod exposition;
@@ -11,10 +12,14 @@ pub mod flows;
 pub mod frames;
 pub mod gate;
 pub mod http;
+pub mod process;
 pub mod proxy;
 pub mod ringside;
+pub mod scraper;
 pub mod scratch;
 pub mod shared;
 pub mod sipp;
+pub mod soak;
 pub mod stores;
+pub mod traffic;
 pub mod wait;

@@ -12,6 +12,7 @@ use testnet::Namespace;
 
 use crate::exposition::Exposition;
 use crate::http;
+use crate::process::Process;
 use crate::scratch::Folder;
 use crate::wait::{DEADLINE, eventually, within};
 
@@ -110,6 +111,18 @@ impl<'a> Ringside<'a> {
     pub fn start(namespace: &'a Namespace, config: &Config) -> Self {
         let mut ringside = Self::spawn(namespace, &config.toml(), &[]);
         ringside.endpoint = config.endpoint;
+        ringside.await_health();
+        ringside
+    }
+
+    /// The same with a configuration file of this text, which serves at [`HTTP`], by way of `wrapper`; see
+    /// [`Ringside::spawn`].
+    ///
+    /// # Panics
+    /// When it ends instead, with its log.
+    #[track_caller]
+    pub fn start_with(namespace: &'a Namespace, toml: &str, wrapper: &[&str]) -> Self {
+        let mut ringside = Self::spawn(namespace, toml, wrapper);
         ringside.await_health();
         ringside
     }
@@ -256,20 +269,17 @@ impl<'a> Ringside<'a> {
         fs::read_to_string(self.folder.join("output")).unwrap_or_default()
     }
 
-    /// Processor time it has used so far, that of threads which have ended included.
+    /// Its process, to see what it takes.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Processor time it has used so far.
     ///
     /// # Panics
     /// When it has ended.
     pub fn processor_time(&self) -> Duration {
-        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
-        let mut clock = 0;
-        // SAFETY: the pointer is to a variable of our own.
-        assert_eq!(unsafe { libc::clock_getcpuclockid(id, &raw mut clock) }, 0, "a running process has a clock");
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the pointer is to a variable of our own.
-        assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0, "{}", io::Error::last_os_error());
-        let seconds = u64::try_from(time.tv_sec).expect("time used is not negative");
-        Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).expect("nor is its fraction"))
+        self.process().cpu()
     }
 
     /// Bytes of memory it holds, without the ring that the kernel shares with it (`RssAnon`).
@@ -277,10 +287,7 @@ impl<'a> Ringside<'a> {
     /// # Panics
     /// When it has ended.
     pub fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux 4.5 and later");
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kibibytes * 1024
+        self.process().own()
     }
 }
 

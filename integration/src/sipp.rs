@@ -18,7 +18,7 @@ use testnet::Namespace;
 use crate::scratch::Folder;
 use crate::wait::{eventually, within};
 
-/// A side that has not ended by then is stuck.
+/// A side that has not ended so long after the last call began is stuck.
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// One side of the calls.
@@ -88,6 +88,7 @@ pub fn await_tcp(namespace: &Namespace, port: u16) {
 pub struct Sipp {
     child: Child,
     folder: Folder,
+    longest: Duration,
 }
 
 impl Sipp {
@@ -98,6 +99,7 @@ impl Sipp {
     #[track_caller]
     pub fn start(scenario: &Scenario, side: Side, party: Party, hop: SocketAddr, load: Load) -> Self {
         let folder = Folder::new("sipp");
+        let longest = LONGEST + Duration::from_secs((load.calls / load.rate).into());
         fs::write(folder.join("scenario.xml"), scenario.xml(side)).expect("the scenario is written");
         let log = fs::File::create(folder.join("log")).expect("a log");
         let mut command = party.namespace.command("sipp");
@@ -114,7 +116,7 @@ impl Sipp {
             // A call on a connection that its peer closes after the last message has not failed.
             .args(["-t", scenario.transport().mode(), "-reconnect_close", "false", "-max_socket", "1000"])
             .args(["-m", &load.calls.to_string(), "-trace_counts", "-trace_err", "-nostdin", "-timeout_error"])
-            .args(["-timeout", &format!("{}s", LONGEST.as_secs())])
+            .args(["-timeout", &format!("{}s", longest.as_secs())])
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("a log"))
             .stdout(log);
@@ -123,7 +125,7 @@ impl Sipp {
             command.args(["-r", &rate, "-l", &load.calls.to_string(), &hop.to_string()]);
         }
         let child = command.spawn().expect("sipp starts");
-        let sipp = Self { child, folder };
+        let sipp = Self { child, folder, longest };
         if side == Side::Callee {
             match scenario.transport() {
                 Transport::Udp => await_udp(party.namespace, party.address.port()),
@@ -144,7 +146,7 @@ impl Sipp {
     /// When it does not come, or when a call failed; with SIPp's errors.
     #[track_caller]
     pub fn finish(mut self) -> Counts {
-        let ended = within(LONGEST, || self.child.try_wait().expect("our own child"));
+        let ended = within(self.longest, || self.child.try_wait().expect("our own child"));
         let status = ended.unwrap_or_else(|| panic!("sipp does not end; see {}", self.folder.path().display()));
         assert!(status.success(), "sipp: {status}\n{}", self.errors());
         self.counts(status)

@@ -34,6 +34,11 @@ impl Namespace {
         Ok(Self { handle: File::open("/proc/self/ns/net")? })
     }
 
+    /// The same once more, for another thread.
+    pub fn again(&self) -> io::Result<Self> {
+        Ok(Self { handle: self.handle.try_clone()? })
+    }
+
     /// Moves the calling thread into it, for good.
     ///
     /// # Panics

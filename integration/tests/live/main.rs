@@ -13,6 +13,7 @@ mod prometheus;
 mod pushing;
 mod registrations;
 mod reload;
+mod soak;
 mod stage;
 
 mod tcp;
