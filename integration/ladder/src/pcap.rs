@@ -33,10 +33,10 @@ pub fn header() -> Vec<u8> {
     file
 }
 
-/// Appends a step as the next packet, with this IP identification; see [`write`].
+/// Appends a step as the next packet, with this IP identification; see [`write()`].
 ///
 /// # Panics
-/// As [`write`].
+/// As [`write()`].
 pub fn push(file: &mut Vec<u8>, step: &Step, identification: u16, epoch: Duration) {
     let frame = frame::ethernet(&frame::datagram(step, identification));
     let at = epoch + step.at;
