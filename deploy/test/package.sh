@@ -3,14 +3,16 @@
 #
 # debootstrap makes the system (kept in target/package-test for the next time), systemd-nspawn boots a copy of it in a
 # network namespace of its own; then what an operator does from Friday on: install, place calls, change the
-# configuration, reload, break it, lose the process, upgrade, remove, purge. Needs root. Takes a minute or two.
+# configuration, reload, break it, lose the process, let it read TLS, upgrade, remove, purge. Needs root. Takes a minute or two.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
 package=$(realpath "${1:-$(ls -t "$target"/debian/ringside_*.deb | head -n 1)}")
 suite=${DEBIAN_SUITE:-bookworm}
-base=$(realpath "$target")/package-test/$suite
+# What it holds is in the name, so that a change makes it anew.
+include=systemd,systemd-sysv,openssl
+base=$(realpath "$target")/package-test/$suite,$include
 work=$(mktemp -d "$(realpath "$target")/package-test-XXXXXX")
 root=$work/root
 
@@ -39,12 +41,18 @@ counted() { metrics | awk -v name="sip_exporter_$1" -v wanted="$2" \
 capturing() { on_its_net curl --silent --fail http://127.0.0.1:2112/health | grep -q '"capture":"ebpf"'; }
 main_pid() { inside systemctl show --property MainPID --value ringside; }
 is_another_process() { capturing && [ "$(main_pid)" != "$1" ]; }
-# hears PORT: a keep-alive to that port is counted.
+# ping TRANSPORT: a keep-alive as text.
+ping() {
+    printf '%s\r\n' 'OPTIONS sip:a@b SIP/2.0' "Via: SIP/2.0/$1 127.0.0.1;branch=z9hG4bK$RANDOM" \
+        'From: <sip:a@b>;tag=1' 'To: <sip:a@b>' "Call-ID: $RANDOM" 'CSeq: 1 OPTIONS' 'Content-Length: 0' ''
+}
+# hears PORT: a keep-alive to that port is counted; hears_tls: one over TLS, which is on no wire in the clear.
 hears() {
-    local message
-    printf -v message '%s\r\n' 'OPTIONS sip:a@b SIP/2.0' "Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK$RANDOM" \
-        'From: <sip:a@b>;tag=1' 'To: <sip:a@b>' "Call-ID: $RANDOM" 'CSeq: 1 OPTIONS' ''
-    on_its_net bash -c "cat >/dev/udp/127.0.0.1/$1" <<<"$message" # by cat: one datagram
+    ping UDP | on_its_net bash -c "cat >/dev/udp/127.0.0.1/$1" # by cat: one datagram
+    ! counted options_total 0
+}
+hears_tls() {
+    ping TLS | inside openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:5061
     ! counted options_total 0
 }
 logged() { inside journalctl --unit ringside --no-pager | grep -q "$1"; }
@@ -52,6 +60,7 @@ logged() { inside journalctl --unit ringside --no-pager | grep -q "$1"; }
 booted=
 end() {
     if [ -n "${leader:-}" ]; then
+        [ -z "${callee:-}" ] || kill "$callee" 2>/dev/null || true
         inside systemctl poweroff >/dev/null 2>&1 || kill "$booted" 2>/dev/null || true
         wait "$booted" 2>/dev/null || true
     fi
@@ -69,7 +78,7 @@ done
 if [ ! -d "$base" ]; then
     say "debootstrap $suite (once)"
     mkdir -p "$(dirname "$base")"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv "$suite" "$base.new" \
+    debootstrap --variant=minbase --include=$include "$suite" "$base.new" \
         "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$base.log" 2>&1 || fail "debootstrap; see $base.log"
     mv "$base.new" "$base"
 fi
@@ -78,7 +87,7 @@ cp "$package" "$root/root/ringside.deb"
 
 say "boot"
 systemd-nspawn --quiet --directory="$root" --boot --private-network --register=no --keep-unit --console=pipe \
-    --machine="ringside-test-$$" --capability=CAP_NET_RAW,CAP_BPF --system-call-filter=bpf \
+    --machine="ringside-test-$$" --capability=CAP_NET_RAW,CAP_BPF,CAP_PERFMON --system-call-filter="bpf perf_event_open" \
     </dev/null >"$work/console" 2>&1 &
 booted=$!
 is_up() { leader=$(pgrep --parent "$booted" | head -n 1) && inside systemctl is-system-running | grep -Eq 'running|degraded'; }
@@ -109,8 +118,14 @@ on_its_net sipp -sn uas -i 127.0.0.1 -p 5060 -nostdin -bg >/dev/null 2>&1 || [ $
 callee=$(on_its_net ss --no-header --udp --listening --processes 'sport = :5060' | sed -n 's/.*pid=\([0-9]*\).*/\1/p')
 on_its_net sipp -sn uac -i 127.0.0.1 -p 5070 -m 10 -d 100 -nostdin 127.0.0.1:5060 >/dev/null 2>&1 || fail "sipp"
 kill "$callee"
+callee=
 await "ten calls in the metrics" counted sdc_total 10
-inside ringside doctor >"$work/doctor" || fail "doctor: $(cat "$work/doctor")"
+# As the manual says.
+doctor=$(sed -n 's/^setpriv \(.*doctor.*\)/\1/p' docs/operate.md)
+[ -n "$doctor" ] || fail "the manual does not say how to ask doctor"
+# shellcheck disable=SC2086 # words
+inside setpriv $doctor >"$work/doctor" 2>&1 || fail "doctor: $(cat "$work/doctor")"
+! grep -E '^(warn|FAIL)' "$work/doctor" | grep -v 'SIP: none seen' >&2 || fail "doctor finds fault with the service's rights"
 
 say "change, reload"
 inside sed -i '0,/^#ports/s/^#ports = \[5060, 5061\]/ports = [5060, 5080]/' /etc/ringside/pipeline.toml
@@ -134,6 +149,31 @@ say "lose the process"
 pid=$(main_pid)
 inside systemctl kill --signal=KILL ringside
 await "another process" is_another_process "$pid"
+
+say "TLS, with the drop-in of the manual"
+inside openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout /root/key -out /root/certificate 2>/dev/null
+inside systemd-run --quiet --unit=tls-peer openssl s_server -quiet -rev -port 5061 -key /root/key -cert /root/certificate
+inside sed -i 's/^#tls.enabled = false/tls.enabled = true/; s/^ports = \[5060, 5080\]/ports = [5060, 5061, 5080]/' \
+    /etc/ringside/pipeline.toml
+inside systemctl restart --no-block ringside
+await "the refusal without the rights" inside systemctl is-failed ringside
+drop_in=/etc/systemd/system/ringside.service.d/override.conf
+mkdir "$root$(dirname $drop_in)"
+sed -n '/^# systemctl edit ringside$/,/^```$/p' docs/operate.md | grep -v '^```' >"$root$drop_in"
+inside systemctl daemon-reload
+inside systemctl restart ringside || fail "it does not start with the drop-in"
+await "capture with the drop-in" capturing
+await "SIP over TLS" hears_tls
+pid=$(main_pid)
+none='^CapPrm:.*0000000000000000$'
+keepers=$(inside sh -c "for task in /proc/$pid/task/*; do grep -q '$none' \$task/status || cat \$task/comm; done")
+[ "$keepers" = tls-attach ] || fail "capabilities are kept by: $keepers"
+inside rm -r "$(dirname $drop_in)"
+inside sed -i 's/^tls.enabled = true/#tls.enabled = false/; s/^ports = .*/ports = [5060, 5080]/' /etc/ringside/pipeline.toml
+inside systemctl stop tls-peer
+inside systemctl daemon-reload
+inside systemctl restart ringside
+await "capture without TLS" capturing
 
 say "upgrade"
 dpkg-deb --raw-extract "$package" "$work/next"
