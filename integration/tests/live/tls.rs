@@ -32,7 +32,7 @@ const REQUESTS: u32 = 100;
 const ALL: f64 = (CONNECTIONS * REQUESTS) as f64;
 
 /// Waits for its turn; `None` when probes are refused here, which is then said.
-fn possible(test: &str) -> Option<Pass> {
+pub fn possible(test: &str) -> Option<Pass> {
     static REFUSED: OnceLock<Option<String>> = OnceLock::new();
     let pass = gate::alone(test)?;
     match REFUSED.get_or_init(refused) {
