@@ -99,7 +99,8 @@ fn load(socket: BorrowedFd<'_>) -> Result<Program, LoadError> {
 /// What the operator can do to get the eBPF program.
 pub fn cure(error: &LoadError) -> String {
     if error.is_permission() {
-        format!("grant CAP_BPF for the cheaper and more precise eBPF filter: {}", setcap_command())
+        let setcap = setcap_command();
+        format!("grant CAP_BPF for the cheaper and more precise eBPF filter: {setcap}; in a container also allow bpf()")
     } else {
         "see `ringside doctor` for what the kernel said; Linux 6.1 or later is expected".into()
     }
