@@ -74,6 +74,9 @@ impl Figures {
     /// What `snapshot` says, compared with the `past`.
     pub fn of(snapshot: &Snapshot, past: &Past) -> Self {
         let rows = Rows::of(snapshot);
+        let mut totals = rows.totals;
+        // Exact up to 2^63 attempts.
+        totals.insert("session_attempts_total", rows.sums.n(Input::A) as i64);
         let then = past.samples.front().copied().unwrap_or_default();
         let mut parties: Vec<Party> =
             rows.sets.into_values().filter(|party| party.sums.n(Input::A) > 0).map(Set::party).collect();
@@ -83,7 +86,7 @@ impl Figures {
             ratios: rows.sums.ratios(),
             recent: rows.sums.since(&then).ratios(),
             recent_seconds: past.samples.len() as u64 * Past::EVERY_SECONDS,
-            totals: rows.totals,
+            totals,
             outcomes: rows.outcomes,
             means: rows.means.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect(),
             parties,
@@ -190,8 +193,7 @@ impl Visitor for Rows {
         let variant = labels.id.variant;
         match stored {
             F::RatioInputs => {
-                let sums = [Some(&mut self.sums.inputs[variant])];
-                sums.into_iter().flatten().for_each(|sum| *sum += number as u64);
+                self.sums.inputs[variant] += number as u64;
                 if let Some(set) = self.set(labels) {
                     set.sums.inputs[variant] += number as u64;
                 }

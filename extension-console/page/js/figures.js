@@ -71,29 +71,17 @@ function rate(name) {
 
 function showRates(now) {
   const totals = now.figures.totals;
-  const attempts = Object.keys(now.figures.outcomes).length ? rateOfOutcomes(now.figures.outcomes) : 0;
   const drops = totals.capture_drops_total || 0;
   const shown = (value) => (value >= 10 || value === 0 ? count(value) : value.toFixed(1));
   const rates = [
     ["talking", count(totals.sessions || 0)],
-    ["ended /s", shown(attempts)],
+    ["attempts /s", shown(rate("session_attempts_total"))],
     ["messages /s", shown(rate("packets_total"))],
     ["drops", count(drops), drops > 0],
   ];
   document.getElementById("rates").replaceChildren(
     ...rates.map(([name, value, bad]) => h("div", { "data-is": bad && "bad" }, h("dt", {}, name), h("dd", {}, value))),
   );
-}
-
-const outcomesPast = [];
-
-function rateOfOutcomes(outcomes) {
-  const last = past[past.length - 1];
-  const all = Object.values(outcomes).reduce((sum, one) => sum + one, 0);
-  outcomesPast.push({ at: last.at, all });
-  while (outcomesPast.length > 2 && outcomesPast[0].at < last.at - WINDOW * 1000) outcomesPast.shift();
-  const seconds = (last.at - outcomesPast[0].at) / 1000;
-  return seconds > 0 ? Math.max(0, (all - outcomesPast[0].all) / seconds) : 0;
 }
 
 function showTiles(figures) {
@@ -105,10 +93,9 @@ function showTiles(figures) {
     const unit = recent === null || recent === undefined ? "" : "%";
     return tile(`${title}: the last ${minutes} min, and since the start`, name, percent(recent), unit, `all ${percent(figures.ratios[key])}`);
   });
-  const outcomes = Object.values(figures.outcomes).reduce((sum, one) => sum + one, 0);
   const pdd = figures.means.pdd;
   ratios.push(
-    tile("Session attempts that are decided, since the start", "attempts", count(outcomes), "", `${count(figures.outcomes.answered || 0)} answered`),
+    tile("Session attempts since the start (RFC 6076)", "attempts", count(figures.totals.session_attempts_total || 0), "", `${count(figures.outcomes.answered || 0)} answered`),
     tile("Post-dial delay: mean since the start", "PDD", pdd === undefined ? "–" : count(pdd), pdd === undefined ? "" : "ms", "mean"),
   );
   document.getElementById("tiles").replaceChildren(...ratios);

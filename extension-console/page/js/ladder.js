@@ -60,7 +60,7 @@ function rung(call, message, before, index, open) {
   const where = { "--low": low, "--span": high - low };
   const self = low === high;
   const shape = ["shaft", message.status === null ? "" : "response", self ? "self" : message.destination > message.source ? "right" : "left"];
-  const what = h("span", { class: self ? "what self" : "what", ...where }, words(message), message.sdp && h("small", {}, "SDP"), message.retransmissions > 0 && h("small", { class: "again" }, `×${message.retransmissions + 1}`));
+  const what = h("span", { class: self ? "what self" : "what", ...where }, h("span", {}, words(message)), message.sdp && h("small", {}, "SDP"), message.retransmissions > 0 && h("small", { class: "again" }, `×${message.retransmissions + 1}`));
   const key = keyOf(message);
   const id = `said-${index}`;
   const button = h(
@@ -68,6 +68,7 @@ function rung(call, message, before, index, open) {
     {
       type: "button",
       class: delta >= SILENCE ? "rung gap" : "rung",
+      title: words(message),
       "aria-expanded": String(open.has(key)),
       "aria-controls": id,
       "aria-label": `${timeOfDay(message.time, true)} ${call.endpoints[message.source]} to ${call.endpoints[message.destination]}: ${words(message)}${message.sdp ? ", SDP" : ""}${message.retransmissions ? `, sent ${message.retransmissions + 1} times` : ""}`,

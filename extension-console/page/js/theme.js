@@ -3,7 +3,7 @@
 (() => {
   const KEY = "ringside-theme";
   const ORDER = ["", "light", "dark"];
-  const NAMES = { "": "auto", light: "light", dark: "dark" };
+  const NAMES = { "": "◐ auto", light: "◐ light", dark: "◐ dark" };
 
   function stored() {
     try {

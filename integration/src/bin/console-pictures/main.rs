@@ -132,7 +132,7 @@ fn draw_ladder(namespace: &Namespace, capture: &str, folder: &str) -> bool {
     let mut calls = listed.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let call = calls.find(|call| call["end"] == "bye").expect("the call was recorded");
     let call_id = call["call_id"].as_str().expect("text");
-    let ladder = format!("{} ladder {capture} --call-id {call_id}", binary().display());
+    let ladder = format!("{} ladder {capture} --call-id {call_id} 2>/dev/null", binary().display());
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command", &ladder, "/dev/null"]);
     terminal.envs([("COLUMNS", "104"), ("LC_ALL", "C.UTF-8"), ("TERM", "xterm-256color")]).env_remove("NO_COLOR");
