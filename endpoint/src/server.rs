@@ -250,8 +250,8 @@ impl Busy {
     }
 }
 
-/// Ends an endless response whose client does not take it.
-#[derive(Clone, Debug)]
+/// Ends an endless response whose client does not take it. The default is that of no connection.
+#[derive(Clone, Debug, Default)]
 pub struct Cut(Arc<watch::Sender<Option<Instant>>>);
 
 impl Cut {

@@ -164,3 +164,47 @@ const BREATH: Duration = Duration::from_millis(150);
 const MOST_PAGES: usize = 64;
 /// Events that wait for one page.
 const WAITING_EVENTS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish() -> Wish {
+        Wish { query: Query::default(), call: None }
+    }
+
+    #[test]
+    fn a_page_that_takes_nothing_is_let_go_and_the_others_are_not() {
+        let pages = Pages::default();
+        let silent = pages.open(wish(), Cut::default()).expect("there is room");
+        let mut reads = pages.open(wish(), Cut::default()).expect("there is room");
+        for _ in 0..WAITING_EVENTS {
+            pages.tell(|_, _| Some(vec![Bytes::from_static(b"event")]));
+            reads.try_recv().expect("it was told");
+        }
+        assert_eq!(pages.count(), 2);
+        pages.tell(|_, _| Some(vec![Bytes::from_static(b"one too many")]));
+        assert_eq!(pages.count(), 1);
+        assert_eq!(reads.try_recv().expect("it was told"), "one too many");
+        drop(silent);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_pages_and_again_once_they_are_gone() {
+        let pages = Pages::default();
+        let open: Vec<_> = (0..MOST_PAGES).map(|_| pages.open(wish(), Cut::default()).expect("room")).collect();
+        assert!(pages.open(wish(), Cut::default()).is_none());
+        drop(open);
+        assert!(pages.open(wish(), Cut::default()).is_some());
+    }
+
+    #[test]
+    fn one_that_came_meanwhile_is_told_the_next_time() {
+        let pages = Pages::default();
+        let mut page = pages.open(wish(), Cut::default()).expect("there is room");
+        pages.tell(|_, _| None);
+        pages.tell(|_, is_new| Some(vec![if is_new { "all" } else { "change" }.into()]));
+        pages.tell(|_, is_new| Some(vec![if is_new { "all" } else { "change" }.into()]));
+        assert_eq!([page.try_recv(), page.try_recv()].map(|event| event.expect("an event")), ["all", "change"]);
+    }
+}

@@ -28,6 +28,8 @@ mod pieces;
 mod query;
 mod reply;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, Settings};
 pub use console::Console;

@@ -282,6 +282,18 @@ impl<'a> Ringside<'a> {
         self.process().cpu()
     }
 
+    /// Processor time of its threads of this name (`/proc/PID/task/*/schedstat`).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn thread_time(&self, name: &str) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a running process").flatten();
+        let read = |task: &fs::DirEntry, file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        let named = tasks.filter(|task| read(task, "comm").trim() == name);
+        let nanos = named.filter_map(|task| read(&task, "schedstat").split(' ').next()?.parse::<u64>().ok());
+        Duration::from_nanos(nanos.sum())
+    }
+
     /// Bytes of memory it holds, without the ring that the kernel shares with it (`RssAnon`).
     ///
     /// # Panics

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
+use memchr::memmem;
 use pipeline::call::live::ShownNumber;
 use sha2::{Digest, Sha256};
 use sip::{Contact, Message, Start};
@@ -181,7 +182,7 @@ impl Own {
         let lower = text.to_ascii_lowercase();
         let mut found = Vec::new();
         for name in self.names() {
-            for (start, _) in lower.match_indices(name) {
+            for start in memmem::find_iter(lower.as_bytes(), name) {
                 let end = start + name.len();
                 let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
                 let stands_alone =
@@ -214,7 +215,7 @@ impl Own {
             row.push(byte);
             places.push(at);
             let Some(last) = row.last_chunk::<NUMBER>() else { continue };
-            if !numbers.iter().any(|number| memchr::memmem::find(number, last).is_some()) {
+            if !numbers.iter().any(|number| memmem::find(number, last).is_some()) {
                 continue;
             }
             let start = places[places.len() - NUMBER];
@@ -229,13 +230,15 @@ impl Own {
     /// Whether one of them stands in a token, or digits of one. Short ones stand there by chance.
     fn names_in(&self, token: &str) -> bool {
         let lower = token.to_ascii_lowercase();
-        let has_name = self.names().any(|name| name.len() >= NAME_IN_TOKEN && lower.contains(name));
+        let has_name = self
+            .names()
+            .any(|name| name.len() >= NAME_IN_TOKEN && memmem::find(lower.as_bytes(), name.as_bytes()).is_some());
         has_name || self.digits_in(token).next().is_some()
     }
 
     /// Whether digits are part of one of them.
     fn has_digits(&self, digits: &[u8]) -> bool {
-        self.names().any(|name| memchr::memmem::find(&digits_of(name.as_bytes()), digits).is_some())
+        self.names().any(|name| memmem::find(&digits_of(name.as_bytes()), digits).is_some())
     }
 }
 

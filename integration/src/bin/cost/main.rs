@@ -1,9 +1,11 @@
-//! `make cost`: what traces cost. Calls on a loopback interface of their own, captured by ringside through eBPF: its
-//! processor time for each with traces off, at the default rate and for every call; then the memory of calls that are up.
+//! `make cost`: what traces and the console cost. Calls on a loopback interface of their own, captured by ringside through eBPF: its
+//! processor time for each with traces off, at the default rate and for every call, and with nobody or ten pages looking at
+//! the console; then the memory of calls that are up.
 //!
 //! A run is only worth its figure when nothing was lost: every message counted, no drop in the kernel, in the queues or by
 //! the sender. `cost CALLS_PER_SECOND SECONDS CALLS_UP` changes the programme.
 
+mod console;
 mod memory;
 mod pipeline;
 mod sink;
@@ -19,7 +21,8 @@ use integration::ringside::Ringside;
 use integration::sipp::{Counts, Load};
 use testnet::Namespace;
 
-use pipeline::{ALL, Traces};
+use console::Console;
+use pipeline::Traces;
 use sink::Sink;
 
 /// A record leaves 5 s after its call, a request a second after the first call in it.
@@ -39,8 +42,13 @@ fn main() -> ExitCode {
         "traces", "calls", "µs per call", "of a core", "traces", "spans"
     );
     let mut whole = true;
-    for traces in ALL {
-        whole &= placed(traces, Load { calls: rate * seconds, rate });
+    let load = Load { calls: rate * seconds, rate };
+    for traces in pipeline::ALL {
+        whole &= placed(traces, load);
+    }
+    println!("\n{:34} {:>10} {:>12} {:>12} {:>12}", "console", "calls", "µs per call", "of a core", "shard alone");
+    for console in console::ALL {
+        whole &= watched(console, load);
     }
     println!("\n{up} calls up, bytes of memory for each (RssAnon)");
     memory::print(up);
@@ -76,6 +84,34 @@ fn placed(traces: Traces, load: Load) -> bool {
     let wrong = wrong(&counts, &ringside.scrape(), &internal, traces.expected(load.calls));
     wrong.iter().for_each(|wrong| println!("  WRONG: {wrong}"));
     sink.stop();
+    wrong.is_empty()
+}
+
+/// One run with the console, and whether nothing was lost in it.
+fn watched(console: Console, load: Load) -> bool {
+    let namespace = Namespace::new().expect("namespaces are allowed");
+    let receiver = "[receivers.ebpf_sip]\ninterfaces = [\"lo\"]\n";
+    let mut ringside = Ringside::spawn(&namespace, &console.toml("ebpf_sip", receiver), &[]);
+    ringside.await_health();
+    console.open(&namespace);
+    let (before, shard) = (ringside.processor_time(), ringside.thread_time("shard-0"));
+    let counts = traffic::place(&namespace, load);
+    thread::sleep(UNTIL_ALL_HAS_LEFT);
+    let (used, shard) = (ringside.processor_time() - before, ringside.thread_time("shard-0") - shard);
+    let calls = f64::from(load.calls);
+    let of_a_core = |time: Duration| time.as_secs_f64() * 100.0 * f64::from(load.rate) / calls;
+    println!(
+        "{:34} {:>10} {:>12.1} {:>11.2}% {:>11.2}%",
+        console.name(),
+        load.calls,
+        used.as_secs_f64() * 1e6 / calls,
+        of_a_core(used),
+        of_a_core(shard),
+    );
+    let internal = Exposition::parse(&ringside.page("/internal/metrics"));
+    let mut wrong = wrong(&counts, &ringside.scrape(), &internal, None);
+    wrong.extend(console.wrong(&ringside));
+    wrong.iter().for_each(|wrong| println!("  WRONG: {wrong}"));
     wrong.is_empty()
 }
 
