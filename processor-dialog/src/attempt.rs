@@ -23,20 +23,24 @@ pub struct Attempt {
     /// First byte of the first INVITE; of the one before a redirect where there was one.
     pub t0: Timestamp,
     /// Its latest INVITE.
-    request: Handle,
-    cseq: u32,
-    phase: Phase,
+    pub request: Handle,
+    /// CSeq number of that.
+    pub cseq: u32,
+    /// How far it went.
+    pub phase: Phase,
     /// A 180 was seen at a root.
-    alerted: bool,
+    pub alerted: bool,
     /// Session request delays in nanoseconds, each of a To tag ([`UNTAGGED`] without one).
-    delays: Chain,
+    pub delays: Chain,
     /// Logical requests that belong to it and are remembered.
-    requests: u32,
-    timer: Timer,
+    pub requests: u32,
+    /// Of a challenge or redirect.
+    pub timer: Timer,
 }
 
+/// How far an attempt went.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+pub enum Phase {
     /// Its latest INVITE is undecided.
     Open,
     /// A retryable final came; a retry may join.

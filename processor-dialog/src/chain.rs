@@ -1,6 +1,8 @@
 //! Short lists that hang on an entry (items of a transaction, Vias below it, delays of an attempt), kept as
 //! chains of small nodes in one pool, so that neither a list nor its growth is an allocation.
 
+use crate::slab::Slab;
+
 /// A list's head; empty by default. It must be given back with [`Pool::clear`].
 #[derive(Clone, Copy, Debug)]
 pub struct Chain {
@@ -14,7 +16,7 @@ impl Default for Chain {
 }
 
 /// One element: a value and what it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// The value: a hash, a delay in nanoseconds, a handle.
     pub value: u64,
@@ -22,30 +24,25 @@ pub struct Node {
     pub of: u32,
 }
 
-/// The nodes of all chains. Grows to the most nodes needed at once, and is given back when none is in use.
+/// The nodes of all chains.
 #[derive(Default)]
 pub struct Pool {
-    nodes: Vec<(Node, u32)>,
-    free: Chain,
-    used: usize,
+    nodes: Slab<Link>,
+}
+
+/// An element, and the one behind it.
+#[derive(Default)]
+struct Link {
+    node: Node,
+    next: u32,
 }
 
 impl Pool {
     /// Puts an element at the front.
     pub fn push(&mut self, chain: &mut Chain, node: Node) {
-        let index = match self.free.head {
-            NIL => {
-                self.nodes.push((node, NIL));
-                (self.nodes.len() - 1) as u32
-            }
-            index => {
-                self.free.head = self.nodes[index as usize].1;
-                index
-            }
-        };
-        self.nodes[index as usize] = (node, chain.head);
+        let index = self.nodes.take();
+        self.nodes[index] = Link { node, next: chain.head };
         chain.head = index;
-        self.used += 1;
     }
 
     /// The elements, the latest first.
@@ -55,9 +52,9 @@ impl Pool {
             if next == NIL {
                 return None;
             }
-            let (node, after) = self.nodes[next as usize];
-            next = after;
-            Some(node)
+            let link = &self.nodes[next];
+            next = link.next;
+            Some(link.node)
         })
     }
 
@@ -67,15 +64,16 @@ impl Pool {
             return None;
         }
         let index = chain.head;
-        let (node, after) = self.nodes[index as usize];
-        chain.head = after;
-        self.nodes[index as usize].1 = self.free.head;
-        self.free.head = index;
-        self.used -= 1;
-        if self.used == 0 && self.nodes.len() > KEPT {
-            *self = Self::default();
-        }
+        let Link { node, next } = self.nodes[index];
+        chain.head = next;
+        self.nodes.give(index);
         Some(node)
+    }
+
+    /// Nodes in lists.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Empties the list and takes its nodes back.
@@ -85,8 +83,6 @@ impl Pool {
 }
 
 const NIL: u32 = u32::MAX;
-/// Nodes kept for the next list when none is in use: 96 KiB.
-const KEPT: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -103,7 +99,8 @@ mod tests {
         pool.clear(&mut a);
         assert_eq!(pool.iter(b).count(), 5_000);
         pool.clear(&mut b);
-        assert_eq!((pool.iter(b).count(), pool.nodes.capacity()), (0, 0));
+        assert_eq!(pool.iter(b).count(), 0);
+        assert!(pool.nodes.pages() <= 4);
         pool.push(&mut a, Node { value: 1, of: 2 });
         assert_eq!(pool.iter(a).map(|node| node.value).collect::<Vec<_>>(), [1]);
     }

@@ -29,7 +29,9 @@ pub struct Dialog {
     /// The ACK of its 2xx was seen.
     pub acknowledged: bool,
     /// CSeq number of the INVITE that created it.
-    cseq: u32,
+    pub cseq: u32,
+    /// A logical request of another Call-ID had to do with it.
+    pub crossed: bool,
     /// Its first 2xx.
     pub answered: Timestamp,
     /// Its first BYE.
@@ -50,6 +52,29 @@ pub struct Dialog {
 }
 
 impl Dialog {
+    /// One that has ended and is only remembered.
+    pub fn over(request_slot: Slot, attempt_slot: Slot, cseq: u32) -> Self {
+        Self {
+            record: Handle::NONE,
+            request_slot,
+            attempt_slot,
+            state: None,
+            primary: false,
+            acknowledged: false,
+            cseq,
+            crossed: false,
+            answered: Timestamp::NEVER,
+            bye: None,
+            byes_open: 0,
+            verdict: None,
+            expiry: (Timestamp::NEVER, End::MaxAge),
+            broken: None,
+            timer: Timer::default(),
+            via_depth: None,
+            session: None,
+        }
+    }
+
     /// Early, confirmed or terminating.
     pub fn is_live(&self) -> bool {
         self.state.is_some()
@@ -78,24 +103,10 @@ impl State {
         }
         let (request_slot, attempt_slot) = self.slots_of_invite(request);
         let cseq = self.requests.get(request).map_or(0, |lr| lr.cseq);
-        let dialog = Dialog {
-            record: Handle::NONE,
-            request_slot: self.slots.hold(request_slot),
-            attempt_slot: self.slots.hold(attempt_slot),
-            state: Some(state),
-            primary: false,
-            acknowledged: false,
-            cseq,
-            answered: Timestamp::NEVER,
-            bye: None,
-            byes_open: 0,
-            verdict: None,
-            expiry: (Timestamp::NEVER, End::MaxAge),
-            broken: None,
-            timer: Timer::default(),
-            via_depth: None,
-            session: None,
-        };
+        let request_slot = self.slots.hold(request_slot);
+        let attempt_slot = self.slots.hold(attempt_slot);
+        let crossed = self.requests.get(request).is_some_and(|lr| lr.member.call != seen.call);
+        let dialog = Dialog { state: Some(state), crossed, ..Dialog::over(request_slot, attempt_slot, cseq) };
         out.push(attempt_slot, Fact::DialogMoved { from: None, to: Some(state) });
         self.dialogs.insert(key, dialog)
     }
@@ -119,7 +130,9 @@ impl State {
             None => self.open_dialog(key, request, DialogState::Early, seen, out),
         };
         let max_age = seen.now() + self.config.max_dialog_age;
+        let crossed = self.requests.get(request).is_some_and(|lr| lr.member.call != seen.call);
         let Some(dialog) = self.dialogs.get_mut(handle) else { return handle };
+        dialog.crossed |= crossed;
         if dialog.state != Some(DialogState::Early) {
             return handle;
         }

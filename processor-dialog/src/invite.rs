@@ -19,26 +19,30 @@ pub struct Invite {
     pub attempt: Handle,
     /// The dialog of its first 2xx.
     pub primary: Handle,
-    /// Dialogs its provisional responses opened, as handles.
+    /// Dialogs its provisional responses opened, as handles, ended ones too.
     pub early: Chain,
     /// The first 180.
     pub first_180: Option<Timestamp>,
-    decision: Decision,
+    /// What became of it.
+    pub decision: Decision,
     /// A 1xx was seen: TTR was measured.
-    provisional: bool,
+    pub provisional: bool,
     /// A 101-199 or 2xx was seen: PDD was measured.
-    dialed: bool,
+    pub dialed: bool,
     /// A 200 was seen: `N200`.
-    answered_200: bool,
+    pub answered_200: bool,
     /// The caller's CANCEL was seen at a root.
     pub cancelled: bool,
 }
 
 /// What became of an initial INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
+pub enum Decision {
+    /// Nothing yet.
     Open,
+    /// A 2xx.
     Answered,
+    /// Any other final, or none in time.
     Failed,
 }
 
@@ -293,8 +297,14 @@ impl State {
     pub(crate) fn end_early_dialogs(&mut self, request: Handle, at: Timestamp, out: &mut Facts) {
         let Some(invite) = self.requests.get_mut(request).and_then(|lr| lr.invite.as_mut()) else { return };
         let mut early = std::mem::take(&mut invite.early);
+        let mut ended = Chain::default();
         while let Some(node) = self.pool.pop(&mut early) {
             self.end_early(Handle::from_bits(node.value), at, out);
+            self.pool.push(&mut ended, node);
+        }
+        // They stay listed, to be put to rest with it.
+        if let Some(invite) = self.requests.get_mut(request).and_then(|lr| lr.invite.as_mut()) {
+            invite.early = ended;
         }
     }
 }

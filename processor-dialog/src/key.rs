@@ -1,8 +1,11 @@
-//! Keys: what transactions, logical requests, dialogs and attempts are found by, as 128-bit keyed hashes.
+//! Keys: what transactions, logical requests, dialogs and attempts are found by, as 64-bit keyed hashes.
 //!
 //! Call-IDs, tags and branches are compared byte for byte (`sip-metrics.md` 1.4), so their hash stands for
 //! them: nothing of the wire is stored, whatever its length. The hash is keyed per process, so that nobody
 //! outside can make two calls collide.
+//!
+//! How often two things that differ are taken for one: with a million entries held and 100,000 messages a second,
+//! each looked up in three tables, once in two years; with 100,000 entries and 14,000 messages, once in a century.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};
@@ -13,31 +16,36 @@ use sip::{Message, Method, Via};
 
 use crate::table::Handle;
 
-/// A 128-bit keyed hash of some header values.
+/// A 64-bit keyed hash of some header values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(u64, u64);
+pub struct Key(u64);
 
 impl Key {
-    /// The half a hash table is indexed by.
+    /// What a hash table is indexed by.
     pub fn hash(self) -> u64 {
         self.0
+    }
+
+    /// The key whose [`Key::hash`] this is.
+    pub fn of_hash(hash: u64) -> Self {
+        Self(hash)
     }
 
     /// Any key, told apart by a number.
     #[cfg(test)]
     pub fn for_test(number: u64) -> Self {
-        Self(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), number)
+        Self(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 }
 
-/// A 64-bit keyed hash: of a Via, an item of a transaction, a tag; compared only within one logical request.
+/// A keyed hash of a Via (64 bits) or of an item of a transaction (48 bits); compared only within one logical
+/// request, where few are compared.
 pub type Mark = u64;
 
 /// Makes keys; one per processor.
 #[derive(Default)]
 pub struct Keys {
-    low: RandomState,
-    high: RandomState,
+    random: RandomState,
 }
 
 /// What a key is of; keys of different kinds never meet.
@@ -62,17 +70,13 @@ impl Keys {
     }
 
     /// Of the transaction a message belongs to (2.1): branch, sent-by and method; for senders of RFC 2543
-    /// Call-ID, From tag, CSeq and the Via. `method` is INVITE where an ACK or CANCEL looks for its INVITE.
-    pub fn transaction(&self, call: Key, message: &Message<'_>, method: Method) -> Key {
-        let via = &message.via;
+    /// Call-ID, From tag, CSeq and the Via. `via` is [`Keys::via`] of its top Via; `method` is INVITE where an ACK
+    /// or CANCEL looks for its INVITE.
+    pub fn transaction(&self, call: Key, via: Mark, message: &Message<'_>, method: Method) -> Key {
         // A method without a name of its own is told apart by its bytes.
         let name = if method == Method::Other { message.cseq.name } else { b"" };
-        if via.unique_branch() {
-            self.make(Kind::Transaction, |h| {
-                write_via(h, via);
-                h.write_u8(method.index() as u8);
-                write(h, name);
-            })
+        if message.via.unique_branch() {
+            self.transaction_of(via, method, name)
         } else {
             self.make(Kind::OldTransaction, |h| {
                 write_key(h, call);
@@ -80,9 +84,18 @@ impl Keys {
                 h.write_u32(message.cseq.number);
                 h.write_u8(method.index() as u8);
                 write(h, name);
-                write_via(h, via);
+                h.write_u64(via);
             })
         }
+    }
+
+    /// Of the transaction with a unique branch; `name` is that of [`Method::Other`], else empty.
+    pub fn transaction_of(&self, via: Mark, method: Method, name: &[u8]) -> Key {
+        self.make(Kind::Transaction, |h| {
+            h.write_u64(via);
+            h.write_u8(method.index() as u8);
+            write(h, name);
+        })
     }
 
     /// Of the request as its originator made it, all hops and branches of it (0.1).
@@ -143,7 +156,7 @@ impl Keys {
             h.write_u16(status);
             write(h, to_tag);
             h.write_u64(rseq.map_or(u64::MAX, u64::from));
-        })
+        }) >> 16
     }
 
     /// Of a few bytes, where few are compared: a tag within an attempt.
@@ -161,7 +174,7 @@ impl Keys {
     }
 
     fn mark(&self, fill: impl FnOnce(&mut FoldHasher<'_>)) -> Mark {
-        let mut hasher = self.low.build_hasher();
+        let mut hasher = self.random.build_hasher();
         fill(&mut hasher);
         hasher.finish()
     }
@@ -176,20 +189,16 @@ impl Keys {
         }
     }
 
-    fn make(&self, kind: Kind, fill: impl Fn(&mut FoldHasher<'_>)) -> Key {
-        let half = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
+    fn make(&self, kind: Kind, fill: impl FnOnce(&mut FoldHasher<'_>)) -> Key {
+        Key(self.mark(|hasher| {
             hasher.write_u8(kind as u8);
-            fill(&mut hasher);
-            hasher.finish()
-        };
-        Key(half(&self.low), half(&self.high))
+            fill(hasher);
+        }))
     }
 }
 
 fn write_key<H: Hasher>(hasher: &mut H, key: Key) {
     hasher.write_u64(key.0);
-    hasher.write_u64(key.1);
 }
 
 /// Writes one value with its length, so that no two lists of values look alike.

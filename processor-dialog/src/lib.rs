@@ -6,7 +6,8 @@
 //! but for records of calls where those were asked for. The rules are those of `sip-metrics.md` sections 2 to 4.
 //!
 //! A message goes from `state` to `transaction` (is it new?), and from there to what it is about:
-//! `invite` and `attempt`, `dialog`, `bye` and `session`, `registration`. `calls` looks on.
+//! `invite` and `attempt`, `dialog`, `bye` and `session`, `registration`. `calls` looks on. What is over and only
+//! kept to absorb repeats is packed by `rest`.
 
 mod attempt;
 mod bye;
@@ -15,12 +16,15 @@ mod causes;
 mod chain;
 mod config;
 mod dialog;
+mod group;
 mod invite;
 mod key;
 mod logical_request;
 mod processor;
 mod registration;
+mod rest;
 mod session;
+mod slab;
 mod slots;
 mod state;
 mod table;

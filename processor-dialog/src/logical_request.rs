@@ -11,6 +11,7 @@ use wire::Timestamp;
 
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
+use crate::group::Member;
 use crate::invite::Invite;
 use crate::key::Key;
 use crate::state::{Seen, State};
@@ -24,6 +25,8 @@ pub struct LogicalRequest {
     pub slot: Slot,
     /// The record it is part of.
     pub record: Record,
+    /// Its Call-ID's hash, its place among the others under that.
+    pub member: Member,
     /// Its method.
     pub method: Method,
     /// Its CSeq number.
@@ -42,7 +45,8 @@ pub struct LogicalRequest {
     pub reason_counted: bool,
     /// Its transactions, linked by [`Transaction::next`].
     pub first: Handle,
-    transactions: u8,
+    /// How many those are.
+    pub transactions: u8,
     /// Response items counted: status, To tag and RSeq (2.4).
     pub items: Chain,
     /// How many those are.
@@ -77,10 +81,12 @@ pub enum Waits {
 }
 
 impl LogicalRequest {
-    fn new(method: Method, cseq: u32, slot: Slot) -> Self {
+    /// One without transactions.
+    pub fn new(method: Method, cseq: u32, slot: Slot) -> Self {
         Self {
             slot,
             record: Record::None,
+            member: Member::default(),
             method,
             cseq,
             t1: Timestamp::ZERO,
@@ -179,6 +185,7 @@ impl State {
         }
         let message = seen.message;
         let handle = self.requests.insert(key, LogicalRequest::new(message.cseq.method, message.cseq.number, slot));
+        self.join_group(handle, seen.call);
         self.wait(handle, Waits::ToBeForgotten, seen.now() + self.timeout());
         handle
     }
@@ -221,7 +228,7 @@ impl State {
             Transaction {
                 request,
                 next: Handle::NONE,
-                via: self.keys.via(&seen.message.via),
+                via: seen.via,
                 through,
                 items: Chain::default(),
                 items_held: 0,
@@ -273,6 +280,7 @@ impl State {
         if held(orphan) + held(request) > MAX_TRANSACTIONS {
             return self.drop_request(orphan, now, out);
         }
+        self.leave_group(orphan);
         let Some(mut old) = self.requests.remove(orphan) else { return };
         self.wheel.cancel(&mut old.timer);
         self.slots.release(old.slot);
@@ -317,8 +325,9 @@ impl State {
             Waits::ForFinal => {
                 let Some(lr) = self.requests.get_mut(request) else { return };
                 lr.timed_out = true;
-                let (slot, method) = (lr.slot, lr.method);
+                let (slot, method, call) = (lr.slot, lr.method, lr.member.call);
                 out.push(slot, Fact::TransactionTimedOut(method));
+                self.rest.cool(call, now);
                 self.record_timeout(request, now, out);
                 self.wait(request, Waits::ToBeForgotten, now + self.timeout());
                 match method {
@@ -342,6 +351,7 @@ impl State {
 
     /// The logical request idle longest makes room; what hangs on it ends without a trace in any ratio (3.7).
     fn evict_request(&mut self, now: Timestamp, out: &mut Facts) {
+        self.wake_oldest(now, out);
         let Some(request) = self.requests.oldest() else { return };
         out.push(Slot::OTHER, Fact::Evicted(Evicted::LogicalRequests));
         self.end_early_dialogs(request, now, out);
@@ -350,6 +360,7 @@ impl State {
     }
 
     fn drop_request(&mut self, request: Handle, now: Timestamp, out: &mut Facts) {
+        self.leave_group(request);
         let Some(mut lr) = self.requests.remove(request) else { return };
         self.wheel.cancel(&mut lr.timer);
         if let Some(invite) = &mut lr.invite {
@@ -363,14 +374,19 @@ impl State {
         }
         self.release_registration(lr.registration);
         self.single_forgotten(lr.record, out);
-        let mut next = lr.first;
+        self.drop_transactions(lr.first);
+        self.pool.clear(&mut lr.items);
+        self.slots.release(lr.slot);
+    }
+
+    /// A transaction leaves memory, and those linked behind it.
+    pub(crate) fn drop_transactions(&mut self, first: Handle) {
+        let mut next = first;
         while let Some(mut tx) = self.transactions.remove(next) {
             self.pool.clear(&mut tx.items);
             self.pool.clear(&mut tx.through);
             next = tx.next;
         }
-        self.pool.clear(&mut lr.items);
-        self.slots.release(lr.slot);
     }
 
     /// The labels of a logical request.

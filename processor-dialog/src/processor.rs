@@ -69,6 +69,7 @@ impl Processor for Dialogs {
             ("bindings", state.bindings_held),
             ("timers", state.wheel.len()),
             ("slots", state.slots.len()),
+            ("resting_calls", state.rest.len()),
         ];
         for (table, held) in tables.into_iter().chain(state.calls.held()) {
             out.push(Telemetry {

@@ -15,21 +15,35 @@ use crate::wheel::{Target, Timer};
 /// A REGISTER, or several joined by challenges.
 pub struct Registration {
     /// Whose labels it has: those of its first REGISTER.
-    slot: Slot,
+    pub slot: Slot,
     /// First byte of the first REGISTER; of the one before a redirect where there was one.
-    t0: Timestamp,
-    cseq: u32,
-    phase: Phase,
+    pub t0: Timestamp,
+    /// CSeq number of its latest REGISTER.
+    pub cseq: u32,
+    /// How far it went.
+    pub phase: Phase,
     /// Logical requests that belong to it and are remembered.
-    requests: u32,
-    timer: Timer,
+    pub requests: u32,
+    /// Of a challenge or redirect.
+    pub timer: Timer,
 }
 
+/// How far a registration attempt went.
 #[derive(Clone, Copy)]
-enum Phase {
+pub enum Phase {
+    /// Undecided.
     Open,
-    Challenged { at: Timestamp },
-    Redirected { at: Timestamp },
+    /// Challenged: a retry may join.
+    Challenged {
+        /// When.
+        at: Timestamp,
+    },
+    /// Redirected: a new attempt may inherit its start.
+    Redirected {
+        /// When.
+        at: Timestamp,
+    },
+    /// Any other end.
     Ended,
 }
 

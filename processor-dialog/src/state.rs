@@ -15,9 +15,11 @@ use crate::causes;
 use crate::chain::Pool;
 use crate::config::Config;
 use crate::dialog::Dialog;
-use crate::key::{Key, Keys};
+use crate::group::Group;
+use crate::key::{Key, Keys, Mark};
 use crate::logical_request::LogicalRequest;
 use crate::registration::{Bindings, Registration};
+use crate::rest::Rest;
 use crate::slots::Slots;
 use crate::table::{Handle, Table};
 use crate::transaction::Transaction;
@@ -31,6 +33,8 @@ pub struct Seen<'a> {
     pub frame: &'a SipFrame,
     /// Its Call-ID.
     pub call: Key,
+    /// Its top Via.
+    pub via: Mark,
     /// Its five-tuple.
     pub tuple: u32,
 }
@@ -62,6 +66,8 @@ pub struct State {
     pub(crate) attempts: Table<Attempt>,
     pub(crate) dialogs: Table<Dialog>,
     pub(crate) registrations: Table<Registration>,
+    pub(crate) groups: Table<Group>,
+    pub(crate) rest: Rest,
     pub(crate) bindings: Table<Bindings>,
     pub(crate) bindings_held: usize,
     pub(crate) calls: Calls,
@@ -83,6 +89,9 @@ impl State {
             attempts: Table::new(calls),
             dialogs: Table::new(calls),
             registrations: Table::new(calls),
+            // Never more than logical requests.
+            groups: Table::new(usize::MAX),
+            rest: Rest::default(),
             bindings: Table::new(calls),
             bindings_held: 0,
             calls: Calls::new(calls, wanted),
@@ -115,6 +124,7 @@ impl State {
             self.on_frame(frame, batch.message(frame), out);
         }
         self.fire_timers(batch.now, out);
+        self.rest_what_is_quiet(batch.now);
     }
 
     fn on_frame(&mut self, frame: &SipFrame, bytes: &[u8], out: &mut Facts) {
@@ -130,13 +140,15 @@ impl State {
         for kind in message.anomalies.iter() {
             out.push(pipeline::Slot::OTHER, Fact::Imperfect(kind));
         }
-        let call = self.keys.call(message.call_id);
-        let seen = Seen { message: &message, frame, call, tuple: self.keys.tuple(frame) };
+        let (call, via) = (self.keys.call(message.call_id), self.keys.via(&message.via));
+        let seen = Seen { message: &message, frame, call, via, tuple: self.keys.tuple(frame) };
+        self.wake(call, frame.at, out);
         match message.status() {
             None => self.on_request(&seen, out),
             Some(status) => self.on_response(status, &seen, out),
         }
         self.record_message(&seen, out);
+        self.rest_after(&seen);
     }
 
     /// Fires what is due at or before `now`, in order of due time (0.2).
@@ -151,7 +163,8 @@ impl State {
                 Target::Bindings(bindings) => self.on_bindings_timer(bindings, due, out),
                 Target::Call(call) => self.on_call_timer(call, due, out),
                 Target::CallPiece(call) => self.on_call_piece_timer(call, due, out),
-                Target::SingleRequest(request) => self.on_single_timer(request, out),
+                Target::SingleRequest(request) => self.on_single_timer(request, due, out),
+                Target::Rested(rested) => self.on_rested_timer(rested, due, out),
             }
         }
     }

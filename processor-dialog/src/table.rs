@@ -6,6 +6,7 @@
 use hashbrown::HashTable;
 
 use crate::key::Key;
+use crate::slab::Slab;
 
 /// Names one entry for as long as it lives: an index and the generation it was filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,11 @@ impl Handle {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
+    /// Its place, which others have before and after it.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
     /// The inverse of [`Handle::to_bits`].
     pub fn from_bits(bits: u64) -> Self {
         Self { index: bits as u32, generation: (bits >> 32) as u32 }
@@ -31,22 +37,14 @@ impl Handle {
 
 /// Entries of one kind, at most `capacity` of them.
 pub struct Table<T> {
-    pages: Vec<Option<Box<Page<T>>>>,
+    entries: Slab<Entry<T>>,
     index: HashTable<u32>,
-    /// Pages below this one are full.
-    first_open: usize,
-    empty_pages: usize,
     capacity: usize,
-    live: usize,
+    /// Entries that are kept elsewhere and count too.
+    elsewhere: usize,
     oldest: u32,
     newest: u32,
     generation: u32,
-}
-
-struct Page<T> {
-    entries: [Entry<T>; PAGE],
-    /// A bit for each entry that lives.
-    live: u64,
 }
 
 struct Entry<T> {
@@ -57,25 +55,34 @@ struct Entry<T> {
     newer: u32,
 }
 
+impl<T> Default for Entry<T> {
+    fn default() -> Self {
+        Self { key: Key::default(), value: None, generation: 0, older: NIL, newer: NIL }
+    }
+}
+
 impl<T> Table<T> {
     /// An empty table; memory is taken as entries come.
     pub fn new(capacity: usize) -> Self {
         Self {
-            pages: Vec::new(),
+            entries: Slab::default(),
             index: HashTable::new(),
-            first_open: 0,
-            empty_pages: 0,
             capacity: capacity.max(1),
-            live: 0,
+            elsewhere: 0,
             oldest: NIL,
             newest: NIL,
             generation: 0,
         }
     }
 
-    /// Entries held.
+    /// Entries held, elsewhere too.
     pub fn len(&self) -> usize {
-        self.live
+        self.entries.len() + self.elsewhere
+    }
+
+    /// So many more entries, or fewer, are kept elsewhere from now on.
+    pub fn keep_elsewhere(&mut self, more: isize) {
+        self.elsewhere = self.elsewhere.saturating_add_signed(more);
     }
 
     /// Changes the bound; what is over it leaves as new entries come.
@@ -85,7 +92,7 @@ impl<T> Table<T> {
 
     /// `true` when an entry has to leave before another may come.
     pub fn is_full(&self) -> bool {
-        self.live >= self.capacity
+        self.len() >= self.capacity
     }
 
     /// The entry whose last activity is longest ago.
@@ -101,16 +108,24 @@ impl<T> Table<T> {
 
     /// The entry, unless it is gone.
     pub fn get(&self, handle: Handle) -> Option<&T> {
-        let entry = self.pages.get(handle.index as usize / PAGE)?.as_ref()?;
-        let entry = &entry.entries[handle.index as usize % PAGE];
+        let entry = self.entries.get(handle.index)?;
         if entry.generation == handle.generation { entry.value.as_ref() } else { None }
     }
 
     /// The entry, unless it is gone.
     pub fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
-        let page = self.pages.get_mut(handle.index as usize / PAGE)?.as_mut()?;
-        let entry = &mut page.entries[handle.index as usize % PAGE];
+        let entry = self.entries.get_mut(handle.index)?;
         if entry.generation == handle.generation { entry.value.as_mut() } else { None }
+    }
+
+    /// Whether an entry is the one that is found by its key.
+    pub fn is_found(&self, handle: Handle) -> bool {
+        self.key(handle).is_some_and(|key| self.find(key) == Some(handle))
+    }
+
+    /// The key an entry was added under.
+    pub fn key(&self, handle: Handle) -> Option<Key> {
+        self.get(handle).map(|_| self.entry(handle.index).key)
     }
 
     /// Adds an entry that is found by `key` from now on, also when an older one had the same key: that one
@@ -119,17 +134,16 @@ impl<T> Table<T> {
         if let Some(old) = self.find(key) {
             self.unindex(old);
         }
-        let index = self.free_index();
+        let index = self.entries.take();
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let entry = self.entry_mut(index);
         entry.key = key;
         entry.value = Some(value);
         entry.generation = generation;
-        self.live += 1;
         self.link_newest(index);
-        let pages = &self.pages;
-        self.index.insert_unique(key.hash(), index, |&i| entry_of(pages, i).key.hash());
+        let entries = &self.entries;
+        self.index.insert_unique(key.hash(), index, |&i| entries[i].key.hash());
         self.handle(index)
     }
 
@@ -139,14 +153,9 @@ impl<T> Table<T> {
         self.unindex(handle);
         self.unlink(handle.index);
         let value = self.entry_mut(handle.index).value.take();
-        self.live -= 1;
-        let number = handle.index as usize / PAGE;
-        let page = self.pages[number].as_mut().expect("a live entry's page exists");
-        page.live &= !(1 << (handle.index as usize % PAGE));
-        self.first_open = self.first_open.min(number);
-        if page.live == 0 {
-            self.empty_pages += 1;
-            self.give_back();
+        if self.entries.give(handle.index) {
+            let entries = &self.entries;
+            self.index.shrink_to(entries.len() * 2, |&i| entries[i].key.hash());
         }
         value
     }
@@ -184,59 +193,17 @@ impl<T> Table<T> {
         }
     }
 
-    fn handle(&self, index: u32) -> Handle {
+    /// The entry that lives at a place.
+    pub fn handle(&self, index: u32) -> Handle {
         Handle { index, generation: self.entry(index).generation }
     }
 
     fn entry(&self, index: u32) -> &Entry<T> {
-        entry_of(&self.pages, index)
+        &self.entries[index]
     }
 
     fn entry_mut(&mut self, index: u32) -> &mut Entry<T> {
-        let page = self.pages[index as usize / PAGE].as_mut().expect("an indexed entry's page exists");
-        &mut page.entries[index as usize % PAGE]
-    }
-
-    /// A free place, in the first page that has one, so that late pages empty first.
-    fn free_index(&mut self) -> u32 {
-        loop {
-            if self.first_open == self.pages.len() {
-                self.pages.push(None);
-            }
-            let number = self.first_open;
-            let page = &mut self.pages[number];
-            let fresh = page.is_none();
-            let page = page.get_or_insert_with(|| Box::new(Page::new()));
-            if fresh {
-                self.empty_pages += 1;
-            }
-            let place = page.live.trailing_ones() as usize;
-            if place < PAGE {
-                self.empty_pages -= usize::from(page.live == 0);
-                page.live |= 1 << place;
-                return (number * PAGE + place) as u32;
-            }
-            self.first_open += 1;
-        }
-    }
-
-    /// Frees empty pages beyond a reserve, so that a load that swings does not allocate each time.
-    fn give_back(&mut self) {
-        let reserve = 2 + self.live / PAGE / 8;
-        if self.empty_pages <= 2 * reserve {
-            return;
-        }
-        for page in self.pages.iter_mut().rev() {
-            if self.empty_pages <= reserve {
-                break;
-            }
-            if page.as_ref().is_some_and(|page| page.live == 0) {
-                *page = None;
-                self.empty_pages -= 1;
-            }
-        }
-        let pages = &self.pages;
-        self.index.shrink_to(self.live * 2, |&i| entry_of(pages, i).key.hash());
+        &mut self.entries[index]
     }
 
     fn link_newest(&mut self, index: u32) {
@@ -263,22 +230,6 @@ impl<T> Table<T> {
         }
     }
 }
-
-impl<T> Page<T> {
-    fn new() -> Self {
-        let entries =
-            std::array::from_fn(|_| Entry { key: Key::default(), value: None, generation: 0, older: NIL, newer: NIL });
-        Self { entries, live: 0 }
-    }
-}
-
-fn entry_of<T>(pages: &[Option<Box<Page<T>>>], index: u32) -> &Entry<T> {
-    let page = pages[index as usize / PAGE].as_ref().expect("an indexed entry's page exists");
-    &page.entries[index as usize % PAGE]
-}
-
-/// Entries in a page: as many as a word has bits.
-const PAGE: usize = u64::BITS as usize;
 
 /// No entry.
 const NIL: u32 = u32::MAX;
@@ -344,7 +295,7 @@ mod tests {
         for handle in handles {
             table.remove(handle);
         }
-        assert!(table.pages.iter().flatten().count() < 10);
+        assert!(table.entries.pages() < 10);
         assert!(table.index.capacity() < 1_000);
     }
 

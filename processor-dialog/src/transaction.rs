@@ -10,7 +10,7 @@ use wire::Timestamp;
 
 use crate::calls::Kind;
 use crate::chain::{Chain, Node};
-use crate::key::Mark;
+use crate::key::{Key, Mark};
 use crate::logical_request::Waits;
 use crate::state::{Seen, State};
 use crate::table::Handle;
@@ -60,7 +60,7 @@ impl State {
         // An ACK of a failure and a CANCEL carry the branch of the INVITE they are about (RFC 3261 §9.1, §17.1.1.3).
         let invite = match method {
             Method::Ack | Method::Cancel => {
-                self.transactions.find(self.keys.transaction(seen.call, message, Method::Invite))
+                self.find_transaction(self.keys.transaction(seen.call, seen.via, message, Method::Invite), seen, out)
             }
             _ => None,
         };
@@ -70,8 +70,9 @@ impl State {
         {
             return self.on_failure_ack(handle, seen, out);
         }
-        let key = self.keys.transaction(seen.call, message, method);
-        let known = self.transactions.find(key);
+        let key = self.keys.transaction(seen.call, seen.via, message, method);
+        let known = self.find_transaction(key, seen, out);
+        self.note_crossing(known.or(invite), seen.call);
         if let Some(handle) = known
             && self.transactions.get(handle).is_some_and(|tx| tx.request_seen)
         {
@@ -131,12 +132,24 @@ impl State {
         }
     }
 
+    /// The transaction with a key, also where all of its call is at rest.
+    fn find_transaction(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
+        if let Some(handle) = self.transactions.find(key) {
+            return Some(handle);
+        }
+        self.wake_transaction(key, seen.now(), out);
+        self.transactions.find(key)
+    }
+
     /// Takes a response.
     pub(crate) fn on_response(&mut self, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let message = seen.message;
-        let key = self.keys.transaction(seen.call, message, message.cseq.method);
-        let transaction = match self.transactions.find(key) {
-            Some(handle) => handle,
+        let key = self.keys.transaction(seen.call, seen.via, message, message.cseq.method);
+        let transaction = match self.find_transaction(key, seen, out) {
+            Some(handle) => {
+                self.note_crossing(Some(handle), seen.call);
+                handle
+            }
             None => match self.open_orphan(key, seen, out) {
                 Some(handle) => handle,
                 None => return,

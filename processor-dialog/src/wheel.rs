@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 
 use wire::Timestamp;
 
+use crate::slab::Slab;
 use crate::table::Handle;
 
 /// What a timer wakes.
@@ -31,6 +32,8 @@ pub enum Target {
     CallPiece(Handle),
     /// The end of a single request on record.
     SingleRequest(Handle),
+    /// Something under a Call-ID at rest is forgotten.
+    Rested(Handle),
 }
 
 /// A set timer's name; the owner keeps it to move or cancel. [`Timer::default`] is none.
@@ -43,6 +46,7 @@ impl Default for Timer {
     }
 }
 
+#[derive(Default)]
 struct Node {
     due: u64,
     order: u64,
@@ -54,8 +58,7 @@ struct Node {
 
 /// All timers.
 pub struct Wheel {
-    nodes: Vec<Node>,
-    free: u32,
+    nodes: Slab<Node>,
     heads: Box<[u32; LEVELS * BUCKETS]>,
     occupied: [[u64; BUCKETS / 64]; LEVELS],
     /// Tick (a unit of the finest level) that is firing; everything earlier has fired.
@@ -64,20 +67,17 @@ pub struct Wheel {
     /// node's was moved or cancelled.
     firing: BinaryHeap<Reverse<(u64, u64, u32)>>,
     set: u64,
-    live: usize,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
         Self {
-            nodes: Vec::new(),
-            free: NIL,
+            nodes: Slab::default(),
             heads: Box::new([NIL; LEVELS * BUCKETS]),
             occupied: [[0; BUCKETS / 64]; LEVELS],
             tick: 0,
             firing: BinaryHeap::new(),
             set: 0,
-            live: 0,
         }
     }
 }
@@ -86,13 +86,12 @@ impl Wheel {
     /// Sets `timer`, or moves it where it is set already.
     pub fn set(&mut self, timer: &mut Timer, due: Timestamp, target: Target) {
         if timer.0 == NIL {
-            timer.0 = self.take_node();
-            self.live += 1;
+            timer.0 = self.nodes.take();
         } else {
             self.unlink(timer.0);
         }
         self.set += 1;
-        let node = &mut self.nodes[timer.0 as usize];
+        let node = &mut self.nodes[timer.0];
         node.due = due.as_nanos();
         node.order = self.set;
         node.target = Some(target);
@@ -114,8 +113,8 @@ impl Wheel {
         let last = now.as_nanos() >> TICK_SHIFT;
         loop {
             while let Some(&Reverse((due, order, index))) = self.firing.peek() {
-                let node = &self.nodes[index as usize];
-                let target = node.target.filter(|_| node.order == order);
+                // The page of one that was cancelled may be gone.
+                let target = self.nodes.get(index).filter(|node| node.order == order).and_then(|node| node.target);
                 if target.is_some() && due > now.as_nanos() {
                     return None;
                 }
@@ -125,7 +124,7 @@ impl Wheel {
                     return Some((Timestamp::from_nanos(due), target));
                 }
             }
-            if self.live == 0 {
+            if self.nodes.len() == 0 {
                 self.tick = self.tick.max(last);
                 return None;
             }
@@ -136,9 +135,14 @@ impl Wheel {
         }
     }
 
+    /// When a timer is due; `None` when it is not set.
+    pub fn due(&self, timer: Timer) -> Option<Timestamp> {
+        (timer.0 != NIL).then(|| Timestamp::from_nanos(self.nodes[timer.0].due))
+    }
+
     /// Timers set.
     pub fn len(&self) -> usize {
-        self.live
+        self.nodes.len()
     }
 
     /// Moves to the next tick at which a bucket begins that holds a timer, not beyond `last`, and brings what lies
@@ -189,9 +193,9 @@ impl Wheel {
     }
 
     fn link(&mut self, index: u32) {
-        let due = self.nodes[index as usize].due >> TICK_SHIFT;
+        let due = self.nodes[index].due >> TICK_SHIFT;
         if due <= self.tick {
-            let node = &mut self.nodes[index as usize];
+            let node = &mut self.nodes[index];
             node.bucket = FIRING;
             self.firing.push(Reverse((node.due, node.order, index)));
             return;
@@ -207,27 +211,27 @@ impl Wheel {
         let place = (due / span).min(farthest) as usize % BUCKETS;
         let bucket = level * BUCKETS + place;
         let head = self.heads[bucket];
-        let node = &mut self.nodes[index as usize];
+        let node = &mut self.nodes[index];
         node.bucket = bucket as u32;
         node.previous = NIL;
         node.next = head;
         if head != NIL {
-            self.nodes[head as usize].previous = index;
+            self.nodes[head].previous = index;
         }
         self.heads[bucket] = index;
         self.occupied[level][place / 64] |= 1 << (place % 64);
     }
 
     fn unlink(&mut self, index: u32) {
-        let Node { bucket, previous, next, .. } = self.nodes[index as usize];
+        let Node { bucket, previous, next, .. } = self.nodes[index];
         if bucket == FIRING {
             return;
         }
         if next != NIL {
-            self.nodes[next as usize].previous = previous;
+            self.nodes[next].previous = previous;
         }
         if previous != NIL {
-            self.nodes[previous as usize].next = next;
+            self.nodes[previous].next = next;
             return;
         }
         self.heads[bucket as usize] = next;
@@ -237,22 +241,9 @@ impl Wheel {
         }
     }
 
-    fn take_node(&mut self) -> u32 {
-        if self.free == NIL {
-            self.nodes.push(Node { due: 0, order: 0, target: None, bucket: 0, previous: NIL, next: NIL });
-            return (self.nodes.len() - 1) as u32;
-        }
-        let index = self.free;
-        self.free = self.nodes[index as usize].next;
-        index
-    }
-
     fn give_node(&mut self, index: u32) {
-        let node = &mut self.nodes[index as usize];
-        node.target = None;
-        node.next = self.free;
-        self.free = index;
-        self.live -= 1;
+        self.nodes[index].target = None;
+        self.nodes.give(index);
     }
 }
 

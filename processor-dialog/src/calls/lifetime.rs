@@ -202,7 +202,12 @@ impl State {
                 call.life.phase = Phase::Up;
                 self.end_call_if_over(record, now);
             }
-            Phase::Over => self.send_whole(record, out),
+            Phase::Over => {
+                let key = self.calls.table.key(record);
+                self.send_whole(record, out);
+                // What was on record may rest from now on.
+                key.into_iter().for_each(|call| self.rest.cool(call, now));
+            }
             Phase::Up => {}
         }
     }

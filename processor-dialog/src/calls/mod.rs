@@ -43,7 +43,7 @@ use pipeline::{CallRecord, Facts, Measure, Slot, Telemetry};
 use self::call::Call;
 use self::live::Newest;
 use self::single::Single;
-use crate::key::{Keys, Mark};
+use crate::key::{Key, Keys, Mark};
 use crate::state::{Seen, State};
 use crate::table::{Handle, Table};
 use crate::transaction::Transaction;
@@ -140,6 +140,20 @@ impl Calls {
     pub fn set_capacity(&mut self, capacity: usize) {
         self.table.set_capacity(capacity);
         self.singles.set_capacity(capacity);
+    }
+
+    /// Whether there is a record under a Call-ID.
+    pub fn is_on_record(&self, call: Key) -> bool {
+        self.wanted.is_some() && self.table.find(call).is_some()
+    }
+
+    /// Whether a record has not left yet.
+    pub fn is_live(&self, record: Record) -> bool {
+        match record {
+            Record::None => false,
+            Record::Call(handle) => self.table.get(handle).is_some(),
+            Record::Request(handle) => self.singles.get(handle).is_some(),
+        }
     }
 
     /// The message at hand is an item of a transaction.

@@ -223,11 +223,15 @@ impl State {
     }
 
     /// Nothing more is awaited.
-    pub(crate) fn on_single_timer(&mut self, handle: Handle, out: &mut Facts) {
-        if let Some(single) = self.calls.singles.get_mut(handle) {
-            single.timer = Timer::default();
-        }
+    pub(crate) fn on_single_timer(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
+        let Some(single) = self.calls.singles.get_mut(handle) else { return };
+        single.timer = Timer::default();
+        let request = self.transactions.get(single.transaction).map_or(Handle::NONE, |tx| tx.request);
         self.send_single(handle, out);
+        // What was on record may rest from now on.
+        if let Some(lr) = self.requests.get(request) {
+            self.rest.cool(lr.member.call, now);
+        }
     }
 
     pub(super) fn drain_singles(&mut self, out: &mut Facts) {

@@ -23,4 +23,5 @@ mod requests;
 mod sessions;
 mod spans;
 mod story;
+mod traffic;
 mod transactions;

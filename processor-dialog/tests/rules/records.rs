@@ -11,8 +11,8 @@ use processor_dialog::calls::{self, Emit};
 use proptest::prelude::*;
 
 use crate::expect::{Labelled, Player};
-use crate::random::{calls, played};
 use crate::story::{all, ladder, spans};
+use crate::traffic::{calls, played};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]

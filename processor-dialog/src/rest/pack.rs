@@ -1,0 +1,583 @@
+//! When everything under a Call-ID may be put to rest, and the way there and back.
+
+use pipeline::Facts;
+use sip::Method;
+use wire::Timestamp;
+
+use super::MAX_TRANSACTIONS;
+use super::contents::{self, Contents, DialogRef};
+use crate::attempt::{self, Attempt};
+use crate::calls::Record;
+use crate::chain::{Chain, Node};
+use crate::dialog::Dialog;
+use crate::invite::{Decision, Invite};
+use crate::key::Key;
+use crate::logical_request::{LogicalRequest, Waits};
+use crate::registration::{self, Registration};
+use crate::state::{Seen, State};
+use crate::table::Handle;
+use crate::transaction::{Failure, Transaction};
+use crate::wheel::{Target, Timer};
+
+/// The entries of a group, in the order they are written.
+#[derive(Default)]
+struct Members {
+    requests: Few,
+    attempts: Few,
+    registrations: Few,
+    dialogs: Few,
+}
+
+/// A short list without memory of its own.
+struct Few {
+    handles: [Handle; MAX_TRANSACTIONS],
+    len: usize,
+}
+
+impl Default for Few {
+    fn default() -> Self {
+        Self { handles: [Handle::NONE; MAX_TRANSACTIONS], len: 0 }
+    }
+}
+
+impl Few {
+    /// Adds what is not in it yet; `None` when it is full.
+    fn add(&mut self, handle: Handle) -> Option<usize> {
+        if let Some(place) = self.place(handle) {
+            return Some(place);
+        }
+        *self.handles.get_mut(self.len)? = handle;
+        self.len += 1;
+        Some(self.len - 1)
+    }
+
+    /// Puts those last that are found by their key, so that they are again when all come back. `None` where one that
+    /// is not gave way to an entry that is not here.
+    fn put_last(&mut self, is_found: impl Fn(Handle) -> bool, key: impl Fn(Handle) -> Option<Key>) -> Option<()> {
+        self.handles[..self.len].sort_by_key(|handle| is_found(*handle));
+        let (lost, found) = self.handles[..self.len].split_at(self.iter().filter(|handle| !is_found(*handle)).count());
+        let heir = |lost: &Handle| found.iter().any(|found| key(*found) == key(*lost));
+        lost.iter().all(heir).then_some(())
+    }
+
+    fn place(&self, handle: Handle) -> Option<usize> {
+        self.iter().position(|known| known == handle)
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = Handle> + '_ {
+        self.handles[..self.len].iter().copied()
+    }
+}
+
+impl State {
+    /// All rules are through with a message: what it ended may rest. What is likely to be followed by more (an ACK,
+    /// a BYE) waits a moment.
+    pub(crate) fn rest_after(&mut self, seen: &Seen<'_>) {
+        #[cfg(test)]
+        match self.rest.habit {
+            super::tests::Habit::Usual => {}
+            super::tests::Habit::Never => return,
+            super::tests::Habit::Always => {
+                if let Some(group) = self.groups.find(seen.call) {
+                    self.put_to_rest(group, true, seen.now());
+                }
+                return;
+            }
+        }
+        let message = seen.message;
+        let is_final = message.status().is_some_and(|status| status >= 200);
+        if !is_final && message.method() != Method::Ack {
+            return;
+        }
+        if is_final && message.method() == Method::Invite {
+            return self.rest.cool(seen.call, seen.now());
+        }
+        let Some(group) = self.groups.find(seen.call) else { return };
+        if !self.put_to_rest(group, false, seen.now()) && is_final {
+            self.rest.cool(seen.call, seen.now());
+        }
+    }
+
+    /// Puts to rest what has cooled, also where a dialog is up.
+    pub(crate) fn rest_what_is_quiet(&mut self, now: Timestamp) {
+        while let Some(call) = self.rest.cooled(now) {
+            if let Some(group) = self.groups.find(call) {
+                self.put_to_rest(group, true, now);
+            }
+        }
+    }
+
+    /// Puts a group to rest, if nothing of it waits for more than to be forgotten. `while_up`: also if a dialog lives.
+    fn put_to_rest(&mut self, group: Handle, while_up: bool, now: Timestamp) -> bool {
+        let Some(members) = self.quiet_members(group, while_up) else { return false };
+        let Some(call) = self.groups.key(group) else { return false };
+        let mut packed = std::mem::take(&mut self.rest.contents);
+        packed.clear();
+        self.describe(&members, &mut packed);
+        let fits = packed.write(now, &self.keys, &mut self.rest.writer);
+        if fits {
+            self.take_out(&members);
+            self.lay_down(call, &packed, now);
+        }
+        self.rest.contents = packed;
+        fits
+    }
+
+    /// Keeps what was written of `packed`, and sets the time when the first of it is forgotten.
+    pub(super) fn lay_down(&mut self, call: Key, packed: &Contents, now: Timestamp) {
+        let handle = self.rest.insert(call, &self.keys);
+        let due = self.next_forgotten(packed).unwrap_or(now);
+        if let Some(rested) = self.rest.table.get_mut(handle) {
+            self.wheel.set(&mut rested.timer, due, Target::Rested(handle));
+        }
+        self.requests.keep_elsewhere(packed.requests.len() as isize);
+        self.transactions.keep_elsewhere(packed.transactions.len() as isize);
+    }
+
+    /// Takes a group out of rest, into [`super::Rest::contents`]. Returns its Call-ID.
+    pub(super) fn pick_up(&mut self, handle: Handle) -> Option<Key> {
+        let (call, mut timer) = self.rest.remove(handle, &self.keys)?;
+        self.wheel.cancel(&mut timer);
+        self.requests.keep_elsewhere(-(self.rest.contents.requests.len() as isize));
+        self.transactions.keep_elsewhere(-(self.rest.contents.transactions.len() as isize));
+        Some(call)
+    }
+
+    /// Everything of a group; `None` when it may not rest.
+    fn quiet_members(&self, group: Handle, while_up: bool) -> Option<Members> {
+        let group_entry = self.groups.get(group)?;
+        if group_entry.crossed || group_entry.requests > MAX_TRANSACTIONS {
+            return None;
+        }
+        if self.calls.is_on_record(self.groups.key(group)?) {
+            return None;
+        }
+        let mut members = Members::default();
+        let mut transactions = 0;
+        let mut next = group_entry.first;
+        while let Some(lr) = self.requests.get(next) {
+            let over = lr.final_status != 0 || lr.timed_out || lr.method == Method::Ack;
+            if !over || lr.waits != Waits::ToBeForgotten || lr.ends_dialog || self.calls.is_live(lr.record) {
+                return None;
+            }
+            if !lr.counted && self.has_failure(lr) {
+                return None;
+            }
+            transactions += usize::from(lr.transactions);
+            members.requests.add(next)?;
+            self.add_dialog(lr.dialog, while_up, &mut members)?;
+            if self.registrations.get(lr.registration).is_some() {
+                members.registrations.add(lr.registration)?;
+            }
+            if let Some(invite) = &lr.invite {
+                if invite.decision == Decision::Open {
+                    return None;
+                }
+                self.add_dialog(invite.primary, while_up, &mut members)?;
+                for node in self.pool.iter(invite.early) {
+                    self.add_dialog(Handle::from_bits(node.value), while_up, &mut members)?;
+                }
+                if self.attempts.get(invite.attempt).is_some() {
+                    members.attempts.add(invite.attempt)?;
+                }
+            }
+            next = lr.member.next;
+        }
+        // The latest is the first in the list; the oldest is to be the first at rest.
+        members.requests.handles[..members.requests.len].reverse();
+        members.attempts.put_last(|handle| self.attempts.is_found(handle), |handle| self.attempts.key(handle))?;
+        members
+            .registrations
+            .put_last(|handle| self.registrations.is_found(handle), |handle| self.registrations.key(handle))?;
+        let of = |test: &dyn Fn(&LogicalRequest) -> bool| {
+            members.requests.iter().filter_map(|handle| self.requests.get(handle)).filter(|lr| test(lr)).count()
+        };
+        let over = transactions <= MAX_TRANSACTIONS
+            && members.attempts.iter().all(|handle| {
+                let known = of(&|lr| lr.invite.as_ref().is_some_and(|invite| invite.attempt == handle));
+                self.attempts.get(handle).is_some_and(|attempt| {
+                    matches!(attempt.phase, attempt::Phase::Answered | attempt::Phase::Ended)
+                        && attempt.requests as usize == known
+                })
+            })
+            && members.registrations.iter().all(|handle| {
+                let known = of(&|lr| lr.registration == handle);
+                self.registrations.get(handle).is_some_and(|registration| {
+                    matches!(registration.phase, registration::Phase::Ended) && registration.requests as usize == known
+                })
+            });
+        over.then_some(members)
+    }
+
+    /// Whether a transaction has a failure: what that was is not kept, and a request that is still to come asks.
+    fn has_failure(&self, lr: &LogicalRequest) -> bool {
+        let mut next = lr.first;
+        while let Some(tx) = self.transactions.get(next) {
+            if tx.failure.is_some() {
+                return true;
+            }
+            next = tx.next;
+        }
+        false
+    }
+
+    /// A dialog that a request names: at rest with it when it has ended, else named by its handle. `None` when the
+    /// group may not rest because of it.
+    fn add_dialog(&self, handle: Handle, while_up: bool, members: &mut Members) -> Option<()> {
+        let Some(dialog) = self.dialogs.get(handle) else { return Some(()) };
+        match dialog.state {
+            Some(pipeline::event::DialogState::Early) => None,
+            Some(_) => while_up.then_some(()),
+            None if may_rest(dialog) => members.dialogs.add(handle).map(|_| ()),
+            None => Some(()),
+        }
+    }
+
+    fn dialog_ref(&self, handle: Handle, members: &Members) -> DialogRef {
+        match (members.dialogs.place(handle), self.dialogs.get(handle)) {
+            (Some(place), _) => DialogRef::Here(place),
+            (None, Some(_)) => DialogRef::Up(handle),
+            (None, None) => DialogRef::None,
+        }
+    }
+
+    /// Describes the members.
+    fn describe(&self, members: &Members, packed: &mut Contents) {
+        let due = |timer| self.wheel.due(timer).unwrap_or(Timestamp::NEVER);
+        for handle in members.attempts.iter() {
+            let (Some(key), Some(attempt)) = (self.attempts.key(handle), self.attempts.get(handle)) else { continue };
+            let before = packed.delays.len();
+            packed.delays.extend(self.pool.iter(attempt.delays).map(|node| node.of));
+            packed.attempts.push(contents::Attempt {
+                key,
+                slot: attempt.slot,
+                t0: attempt.t0,
+                cseq: attempt.cseq,
+                answered: matches!(attempt.phase, attempt::Phase::Answered),
+                alerted: attempt.alerted,
+                request: members.requests.place(attempt.request),
+                requests: attempt.requests,
+                delays: packed.delays.len() - before,
+            });
+        }
+        for handle in members.registrations.iter() {
+            let Some(key) = self.registrations.key(handle) else { continue };
+            let Some(&Registration { slot, cseq, requests, .. }) = self.registrations.get(handle) else { continue };
+            packed.registrations.push(contents::Registration { key, slot, cseq, requests });
+        }
+        for handle in members.dialogs.iter() {
+            let (Some(key), Some(dialog)) = (self.dialogs.key(handle), self.dialogs.get(handle)) else { continue };
+            packed.dialogs.push(contents::Dialog {
+                key,
+                request_slot: dialog.request_slot,
+                attempt_slot: dialog.attempt_slot,
+                cseq: dialog.cseq,
+                primary: dialog.primary,
+                acknowledged: dialog.acknowledged,
+                via_depth: dialog.via_depth,
+                due: due(dialog.timer),
+            });
+        }
+        for handle in members.requests.iter() {
+            let (Some(key), Some(lr)) = (self.requests.key(handle), self.requests.get(handle)) else { continue };
+            let invite = lr.invite.as_ref().map(|invite| contents::Invite {
+                attempt: members.attempts.place(invite.attempt),
+                primary: self.dialog_ref(invite.primary, members),
+                failed: invite.decision == Decision::Failed,
+                provisional: invite.provisional,
+                dialed: invite.dialed,
+                answered_200: invite.answered_200,
+                cancelled: invite.cancelled,
+            });
+            packed.requests.push(contents::Request {
+                key,
+                slot: lr.slot,
+                method: lr.method,
+                cseq: lr.cseq,
+                counted: lr.counted,
+                timed_out: lr.timed_out,
+                answered_at_all: lr.answered_at_all,
+                reason_counted: lr.reason_counted,
+                in_dialog: lr.in_dialog,
+                final_status: lr.final_status,
+                depth: lr.depth,
+                items_held: lr.items_held,
+                record: match lr.record {
+                    Record::None => contents::Record::None,
+                    Record::Call(_) => contents::Record::Call,
+                    Record::Request(_) => contents::Record::Request,
+                },
+                due: due(lr.timer),
+                dialog: self.dialog_ref(lr.dialog, members),
+                registration: members.registrations.place(lr.registration),
+                invite,
+                transactions: lr.transactions.into(),
+            });
+            let mut next = lr.first;
+            while let Some(tx) = self.transactions.get(next) {
+                self.describe_transaction(next, tx, lr, packed);
+                next = tx.next;
+            }
+        }
+    }
+
+    fn describe_transaction(&self, handle: Handle, tx: &Transaction, lr: &LogicalRequest, packed: &mut Contents) {
+        let (hops, items) = (packed.through.len(), packed.items.len());
+        packed.through.extend(self.pool.iter(tx.through).map(|node| node.value));
+        packed.items.extend(self.pool.iter(tx.items).map(|node| {
+            let counted = self.pool.iter(lr.items).any(|item| item.value == node.value);
+            contents::Item { mark: node.value, tuple: node.of, counted }
+        }));
+        packed.transactions.push(contents::Transaction {
+            key: self.transactions.key(handle).unwrap_or_default(),
+            via: tx.via,
+            root: tx.root,
+            request_seen: tx.request_seen,
+            at_origin: tx.at_origin,
+            succeeded: tx.succeeded,
+            failed: tx.failure.is_some(),
+            through: packed.through.len() - hops,
+            items: packed.items.len() - items,
+        });
+    }
+
+    /// Takes the members out of the tables. Their slots stay held.
+    fn take_out(&mut self, members: &Members) {
+        for handle in members.requests.iter() {
+            self.leave_group(handle);
+            let Some(mut lr) = self.requests.remove(handle) else { continue };
+            self.wheel.cancel(&mut lr.timer);
+            self.pool.clear(&mut lr.items);
+            if let Some(invite) = &mut lr.invite {
+                self.pool.clear(&mut invite.early);
+            }
+            self.drop_transactions(lr.first);
+        }
+        for handle in members.attempts.iter() {
+            if let Some(mut attempt) = self.attempts.remove(handle) {
+                self.wheel.cancel(&mut attempt.timer);
+                self.pool.clear(&mut attempt.delays);
+            }
+        }
+        for handle in members.registrations.iter() {
+            if let Some(mut registration) = self.registrations.remove(handle) {
+                self.wheel.cancel(&mut registration.timer);
+            }
+        }
+        for handle in members.dialogs.iter() {
+            if let Some(mut dialog) = self.dialogs.remove(handle) {
+                self.wheel.cancel(&mut dialog.timer);
+            }
+        }
+    }
+
+    /// What is under a Call-ID is in the tables again.
+    pub(crate) fn wake(&mut self, call: Key, now: Timestamp, out: &mut Facts) {
+        if self.rest.len() > 0
+            && let Some(handle) = self.rest.table.find(call)
+        {
+            self.wake_group(handle, false, now, out);
+        }
+    }
+
+    /// The group of a transaction is in the tables again.
+    pub(crate) fn wake_transaction(&mut self, key: Key, now: Timestamp, out: &mut Facts) {
+        if let Some(handle) = self.rest.group_of(key, &self.keys) {
+            self.wake_group(handle, false, now, out);
+        }
+    }
+
+    /// The group that has rested longest is in the tables again, its requests the first to make room.
+    pub(crate) fn wake_oldest(&mut self, now: Timestamp, out: &mut Facts) {
+        if let Some(handle) = self.rest.table.oldest() {
+            self.wake_group(handle, true, now, out);
+        }
+    }
+
+    fn wake_group(&mut self, handle: Handle, to_leave: bool, now: Timestamp, out: &mut Facts) {
+        let Some(call) = self.pick_up(handle) else { return };
+        let mut packed = std::mem::take(&mut self.rest.contents);
+        self.forget_due(&mut packed, now, out);
+        self.restore(call, &packed, to_leave);
+        self.rest.contents = packed;
+    }
+
+    /// Puts entries back into the tables.
+    pub(super) fn restore(&mut self, call: Key, packed: &Contents, to_leave: bool) {
+        let mut dialogs = Few::default();
+        for rested in &packed.dialogs {
+            let mut dialog = Dialog::over(rested.request_slot, rested.attempt_slot, rested.cseq);
+            dialog.primary = rested.primary;
+            dialog.acknowledged = rested.acknowledged;
+            dialog.via_depth = rested.via_depth;
+            let handle = self.dialogs.insert(rested.key, dialog);
+            self.dialogs.retire(handle);
+            dialogs.add(handle);
+        }
+        let mut attempts = Few::default();
+        let mut delays = packed.delays.iter();
+        for rested in &packed.attempts {
+            let mut chain = Chain::default();
+            for of in delays.by_ref().take(rested.delays) {
+                self.pool.push(&mut chain, Node { value: 0, of: *of });
+            }
+            let phase = if rested.answered { attempt::Phase::Answered } else { attempt::Phase::Ended };
+            let attempt = Attempt {
+                slot: rested.slot,
+                record: Handle::NONE,
+                t0: rested.t0,
+                request: Handle::NONE,
+                cseq: rested.cseq,
+                phase,
+                alerted: rested.alerted,
+                delays: chain,
+                requests: rested.requests,
+                timer: Timer::default(),
+            };
+            let handle = self.attempts.insert(rested.key, attempt);
+            self.attempts.retire(handle);
+            attempts.add(handle);
+        }
+        let mut registrations = Few::default();
+        for rested in &packed.registrations {
+            let registration = Registration {
+                slot: rested.slot,
+                t0: Timestamp::ZERO,
+                cseq: rested.cseq,
+                phase: registration::Phase::Ended,
+                requests: rested.requests,
+                timer: Timer::default(),
+            };
+            let handle = self.registrations.insert(rested.key, registration);
+            self.registrations.retire(handle);
+            registrations.add(handle);
+        }
+        let dialog = |dialog: DialogRef| match dialog {
+            DialogRef::None => Handle::NONE,
+            DialogRef::Up(handle) => handle,
+            DialogRef::Here(place) => dialogs.handles[place],
+        };
+        let named = |list: &Few, place: Option<usize>| place.map_or(Handle::NONE, |place| list.handles[place]);
+        let mut parts = (packed.transactions.iter(), packed.through.iter(), packed.items.iter());
+        for (place, rested) in packed.requests.iter().enumerate() {
+            let mut lr = LogicalRequest::new(rested.method, rested.cseq, rested.slot);
+            lr.counted = rested.counted;
+            lr.timed_out = rested.timed_out;
+            lr.answered_at_all = rested.answered_at_all;
+            lr.reason_counted = rested.reason_counted;
+            lr.in_dialog = rested.in_dialog;
+            lr.final_status = rested.final_status;
+            lr.depth = rested.depth;
+            lr.items_held = rested.items_held;
+            // Its record has left: it names one that is in no table.
+            lr.record = match rested.record {
+                contents::Record::None => Record::None,
+                contents::Record::Call => Record::Call(Handle::NONE),
+                contents::Record::Request => Record::Request(Handle::NONE),
+            };
+            lr.dialog = dialog(rested.dialog);
+            lr.registration = named(&registrations, rested.registration);
+            lr.invite = rested.invite.map(|invite| {
+                let mut early = Chain::default();
+                // Dialogs that ended are kept in sight here, to rest with it again.
+                for handle in dialogs.iter() {
+                    self.pool.push(&mut early, Node { value: handle.to_bits(), of: 0 });
+                }
+                Invite {
+                    attempt: named(&attempts, invite.attempt),
+                    primary: dialog(invite.primary),
+                    early,
+                    first_180: None,
+                    decision: if invite.failed { Decision::Failed } else { Decision::Answered },
+                    provisional: invite.provisional,
+                    dialed: invite.dialed,
+                    answered_200: invite.answered_200,
+                    cancelled: invite.cancelled,
+                }
+            });
+            let request = self.requests.insert(rested.key, lr);
+            self.join_group(request, call);
+            self.restore_transactions(request, rested, &mut parts);
+            self.wait(request, Waits::ToBeForgotten, rested.due);
+            if to_leave {
+                self.requests.retire(request);
+            }
+            for (rested, handle) in packed.attempts.iter().zip(attempts.iter()) {
+                if rested.request == Some(place)
+                    && let Some(attempt) = self.attempts.get_mut(handle)
+                {
+                    attempt.request = request;
+                }
+            }
+        }
+        for (rested, handle) in packed.dialogs.iter().zip(dialogs.iter()) {
+            if let Some(dialog) = self.dialogs.get_mut(handle) {
+                self.wheel.set(&mut dialog.timer, rested.due, Target::Dialog(handle));
+            }
+        }
+    }
+
+    fn restore_transactions<'a>(
+        &mut self,
+        request: Handle,
+        rested: &contents::Request,
+        (transactions, through, items): &mut (
+            impl Iterator<Item = &'a contents::Transaction>,
+            impl Iterator<Item = &'a u64>,
+            impl Iterator<Item = &'a contents::Item>,
+        ),
+    ) {
+        let mut counted = Chain::default();
+        let mut before = Handle::NONE;
+        for place in 0..rested.transactions {
+            let Some(tx) = transactions.next() else { break };
+            let mut hops = Chain::default();
+            for value in through.take(tx.through) {
+                self.pool.push(&mut hops, Node { value: *value, of: 0 });
+            }
+            let mut seen = Chain::default();
+            for item in items.take(tx.items) {
+                self.pool.push(&mut seen, Node { value: item.mark, of: item.tuple });
+                if item.counted {
+                    self.pool.push(&mut counted, Node { value: item.mark, of: 0 });
+                }
+            }
+            // Decided: of a failure only matters that there was one.
+            let failure = Failure { status: rested.final_status, at: Timestamp::ZERO, cause: None };
+            let handle = self.transactions.insert(
+                tx.key,
+                Transaction {
+                    request,
+                    next: Handle::NONE,
+                    via: tx.via,
+                    through: hops,
+                    items: seen,
+                    items_held: tx.items as u8,
+                    root: tx.root,
+                    request_seen: tx.request_seen,
+                    at_origin: tx.at_origin,
+                    succeeded: tx.succeeded,
+                    failure: tx.failed.then_some(failure),
+                },
+            );
+            if let Some(before) = self.transactions.get_mut(before) {
+                before.next = handle;
+            }
+            before = handle;
+            if place == 0
+                && let Some(lr) = self.requests.get_mut(request)
+            {
+                lr.first = handle;
+            }
+        }
+        if let Some(lr) = self.requests.get_mut(request) {
+            lr.transactions = rested.transactions as u8;
+            lr.items = counted;
+        }
+    }
+}
+
+/// It has ended, nothing of the seed's session is left, and no other Call-ID has to do with it.
+fn may_rest(dialog: &Dialog) -> bool {
+    dialog.state.is_none() && dialog.session.is_none() && !dialog.crossed && dialog.timer != Timer::default()
+}
