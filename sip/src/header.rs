@@ -62,61 +62,15 @@ impl Header {
         let mut padded = [0; WIDTH];
         padded[..name.len()].copy_from_slice(name);
         let (low, high) = halves(&padded);
-        Self::of_words(lower(low), lower(high))
+        Self::of_words(lower(low), lower(high)).unwrap_or(Self::Other)
     }
 
-    /// The field whose name, in lower case and filled up with NUL, is `low` then `high`, little-endian.
+    /// The field whose name, in lower case and filled up with NUL, is `low` then `high`, little-endian; `None` for a
+    /// name that is not in the table.
     #[inline(always)]
-    fn of_words(low: u64, high: u64) -> Self {
-        /// `CONST b"name" => Header`: a pattern must be a named constant.
-        macro_rules! table {
-            ($words:expr; $($known:ident $name:literal => $header:ident,)+) => {{
-                $(const $known: (u64, u64) = pack($name);)+
-                match $words {
-                    $($known => Self::$header,)+
-                    _ => Self::Other,
-                }
-            }};
-        }
-        table! { (low, high);
-            VIA b"via" => Via,
-            V b"v" => Via,
-            FROM b"from" => From,
-            F b"f" => From,
-            TO b"to" => To,
-            T b"t" => To,
-            CALL_ID b"call-id" => CallId,
-            I b"i" => CallId,
-            CSEQ b"cseq" => CSeq,
-            CONTACT b"contact" => Contact,
-            M b"m" => Contact,
-            CONTENT_LENGTH b"content-length" => ContentLength,
-            L b"l" => ContentLength,
-            CONTENT_TYPE b"content-type" => ContentType,
-            C b"c" => ContentType,
-            EXPIRES b"expires" => Expires,
-            MIN_EXPIRES b"min-expires" => MinExpires,
-            SESSION_EXPIRES b"session-expires" => SessionExpires,
-            X b"x" => SessionExpires,
-            MIN_SE b"min-se" => MinSe,
-            MAX_FORWARDS b"max-forwards" => MaxForwards,
-            RSEQ b"rseq" => RSeq,
-            RACK b"rack" => RAck,
-            RETRY_AFTER b"retry-after" => RetryAfter,
-            REASON b"reason" => Reason,
-            USER_AGENT b"user-agent" => UserAgent,
-            SERVER b"server" => Server,
-            REFER_TO b"refer-to" => ReferTo,
-            R b"r" => ReferTo,
-            REFERRED_BY b"referred-by" => ReferredBy,
-            B b"b" => ReferredBy,
-            REPLACES b"replaces" => Replaces,
-            EVENT b"event" => Event,
-            O b"o" => Event,
-            SUBJECT b"subject" => Subject,
-            S b"s" => Subject,
-            SESSION_ID b"session-id" => SessionId,
-        }
+    fn of_words(low: u64, high: u64) -> Option<Self> {
+        let known = &TABLE[place(low, high)];
+        (known.low == low && known.high == high).then_some(known.header)
     }
 
     /// The known field at the front of `line` and where its colon is; `None` says only that a closer look is needed.
@@ -132,14 +86,103 @@ impl Header {
             return None;
         };
         let colon = colon as usize;
-        let header = Self::of_words(lower(low), lower(high));
-        // A name that ends with NUL looks like one that was filled up.
-        (header != Self::Other && line[colon - 1] != 0).then_some((header, colon))
+        let header = Self::of_words(lower(low), lower(high))?;
+        // A name that ends with NUL looks like one that was filled up, and so does none.
+        (colon > 0 && line[colon - 1] != 0).then_some((header, colon))
     }
 }
 
 /// Names of up to so many bytes are compared as two numbers.
 const WIDTH: usize = 16;
+
+/// Every name of up to that length that is looked for, in lower case.
+const NAMES: [(&[u8], Header); 52] = [
+    (b"via", Header::Via),
+    (b"v", Header::Via),
+    (b"from", Header::From),
+    (b"f", Header::From),
+    (b"to", Header::To),
+    (b"t", Header::To),
+    (b"call-id", Header::CallId),
+    (b"i", Header::CallId),
+    (b"cseq", Header::CSeq),
+    (b"contact", Header::Contact),
+    (b"m", Header::Contact),
+    (b"content-length", Header::ContentLength),
+    (b"l", Header::ContentLength),
+    (b"content-type", Header::ContentType),
+    (b"c", Header::ContentType),
+    (b"expires", Header::Expires),
+    (b"min-expires", Header::MinExpires),
+    (b"session-expires", Header::SessionExpires),
+    (b"x", Header::SessionExpires),
+    (b"min-se", Header::MinSe),
+    (b"max-forwards", Header::MaxForwards),
+    (b"rseq", Header::RSeq),
+    (b"rack", Header::RAck),
+    (b"retry-after", Header::RetryAfter),
+    (b"reason", Header::Reason),
+    (b"user-agent", Header::UserAgent),
+    (b"server", Header::Server),
+    (b"refer-to", Header::ReferTo),
+    (b"r", Header::ReferTo),
+    (b"referred-by", Header::ReferredBy),
+    (b"b", Header::ReferredBy),
+    (b"replaces", Header::Replaces),
+    (b"event", Header::Event),
+    (b"o", Header::Event),
+    (b"subject", Header::Subject),
+    (b"s", Header::Subject),
+    (b"session-id", Header::SessionId),
+    // Nothing is wanted of these, but they are common.
+    (b"allow", Header::Other),
+    (b"allow-events", Header::Other),
+    (b"supported", Header::Other),
+    (b"k", Header::Other),
+    (b"require", Header::Other),
+    (b"route", Header::Other),
+    (b"record-route", Header::Other),
+    (b"authorization", Header::Other),
+    (b"accept", Header::Other),
+    (b"date", Header::Other),
+    (b"warning", Header::Other),
+    (b"privacy", Header::Other),
+    (b"diversion", Header::Other),
+    (b"e", Header::Other),
+    (b"u", Header::Other),
+];
+
+/// A name as two numbers, and its field.
+#[derive(Clone, Copy)]
+struct Known {
+    low: u64,
+    high: u64,
+    header: Header,
+}
+
+/// The known names, each at its [`place`]: one look instead of a search that a processor cannot foresee.
+static TABLE: [Known; PLACES] = {
+    let mut table = [Known { low: 0, high: 0, header: Header::Other }; PLACES];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let (low, high) = pack(NAMES[at].0);
+        let place = place(low, high);
+        assert!(table[place].low == 0, "two names have the same place: look for another multiplier");
+        table[place] = Known { low, high, header: NAMES[at].1 };
+        at += 1;
+    }
+    table
+};
+
+/// Where a name would be.
+#[inline]
+const fn place(low: u64, high: u64) -> usize {
+    ((low ^ high << 1).wrapping_mul(MULTIPLIER) >> (u64::BITS - PLACES.ilog2())) as usize
+}
+
+const PLACES: usize = 128;
+/// Found by trial: it gives every known name a place of its own, which is checked when this is compiled.
+const MULTIPLIER: u64 = 0xfdbc_e162_9232_b66f;
 
 /// A name in lower case as [`scan::halves`] gives it, filled up with NUL.
 const fn pack(name: &[u8]) -> (u64, u64) {
