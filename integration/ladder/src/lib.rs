@@ -36,6 +36,7 @@ pub mod frame;
 mod line;
 mod message;
 pub mod pcap;
+pub mod traffic;
 
 use std::net::SocketAddr;
 use std::time::Duration;
