@@ -17,6 +17,7 @@ mod chain;
 mod config;
 mod dialog;
 mod group;
+mod index;
 mod invite;
 mod key;
 mod logical_request;

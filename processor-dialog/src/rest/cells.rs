@@ -1,10 +1,24 @@
 //! Memory for many short byte strings: cells of a few sizes, in pages that go back to the allocator after a peak.
 
-/// A string's place.
+use std::num::NonZeroU32;
+
+/// A string's place: its class above, its index among those of the class below; never 0, so that none takes no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
-    class: u32,
-    index: u32,
+pub struct Cell(NonZeroU32);
+
+impl Cell {
+    fn new(class: usize, index: u32) -> Self {
+        let place = (class as u32 + 1) << INDEX_BITS | index;
+        Self(NonZeroU32::new(place).expect("classes count from one here"))
+    }
+
+    fn class(self) -> usize {
+        (self.0.get() >> INDEX_BITS) as usize - 1
+    }
+
+    fn index(self) -> usize {
+        (self.0.get() & ((1 << INDEX_BITS) - 1)) as usize
+    }
 }
 
 /// Strings of up to [`MAX_LEN`] bytes.
@@ -39,7 +53,7 @@ impl Cells {
             self.classes.resize_with(MAX_LEN / STEP, Class::default);
         }
         let index = self.classes[class].take(class);
-        let cell = Cell { class: class as u32, index };
+        let cell = Cell::new(class, index);
         let (into, rest) = self.bytes_mut(cell).split_at_mut(bytes.len());
         into.copy_from_slice(bytes);
         rest.fill(0);
@@ -48,7 +62,7 @@ impl Cells {
 
     /// The bytes of a cell.
     pub fn get(&self, cell: Cell) -> &[u8] {
-        let class = cell.class as usize;
+        let class = cell.class();
         let (page, range) = place(cell);
         let page = self.classes[class].pages[page].as_ref().expect("a cell's page exists");
         &page.bytes[range]
@@ -56,18 +70,18 @@ impl Cells {
 
     fn bytes_mut(&mut self, cell: Cell) -> &mut [u8] {
         let (page, range) = place(cell);
-        let page = self.classes[cell.class as usize].pages[page].as_mut().expect("a cell's page exists");
+        let page = self.classes[cell.class()].pages[page].as_mut().expect("a cell's page exists");
         &mut page.bytes[range]
     }
 
     /// Gives a cell back.
     pub fn remove(&mut self, cell: Cell) {
-        let per_page = per_page(cell.class as usize);
+        let per_page = per_page(cell.class());
         let (number, range) = place(cell);
-        let class = &mut self.classes[cell.class as usize];
+        let class = &mut self.classes[cell.class()];
         let page = class.pages[number].as_mut().expect("a cell's page exists");
         page.bytes[range][..2].copy_from_slice(&page.free.to_le_bytes());
-        page.free = (cell.index as usize % per_page) as u16;
+        page.free = (cell.index() % per_page) as u16;
         page.live -= 1;
         class.first_open = class.first_open.min(number);
         if page.live == 0 {
@@ -156,7 +170,7 @@ const fn per_page(class: usize) -> usize {
 
 /// The page of a cell, and its bytes in it.
 fn place(cell: Cell) -> (usize, std::ops::Range<usize>) {
-    let (class, index) = (cell.class as usize, cell.index as usize);
+    let (class, index) = (cell.class(), cell.index());
     let start = index % per_page(class) * size(class);
     (index / per_page(class), start..start + size(class))
 }
@@ -167,6 +181,8 @@ pub const MAX_LEN: usize = 1024;
 const STEP: usize = 16;
 /// Bytes of a page.
 const PAGE: usize = 16 * 1024;
+/// Bits of an index: 33 million cells of a class; `max_calls` bounds them before.
+const INDEX_BITS: u32 = 25;
 /// In place of a free cell: there is none.
 const FULL: u16 = u16::MAX;
 

@@ -25,11 +25,11 @@ mod pack;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use wire::Timestamp;
 
 use self::cells::{Cell, Cells};
 use self::contents::{Contents, Writer};
+use crate::index::Index;
 use crate::key::{Key, Keys};
 use crate::table::{Handle, Table};
 use crate::wheel::Timer;
@@ -39,7 +39,7 @@ pub struct Rest {
     table: Table<Rested>,
     cells: Cells,
     /// Every transaction at rest: the index of its group and its place there.
-    transactions: HashTable<u32>,
+    transactions: Index,
     /// Call-IDs of which something came to its end, and when that is to be put to rest.
     cooling: VecDeque<(Timestamp, Key)>,
     /// Reused.
@@ -63,7 +63,7 @@ impl Default for Rest {
             // Never more than logical requests are remembered.
             table: Table::new(usize::MAX),
             cells: Cells::default(),
-            transactions: HashTable::new(),
+            transactions: Index::default(),
             cooling: VecDeque::new(),
             contents: Contents::default(),
             writer: Writer::default(),
@@ -99,7 +99,7 @@ impl Rest {
     /// The group a transaction at rest belongs to.
     fn group_of(&self, transaction: Key, keys: &Keys) -> Option<Handle> {
         let Self { table, cells, transactions, .. } = self;
-        let is_it = |&named: &u32| transaction_key(table, cells, keys, named) == transaction;
+        let is_it = |named| transaction_key(table, cells, keys, named) == transaction;
         let named = transactions.find(transaction.hash(), is_it)?;
         Some(table.handle(named >> PLACE_BITS))
     }
@@ -108,12 +108,10 @@ impl Rest {
     fn insert(&mut self, call: Key, keys: &Keys) -> Handle {
         let cell = self.cells.insert(self.writer.written());
         let handle = self.table.insert(call, Rested { cell, timer: Timer::default() });
-        let Self { table, cells, transactions, .. } = self;
-        let bytes = cells.get(cell);
+        let bytes = self.cells.get(cell);
         for place in 0..contents::transactions(bytes) {
             let key = contents::transaction_key(bytes, place, keys);
-            let hash_of = |&named: &u32| transaction_key(table, cells, keys, named).hash();
-            transactions.insert_unique(key.hash(), name(handle, place), hash_of);
+            self.transactions.insert(key.hash(), name(handle, place));
         }
         handle
     }
@@ -125,17 +123,10 @@ impl Rest {
         let bytes = self.cells.get(cell);
         self.contents.read(bytes, keys);
         for (place, tx) in self.contents.transactions.iter().enumerate() {
-            let is_it = |&named: &u32| named == name(handle, place);
-            if let Ok(found) = self.transactions.find_entry(tx.key.hash(), is_it) {
-                found.remove();
-            }
+            self.transactions.remove(tx.key.hash(), name(handle, place));
         }
         self.cells.remove(cell);
-        if self.transactions.capacity() > MIN_INDEX && self.transactions.len() < self.transactions.capacity() / 8 {
-            let Self { table, cells, transactions, .. } = self;
-            let room = transactions.len() * 2;
-            transactions.shrink_to(room, |&named| transaction_key(table, cells, keys, named).hash());
-        }
+        self.transactions.shrink();
         Some((call, timer))
     }
 }
@@ -150,11 +141,11 @@ fn transaction_key(table: &Table<Rested>, cells: &Cells, keys: &Keys, named: u32
     contents::transaction_key(cells.get(rested.cell), named as usize % MAX_TRANSACTIONS, keys)
 }
 
+/// Most groups at rest: as many as cells and the index of transactions can name. What comes then stays in the tables.
+const MAX_RESTING: usize = 1 << 25;
 /// Most transactions of a group at rest.
 const MAX_TRANSACTIONS: usize = 1 << PLACE_BITS;
 const PLACE_BITS: u32 = 4;
-/// An index of fewer transactions keeps its memory.
-const MIN_INDEX: usize = 1 << 12;
 /// How long after an answer, a failure or a request within a dialog its repeats and its ACK are awaited before it is
 /// put to rest, so that a short call is packed once.
 const COOLING: Duration = Duration::from_secs(2);

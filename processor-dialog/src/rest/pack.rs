@@ -4,8 +4,8 @@ use pipeline::Facts;
 use sip::Method;
 use wire::Timestamp;
 
-use super::MAX_TRANSACTIONS;
 use super::contents::{self, Contents, DialogRef};
+use super::{MAX_RESTING, MAX_TRANSACTIONS};
 use crate::attempt::{self, Attempt};
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
@@ -109,6 +109,9 @@ impl State {
 
     /// Puts a group to rest, if nothing of it waits for more than to be forgotten. `while_up`: also if a dialog lives.
     fn put_to_rest(&mut self, group: Handle, while_up: bool, now: Timestamp) -> bool {
+        if self.rest.len() >= MAX_RESTING {
+            return false;
+        }
         let Some(members) = self.quiet_members(group, while_up) else { return false };
         let Some(call) = self.groups.key(group) else { return false };
         let mut packed = std::mem::take(&mut self.rest.contents);

@@ -115,7 +115,7 @@ proptest! {
         for player in players {
             prop_assert_eq!(player.held(), [0; 7]);
             prop_assert_eq!(player.state.pool.held(), 0);
-            prop_assert!(player.state.rest.transactions.is_empty());
+            prop_assert_eq!(player.state.rest.transactions.len(), 0);
         }
     }
 
