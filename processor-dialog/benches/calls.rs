@@ -117,7 +117,8 @@ fn calls(c: &mut Criterion<ProcessorTime>) {
         });
     });
     group.bench_function("parse, follow, keep records", |b| {
-        let wanted = CallsWanted { instance: "bench".into(), requests: true, pieces: true, number: None, watched: false };
+        let wanted =
+            CallsWanted { instance: "bench".into(), requests: true, pieces: true, number: None, watched: false };
         let (mut dialogs, mut facts) = warm(&mut traffic, Some(wanted));
         b.iter(|| {
             facts.clear();

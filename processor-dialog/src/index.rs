@@ -29,7 +29,7 @@ impl Index {
         if (self.len + 1) * 5 > self.slots.len() * 4 {
             self.resize((self.slots.len() + self.slots.len() / 4).max(MIN_SLOTS));
         }
-        self.put(hash & UPPER | u64::from(place) + 1);
+        self.put(hash & UPPER | (u64::from(place) + 1));
         self.len += 1;
     }
 
@@ -93,7 +93,7 @@ impl Index {
 
     /// Where a hash belongs: as far into the slots as it is into all hashes, whatever their number.
     fn home(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.slots.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.slots.len() as u64) >> 32) as usize
     }
 
     fn after(&self, at: usize) -> usize {
@@ -129,7 +129,7 @@ mod tests {
             let mut index = Index::default();
             let mut model: Vec<(u64, u32)> = Vec::new();
             // Few hashes, at the very ends too, so that many have the same home and some go round.
-            let hash_of = |number: u64| (number * 0x0690_6906_9069_0690) ^ if number == 39 { u64::MAX } else { 0 };
+            let hash_of = |number: u64| if number == 39 { u64::MAX } else { number * 0x0690_6906 << 32 };
             for (adds, place, number) in steps {
                 let hash = hash_of(number);
                 let known = model.iter().position(|entry| *entry == (hash, place));
