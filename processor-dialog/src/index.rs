@@ -129,7 +129,7 @@ mod tests {
             let mut index = Index::default();
             let mut model: Vec<(u64, u32)> = Vec::new();
             // Few hashes, at the very ends too, so that many have the same home and some go round.
-            let hash_of = |number: u64| if number == 39 { u64::MAX } else { number * 0x0690_6906 << 32 };
+            let hash_of = |number: u64| if number == 39 { u64::MAX } else { (number * 0x0690_6906) << 32 };
             for (adds, place, number) in steps {
                 let hash = hash_of(number);
                 let known = model.iter().position(|entry| *entry == (hash, place));
