@@ -21,6 +21,12 @@ use crate::wait::{eventually, within};
 /// A side that has not ended so long after the last call began is stuck.
 const LONGEST: Duration = Duration::from_secs(90);
 
+/// Most characters shown of SIPp's errors.
+const MOST_ERRORS: usize = 2_000;
+
+/// Most calls that SIPp has up at once: it wants a descriptor in reserve for each.
+const MOST_UP: u32 = 10_000;
+
 /// One side of the calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Party<'a> {
@@ -63,6 +69,22 @@ pub fn exchange_through(scenario: &Scenario, caller: Party, callee: Party, hop: 
     let mut counts = caller.finish();
     counts.add(callee.finish());
     counts
+}
+
+/// Like [`exchange`], as fast as this machine may not manage: also says whether SIPp itself kept up. Where it did not,
+/// its counts leave out what it sent to end the calls that failed.
+///
+/// # Panics
+/// When a side does not end.
+#[track_caller]
+pub fn strain(scenario: &Scenario, caller: Party, callee: Party, load: Load) -> (Counts, bool) {
+    let hop = callee.address;
+    let callee = Sipp::start(scenario, Side::Callee, callee, hop, load);
+    let (mut counts, caller) = Sipp::start(scenario, Side::Caller, caller, hop, load).result();
+    // It waits for calls that will not come.
+    let (received, callee) = if caller.success() { callee.result() } else { callee.interrupted() };
+    counts.add(received);
+    (counts, caller.success() && callee.success())
 }
 
 /// Waits until somebody listens on a UDP port.
@@ -122,7 +144,7 @@ impl Sipp {
             .stdout(log);
         if side == Side::Caller {
             let rate = load.rate.to_string();
-            command.args(["-r", &rate, "-l", &load.calls.to_string(), &hop.to_string()]);
+            command.args(["-r", &rate, "-l", &load.calls.min(MOST_UP).to_string(), &hop.to_string()]);
         }
         let child = command.spawn().expect("sipp starts");
         let sipp = Self { child, folder, longest };
@@ -146,10 +168,29 @@ impl Sipp {
     /// When it does not come, or when a call failed; with SIPp's errors.
     #[track_caller]
     pub fn finish(mut self) -> Counts {
-        let ended = within(self.longest, || self.child.try_wait().expect("our own child"));
-        let status = ended.unwrap_or_else(|| panic!("sipp does not end; see {}", self.folder.path().display()));
+        let status = self.ended();
         assert!(status.success(), "sipp: {status}\n{}", self.errors());
         self.counts(status)
+    }
+
+    /// Waits for the end, however it comes.
+    fn result(mut self) -> (Counts, ExitStatus) {
+        let status = self.ended();
+        (self.counts(status), status)
+    }
+
+    /// Ends it: SIPp takes SIGUSR1 for "no more calls, then quit".
+    fn interrupted(self) -> (Counts, ExitStatus) {
+        let id = libc::pid_t::try_from(self.id()).expect("a process id");
+        // SAFETY: no pointers; the child has not been waited for, so the id is its own.
+        unsafe { libc::kill(id, libc::SIGUSR1) };
+        self.result()
+    }
+
+    #[track_caller]
+    fn ended(&mut self) -> ExitStatus {
+        let ended = within(self.longest, || self.child.try_wait().expect("our own child"));
+        ended.unwrap_or_else(|| panic!("sipp does not end; see {}", self.folder.path().display()))
     }
 
     fn counts(&self, status: ExitStatus) -> Counts {
@@ -161,7 +202,9 @@ impl Sipp {
     fn errors(&self) -> String {
         let text = |path: Option<PathBuf>| path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
         let errors = text(self.file_ending("_errors.log"));
-        if errors.is_empty() { text(Some(self.folder.join("log"))) } else { errors }
+        let all = if errors.is_empty() { text(Some(self.folder.join("log"))) } else { errors };
+        // The first say what was wrong; there is one for each call.
+        all.chars().take(MOST_ERRORS).collect()
     }
 
     fn file_ending(&self, ending: &str) -> Option<PathBuf> {

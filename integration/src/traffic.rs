@@ -58,6 +58,34 @@ impl Held {
     pub fn of(&self, kind: Kind) -> u64 {
         self.calls[kind as usize]
     }
+
+    /// What `/metrics` must say once all is over. Selectors for [`crate::exposition::Exposition::assert`].
+    pub fn expectations(&self) -> Vec<(String, f64)> {
+        let all: u64 = self.calls.iter().sum();
+        let answered = self.of(Kind::Answered) + self.of(Kind::Repeated);
+        let registered = self.of(Kind::Registered);
+        let expected = [
+            ("packets_total", self.messages),
+            ("session_attempts_total", all - registered),
+            ("session_outcomes_total{outcome=\"answered\"}", answered),
+            ("sessions_ended_total{end=\"bye\"}", answered),
+            ("session_outcomes_total{outcome=\"busy\"}", self.of(Kind::Busy)),
+            ("session_outcomes_total{outcome=\"no_answer\"}", self.of(Kind::Absent)),
+            ("session_outcomes_total{outcome=\"client_error\"}", self.of(Kind::Unknown)),
+            ("session_outcomes_total{outcome=\"ineffective\"}", self.of(Kind::Overloaded)),
+            ("session_outcomes_total{outcome=\"cancelled\"}", self.of(Kind::Cancelled)),
+            ("registration_attempts_total", registered),
+            ("registration_outcomes_total{outcome=\"success\"}", registered),
+            ("retransmissions_total{kind=\"request\"}", self.of(Kind::Repeated)),
+            ("retransmissions_total{kind=\"response\"}", 0),
+            ("parse_errors_total", 0),
+            ("unmatched_total", 0),
+            ("anomalies_total", 0),
+            ("capture_duplicates_total", 0),
+            ("dialogs", 0),
+        ];
+        expected.map(|(selector, count)| (selector.to_owned(), count as f64)).into()
+    }
 }
 
 impl Default for Traffic {

@@ -71,6 +71,15 @@ fn many_vias() -> String {
     BYE.replacen("Max-Forwards", &format!("{hops}Max-Forwards"), 1)
 }
 
+/// What handing messages out to shards looks at.
+fn groups(criterion: &mut Criterion) {
+    let mut bench = criterion.benchmark_group("group");
+    for (name, text) in [("invite", INVITE), ("200", OK), ("bye", BYE), ("register", REGISTER)] {
+        bench.bench_function(name, |bencher| bencher.iter(|| sip::group(black_box(text.as_bytes()), false)));
+    }
+    bench.finish();
+}
+
 fn messages(criterion: &mut Criterion) {
     let many_vias = many_vias();
     let cases = [
@@ -101,5 +110,5 @@ fn messages(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, messages);
+criterion_group!(benches, messages, groups);
 criterion_main!(benches);

@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::process::{Command, ExitCode, Stdio};
 
+use integration::exposition::Exposition;
 use integration::process::{self, Taken, load_average, megabytes};
 use integration::ringside;
 use integration::scratch::Folder;
-use integration::traffic::{Kind, Mix, Traffic};
+use integration::traffic::{Mix, Traffic};
 
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
 const SHARDS: [usize; 2] = [1, 2];
@@ -42,7 +43,6 @@ fn measure(calls: u64) {
     drop(file);
     let size = path.metadata().expect("it is there").len();
     for shards in SHARDS {
-        let answered = (held.of(Kind::Answered) + held.of(Kind::Repeated)) as f64;
         let run = || {
             let output = folder.join("metrics");
             let mut command = Command::new(ringside::binary());
@@ -51,11 +51,7 @@ fn measure(calls: u64) {
             let taken = process::run(&mut command).expect("ringside starts");
             assert!(taken.status.success(), "ringside replay: {}", taken.status);
             let metrics = std::fs::read_to_string(&output).expect("it has been written");
-            integration::exposition::Exposition::parse(&metrics).assert([
-                ("packets_total", held.messages as f64),
-                ("session_outcomes_total{outcome=\"answered\"}", answered),
-                ("sessions_ended_total{end=\"bye\"}", answered),
-            ]);
+            Exposition::parse(&metrics).assert(held.expectations());
             taken
         };
         let best: Taken = (0..RUNS).map(|_| run()).min_by_key(|taken| taken.wall).expect("more than no runs");
