@@ -70,7 +70,8 @@ fn kamailio_as_server_is_seen_whose_workers_share_their_tls_objects() {
         let before = ringside_first.then(|| Ringside::start(&namespace, &config));
         let _proxy = start_kamailio(&namespace, &certificate);
         let ringside = before.unwrap_or_else(|| Ringside::start(&namespace, &config));
-        Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::Threads).send();
+        // Its processes share OpenSSL's memory: handshakes at once end one in ten of its starts by SIGSEGV, without us.
+        Peer::connect(&namespace, 5061, CONNECTIONS, REQUESTS, Style::InTurn).send();
         let scrape = ringside.settled(2 * u64::from(CONNECTIONS * REQUESTS));
         assert_all(&scrape);
         scrape.assert([("capture_duplicates_total", 0.0)]);

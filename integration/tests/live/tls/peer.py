@@ -2,14 +2,14 @@
 """SIP over TLS by Python's ssl, which is OpenSSL: a server that answers everything, and a client of many connections.
 
 peer.py serve [--loop | --websocket | --fork] ADDRESS PORT CERTIFICATE KEY
-peer.py send  [--loop | --websocket] [--wait] ADDRESS PORT CONNECTIONS REQUESTS
+peer.py send  [--loop | --websocket | --in-turn] [--wait] ADDRESS PORT CONNECTIONS REQUESTS
 peer.py abuse ADDRESS PORT CONNECTIONS
 
 The client's connection number n comes from 127.0.1.n; each sends its requests one after another. With --wait it says
 "connected", and goes on when it has read a line. With --loop one thread serves all connections, and the TLS objects get
 their bytes from memory (asyncio); else each has a thread and its objects read from sockets. With --websocket a
 connection is upgraded first (RFC 6455), and every message is a frame. With --fork a process shakes hands, and another one
-goes on with the connection.
+goes on with the connection. With --in-turn connections shake hands one after another.
 
 Of the connections that abuse a server each third sends a header without end, each third ends in the middle of a message,
 without a word, and each third in the middle of the handshake; then the process is killed in the middle of a message.
@@ -207,16 +207,20 @@ def go_on():
     sys.stdin.readline()
 
 
-def send_threads(address, port, connections, requests, wait, kind):
+def send_threads(address, port, connections, requests, wait, kind, at_once):
     context = trusting()
     # One that fails ends all, so that nobody waits for it.
     threading.excepthook = lambda what: (sys.__excepthook__(what.exc_type, what.exc_value, what.exc_traceback), os._exit(1))
     ready = threading.Barrier(connections + 1)
     go = threading.Event()
+    shaking = threading.Semaphore(at_once)
+
+    def shake_hands(number):
+        with shaking:
+            return context.wrap_socket(socket.create_connection((address, port), source_address=(f"127.0.1.{number}", 0)))
 
     def send(number):
-        plain = socket.create_connection((address, port), source_address=(f"127.0.1.{number}", 0))
-        with context.wrap_socket(plain) as connection:
+        with shake_hands(number) as connection:
             peer = kind(connection, False)
             ready.wait()
             go.wait()
@@ -293,7 +297,7 @@ def main(arguments):
         if loop:
             asyncio.run(send_loop(address, int(port), connections, requests, wait))
         else:
-            send_threads(address, int(port), connections, requests, wait, kind)
+            send_threads(address, int(port), connections, requests, wait, kind, 1 if "--in-turn" in flags else connections)
 
 
 main(sys.argv[1:])

@@ -51,6 +51,8 @@ pub enum Style {
     Loop,
     /// As `Threads`, each message in a frame of a WebSocket.
     WebSocket,
+    /// As `Threads`, one handshake after another. Clients only.
+    InTurn,
     /// A process each, made after the handshake. Servers only.
     Fork,
 }
@@ -156,6 +158,7 @@ fn flags(style: Style) -> Option<&'static str> {
         Style::Threads => None,
         Style::Loop => Some("--loop"),
         Style::WebSocket => Some("--websocket"),
+        Style::InTurn => Some("--in-turn"),
         Style::Fork => Some("--fork"),
     }
 }
