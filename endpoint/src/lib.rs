@@ -4,6 +4,7 @@
 //! client, slow, silent or hostile, costs more than its share.
 
 mod address;
+mod places;
 mod server;
 
 pub use address::address;

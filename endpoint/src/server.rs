@@ -1,7 +1,8 @@
 //! The HTTP server: connections in, each bounded in number, size and time.
 //!
-//! A client may be slow, silent or hostile: there are at most [`Limits::connections`], a request's head has
-//! [`Limits::head`] to arrive, a response [`Limits::response`] to be taken. None of them holds up capture,
+//! A client may be slow, silent or hostile: there are at most [`Limits::connections`], one client has at most
+//! [`Limits::connections_each`] of them, a request's head has [`Limits::head`] to arrive, a response
+//! [`Limits::response`] to be taken. None of them holds up capture,
 //! which is on other threads. Everything here runs on one current-thread runtime.
 
 use std::convert::Infallible;
@@ -18,9 +19,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::places::{Free, Places};
 
 /// Who answers requests.
 pub trait Site: Send + Sync + 'static {
@@ -41,6 +44,8 @@ pub struct Load {
     pub connections: AtomicU64,
     /// Connections closed because the client did not take its response in time.
     pub too_slow: AtomicU64,
+    /// Connections closed at once, because the client had its share of them.
+    pub refused: AtomicU64,
 }
 
 /// Why nothing can be served; the text says what to do about it.
@@ -58,6 +63,9 @@ pub struct Refused {
 pub struct Limits {
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
+    /// Connections of one client at a time; more are closed at once. What forwards for many (a proxy, `ssh -L`) is one
+    /// client, so this is to be most of them, but not all.
+    pub connections_each: usize,
     /// How long a connection may be without a whole head of a request: at its begin, and between requests.
     pub head: Duration,
     /// How long a response may take from the end of its request's head until the client has it.
@@ -71,6 +79,7 @@ impl Default for Limits {
         // Prometheus keeps its connection between scrapes, usually 15 or 30 s apart.
         Self {
             connections: 256,
+            connections_each: 192,
             head: Duration::from_secs(40),
             response: Duration::from_secs(30),
             farewell: Duration::from_secs(1),
@@ -145,16 +154,16 @@ fn refused(endpoint: SocketAddr, error: &io::Error, table: &str) -> Refused {
 }
 
 async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections, limits.connections_each);
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => continue,
-            accepted = next(&listener, &slots) => accepted,
+            accepted = next(&listener, &places) => accepted,
         };
-        let (stream, slot) = match stream {
+        let (free, stream, client) = match stream {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the processor.
@@ -163,10 +172,14 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
                 continue;
             }
         };
+        let Some(place) = places.give(free, client.ip()) else {
+            site.load().refused.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
         connections.spawn(async move {
             serve(stream, limits, site, stopped).await;
-            drop(slot);
+            drop(place);
         });
     }
     drop(listener);
@@ -175,13 +188,11 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
     let _ = timeout(limits.farewell, whole).await;
 }
 
-/// The next connection, once there is room for it.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore is never closed");
-    Ok((listener.accept().await?.0, slot))
+/// The next connection, once there is a place for it.
+async fn next(listener: &TcpListener, places: &Places) -> io::Result<(Free, TcpStream, SocketAddr)> {
+    let free = places.free().await;
+    let (stream, client) = listener.accept().await?;
+    Ok((free, stream, client))
 }
 
 async fn serve<S: Site>(stream: TcpStream, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {

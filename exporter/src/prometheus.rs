@@ -29,6 +29,8 @@ use routes::Pages;
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
+    /// Connections of one client at a time; more are closed at once.
+    pub connections_each: usize,
     /// Scrapes at a time, each with its copy of all rows; more wait.
     pub scrapes: usize,
     /// How long a connection may be without a whole head of a request.
@@ -41,15 +43,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let endpoint::Limits { connections, head, response, farewell } = endpoint::Limits::default();
-        Self { connections, scrapes: 8, head, response, farewell }
+        let endpoint::Limits { connections, connections_each, head, response, farewell } = endpoint::Limits::default();
+        Self { connections, connections_each, scrapes: 8, head, response, farewell }
     }
 }
 
 impl Limits {
     fn serving(&self) -> endpoint::Limits {
-        let Self { connections, head, response, farewell, .. } = *self;
-        endpoint::Limits { connections, head, response, farewell }
+        let Self { connections, connections_each, head, response, farewell, .. } = *self;
+        endpoint::Limits { connections, connections_each, head, response, farewell }
     }
 }
 

@@ -13,7 +13,7 @@ use pipeline::component::{CaptureStatus, Exporter};
 use pipeline::metrics::{Exposition, F, Format, LabelSet, Undefined, label_values::Input};
 use support::{Reply, Running, SETS, fill, get, run, send, settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const SOON: Duration = Duration::from_millis(50);
 
@@ -176,6 +176,32 @@ async fn silent_clients_do_not_keep_others_out() {
         silent.push(TcpStream::connect(running.address).await.unwrap());
     }
     assert_eq!(get(running.address, "/metrics").await.status, 200);
+}
+
+#[tokio::test]
+async fn half_requests_of_one_client_leave_places_for_others() {
+    let never = Duration::from_secs(3600);
+    let running = run(Limits { connections: 4, connections_each: 3, head: never, ..Limits::default() });
+    let half = async || {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        // The server may have closed it before it was written to.
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: ring").await;
+        stream
+    };
+    let _kept = [half().await, half().await, half().await];
+    // What is beyond is closed, though nobody has waited for its head.
+    let mut bytes = Vec::new();
+    let _ = half().await.read_to_end(&mut bytes).await;
+    assert!(bytes.is_empty());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(running.address).await.unwrap();
+    other.write_all(b"GET /internal/metrics HTTP/1.1\r\nHost: ringside\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    other.read_to_end(&mut bytes).await.unwrap();
+    let reply = Reply::parse(&bytes);
+    assert_eq!(reply.status, 200);
+    assert!(reply.text().contains("otelcol_exporter_connections_refused 1\n"), "{}", reply.text());
 }
 
 #[tokio::test]

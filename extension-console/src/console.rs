@@ -119,6 +119,7 @@ impl Reports for Site {
         for (name, counter, value) in [
             ("otelcol_extension_connections", false, load(&self.load().connections)),
             ("otelcol_extension_pages", false, self.pages.count() as u64),
+            ("otelcol_extension_connections_refused", true, load(&self.load().refused)),
             ("otelcol_extension_slow_clients", true, load(&self.load().too_slow)),
             ("otelcol_extension_calls_kept", false, kept as u64),
             ("otelcol_extension_calls_refused", true, self.refused()),
@@ -129,10 +130,15 @@ impl Reports for Site {
     }
 }
 
-/// What the console bears: a page keeps one connection open, and asks for a few files and calls on others.
+/// What the console bears: a page keeps one connection open, and asks for a few files and calls on others. All who come
+/// through one tunnel or proxy are one client. Browsers open a connection anew where an idle one was closed.
 const LIMITS: Limits = Limits {
     connections: 128,
-    head: Duration::from_secs(40),
+    connections_each: 96,
+    head: Duration::from_secs(8),
     response: Duration::from_secs(30),
     farewell: Duration::from_secs(1),
 };
+
+/// No visitor can keep the others out, and half a request is not held for long.
+const _: () = assert!(LIMITS.connections_each < LIMITS.connections && LIMITS.head.as_secs() <= 10);

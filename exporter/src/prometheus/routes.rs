@@ -109,6 +109,7 @@ impl Pages {
         for (name, counter, value) in [
             ("otelcol_exporter_scrapes", true, load(&self.scraped)),
             ("otelcol_exporter_connections", false, load(&self.load.connections)),
+            ("otelcol_exporter_connections_refused", true, load(&self.load.refused)),
             ("otelcol_exporter_slow_clients", true, load(&self.load.too_slow)),
         ] {
             all.push(Telemetry { name, labels: Vec::new(), counter, value });

@@ -1,16 +1,17 @@
 //! The console of `run`: what it answers, whom it answers, and that a reload applies to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::program::{EPOCH, Folder, Running, run};
 
 /// One answered and ended, one refused, one that is up.
 const CALLS: &str = "
-     0.000  alice -> bob  INVITE sdp call=done from=sip:+4930123456@example.org to=sip:2002@example.org
+     0.000  alice -> bob  INVITE sdp call=done from=sip:+493023125001@example.org to=sip:2002@example.org
      0.500  alice <- bob  180 call=done
      4.000  alice <- bob  200 sdp call=done
      4.010  alice -> bob  ACK call=done
@@ -108,7 +109,7 @@ fn list_filter_and_show(shards: &str) {
     listed(&announced, "outcome=failed", &[]);
     listed(&announced, "carrier=other&limit=2", &[UP, "busy"]);
     listed(&announced, "carrier=none", &[]);
-    listed(&announced, "number=0123456", &["done"]);
+    listed(&announced, "number=23125001", &["done"]);
     listed(&announced, "number=1001", &[UP, "busy"]);
     listed(&announced, "call_id=DON", &["done"]);
     let done = json(&announced, "/api/calls/done");
@@ -152,7 +153,7 @@ fn by_default_no_number_is_shown_or_found() {
     assert_eq!(json(&announced, "/api/calls?number=1001"), serde_json::json!({ "calls": [], "numbers": "drop" }));
     for path in ["/api/calls", "/api/calls/done", "/api/calls/done?format=text", "/api/now"] {
         let (_, body) = ask(&announced, path, "");
-        assert!(!body.contains("30123456") && !body.contains("sip:2002"), "{path}: {body}");
+        assert!(!body.contains("3023125001") && !body.contains("sip:2002"), "{path}: {body}");
     }
     end(running);
 }
@@ -210,7 +211,7 @@ fn only_those_with_the_token_are_answered() {
     assert!(announced.contains("/  (asks for its token)\n") && !announced.contains(TOKEN), "{announced}");
     for path in ["/", "/page/main.js", "/api/calls", "/api/events", "/calls/done", "/none", "/?token=wrong"] {
         let (head, body) = ask(&announced, path, "");
-        assert!(head.starts_with("HTTP/1.1 401"), "{path}: {head}");
+        assert!(head.starts_with("HTTP/1.1 401") && head.contains("connection: close"), "{path}: {head}");
         assert!(!body.contains("script"), "{body}");
     }
     let (head, _) = ask(&announced, "/api/calls", &format!("Authorization: Bearer {TOKEN}\r\n"));
@@ -255,6 +256,39 @@ fn what_it_sends_is_safe_with_browsers() {
         let (head, _) = ask(&announced, path, "");
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {head}");
     }
+    end(running);
+}
+
+#[test]
+fn half_requests_of_one_visitor_leave_places_for_others() {
+    let folder = folder("", "");
+    let (running, announced) = Running::start(folder.path(), &RUN);
+    let from = |source: [u8; 4]| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("an address of the loopback interface");
+        let console: SocketAddr = address(&announced).parse().expect("an address");
+        socket.connect(&console.into()).expect("it listens");
+        TcpStream::from(socket)
+    };
+    // More than there are places.
+    let half = (0..130).map(|_| {
+        let mut stream = from([127, 0, 0, 9]);
+        // Those beyond its share may be closed before they are written to.
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: local");
+        stream
+    });
+    let mut half: Vec<TcpStream> = half.collect();
+    let last = half.last_mut().expect("there are some").read(&mut [0; 64]);
+    assert!(!last.is_ok_and(|bytes| bytes > 0), "what is beyond its share is closed");
+    let mut other = from([127, 0, 0, 10]);
+    other.write_all(b"GET /api/now HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).expect("it answers with text");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let refused = "otelcol_extension_connections_refused{extension=\"console\"} 34\n";
+    let scrape = crate::running::get(&announced, "/internal/metrics");
+    assert!(scrape.contains(refused), "{scrape}");
+    drop(half);
     end(running);
 }
 
