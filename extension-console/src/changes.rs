@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::entry::Entry;
+use crate::routes::Numbers;
 
 /// A list as those pages know it that show it.
 #[derive(Default)]
@@ -26,6 +27,7 @@ struct Change<'a> {
     calls: Vec<&'a RawValue>,
     /// Those that are no longer in it: time of their start and Call-ID.
     gone: Vec<&'a str>,
+    numbers: Numbers,
 }
 
 /// A call as it is told of.
@@ -37,18 +39,18 @@ struct One {
 impl Changes {
     /// Compares `list` with what it was. Gives what changed, unless nothing did, and if `whole` all of it, for those
     /// who did not know it before.
-    pub fn next(&mut self, list: &[Entry], whole: bool) -> Told {
+    pub fn next(&mut self, list: &[Entry], numbers: Numbers, whole: bool) -> Told {
         let lines: Vec<One> = list.iter().map(One::new).collect();
         let now: HashMap<String, u64> = lines.iter().map(|one| (one.name.clone(), hash(one.text.get()))).collect();
         let is_new = |one: &&One| self.told.get(&one.name) != now.get(&one.name);
         let calls: Vec<&RawValue> = lines.iter().filter(is_new).map(|one| &*one.text).collect();
         let gone: Vec<&str> = self.told.keys().filter(|name| !now.contains_key(*name)).map(String::as_str).collect();
         let changed = !calls.is_empty() || !gone.is_empty();
-        let change = changed.then(|| event("calls", &Change { reset: false, calls, gone }));
+        let change = changed.then(|| event("calls", &Change { reset: false, calls, gone, numbers }));
         self.told = now;
         let whole = whole.then(|| {
             let calls = lines.iter().map(|one| &*one.text).collect();
-            event("calls", &Change { reset: true, calls, gone: Vec::new() })
+            event("calls", &Change { reset: true, calls, gone: Vec::new(), numbers })
         });
         Told { whole, change }
     }

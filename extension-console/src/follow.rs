@@ -130,8 +130,8 @@ async fn tick(site: &Site, known: &mut Known, queries: HashMap<Query, bool>, cal
     known.calls.retain(|call_id, _| calls.contains(call_id));
     let mut lists = HashMap::new();
     for (query, is_new) in queries {
-        let list = site.list(&query).await;
-        let told = known.lists.entry(query.clone()).or_default().next(&list, is_new);
+        let (list, numbers) = site.list(&query).await;
+        let told = known.lists.entry(query.clone()).or_default().next(&list, numbers, is_new);
         lists.insert(query, told);
     }
     let mut ladders = HashMap::new();

@@ -66,8 +66,7 @@ impl Guard {
         if request.method() != Method::GET {
             return Verdict::Method;
         }
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        if !host.is_some_and(|host| self.is_ours(host)) {
+        if !host(request).and_then(without_port).is_some_and(|name| self.is_ours(name)) {
             return Verdict::Host;
         }
         let Some(token) = &self.token else { return Verdict::Welcome };
@@ -81,12 +80,7 @@ impl Guard {
         token.check(request.headers())
     }
 
-    fn is_ours(&self, host: &str) -> bool {
-        let name = match (host.strip_prefix('['), host.rsplit_once(':')) {
-            (Some(v6), _) => v6.split(']').next().unwrap_or_default(),
-            (None, Some((name, _))) => name,
-            (None, None) => host,
-        };
+    fn is_ours(&self, name: &str) -> bool {
         if let Ok(address) = name.parse::<IpAddr>() {
             let address = address.to_canonical();
             return match self.token {
@@ -129,6 +123,25 @@ impl Token {
     fn set_cookie(&self) -> String {
         format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.pass)
     }
+}
+
+/// The host that is asked for: of an address written in full, else of the one Host field (RFC 9112 §3.2).
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.as_str());
+    }
+    let mut hosts = request.headers().get_all(HOST).into_iter();
+    hosts.next().filter(|_| hosts.next().is_none())?.to_str().ok()
+}
+
+/// The name or address in `name:port`, `address:port` or `[address]:port`, with or without a port.
+fn without_port(host: &str) -> Option<&str> {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = port.is_empty() || port.strip_prefix(':')?.bytes().all(|byte| byte.is_ascii_digit());
+    is_port.then_some(name)
 }
 
 /// `sbc1.example.com` is below `sbc1`: the same host with the domain it is known under.
@@ -197,11 +210,25 @@ mod tests {
             "127.0.0.1.nip.io",
             ":2113",
             "[",
+            "localhost:2113, evil.example",
+            "localhost:evil.example",
+            "evil@localhost",
+            "[::1].evil.example",
         ];
         for host in elsewhere {
             assert_eq!(verdict(&guard, host), Verdict::Host, "{host}");
         }
         assert_eq!(guard.check(&request(&[], "/")), Verdict::Host);
+    }
+
+    #[test]
+    fn two_hosts_are_none_and_an_address_in_full_says_which_it_is() {
+        let guard = guard("127.0.0.1:2113", "");
+        let two = [("host", "localhost"), ("host", "evil.example")];
+        assert_eq!(guard.check(&request(&two, "/")), Verdict::Host);
+        let host = [("host", "localhost")];
+        assert_eq!(guard.check(&request(&host, "http://evil.example/")), Verdict::Host);
+        assert_eq!(guard.check(&request(&host, "http://127.0.0.1:2113/")), Verdict::Welcome);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use call_views::{Style, ladder};
 use endpoint::{Busy, Load};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use pipeline::call::live::ShownNumber;
@@ -81,9 +81,11 @@ struct Shown {
 #[derive(Serialize)]
 struct List {
     calls: Vec<Line>,
-    /// How records show numbers: `drop`, `mask`, `hmac`, `plain`; `null` unless one was looked for.
-    numbers: Option<&'static str>,
+    numbers: Numbers,
 }
+
+/// How records show numbers: `drop`, `mask`, `hmac`, `plain`; `null` unless one was looked for.
+pub type Numbers = Option<&'static str>;
 
 impl Site {
     /// Shows what `context` gives access to.
@@ -130,10 +132,16 @@ impl Site {
         }
     }
 
-    /// The calls that are wanted, of those that are known.
-    pub async fn list(&self, query: &Query) -> Vec<Entry> {
+    /// The calls that are wanted, of those that are known, and how records show numbers.
+    pub async fn list(&self, query: &Query) -> (Vec<Entry>, Numbers) {
         let shown = self.shown(query).await;
-        self.calls.list(query, shown.as_ref(), USUAL)
+        let numbers = shown.as_ref().map(|shown| match shown {
+            ShownNumber::Dropped => "drop",
+            ShownNumber::Masked(_) => "mask",
+            ShownNumber::Hashed(_) => "hmac",
+            ShownNumber::Digits(_) => "plain",
+        });
+        (self.calls.list(query, shown.as_ref(), USUAL), numbers)
     }
 
     async fn shown(&self, query: &Query) -> Option<ShownNumber> {
@@ -206,14 +214,7 @@ impl Site {
             Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.0, busy),
         };
         self.refresh([&query].into_iter()).await;
-        let shown = self.shown(&query).await;
-        let numbers = shown.as_ref().map(|shown| match shown {
-            ShownNumber::Dropped => "drop",
-            ShownNumber::Masked(_) => "mask",
-            ShownNumber::Hashed(_) => "hmac",
-            ShownNumber::Digits(_) => "plain",
-        });
-        let calls = self.calls.list(&query, shown.as_ref(), USUAL);
+        let (calls, numbers) = self.list(&query).await;
         json(&List { calls: calls.iter().map(Entry::line).collect(), numbers }, busy)
     }
 
@@ -262,8 +263,8 @@ impl endpoint::Site for Site {
 
     async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
-        match self.guard().check(&request) {
-            Verdict::Welcome => self.welcome(path, query, busy).await,
+        let mut refused = match self.guard().check(&request) {
+            Verdict::Welcome => return self.welcome(path, query, busy).await,
             Verdict::Method => {
                 let mut response = whole(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET.\n", busy);
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
@@ -276,7 +277,7 @@ impl endpoint::Site for Site {
                 let location = without_token(path, query);
                 response.headers_mut().insert(SET_COOKIE, cookie);
                 response.headers_mut().insert(LOCATION, location);
-                response
+                return response;
             }
             Verdict::Token { wrong } => {
                 if wrong {
@@ -289,7 +290,10 @@ impl endpoint::Site for Site {
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
             }
-        }
+        };
+        // Who is turned away keeps no place.
+        refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        refused
     }
 
     fn load(&self) -> &Load {
@@ -310,7 +314,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const PATHS: &str = "Here are /, /api/calls, /api/calls/{call-id}, /api/now and /api/events.\n";
 const NOT_HERE: &str = "This console answers to localhost, to addresses, and with a token to the name of its host.\n";
 const NEEDS_TOKEN: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\
-    <p>This console asks for its token: open it once with <code>?token=</code> and the token at the end of its \
+    <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><p>This console asks for its token: open it once with <code>?token=</code> and the token at the end of its \
     address.</p><p>You have been here before and came by a link? <a href=\"\">Go on</a>.</p></html>\n";
 /// Calls in a list that says nothing else.
 const USUAL: usize = 200;

@@ -170,6 +170,12 @@ fn told(bytes: Option<hyper::body::Bytes>) -> Option<(bool, usize, Vec<String>)>
 }
 
 #[test]
+fn pages_are_told_why_a_number_is_not_found() {
+    let told = Changes::default().next(&[], Some("drop"), true).whole.expect("all of it is told");
+    assert!(std::str::from_utf8(&told).expect("text").contains("\"calls\":[],\"gone\":[],\"numbers\":\"drop\"}"));
+}
+
+#[test]
 fn pages_are_told_what_changed_alone() {
     let mut shard = Shard::new(Config::default());
     shard.play(TWO);
@@ -178,15 +184,15 @@ fn pages_are_told_what_changed_alone() {
     calls.set_live(shard.live(&LiveAsk::Newest(10)));
     let mut changes = Changes::default();
     let list = || calls.list(&Query::default(), None, 200);
-    let first = changes.next(&list(), true);
+    let first = changes.next(&list(), None, true);
     assert_eq!(told(first.whole), Some((true, 2, vec![])));
-    let second = changes.next(&list(), false);
+    let second = changes.next(&list(), None, false);
     assert!(second.whole.is_none() && second.change.is_none());
     shard.play("21.0 alice -> bob INVITE call=c branch=z9hG4bKc");
     calls.set_live(shard.live(&LiveAsk::Newest(10)));
-    assert_eq!(told(changes.next(&list(), false).change), Some((false, 1, vec![])));
+    assert_eq!(told(changes.next(&list(), None, false).change), Some((false, 1, vec![])));
     calls.forget_live();
-    let (_, new, gone) = told(changes.next(&list(), false).change).expect("two are gone");
+    let (_, new, gone) = told(changes.next(&list(), None, false).change).expect("two are gone");
     assert_eq!((new, gone.len()), (0, 2));
     assert!(gone.contains(&"2026-01-01T00:00:01.000000Z b".to_owned()), "{gone:?}");
 }

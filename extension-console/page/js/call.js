@@ -34,7 +34,15 @@ export class CallView {
     if (call.call_id !== this.callId) return;
     if (call.unknown) {
       // One that was shown stays, though it is no longer kept.
-      if (!this.call) this.element.replaceChildren(h("div", {}, this.back(), h("p", { class: "note" }, "This call is not up, and is no longer kept: ", h("span", { class: "mono" }, call.call_id))));
+      if (!this.call)
+        this.element.replaceChildren(
+          h(
+            "div",
+            {},
+            this.back(),
+            h("p", { class: "note" }, "This call is not up, and is no longer kept: ", h("span", { class: "mono" }, call.call_id)),
+          ),
+        );
       return;
     }
     this.call = call;
@@ -62,7 +70,11 @@ export class CallView {
         {},
         this.back(),
         h("h2", {}, party(call.caller, call.source), h("span", { class: "arrow-to" }, "→"), party(call.callee, call.destination)),
-        h("span", { class: "chip", "data-is": is }, call.status && call.state !== "live" && call.outcome !== "answered" ? `${text} ${call.status}` : text),
+        h(
+          "span",
+          { class: "chip", "data-is": is },
+          call.status && call.state !== "live" && call.outcome !== "answered" ? `${text} ${call.status}` : text,
+        ),
         call.end && call.end !== "bye" && h("span", { class: "chip", "data-is": "open" }, `ended: ${call.end.replaceAll("_", " ")}`),
       ),
       h("p", { class: "id mono" }, call.call_id),
@@ -94,16 +106,34 @@ export class CallView {
       ["trace", call.trace_id],
     ];
     const shown = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
-    return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", { class: ["way", "trace"].includes(name) && "wide" }, h("dt", {}, name), h("dd", { class: ["way", "trace"].includes(name) && "mono" }, String(value)))));
+    return h(
+      "dl",
+      { class: "facts" },
+      shown.map(([name, value]) =>
+        h(
+          "div",
+          { class: ["way", "trace"].includes(name) && "wide" },
+          h("dt", {}, name),
+          h("dd", { class: ["way", "trace"].includes(name) && "mono" }, String(value)),
+        ),
+      ),
+    );
   }
 
   ladder(call) {
     if (call.ladder.length === 0) {
-      const why = call.ladder_form === "off" ? "Messages are not kept (processors.dialog.calls.ladder is \"off\")." : "No messages on record.";
+      const why =
+        call.ladder_form === "off" ? 'Messages are not kept (processors.dialog.calls.ladder is "off").' : "No messages on record.";
       return [h("p", { class: "note" }, why)];
     }
-    const legend = h("p", { class: "legend" }, call.endpoints.map((address, at) => h("span", {}, `${letter(at)} ${address}`)));
-    const cut = call.ladder_cut > 0 && h("p", { class: "note" }, `${call.ladder_cut} more ${call.ladder_cut === 1 ? "message is" : "messages are"} not on record.`);
+    const legend = h(
+      "p",
+      { class: "legend" },
+      call.endpoints.map((address, at) => h("span", {}, `${letter(at)} ${address}`)),
+    );
+    const cut =
+      call.ladder_cut > 0 &&
+      h("p", { class: "note" }, `${call.ladder_cut} more ${call.ladder_cut === 1 ? "message is" : "messages are"} not on record.`);
     return [legend, h("div", { class: "ladder" }, drawLadder(call, this.open)), cut].filter(Boolean);
   }
 
@@ -118,7 +148,11 @@ export class CallView {
     this.bars.replaceChildren(
       ...phases.flatMap(({ name, is, from, length }) => [
         h("dt", {}, name),
-        h("dd", { class: "track" }, h("span", { class: "fill", "data-is": is, "--from": Math.min(from / total, 0.99), "--part": length / total })),
+        h(
+          "dd",
+          { class: "track" },
+          h("span", { class: "fill", "data-is": is, "--from": Math.min(from / total, 0.99), "--part": length / total }),
+        ),
         h("dd", { class: "value" }, is === "talk" ? `${seconds(length).slice(0, -2)} s` : span(length)),
       ]),
     );
@@ -146,7 +180,8 @@ function phasesOf(call, skew) {
   if (call.setup_seconds !== null) phases.push({ name: "set-up", is: "setup", from: 0, length: call.setup_seconds });
   const rang = call.ladder.find((message) => message.method === "INVITE" && message.status === 180);
   if (call.ring_seconds !== null) {
-    const from = call.answered_seconds !== null ? Math.max(0, call.answered_seconds - call.ring_seconds) : rang ? at(rang) : call.setup_seconds || 0;
+    const from =
+      call.answered_seconds !== null ? Math.max(0, call.answered_seconds - call.ring_seconds) : rang ? at(rang) : call.setup_seconds || 0;
     phases.push({ name: "ringing", is: "ring", from, length: call.ring_seconds });
   } else if (call.phase === "ringing" && rang) {
     phases.push({ name: "ringing", is: "ring", from: at(rang), length: Math.max(0, now - at(rang)) });

@@ -37,6 +37,7 @@ const WINDOW = 10;
 
 const past = [];
 let shownTables = "";
+let latest = null;
 
 const percent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
@@ -49,8 +50,11 @@ export function showFigures(now) {
   while (past.length > 2 && past[0].at < now.time_ms - WINDOW * 1000) past.shift();
   showRates(now);
   showTiles(figures);
-  showTables(figures);
+  latest = figures;
+  showTables();
 }
+
+document.getElementById("tables").parentElement.addEventListener("toggle", showTables);
 
 function showState(now) {
   const state = document.getElementById("state");
@@ -79,9 +83,9 @@ function showRates(now) {
     ["messages /s", shown(rate("packets_total"))],
     ["drops", count(drops), drops > 0],
   ];
-  document.getElementById("rates").replaceChildren(
-    ...rates.map(([name, value, bad]) => h("div", { "data-is": bad && "bad" }, h("dt", {}, name), h("dd", {}, value))),
-  );
+  document
+    .getElementById("rates")
+    .replaceChildren(...rates.map(([name, value, bad]) => h("div", { "data-is": bad && "bad" }, h("dt", {}, name), h("dd", {}, value))));
 }
 
 function showTiles(figures) {
@@ -91,32 +95,99 @@ function showTiles(figures) {
   const ratios = TILES.map(([key, name, title]) => {
     const recent = figures.recent[key];
     const unit = recent === null || recent === undefined ? "" : "%";
-    return tile(`${title}: the last ${minutes} min, and since the start`, name, percent(recent), unit, `all ${percent(figures.ratios[key])}`);
+    return tile(
+      `${title}: the last ${minutes} min, and since the start`,
+      name,
+      percent(recent),
+      unit,
+      `all ${percent(figures.ratios[key])}`,
+    );
   });
   const pdd = figures.means.pdd;
   ratios.push(
-    tile("Session attempts since the start (RFC 6076)", "attempts", count(figures.totals.session_attempts_total || 0), "", `${count(figures.outcomes.answered || 0)} answered`),
+    tile(
+      "Session attempts since the start (RFC 6076)",
+      "attempts",
+      count(figures.totals.session_attempts_total || 0),
+      "",
+      `${count(figures.outcomes.answered || 0)} answered`,
+    ),
     tile("Post-dial delay: mean since the start", "PDD", pdd === undefined ? "–" : count(pdd), pdd === undefined ? "" : "ms", "mean"),
   );
   document.getElementById("tiles").replaceChildren(...ratios);
 }
 
 function table(caption, head, rows, texts = 1) {
-  const row = (cells) => h("tr", {}, cells.map((cell, at) => h("td", { class: at < texts && "text" }, cell)));
-  return h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, cell)))), h("tbody", {}, rows.map(row)));
+  const row = (cells) =>
+    h(
+      "tr",
+      {},
+      cells.map((cell, at) => h("td", { class: at < texts && "text" }, cell)),
+    );
+  return h(
+    "table",
+    {},
+    h("caption", {}, caption),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        head.map((cell) => h("th", { scope: "col" }, cell)),
+      ),
+    ),
+    h("tbody", {}, rows.map(row)),
+  );
 }
 
-function showTables(figures) {
+function showTables() {
+  const figures = latest;
   const element = document.getElementById("tables");
-  if (!element.parentElement.open) return;
+  if (!element.parentElement.open || !figures) return;
   const key = JSON.stringify([figures.ratios, figures.recent, figures.outcomes, figures.means, figures.parties]);
   if (key === shownTables) return;
   shownTables = key;
   const minutes = Math.max(1, Math.round(figures.recent_seconds / 60));
   element.replaceChildren(
-    table("ratios, %", ["", `per attempt, ${minutes} min`, "all", "per INVITE, all"], RATIOS.map(([seed, name, strict]) => [name, percent(figures.recent[strict]), percent(figures.ratios[strict]), seed ? percent(figures.ratios[seed]) : ""])),
-    table("outcomes", ["", "attempts"], Object.entries(figures.outcomes).filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]).map(([name, number]) => [name.replaceAll("_", " "), count(number)])),
-    table("delays, means", ["", ""], DELAYS.filter(([key]) => figures.means[key] !== undefined).map(([key, name, unit]) => [name, `${unit === "ms" ? count(figures.means[key]) : figures.means[key].toFixed(2)} ${unit}`])),
-    table("carriers and phones", ["carrier", "ua_type", "attempts", "ASR", "SEER", "talking"], figures.parties.map((party) => [party.carrier, party.ua_type, count(party.attempts), percent(party.asr_e425), percent(party.seer_rfc6076), count(party.sessions)]), 2),
+    table(
+      "ratios, %",
+      ["", `per attempt, ${minutes} min`, "all", "per INVITE, all"],
+      RATIOS.map(([seed, name, strict]) => [
+        name,
+        percent(figures.recent[strict]),
+        percent(figures.ratios[strict]),
+        seed ? percent(figures.ratios[seed]) : "",
+      ]),
+    ),
+    table(
+      "outcomes",
+      ["", "attempts"],
+      Object.entries(figures.outcomes)
+        .filter(([, number]) => number > 0)
+        .sort((a, b) => b[1] - a[1])
+        .map(([name, number]) => [name.replaceAll("_", " "), count(number)]),
+    ),
+    table(
+      "delays, means",
+      ["", ""],
+      DELAYS.filter(([key]) => figures.means[key] !== undefined).map(([key, name, unit]) => [
+        name,
+        `${unit === "ms" ? count(figures.means[key]) : figures.means[key].toFixed(2)} ${unit}`,
+      ]),
+    ),
+    table(
+      "carriers and phones",
+      ["carrier", "ua_type", "attempts", "ASR", "SEER", "talking"],
+      figures.parties.map((party) => [
+        party.carrier,
+        party.ua_type,
+        count(party.attempts),
+        percent(party.asr_e425),
+        percent(party.seer_rfc6076),
+        count(party.sessions),
+      ]),
+      2,
+    ),
   );
 }

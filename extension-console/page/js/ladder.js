@@ -24,6 +24,13 @@ function words(message) {
   return message.reason ? `${message.status} ${message.reason}` : String(message.status);
 }
 
+/** A message as a screen reader says it. */
+function spoken(call, message) {
+  const way = `${call.endpoints[message.source]} to ${call.endpoints[message.destination]}`;
+  const again = message.retransmissions ? `, sent ${message.retransmissions + 1} times` : "";
+  return `${timeOfDay(message.time, true)} ${way}: ${words(message)}${message.sdp ? ", SDP" : ""}${again}`;
+}
+
 /** Which message it is, in every drawing of the same call. */
 const keyOf = (message) => `${message.time} ${message.source} ${message.destination} ${message.method} ${message.status} ${message.cseq}`;
 
@@ -31,7 +38,14 @@ const keyOf = (message) => `${message.time} ${message.source} ${message.destinat
 export function drawLadder(call, open) {
   const columns = Math.max(1, call.endpoints.length);
   const rungs = h("div", { class: "rungs", "--columns": columns, role: "list" });
-  rungs.append(head(call), h("div", { class: "lifelines", "aria-hidden": "true" }, call.endpoints.map((_, at) => h("i", { "--at": at }))));
+  rungs.append(
+    head(call),
+    h(
+      "div",
+      { class: "lifelines", "aria-hidden": "true" },
+      call.endpoints.map((_, at) => h("i", { "--at": at })),
+    ),
+  );
   let before = null;
   call.ladder.forEach((message, index) => {
     rungs.append(...rung(call, message, before, index, open));
@@ -42,9 +56,19 @@ export function drawLadder(call, open) {
 
 function head(call) {
   const ends = call.endpoints.map((address, at) =>
-    h("span", { class: "end", title: address }, h("span", { class: "letter" }, letter(at)), h("span", { class: "address" }, ...breakable(address))),
+    h(
+      "span",
+      { class: "end", title: address },
+      h("span", { class: "letter" }, letter(at)),
+      h("span", { class: "address" }, ...breakable(address)),
+    ),
   );
-  return h("div", { class: "ends" }, h("span", { class: "clock" }, "UTC", h("span", { class: "delta" }, "+ s")), h("span", { class: "lane" }, ends));
+  return h(
+    "div",
+    { class: "ends" },
+    h("span", { class: "clock" }, "UTC", h("span", { class: "delta" }, "+ s")),
+    h("span", { class: "lane" }, ends),
+  );
 }
 
 /** An address that may be broken before its port. */
@@ -59,8 +83,18 @@ function rung(call, message, before, index, open) {
   const is = kind(message);
   const where = { "--low": low, "--span": high - low };
   const self = low === high;
-  const shape = ["shaft", message.status === null ? "" : "response", self ? "self" : message.destination > message.source ? "right" : "left"];
-  const what = h("span", { class: self ? "what self" : "what", ...where }, h("span", {}, words(message)), message.sdp && h("small", {}, "SDP"), message.retransmissions > 0 && h("small", { class: "again" }, `×${message.retransmissions + 1}`));
+  const shape = [
+    "shaft",
+    message.status === null ? "" : "response",
+    self ? "self" : message.destination > message.source ? "right" : "left",
+  ];
+  const what = h(
+    "span",
+    { class: self ? "what self" : "what", ...where },
+    h("span", {}, words(message)),
+    message.sdp && h("small", {}, "SDP"),
+    message.retransmissions > 0 && h("small", { class: "again" }, `×${message.retransmissions + 1}`),
+  );
   const key = keyOf(message);
   const id = `said-${index}`;
   const button = h(
@@ -71,9 +105,14 @@ function rung(call, message, before, index, open) {
       title: words(message),
       "aria-expanded": String(open.has(key)),
       "aria-controls": id,
-      "aria-label": `${timeOfDay(message.time, true)} ${call.endpoints[message.source]} to ${call.endpoints[message.destination]}: ${words(message)}${message.sdp ? ", SDP" : ""}${message.retransmissions ? `, sent ${message.retransmissions + 1} times` : ""}`,
+      "aria-label": spoken(call, message),
     },
-    h("span", { class: "clock" }, h("span", { class: "time" }, timeOfDay(message.time, true)), h("span", { class: "delta" }, before ? `+${seconds(delta)}` : "")),
+    h(
+      "span",
+      { class: "clock" },
+      h("span", { class: "time" }, timeOfDay(message.time, true)),
+      h("span", { class: "delta" }, before ? `+${seconds(delta)}` : ""),
+    ),
     h("span", { class: "lane" }, h("span", { class: is }, h("span", { class: shape.join(" "), ...where }), what)),
   );
   const said = h("div", { class: "said", id, hidden: !open.has(key) });
@@ -98,7 +137,12 @@ function details(call, message) {
     ["time", `${message.time.replace("T", " ").replace("Z", "")} UTC, ${seconds(message.offset_seconds)} s after the first`],
     ["of", `${message.method} ${message.cseq}, ${message.bytes} bytes${again}`],
   ];
-  const list = (pairs, name) => h("dl", { class: name }, pairs.flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]));
+  const list = (pairs, name) =>
+    h(
+      "dl",
+      { class: name },
+      pairs.flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]),
+    );
   const parts = [list(facts, "")];
   const lines = message.headers || [];
   if (lines.length === 0) {
@@ -111,6 +155,14 @@ function details(call, message) {
   });
   parts.push(list(pairs, "headers"));
   const all = pairs.some(([name]) => ["from", "f"].includes(name.toLowerCase()));
-  parts.push(h("p", {}, all ? "Credentials and bodies are not kept." : "Fields that say who calls whom are not kept (privacy.numbers), nor are credentials and bodies."));
+  parts.push(
+    h(
+      "p",
+      {},
+      all
+        ? "Credentials and bodies are not kept."
+        : "Fields that say who calls whom are not kept (privacy.numbers), nor are credentials and bodies.",
+    ),
+  );
   return parts;
 }

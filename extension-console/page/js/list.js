@@ -21,6 +21,13 @@ const OUTCOMES = [
   ["challenge_abandoned", "challenge abandoned"],
 ];
 
+/** Why a number may not be found. */
+const NUMBERS = {
+  drop: 'Numbers are not on record (privacy.numbers is "drop").',
+  mask: "Numbers are masked on record: look for the first four digits, or for the whole number.",
+  hmac: "Numbers are hashed on record: look for the whole number, as the phone wrote it.",
+};
+
 const FIELDS = ["call_id", "number", "outcome", "carrier", "state"];
 /** Calls that are listed, unless more are asked for. */
 const PAGE = 200;
@@ -37,6 +44,7 @@ export class CallList {
     this.limit = PAGE;
     this.current = null;
     this.skew = 0;
+    this.numbers = null;
     const outcomes = OUTCOMES.map(([value, text]) => h("option", { value }, text));
     this.form.elements.outcome.replaceChildren(...outcomes);
     let waiting;
@@ -96,8 +104,9 @@ export class CallList {
     select.value = chosen;
   }
 
-  /** What changed: `{ reset, calls, gone }`. */
-  change({ reset, calls, gone }) {
+  /** What changed: `{ reset, calls, gone, numbers }`; `numbers` is how they are shown, if one is looked for. */
+  change({ reset, calls, gone, numbers }) {
+    this.numbers = numbers;
     if (reset) this.calls.clear();
     for (const name of gone) this.calls.delete(name);
     for (const call of calls) this.calls.set(nameOf(call), call);
@@ -131,7 +140,7 @@ export class CallList {
     while (this.list.children.length > items.length) this.list.lastChild.remove();
     this.select(this.current);
     this.note.replaceChildren();
-    if (items.length === 0) this.note.append(this.isFiltered() ? "No call matches." : "No calls yet.");
+    if (items.length === 0) this.note.append(this.isFiltered() ? `No call matches. ${NUMBERS[this.numbers] || ""}` : "No calls yet.");
     else if (items.length >= this.limit) this.note.append(`the newest ${count(items.length)} `, this.more);
     this.note.hidden = this.note.childNodes.length === 0;
   }
@@ -142,9 +151,20 @@ export class CallList {
     const failed = call.status && call.state !== "live" && call.outcome !== "answered" ? ` ${call.status}` : "";
     return h(
       "a",
-      { class: "row", href: linkOf(call.call_id), "data-call": call.call_id, title: `${call.call_id}\n${call.source} → ${call.destination}` },
+      {
+        class: "row",
+        href: linkOf(call.call_id),
+        "data-call": call.call_id,
+        title: `${call.call_id}\n${call.source} → ${call.destination}`,
+      },
       h("span", { class: "time" }, timeOfDay(call.start)),
-      h("span", { class: "who" }, party(call.caller, call.source), h("span", { class: "arrow-to" }, "→"), party(call.callee, call.destination)),
+      h(
+        "span",
+        { class: "who" },
+        party(call.caller, call.source),
+        h("span", { class: "arrow-to" }, "→"),
+        party(call.callee, call.destination),
+      ),
       h("span", { class: "carrier" }, call.carrier),
       h("span", { class: "result" }, h("span", { class: "chip", "data-is": is }, text + failed)),
       h("span", { class: "number setup" }, span(call.setup_seconds)),

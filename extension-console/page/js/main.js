@@ -8,6 +8,7 @@ import { CallList } from "./list.js";
 const view = new CallView(() => open(null));
 const list = new CallList((callId) => open(callId), follow);
 let events = null;
+let again;
 let skew = 0;
 
 /** The call that an address names. */
@@ -37,6 +38,7 @@ function show(callId) {
 
 /** Follows what is shown. A page that nobody sees holds no connection. */
 function follow() {
+  clearTimeout(again);
   events?.close();
   events = null;
   if (document.hidden) return;
@@ -44,6 +46,7 @@ function follow() {
   if (view.callId !== null) query.set("call", view.callId);
   events = new EventSource(`/api/events?${query}`);
   events.addEventListener("now", (event) => {
+    delete document.body.dataset.lost;
     const now = JSON.parse(event.data);
     skew = now.time_ms - Date.now();
     showFigures(now);
@@ -52,15 +55,33 @@ function follow() {
   events.addEventListener("calls", (event) => list.change(JSON.parse(event.data)));
   events.addEventListener("call", (event) => view.show(JSON.parse(event.data)));
   events.addEventListener("error", () => {
-    const state = document.getElementById("state");
-    state.dataset.is = "bad";
-    state.textContent = "no connection";
+    lost("no connection");
     // Refused rather than lost: the browser does not try again by itself.
-    if (events?.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+    if (events?.readyState === EventSource.CLOSED) refused();
   });
 }
 
+/** What is shown is old, and why. */
+function lost(why) {
+  const state = document.getElementById("state");
+  state.dataset.is = "bad";
+  state.textContent = why;
+  state.title = "";
+  document.body.dataset.lost = "";
+}
+
+/** Finds out why, and tries again. */
+async function refused() {
+  clearTimeout(again);
+  again = setTimeout(follow, 5000);
+  const reply = await fetch("/api/now").catch(() => null);
+  if (events?.readyState !== EventSource.CLOSED) return;
+  if (reply?.status === 401) location.reload();
+  else if (reply?.ok) lost("too many pages are open");
+}
+
 setInterval(() => {
+  if ("lost" in document.body.dataset) return;
   list.tick(skew);
   view.tick(skew);
 }, 1000);
