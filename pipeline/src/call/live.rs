@@ -33,8 +33,11 @@ impl ShownNumber {
                 let wanted = digits(wanted);
                 !wanted.is_empty() && digits(user).ends_with(&wanted)
             }
-            Self::Masked(wanted) if wanted.contains('*') => **wanted == *shown,
-            Self::Masked(wanted) => shown.starts_with(&**wanted),
+            Self::Masked(wanted) => {
+                let bare = |number| str::strip_prefix(number, '+').unwrap_or(number);
+                let (wanted, shown) = (bare(wanted), bare(shown));
+                if wanted.contains('*') { wanted == shown } else { shown.starts_with(wanted) }
+            }
             Self::Hashed(wanted) => **wanted == *shown,
         }
     }
@@ -52,6 +55,7 @@ mod tests {
         let masked = ShownNumber::Masked("+4930****".into());
         assert!(masked.matches("+4930****") && !masked.matches("+4930***"));
         assert!(ShownNumber::Masked("+49".into()).matches("+4930***"));
+        assert!(ShownNumber::Masked("4930".into()).matches("+4930***") && masked.matches("4930****"));
         assert!(ShownNumber::Hashed("0a1b".into()).matches("0a1b") && !ShownNumber::Dropped.matches(""));
     }
 }

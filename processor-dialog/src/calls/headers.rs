@@ -76,10 +76,10 @@ fn shown_of(kept: &Kept, own: &Own, privacy: &Privacy) -> Box<str> {
 /// Whether a field may be kept, by its name.
 fn may_be_kept(name: &[u8], privacy: &Privacy) -> bool {
     let is_in = |names: &[&str]| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
-    if privacy.numbers != Numbers::Plain {
-        return is_in(&TECHNICAL);
+    if privacy.call_id == CallIds::Hash && is_in(&NAMES_CALLS) {
+        return false;
     }
-    !is_in(&SECRET) && (privacy.call_id == CallIds::Plain || !is_in(&NAMES_CALLS))
+    if privacy.numbers == Numbers::Plain { !is_in(&SECRET) } else { is_in(&TECHNICAL) }
 }
 
 /// Fields that say how a message went, what it is, and what its sender can do.
@@ -142,8 +142,20 @@ const SECRET: [&str; 7] = [
 ];
 
 /// Fields that name this call or another.
-const NAMES_CALLS: [&str; 8] =
-    ["Call-ID", "i", "Replaces", "Join", "Target-Dialog", "In-Reply-To", "Session-ID", "Refer-To"];
+const NAMES_CALLS: [&str; 11] = [
+    "Call-ID",
+    "i",
+    "Replaces",
+    "Join",
+    "Target-Dialog",
+    "In-Reply-To",
+    "Session-ID",
+    "Refer-To",
+    "r",
+    // `dialog;call-id=` (RFC 4235 §3.2).
+    "Event",
+    "o",
+];
 
 /// Stands for the fields there was no room for.
 const CUT: &[u8] = b"...\n";

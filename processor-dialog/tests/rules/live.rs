@@ -121,6 +121,19 @@ fn with_numbers_as_they_are_everything_but_credentials_is_kept() {
 }
 
 #[test]
+fn where_call_ids_are_hashed_no_field_names_a_call() {
+    let said = "0.0 alice -> bob INVITE call=mine hdr=\"Event: dialog;call-id=other\" hdr=\"o: dialog;call-id=other\" \
+                hdr=\"r: <sip:x@h?Replaces=other>\" hdr=\"Replaces: other\" hdr=\"Supported: timer\"";
+    for numbers in [Numbers::Plain, Numbers::Drop] {
+        let config = with(Privacy { numbers, call_id: CallIds::Hash, ..Privacy::default() });
+        let records = calls_for(watched(), config, said);
+        let invite = &records[0].headers[0];
+        assert!(invite.contains("Supported: timer\n"), "{invite}");
+        assert!(!invite.contains("other") && !invite.contains("mine"), "{invite}");
+    }
+}
+
+#[test]
 fn nothing_of_this_is_kept_where_nobody_looks() {
     let mut player = Player::wanting(wanted(), Config::default(), Labelled::No);
     for step in ladder::play(THREE) {
