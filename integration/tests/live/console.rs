@@ -63,7 +63,7 @@ fn calls_are_listed_filtered_drawn_and_followed() {
     let hop = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
     let party = |port| Party { namespace: &namespace, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) };
     let place = |scenario: Scenario, load| exchange_through(&scenario, party(5070), party(5080), hop, load);
-    let caller = "+4930123456";
+    let caller = "+493023125001";
     place(Scenario::new(flows::ANSWERED).between(caller, "2001"), Load::of(4));
     place(flows::refused(486).between(caller, "2003"), Load::of(4));
     // A proxy makes a 500 of a 503, and answers in the place of a callee that is slow: these go past it.

@@ -53,7 +53,7 @@ const LONGER: &str = "
 ";
 
 /// The caller of the call that is shown.
-const FEATURED: &str = "+4930901820";
+const FEATURED: &str = "+493023125020";
 
 fn main() -> ExitCode {
     let obstacle = gate::obstacle().err().or_else(browser::obstacle);
@@ -98,18 +98,18 @@ fn place_calls<'scope, 'n: 'scope>(namespace: &'n Namespace, scope: &'scope thre
     let callee = SocketAddr::from((Ipv4Addr::LOCALHOST, 5080));
     let (alpha, beta) = (Ipv4Addr::new(127, 1, 0, 10), Ipv4Addr::new(127, 2, 0, 20));
     let party = move |address| Party { namespace, address };
-    let featured = Scenario::new(SHOWN).between(FEATURED, "+498912345678");
+    let featured = Scenario::new(SHOWN).between(FEATURED, "+498999998078");
     scope.spawn(move || exchange_through(&featured, party((alpha, 5070).into()), party(callee), hop, load(16)));
     let answered = flows::ANSWERED.replace("INVITE", "INVITE ua=Yealink-T46U").replace("300 ", "2300 ");
     let refused = |status| flows::refused(status);
     let direct = [
-        (alpha, Scenario::new(&answered).between("+4930901877", "+442079460018")),
-        (beta, Scenario::new(LONGER).between("+33142685300", "+4930901822")),
-        (alpha, refused(486).between("+4930901831", "+4989111222")),
-        (beta, Scenario::new(flows::CANCELLED).between("+33142685312", "+4930901840")),
-        (beta, refused(503).between("+33142685377", "+4940998877")),
-        (alpha, refused(404).between("+4930901866", "+498900000")),
-        (beta, Scenario::new(LONGER).between("+33142685390", "+4930901899")),
+        (alpha, Scenario::new(&answered).between("+493023125077", "+442079460018")),
+        (beta, Scenario::new(LONGER).between("+33199005300", "+493023125022")),
+        (alpha, refused(486).between("+493023125031", "+498999998122")),
+        (beta, Scenario::new(flows::CANCELLED).between("+33199005312", "+493023125040")),
+        (beta, refused(503).between("+33199005377", "+498999998177")),
+        (alpha, refused(404).between("+493023125066", "+498999998100")),
+        (beta, Scenario::new(LONGER).between("+33199005390", "+493023125099")),
     ];
     for (place, (caller, scenario)) in direct.into_iter().enumerate() {
         // Each has a callee of its own: one SIPp plays one scenario.
