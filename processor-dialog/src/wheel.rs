@@ -143,17 +143,25 @@ impl Default for Wheel {
 impl Wheel {
     /// Sets `timer`, or moves it where it is set already.
     pub fn set(&mut self, timer: &mut Timer, due: Timestamp, target: Target) {
+        let bucket = self.bucket_of(due);
+        let mut stays = false;
         if timer.0 == NIL {
             timer.0 = self.nodes.take();
         } else {
-            self.unlink(timer.0);
+            // Most timers are moved by less than their bucket is wide: the neighbours in it need not be touched.
+            stays = bucket != FIRING && self.nodes[timer.0].bucket == bucket;
+            if !stays {
+                self.unlink(timer.0);
+            }
         }
         self.set = self.set.wrapping_add(1);
         let node = &mut self.nodes[timer.0];
         node.due = due.as_nanos();
         node.order = self.set;
         (node.kind, node.handle) = (target.kind(), target.handle());
-        self.link(timer.0);
+        if !stays {
+            self.link(timer.0, bucket);
+        }
     }
 
     /// Unsets `timer`; it may not be set.
@@ -237,7 +245,8 @@ impl Wheel {
         while self.heads[bucket] != NIL {
             let index = self.heads[bucket];
             self.unlink(index);
-            self.link(index);
+            let bucket = self.bucket_of(Timestamp::from_nanos(self.nodes[index].due));
+            self.link(index, bucket);
         }
     }
 
@@ -251,33 +260,40 @@ impl Wheel {
         }
     }
 
-    fn link(&mut self, index: u32) {
-        let due = self.nodes[index].due >> TICK_SHIFT;
+    /// Where a timer waits that is due then, seen from the current tick.
+    fn bucket_of(&self, due: Timestamp) -> u16 {
+        let due = due.as_nanos() >> TICK_SHIFT;
         if due <= self.tick {
-            let node = &mut self.nodes[index];
-            node.bucket = FIRING;
-            self.firing.push(Reverse((node.due, node.order, index)));
-            return;
+            return FIRING;
         }
         // What lies beyond the coarsest level waits in its farthest bucket and is placed anew from there.
         let mut level = 0;
-        let mut span = 1;
-        while level + 1 < LEVELS && due / (span * BUCKETS as u64) != self.tick / (span * BUCKETS as u64) {
+        let mut shift = 0;
+        while level + 1 < LEVELS && due >> (shift + BUCKET_BITS) != self.tick >> (shift + BUCKET_BITS) {
             level += 1;
-            span *= BUCKETS as u64;
+            shift += BUCKET_BITS;
         }
-        let farthest = self.tick / span + BUCKETS as u64 - 1;
-        let place = (due / span).min(farthest) as usize % BUCKETS;
-        let bucket = level * BUCKETS + place;
-        let head = self.heads[bucket];
+        let farthest = (self.tick >> shift) + BUCKETS as u64 - 1;
+        let place = (due >> shift).min(farthest) as usize % BUCKETS;
+        (level * BUCKETS + place) as u16
+    }
+
+    fn link(&mut self, index: u32, bucket: u16) {
         let node = &mut self.nodes[index];
-        node.bucket = bucket as u16;
+        node.bucket = bucket;
+        if bucket == FIRING {
+            self.firing.push(Reverse((node.due, node.order, index)));
+            return;
+        }
+        let bucket = usize::from(bucket);
+        let head = self.heads[bucket];
         node.previous = NIL;
         node.next = head;
         if head != NIL {
             self.nodes[head].previous = index;
         }
         self.heads[bucket] = index;
+        let (level, place) = (bucket / BUCKETS, bucket % BUCKETS);
         self.occupied[level][place / 64] |= 1 << (place % 64);
     }
 
@@ -324,7 +340,8 @@ fn next_bit(bits: &[u64; BUCKETS / 64], from: usize) -> Option<usize> {
 
 /// A tick is 2^23 ns, 8.4 ms; three levels of 512 buckets reach 13 days ahead.
 const TICK_SHIFT: u32 = 23;
-const BUCKETS: usize = 512;
+const BUCKETS: usize = 1 << BUCKET_BITS;
+const BUCKET_BITS: u32 = 9;
 const LEVELS: usize = 3;
 const NIL: u32 = u32::MAX;
 

@@ -93,9 +93,18 @@ impl State {
             return self.rest.cool(seen.call, seen.now());
         }
         let Some(group) = self.groups.find(seen.call) else { return };
+        if !is_final && self.is_within_a_dialog_that_is_up(group) {
+            return;
+        }
         if !self.put_to_rest(group, false, seen.now()) && is_final {
             self.rest.cool(seen.call, seen.now());
         }
+    }
+
+    /// Whether the latest request of a group, an ACK, is of a dialog that lives.
+    fn is_within_a_dialog_that_is_up(&self, group: Handle) -> bool {
+        let latest = self.groups.get(group).and_then(|group| self.requests.get(group.first));
+        latest.and_then(|lr| self.dialogs.get(lr.dialog)).is_some_and(Dialog::is_live)
     }
 
     /// Puts to rest what has cooled, also where a dialog is up.
@@ -376,7 +385,9 @@ impl State {
 
     /// What is under a Call-ID is in the tables again.
     pub(crate) fn wake(&mut self, call: Key, now: Timestamp, out: &mut Facts) {
+        // What is in the tables does not rest, and the tables are small: they are asked first.
         if self.rest.len() > 0
+            && self.groups.find(call).is_none()
             && let Some(handle) = self.rest.table.find(call)
         {
             self.wake_group(handle, false, now, out);
