@@ -21,6 +21,7 @@ mod index;
 mod invite;
 mod key;
 mod logical_request;
+mod open_pages;
 mod processor;
 mod registration;
 mod rest;

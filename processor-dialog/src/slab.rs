@@ -3,11 +3,12 @@
 //! A place never moves while it is taken, the lowest free one is taken first, and pages that emptied after a peak go
 //! back to the allocator. Steady traffic allocates nothing.
 
+use crate::open_pages::OpenPages;
+
 /// Places for `T`; a free one keeps what was in it.
 pub struct Slab<T> {
     pages: Vec<Option<Box<Page<T>>>>,
-    /// Pages below this one are full.
-    first_open: usize,
+    open: OpenPages,
     used_pages: usize,
     empty_pages: usize,
     taken: usize,
@@ -21,35 +22,34 @@ struct Page<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { pages: Vec::new(), first_open: 0, used_pages: 0, empty_pages: 0, taken: 0 }
+        Self { pages: Vec::new(), open: OpenPages::default(), used_pages: 0, empty_pages: 0, taken: 0 }
     }
 }
 
 impl<T: Default> Slab<T> {
     /// Takes a free place, in the first page that has one, so that late pages empty first.
     pub fn take(&mut self) -> u32 {
-        loop {
-            if self.first_open == self.pages.len() {
-                self.pages.push(None);
+        let number = self.open.first().unwrap_or_else(|| {
+            self.pages.push(None);
+            self.open.add(self.pages.len() - 1);
+            self.pages.len() - 1
+        });
+        let page = match &mut self.pages[number] {
+            Some(page) => page,
+            none => {
+                self.used_pages += 1;
+                self.empty_pages += 1;
+                none.insert(Box::new(Page { places: std::array::from_fn(|_| T::default()), taken: 0 }))
             }
-            let number = self.first_open;
-            let page = match &mut self.pages[number] {
-                Some(page) => page,
-                none => {
-                    self.used_pages += 1;
-                    self.empty_pages += 1;
-                    none.insert(Box::new(Page { places: std::array::from_fn(|_| T::default()), taken: 0 }))
-                }
-            };
-            let place = page.taken.trailing_ones() as usize;
-            if place < PAGE {
-                self.empty_pages -= usize::from(page.taken == 0);
-                page.taken |= 1 << place;
-                self.taken += 1;
-                return (number * PAGE + place) as u32;
-            }
-            self.first_open += 1;
+        };
+        let place = page.taken.trailing_ones() as usize;
+        self.empty_pages -= usize::from(page.taken == 0);
+        page.taken |= 1 << place;
+        if page.taken == u64::MAX {
+            self.open.remove(number);
         }
+        self.taken += 1;
+        (number * PAGE + place) as u32
     }
 
     /// Gives a place back that was taken. Returns whether pages went back to the allocator with it.
@@ -58,7 +58,7 @@ impl<T: Default> Slab<T> {
         let page = self.pages[number].as_mut().expect("a taken place's page exists");
         page.taken &= !(1 << place);
         self.taken -= 1;
-        self.first_open = self.first_open.min(number);
+        self.open.add(number);
         if page.taken != 0 {
             return false;
         }
@@ -84,6 +84,7 @@ impl<T: Default> Slab<T> {
         }
         let used = self.pages.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         self.pages.truncate(used);
+        self.open.truncate(used);
         if self.pages.capacity() > 64 && used < self.pages.capacity() / 4 {
             self.pages.shrink_to(2 * used);
         }

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use crate::open_pages::OpenPages;
+
 /// A string's place: its class above, its index among those of the class below; never 0, so that none takes no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell(NonZeroU32);
@@ -31,8 +33,7 @@ pub struct Cells {
 #[derive(Default)]
 struct Class {
     pages: Vec<Option<Page>>,
-    /// Pages below this one are full.
-    first_open: usize,
+    open: OpenPages,
     used_pages: usize,
     empty_pages: usize,
 }
@@ -83,7 +84,7 @@ impl Cells {
         page.bytes[range][..2].copy_from_slice(&page.free.to_le_bytes());
         page.free = (cell.index() % per_page) as u16;
         page.live -= 1;
-        class.first_open = class.first_open.min(number);
+        class.open.add(number);
         if page.live == 0 {
             class.empty_pages += 1;
             class.give_back();
@@ -100,31 +101,28 @@ impl Cells {
 impl Class {
     /// A free cell, in the first page that has one, so that late pages empty first.
     fn take(&mut self, class: usize) -> u32 {
-        let per_page = per_page(class);
-        loop {
-            if self.first_open == self.pages.len() {
-                self.pages.push(None);
+        let number = self.open.first().unwrap_or_else(|| {
+            self.pages.push(None);
+            self.open.add(self.pages.len() - 1);
+            self.pages.len() - 1
+        });
+        let page = match &mut self.pages[number] {
+            Some(page) => page,
+            none => {
+                self.used_pages += 1;
+                self.empty_pages += 1;
+                none.insert(Page::new(class))
             }
-            let number = self.first_open;
-            let page = match &mut self.pages[number] {
-                Some(page) => page,
-                none => {
-                    self.used_pages += 1;
-                    self.empty_pages += 1;
-                    none.insert(Page::new(class))
-                }
-            };
-            if page.free == FULL {
-                self.first_open += 1;
-                continue;
-            }
-            let index = number * per_page + usize::from(page.free);
-            let at = usize::from(page.free) * size(class);
-            page.free = u16::from_le_bytes([page.bytes[at], page.bytes[at + 1]]);
-            self.empty_pages -= usize::from(page.live == 0);
-            page.live += 1;
-            return index as u32;
+        };
+        let index = number * per_page(class) + usize::from(page.free);
+        let at = usize::from(page.free) * size(class);
+        page.free = u16::from_le_bytes([page.bytes[at], page.bytes[at + 1]]);
+        self.empty_pages -= usize::from(page.live == 0);
+        page.live += 1;
+        if page.free == FULL {
+            self.open.remove(number);
         }
+        index as u32
     }
 
     /// Frees empty pages beyond a reserve, so that a load that swings does not allocate each time.
@@ -145,6 +143,7 @@ impl Class {
         }
         let used = self.pages.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         self.pages.truncate(used);
+        self.open.truncate(used);
     }
 }
 
