@@ -1,6 +1,7 @@
-//! What records of calls take of memory: an allocator counts the bytes that are held.
+//! What records of calls take of memory: an allocator counts the bytes that are held, and how often it is asked.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,10 +14,16 @@ struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// How often this thread asked for memory.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
 // SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory of it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        ASKED.set(ASKED.get() + 1);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -33,7 +40,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// An ordinary call; `@` stands for its number. The last two lines end it.
 const CALL: &str = "
-    0.000 alice -> bob INVITE sdp ua=\"Yealink SIP-T46S 66.84.0.15\" call=a84b4c76@-66710-192.0.2.10 branch=z9hG4bK-524287-1-@
+    0.000 alice -> bob INVITE sdp from=sip:+493012345678@carrier.example to=sip:+498987654321@carrier.example ua=\"Yealink SIP-T46S 66.84.0.15\" call=a84b4c76@-66710-192.0.2.10 branch=z9hG4bK-524287-1-@
     0.001 alice <- bob 100 call=a84b4c76@-66710-192.0.2.10
     0.100 alice <- bob 180 call=a84b4c76@-66710-192.0.2.10
     2.000 alice <- bob 200 sdp call=a84b4c76@-66710-192.0.2.10
@@ -43,6 +50,25 @@ const CALL: &str = "
 
 const CALLS: usize = 5000;
 const EPOCH: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
+
+/// A batch of one message, or of none.
+fn fill(batch: &mut FrameBatch, step: Option<&ladder::Step>, now: Duration) {
+    batch.clear();
+    batch.now = EPOCH + now;
+    let Some(step) = step else { return };
+    batch.bytes.extend_from_slice(&step.bytes);
+    batch.frames.push(SipFrame {
+        range: 0..step.bytes.len(),
+        first: batch.now,
+        at: batch.now,
+        wall_offset: 0,
+        source: step.source,
+        destination: step.destination,
+        transport: Transport::Udp,
+        outgoing: false,
+        truncated: false,
+    });
+}
 
 /// Bytes held for each of [`CALLS`] calls while they are up, when all of their messages were seen, and in all when
 /// every call is over and forgotten.
@@ -54,22 +80,7 @@ fn held(wanted: Option<CallsWanted>) -> [usize; 3] {
     let mut batch = FrameBatch::default();
     let mut take = |message: Option<usize>, now: Duration, dialogs: &mut Dialogs| {
         for call in &traffic {
-            batch.clear();
-            batch.now = EPOCH + now;
-            if let Some(step) = message.map(|message| &call[message]) {
-                batch.bytes.extend_from_slice(&step.bytes);
-                batch.frames.push(SipFrame {
-                    range: 0..step.bytes.len(),
-                    first: batch.now,
-                    at: batch.now,
-                    wall_offset: 0,
-                    source: step.source,
-                    destination: step.destination,
-                    transport: Transport::Udp,
-                    outgoing: false,
-                    truncated: false,
-                });
-            }
+            fill(&mut batch, message.map(|message| &call[message]), now);
             facts.clear();
             if message.is_none() {
                 // What it grew to is not the processor's.
@@ -107,4 +118,41 @@ fn a_call_with_its_ladder_takes_at_most_2_kib_and_gives_all_of_it_back() {
     // A reserve of pages, the same however many calls there were.
     let after = with[2].max(without[2]);
     assert!(after <= 1 << 20, "{after} bytes are held for nothing");
+}
+
+/// How often the allocator is asked for each call, from its first message until its record has left.
+fn asked(wanted: CallsWanted) -> usize {
+    let calls: Vec<Vec<ladder::Step>> =
+        (0..200).map(|number| ladder::play(&CALL.replace('@', &format!("{number:06}")))).collect();
+    let (mut dialogs, mut facts) = (Dialogs::new(Config::default(), Some(wanted)), Facts::default());
+    let mut batch = FrameBatch::default();
+    let (warm, counted) = calls.split_at(100);
+    let mut at = Duration::ZERO;
+    let mut play = |calls: &[Vec<ladder::Step>]| {
+        let before = ASKED.get();
+        let mut left = 0;
+        for call in calls {
+            for step in call.iter().map(Some).chain([None]) {
+                let since = step.map_or(Duration::from_secs(20), |step| step.at);
+                fill(&mut batch, step, at + since);
+                facts.clear();
+                dialogs.process(&batch, &mut facts);
+            }
+            left += facts.calls.len();
+            at += Duration::from_secs(20);
+        }
+        assert_eq!(left, calls.len());
+        ASKED.get() - before
+    };
+    play(warm);
+    play(counted) / counted.len()
+}
+
+#[test]
+fn a_record_asks_the_allocator_for_its_parts_and_nothing_else() {
+    let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None, watched: false };
+    let ladder = asked(wanted.clone());
+    let headers = asked(CallsWanted { watched: true, ..wanted });
+    println!("{ladder} times for a call, {headers} with header fields");
+    assert!(ladder <= 22 && headers <= 38, "{ladder} times for a call, {headers} with header fields");
 }

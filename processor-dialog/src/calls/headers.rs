@@ -15,19 +15,31 @@ pub type Kept = Option<Box<[u8]>>;
 
 /// The fields of a message that may be kept.
 pub fn kept(message: &Message<'_>, privacy: &Privacy) -> Kept {
-    let mut lines = Vec::with_capacity(USUAL_BYTES);
+    let (mut lines, mut len) = ([0; MAX_BYTES + CUT.len()], 0);
+    let mut put = |bytes: &[u8]| {
+        lines[len..len + bytes.len()].copy_from_slice(bytes);
+        len += bytes.len();
+        len
+    };
+    let mut room = MAX_BYTES;
     for (name, value) in message.fields().filter(|(name, _)| may_be_kept(name, privacy)) {
-        if lines.len() + name.len() + value.len() + b": \n".len() > MAX_BYTES {
-            lines.extend_from_slice(CUT);
+        let takes = name.len() + value.len() + b": \n".len();
+        if takes > room {
+            put(CUT);
             break;
         }
-        lines.extend_from_slice(name);
-        lines.extend_from_slice(b": ");
+        room -= takes;
+        put(name);
+        put(b": ");
         // Folds become blanks (RFC 3261 §7.3.1).
-        lines.extend(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
-        lines.push(b'\n');
+        for (place, part) in value.split(|byte| matches!(byte, b'\r' | b'\n')).enumerate() {
+            put(if place > 0 { b" " } else { b"" });
+            put(part);
+        }
+        put(b"\n");
     }
-    (!lines.is_empty()).then(|| lines.into())
+    let len = put(b"");
+    (len > 0).then(|| lines[..len].into())
 }
 
 /// What they take.
@@ -49,9 +61,10 @@ fn shown_of(kept: &Kept, own: &Own, privacy: &Privacy) -> Box<str> {
     let hides = privacy.numbers != Numbers::Plain || privacy.ip != Addresses::Plain;
     let mut shown = String::with_capacity(lines.len());
     // What is cleared alike is cleared together: looking for numbers costs by the text, not by the byte.
-    let clear = |from: usize, to: usize| match from == to {
-        true => Box::default(),
-        false => privacy.cleared(&lines[from..to], to - from, own),
+    let clear = |from: usize, to: usize, shown: &mut String| {
+        if from < to {
+            privacy.add_cleared(&lines[from..to], own, shown);
+        }
     };
     let (mut from, mut at) = (0, 0);
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -61,15 +74,15 @@ fn shown_of(kept: &Kept, own: &Own, privacy: &Privacy) -> Box<str> {
         // The settings may have changed since it was kept.
         let stays = line == CUT || may_be_kept(name, privacy);
         if is_via || !stays {
-            shown += &clear(from, at);
+            clear(from, at, &mut shown);
             from = at + line.len();
         }
         if is_via && stays {
-            shown += &privacy.via(line, own);
+            privacy.add_via(line, own, &mut shown);
         }
         at += line.len();
     }
-    shown += &clear(from, at);
+    clear(from, at, &mut shown);
     shown.into()
 }
 
@@ -159,8 +172,6 @@ const NAMES_CALLS: [&str; 11] = [
 
 /// Stands for the fields there was no room for.
 const CUT: &[u8] = b"...\n";
-/// What the fields of a message usually take.
-const USUAL_BYTES: usize = 384;
 /// Most bytes kept of one message.
 const MAX_BYTES: usize = 1024;
 /// Most bytes kept of all messages of calls that are up: those that come when it is full have none.

@@ -172,7 +172,7 @@ impl Calls {
             Record::Request(handle) => self.singles.get_mut(handle).map(|single| &mut single.record),
         };
         if let Some(record) = record.filter(|record| record.measured.len() < MAX_MEASURED) {
-            push_tight(&mut record.measured, (measure, delay));
+            push_tight(&mut record.measured, (measure, delay), USUAL_MEASURED);
         }
     }
 
@@ -265,13 +265,19 @@ impl State {
     }
 }
 
-/// Adds an element, with room for little more: most lists of a call stay short, and there are many calls.
-fn push_tight<T>(list: &mut Vec<T>, element: T) {
+/// Adds an element, with room for as many as there usually are, then for little more: most lists of a call stay short,
+/// and there are many calls.
+fn push_tight<T>(list: &mut Vec<T>, element: T, usual: usize) {
     if list.len() == list.capacity() {
-        list.reserve_exact(1.max(list.len() / 4));
+        let more = if list.is_empty() { usual } else { list.len().div_ceil(4) };
+        list.reserve_exact(more);
     }
     list.push(element);
 }
 
+/// Delays and durations of an ordinary answered call.
+const USUAL_MEASURED: usize = 8;
+/// Messages of an ordinary answered call.
+const USUAL_MESSAGES: usize = 7;
 /// Most delays and durations in one record.
 const MAX_MEASURED: usize = 64;

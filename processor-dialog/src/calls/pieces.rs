@@ -215,7 +215,7 @@ fn remember<T>(list: &mut Vec<T>, left: T) {
     if list.len() == MAX_LEFT {
         list.remove(0);
     }
-    push_tight(list, left);
+    push_tight(list, left, 1);
 }
 
 /// Shows of addresses what may be shown.

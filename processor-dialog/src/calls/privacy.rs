@@ -2,6 +2,8 @@
 //!
 //! Applied when a record is made, so that nothing behind the processor can give away what is not in it.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
@@ -19,14 +21,14 @@ impl Privacy {
         let shown = text(user, MAX_USER);
         match self.numbers {
             Numbers::Drop => None,
-            Numbers::Plain => Some(shown),
+            Numbers::Plain => Some(shown.into()),
             Numbers::Mask => {
-                let mut kept = 0;
-                let masked = shown.chars().map(|c| {
+                let (mut masked, mut kept) = (String::with_capacity(shown.len()), 0);
+                masked.extend(shown.chars().map(|c| {
                     kept += u32::from(c != '+');
                     if kept > KEPT_DIGITS { '*' } else { c }
-                });
-                Some(masked.collect::<String>().into())
+                }));
+                Some(masked.into())
             }
             Numbers::Hmac => Some(hex(&self.keyed(user)[..8])),
         }
@@ -37,22 +39,23 @@ impl Privacy {
         if self.call_id == CallIds::Hash || self.gives_away(call_id, own) {
             return self.hashed(call_id);
         }
-        text(call_id, MAX_CALL_ID)
+        text(call_id, MAX_CALL_ID).into()
     }
 
     /// What may be shown of a branch: a token nobody reads, so it is kept or hashed as a whole.
     pub fn branch(&self, branch: &[u8], own: &Own) -> Box<str> {
-        if self.gives_away(branch, own) { self.hashed(branch) } else { text(branch, MAX_BRANCH) }
+        if self.gives_away(branch, own) { self.hashed(branch) } else { text(branch, MAX_BRANCH).into() }
     }
 
-    /// What may be shown of a Via: all of it, or that there was one.
-    pub fn via(&self, line: &[u8], own: &Own) -> Box<str> {
+    /// Adds what may be shown of a Via: all of it, or that there was one.
+    pub fn add_via(&self, line: &[u8], own: &Own, out: &mut String) {
         let shown = text(line, line.len());
-        let bare = match self.numbers != Numbers::Plain && own.names_in(&shown) {
-            true => return "Via: ***\n".into(),
-            false => Self { numbers: Numbers::Plain, ip: self.ip, ..Self::default() },
-        };
-        bare.cleared(line, line.len(), own)
+        if self.numbers != Numbers::Plain && own.names_in(&shown) {
+            out.push_str("Via: ***\n");
+        } else {
+            let bare = Self { numbers: Numbers::Plain, ip: self.ip, ..Self::default() };
+            put_without(&bare.hidden_in(&shown, own), &shown, out);
+        }
     }
 
     /// How a number that somebody looks for is shown.
@@ -89,41 +92,45 @@ impl Privacy {
                 prefix => prefix.to_string().into(),
             });
         }
-        let cleared = self.cleared(host, MAX_HOST, own);
-        (cleared == shown).then_some(shown)
+        let hidden = self.hidden_in(&shown, own);
+        (hidden.is_empty() || without(&hidden, &shown) == shown).then(|| shown.into())
     }
 
     /// Text of the wire, at most `max` bytes of it, without what may not be shown.
     pub fn cleared(&self, value: &[u8], max: usize, own: &Own) -> Box<str> {
         let shown = text(value, max);
-        let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
+        let hidden = self.hidden_in(&shown, own);
+        if hidden.is_empty() { shown.into() } else { without(&hidden, &shown).into() }
+    }
+
+    /// Adds text of the wire without what may not be shown.
+    pub fn add_cleared(&self, value: &[u8], own: &Own, out: &mut String) {
+        let shown = text(value, value.len());
+        put_without(&self.hidden_in(&shown, own), &shown, out);
+    }
+
+    /// What may not be shown of a text, in order. Most texts have nothing of it, and then nothing is allocated.
+    fn hidden_in(&self, text: &str, own: &Own) -> Vec<Hidden> {
+        let mut hidden = Vec::new();
         if self.numbers != Numbers::Plain {
-            let found = own.found_in(&shown).chain(own.digits_in(&shown)).chain(numbers_in(&shown, own));
-            hidden.extend(found.map(|range| (range, "***".to_owned())));
+            hidden.extend(own.found_in(text).map(Hidden::name));
+            hidden.extend(own.digits_in(text).into_iter().map(Hidden::name));
+            hidden.extend(numbers_in(text, own).into_iter().map(Hidden::name));
         }
         if self.ip == Addresses::Prefix {
-            hidden.extend(addresses_in(&shown).map(|(range, ip)| (range, self.ip(ip).to_string())));
+            hidden.extend(addresses_in(text).map(|(range, ip)| Hidden { range, instead: Some(self.ip(ip)) }));
         }
-        if hidden.is_empty() {
-            return shown;
-        }
-        hidden.sort_by_key(|(range, _)| range.start);
-        let (mut out, mut done) = (String::with_capacity(shown.len()), 0);
-        for (range, instead) in hidden {
-            if range.start >= done {
-                out += &shown[done..range.start];
-                out += &instead;
-            }
-            done = done.max(range.end);
-        }
-        out += &shown[done..];
-        out.into()
+        hidden.sort_by_key(|hidden| hidden.range.start);
+        hidden
     }
 
     /// Whether a token that is no text has something in it that may not be shown.
     fn gives_away(&self, token: &[u8], own: &Own) -> bool {
         let hides = (self.numbers != Numbers::Plain, self.ip == Addresses::Prefix);
-        let token = if hides == (false, false) { "".into() } else { text(token, usize::MAX) };
+        if hides == (false, false) {
+            return false;
+        }
+        let token = text(token, usize::MAX);
         hides.0 && own.names_in(&token) || hides.1 && addresses_in(&token).next().is_some()
     }
 
@@ -144,13 +151,26 @@ impl Privacy {
         let wanted_digits: Vec<u8> = wanted.bytes().filter(u8::is_ascii_digit).collect();
         users(message).any(|user| match self.numbers {
             Numbers::Hmac => self.keyed(user) == self.keyed(wanted.as_bytes()),
-            _ => !wanted_digits.is_empty() && digits_of(user).ends_with(&wanted_digits),
+            _ => !wanted_digits.is_empty() && digits_of(user).collect::<Vec<u8>>().ends_with(&wanted_digits),
         })
     }
 }
 
-/// The user parts of a call, in lower case, one a line: what nobody is to read elsewhere in its record. Kept inside the
-/// processor alone.
+/// A place in a text that may not be shown.
+struct Hidden {
+    range: Range<usize>,
+    /// What stands there instead; asterisks where `None`.
+    instead: Option<IpAddr>,
+}
+
+impl Hidden {
+    fn name(range: Range<usize>) -> Self {
+        Self { range, instead: None }
+    }
+}
+
+/// The user parts of a call, in lower case, one a line behind its digits and a tab: what nobody is to read elsewhere in
+/// its record. Kept inside the processor alone.
 #[derive(Default)]
 pub struct Own(Box<str>);
 
@@ -166,80 +186,143 @@ impl Own {
         });
         for user in users(message).chain(contacts) {
             let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
-            let name = text(user, MAX_USER).to_ascii_lowercase().replace('\n', " ");
-            if !name.is_empty() && self.names().count() < MAX_OWN && self.names().all(|known| known != name) {
-                self.0 = format!("{}{name}\n", self.0).into();
-            }
+            self.add(&text(user, MAX_USER));
         }
     }
 
+    fn add(&mut self, name: &str) {
+        if name.is_empty() || self.names().count() >= MAX_OWN || self.names().any(|known| is_name(known, name)) {
+            return;
+        }
+        let digits = || digits_of(name.as_bytes()).map(char::from);
+        let mut names = String::from(std::mem::take(&mut self.0));
+        names.reserve_exact(digits().count() + name.len() + "\t\n".len());
+        names.extend(digits());
+        names.push('\t');
+        names.extend(name.chars().map(in_a_line));
+        names.push('\n');
+        self.0 = names.into();
+    }
+
+    /// The digits of each, and each.
+    fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.lines().filter_map(|line| line.split_once('\t'))
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.lines()
+        self.entries().map(|(_, name)| name)
+    }
+
+    fn digits(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries().map(|(digits, _)| digits.as_bytes())
     }
 
     /// Where they stand in a text: short ones only as words of their own.
     fn found_in(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
-        let lower = text.to_ascii_lowercase();
-        let mut found = Vec::new();
-        for name in self.names() {
-            for start in memmem::find_iter(lower.as_bytes(), name) {
-                let end = start + name.len();
-                let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-                let stands_alone =
-                    !is_part(lower[..start].chars().next_back()) && !is_part(lower[end..].chars().next());
-                if name.len() >= SHORT_NAME || stands_alone {
-                    found.push(start..end);
-                }
-            }
-        }
-        found.into_iter()
+        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let stands_alone = move |range: &Range<usize>| {
+            !is_part(text[..range.start].chars().next_back()) && !is_part(text[range.end..].chars().next())
+        };
+        self.names().flat_map(move |name| {
+            occurrences(text, name).filter(move |range| name.len() >= SHORT_NAME || stands_alone(range))
+        })
     }
 
     /// Where digits of one of them stand in a text, [`NUMBER`] of them in a row or more, whatever is between: numbers are
     /// said with and without their country.
-    fn digits_in(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
-        let numbers = self.names().map(|name| digits_of(name.as_bytes()));
-        let numbers: Vec<Vec<u8>> = numbers.filter(|number| number.len() >= NUMBER).collect();
+    fn digits_in(&self, text: &str) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
-        let (mut row, mut places, mut gap): (Vec<u8>, Vec<usize>, usize) = (Vec::new(), Vec::new(), 0);
-        for (at, byte) in text.bytes().enumerate().take_while(|_| !numbers.is_empty()) {
+        if self.digits().all(|digits| digits.len() < NUMBER) {
+            return found;
+        }
+        // The last digits, where each stands, and how many there are in this row.
+        let (mut row, mut places, mut count, mut gap) = ([0; NUMBER], [0; NUMBER], 0, 0);
+        for (at, byte) in text.bytes().enumerate() {
             if !byte.is_ascii_digit() {
                 gap += 1;
                 if gap > MAX_GAP || !b" -/().".contains(&byte) {
-                    row.clear();
-                    places.clear();
+                    count = 0;
                 }
                 continue;
             }
             gap = 0;
-            row.push(byte);
-            places.push(at);
-            let Some(last) = row.last_chunk::<NUMBER>() else { continue };
-            if !numbers.iter().any(|number| memmem::find(number, last).is_some()) {
+            count += 1;
+            row.rotate_left(1);
+            places.rotate_left(1);
+            (row[NUMBER - 1], places[NUMBER - 1]) = (byte, at);
+            if count < NUMBER || !self.digits().any(|digits| digits.windows(NUMBER).any(|part| part == row)) {
                 continue;
             }
-            let start = places[places.len() - NUMBER];
+            let start = places[0];
             match found.last_mut().filter(|before| before.end > start) {
                 Some(before) => before.end = at + 1,
                 None => found.push(start..at + 1),
             }
         }
-        found.into_iter()
+        found
     }
 
     /// Whether one of them stands in a token, or digits of one. Short ones stand there by chance.
     fn names_in(&self, token: &str) -> bool {
-        let lower = token.to_ascii_lowercase();
-        let has_name = self
-            .names()
-            .any(|name| name.len() >= NAME_IN_TOKEN && memmem::find(lower.as_bytes(), name.as_bytes()).is_some());
-        has_name || self.digits_in(token).next().is_some()
+        let has_name =
+            self.names().any(|name| name.len() >= NAME_IN_TOKEN && occurrences(token, name).next().is_some());
+        has_name || !self.digits_in(token).is_empty()
     }
 
     /// Whether digits are part of one of them.
     fn has_digits(&self, digits: &[u8]) -> bool {
-        self.names().any(|name| memmem::find(&digits_of(name.as_bytes()), digits).is_some())
+        self.digits().any(|known| memmem::find(known, digits).is_some())
     }
+}
+
+/// Whether a name is one that is known, which is in lower case and in a line.
+fn is_name(known: &str, name: &str) -> bool {
+    known.len() == name.len() && known.chars().eq(name.chars().map(in_a_line))
+}
+
+/// A character of a name as it is kept.
+fn in_a_line(c: char) -> char {
+    if c == '\n' { ' ' } else { c.to_ascii_lowercase() }
+}
+
+/// Where a name, in lower case, stands in a text of any case, one place behind another.
+fn occurrences(text: &str, name: &str) -> impl Iterator<Item = Range<usize>> {
+    let (text, name) = (text.as_bytes(), name.as_bytes());
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let first = *name.first()?;
+        loop {
+            let start = from + memchr::memchr2(first, first.to_ascii_uppercase(), text.get(from..)?)?;
+            let end = start + name.len();
+            if text.get(start..end)?.eq_ignore_ascii_case(name) {
+                from = end;
+                return Some(start..end);
+            }
+            from = start + 1;
+        }
+    })
+}
+
+/// A text with something else in the places that may not be shown.
+fn without(hidden: &[Hidden], text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    put_without(hidden, text, &mut out);
+    out
+}
+
+fn put_without(hidden: &[Hidden], text: &str, out: &mut String) {
+    let mut done = 0;
+    for Hidden { range, instead } in hidden {
+        if range.start >= done {
+            out.push_str(&text[done..range.start]);
+            match instead {
+                None => out.push_str("***"),
+                Some(ip) => write!(out, "{ip}").expect("a string takes all that is written"),
+            }
+        }
+        done = done.max(range.end);
+    }
+    out.push_str(&text[done..]);
 }
 
 /// The user parts that say who calls whom.
@@ -261,44 +344,44 @@ fn is_number(host: &[u8]) -> bool {
 }
 
 /// The digits of a number, whatever stands between them; those of parameters are not part of it.
-fn digits_of(user: &[u8]) -> Vec<u8> {
+fn digits_of(user: &[u8]) -> impl Iterator<Item = u8> {
     let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
     // `%2B` is an escaped plus.
     let user = user.strip_prefix(b"%2b").or_else(|| user.strip_prefix(b"%2B")).unwrap_or(user);
-    user.iter().copied().filter(u8::is_ascii_digit).collect()
+    user.iter().copied().filter(u8::is_ascii_digit)
 }
 
 /// Runs of digits that may be numbers: long ones, those that are part of an own number, and longer ones with
 /// spaces, dashes and the like between digits.
-fn numbers_in(text: &str, own: &Own) -> impl Iterator<Item = Range<usize>> {
+fn numbers_in(text: &str, own: &Own) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut start = 0;
     while let Some(begin) = bytes[start..].iter().position(u8::is_ascii_digit).map(|at| start + at) {
         // Digits, and single separators between digits.
-        let mut end = begin;
-        let mut runs: Vec<Range<usize>> = Vec::new();
+        let (mut end, mut digits) = (begin, 0);
         loop {
             let run = bytes[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            runs.push(end..end + run);
             end += run;
+            digits += run;
             let gap = bytes[end..].iter().take_while(|byte| b" -/()".contains(byte)).count();
             if !(1..=MAX_GAP).contains(&gap) || !bytes.get(end + gap).is_some_and(u8::is_ascii_digit) {
                 break;
             }
             end += gap;
         }
-        if runs.iter().map(ExactSizeIterator::len).sum::<usize>() >= SPACED_NUMBER {
+        if digits >= SPACED_NUMBER {
             found.push(begin..end);
         } else {
+            let runs = tokens(&text[begin..end], |byte| byte.is_ascii_digit());
             let is_number = |run: &Range<usize>| {
                 run.len() >= NUMBER || run.len() >= PART_OF_NUMBER && own.has_digits(&bytes[run.clone()])
             };
-            found.extend(runs.into_iter().filter(is_number));
+            found.extend(runs.map(|run| begin + run.start..begin + run.end).filter(is_number));
         }
         start = end;
     }
-    found.into_iter()
+    found
 }
 
 /// Addresses in a text.
@@ -328,12 +411,13 @@ fn tokens(text: &str, belongs: impl Fn(u8) -> bool) -> impl Iterator<Item = Rang
 }
 
 /// What is kept of a value: at most `max` bytes, and text whatever it holds.
-fn text(value: &[u8], max: usize) -> Box<str> {
-    String::from_utf8_lossy(&value[..value.len().min(max)]).into()
+fn text(value: &[u8], max: usize) -> Cow<'_, str> {
+    String::from_utf8_lossy(&value[..value.len().min(max)])
 }
 
 fn hex(bytes: &[u8]) -> Box<str> {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect::<String>().into()
 }
 
 /// Longest Call-ID kept, in bytes.

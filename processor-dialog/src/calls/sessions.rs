@@ -55,7 +55,8 @@ impl Call {
             told.span = self.identity.span(&role(told.segment), cseq, tag);
         }
         let tag = tag[..tag.len().min(MAX_TAG)].into();
-        push_tight(&mut self.sessions, Answered { told, key, dialog, cseq: message.cseq.number, tag });
+        let answered = Answered { told, key, dialog, cseq: message.cseq.number, tag };
+        push_tight(&mut self.sessions, answered, 1);
     }
 
     fn dialog(&mut self, dialog: Handle) -> Option<&mut Session> {

@@ -113,7 +113,7 @@ impl Single {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item) });
+        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item) }, 2);
     }
 
     fn repeat(&mut self, sighting: Sighting) {

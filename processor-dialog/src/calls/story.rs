@@ -12,7 +12,7 @@ use wire::Timestamp;
 use super::call::{Call, Leg, Noted, Ring};
 use super::config::{Ladder, SpanIds};
 use super::privacy::Own;
-use super::{Around, Kind, Sighting, push_tight};
+use super::{Around, Kind, Sighting, USUAL_MESSAGES, push_tight};
 use super::{headers, identity};
 use crate::key::Mark;
 use crate::state::Seen;
@@ -193,7 +193,7 @@ impl Call {
         let above = message.vias().skip(1).take(MAX_ABOVE).map(|via| around.keys.via(&via)).collect();
         let (transaction, via) = (sighting.transaction, around.keys.via(&message.via));
         let leg = Leg { told, transaction, via, above, heard: Timestamp::ZERO };
-        push_tight(&mut self.legs, leg);
+        push_tight(&mut self.legs, leg, USUAL_LEGS);
         Place::Leg(self.legs.len() - 1)
     }
 
@@ -302,7 +302,7 @@ impl Call {
                     return;
                 }
                 let told = Ringing { span, parent, early_media: false, start, end: None, winner: false };
-                push_tight(&mut self.rings, Ring { told, tag });
+                push_tight(&mut self.rings, Ring { told, tag }, 1);
                 self.rings.len() - 1
             }
         };
@@ -338,10 +338,10 @@ impl Call {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        push_tight(&mut self.ladder, Noted { told, mark });
+        push_tight(&mut self.ladder, Noted { told, mark }, USUAL_MESSAGES);
         if let Some(room) = around.headers {
             let kept = room.then(|| headers::kept(message, &around.config.privacy)).flatten();
-            push_tight(&mut self.headers, kept);
+            push_tight(&mut self.headers, kept, USUAL_MESSAGES);
         }
         true
     }
@@ -353,7 +353,7 @@ impl Call {
         let place = match place {
             None if endpoints.len() == MAX_ENDPOINTS => return None,
             None => {
-                push_tight(endpoints, Endpoint { address });
+                push_tight(endpoints, Endpoint { address }, 1);
                 endpoints.len() - 1
             }
             Some(place) => place,
@@ -391,6 +391,8 @@ pub fn tag_mark(around: &Around<'_>, tag: &[u8]) -> u32 {
     around.keys.short_mark(tag) | 1
 }
 
+/// Transactions of an ordinary call: INVITE and BYE.
+const USUAL_LEGS: usize = 2;
 /// Most messages in the ladder of one record.
 pub const MAX_MESSAGES: usize = 256;
 /// How many of them only the methods that make and end calls may take.

@@ -5,7 +5,9 @@ fn privacy(numbers: Numbers) -> Privacy {
 }
 
 fn own(names: &[&str]) -> Own {
-    Own(names.join("\n").to_ascii_lowercase().into())
+    let mut own = Own::default();
+    names.iter().for_each(|name| own.add(name));
+    own
 }
 
 fn cleared(text: &str, names: &[&str]) -> String {
