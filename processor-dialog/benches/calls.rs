@@ -27,6 +27,8 @@ const CALLS: usize = 1000;
 
 struct Traffic {
     batch: FrameBatch,
+    /// Where the round stands in the messages.
+    places: Vec<usize>,
     round: u64,
 }
 
@@ -53,7 +55,8 @@ impl Traffic {
             }
         }
         batch.now = at;
-        Self { batch, round: 0 }
+        let places = memchr::memmem::find_iter(&batch.bytes, b"x00000000").collect();
+        Self { batch, places, round: 0 }
     }
 
     /// Another thousand calls, half a second later.
@@ -61,8 +64,8 @@ impl Traffic {
         self.round += 1;
         let length = self.batch.now.since(EPOCH);
         let name = format!("x{:08}", self.round % 100_000_000);
-        for place in memchr::memmem::find_iter(&self.batch.bytes.clone(), b"x0").collect::<Vec<_>>() {
-            self.batch.bytes[place..place + 9].copy_from_slice(name.as_bytes());
+        for place in &self.places {
+            self.batch.bytes[*place..place + name.len()].copy_from_slice(name.as_bytes());
         }
         let shift = Duration::from_millis(500).max(length / self.round as u32);
         for frame in &mut self.batch.frames {

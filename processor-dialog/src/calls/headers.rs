@@ -48,18 +48,27 @@ pub fn bytes(kept: &[Kept]) -> usize {
 }
 
 /// What may be shown of the fields of each message; nothing at all where none were kept.
-pub fn shown(kept: &[Kept], own: &Own, privacy: &Privacy) -> Box<[Box<str>]> {
+pub fn shown(kept: Vec<Kept>, own: &Own, privacy: &Privacy) -> Box<[Box<str>]> {
     if kept.iter().all(Option::is_none) {
         return Box::default();
     }
-    kept.iter().map(|kept| shown_of(kept, own, privacy)).collect()
+    let mut shown = String::with_capacity(MAX_BYTES);
+    let of_each = kept.into_iter().map(|kept| {
+        let lines = kept.unwrap_or_default();
+        shown.clear();
+        show(&lines, own, privacy, &mut shown);
+        // Of most messages everything may be shown: what was kept leaves as it is.
+        match *shown.as_bytes() == *lines {
+            true => String::from_utf8(lines.into()).expect("it is what is shown, and that is text").into(),
+            false => shown.as_str().into(),
+        }
+    });
+    of_each.collect()
 }
 
-/// What may be shown of the fields of one message.
-fn shown_of(kept: &Kept, own: &Own, privacy: &Privacy) -> Box<str> {
-    let Some(lines) = kept else { return "".into() };
+/// Adds what may be shown of the fields of one message.
+fn show(lines: &[u8], own: &Own, privacy: &Privacy, shown: &mut String) {
     let hides = privacy.numbers != Numbers::Plain || privacy.ip != Addresses::Plain;
-    let mut shown = String::with_capacity(lines.len());
     // What is cleared alike is cleared together: looking for numbers costs by the text, not by the byte.
     let clear = |from: usize, to: usize, shown: &mut String| {
         if from < to {
@@ -74,102 +83,119 @@ fn shown_of(kept: &Kept, own: &Own, privacy: &Privacy) -> Box<str> {
         // The settings may have changed since it was kept.
         let stays = line == CUT || may_be_kept(name, privacy);
         if is_via || !stays {
-            clear(from, at, &mut shown);
+            clear(from, at, shown);
             from = at + line.len();
         }
         if is_via && stays {
-            privacy.add_via(line, own, &mut shown);
+            privacy.add_via(line, own, shown);
         }
         at += line.len();
     }
-    clear(from, at, &mut shown);
-    shown.into()
+    clear(from, at, shown);
 }
 
 /// Whether a field may be kept, by its name.
 fn may_be_kept(name: &[u8], privacy: &Privacy) -> bool {
-    let is_in = |names: &[&str]| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
-    if privacy.call_id == CallIds::Hash && is_in(&NAMES_CALLS) {
+    let mut lower = [0; LONGEST_KNOWN];
+    let name = match lower.get_mut(..name.len()) {
+        Some(lower) => {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+            &*lower
+        }
+        None => name,
+    };
+    if privacy.call_id == CallIds::Hash && names_calls(name) {
         return false;
     }
-    if privacy.numbers == Numbers::Plain { !is_in(&SECRET) } else { is_in(&TECHNICAL) }
+    if privacy.numbers == Numbers::Plain { !is_secret(name) } else { is_technical(name) }
 }
 
 /// Fields that say how a message went, what it is, and what its sender can do.
-const TECHNICAL: [&str; 44] = [
-    "Via",
-    "v",
-    "CSeq",
-    "Max-Forwards",
-    "User-Agent",
-    "Server",
-    "Reason",
-    "Warning",
-    "Retry-After",
-    "Require",
-    "Proxy-Require",
-    "Supported",
-    "k",
-    "Unsupported",
-    "Allow",
-    "Allow-Events",
-    "u",
-    "Accept",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Content-Type",
-    "c",
-    "Content-Length",
-    "l",
-    "Content-Encoding",
-    "e",
-    "Content-Disposition",
-    "MIME-Version",
-    "Session-Expires",
-    "x",
-    "Min-SE",
-    "Expires",
-    "Min-Expires",
-    "RSeq",
-    "RAck",
-    "Event",
-    "o",
-    "Subscription-State",
-    "Timestamp",
-    "Date",
-    "Priority",
-    "Privacy",
-    "Answer-Mode",
-    "Request-Disposition",
-];
+fn is_technical(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"via"
+            | b"v"
+            | b"cseq"
+            | b"max-forwards"
+            | b"user-agent"
+            | b"server"
+            | b"reason"
+            | b"warning"
+            | b"retry-after"
+            | b"require"
+            | b"proxy-require"
+            | b"supported"
+            | b"k"
+            | b"unsupported"
+            | b"allow"
+            | b"allow-events"
+            | b"u"
+            | b"accept"
+            | b"accept-encoding"
+            | b"accept-language"
+            | b"content-type"
+            | b"c"
+            | b"content-length"
+            | b"l"
+            | b"content-encoding"
+            | b"e"
+            | b"content-disposition"
+            | b"mime-version"
+            | b"session-expires"
+            | b"x"
+            | b"min-se"
+            | b"expires"
+            | b"min-expires"
+            | b"rseq"
+            | b"rack"
+            | b"event"
+            | b"o"
+            | b"subscription-state"
+            | b"timestamp"
+            | b"date"
+            | b"priority"
+            | b"privacy"
+            | b"answer-mode"
+            | b"request-disposition"
+    )
+}
 
 /// Fields with credentials, or what they are made from.
-const SECRET: [&str; 7] = [
-    "Authorization",
-    "Proxy-Authorization",
-    "WWW-Authenticate",
-    "Proxy-Authenticate",
-    "Authentication-Info",
-    "Identity",
-    "y",
-];
+fn is_secret(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"authorization"
+            | b"proxy-authorization"
+            | b"www-authenticate"
+            | b"proxy-authenticate"
+            | b"authentication-info"
+            | b"identity"
+            | b"y"
+    )
+}
 
-/// Fields that name this call or another.
-const NAMES_CALLS: [&str; 11] = [
-    "Call-ID",
-    "i",
-    "Replaces",
-    "Join",
-    "Target-Dialog",
-    "In-Reply-To",
-    "Session-ID",
-    "Refer-To",
-    "r",
-    // `dialog;call-id=` (RFC 4235 §3.2).
-    "Event",
-    "o",
-];
+/// Fields that name this call or another; Event by `dialog;call-id=` (RFC 4235 §3.2).
+fn names_calls(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"call-id"
+            | b"i"
+            | b"replaces"
+            | b"join"
+            | b"target-dialog"
+            | b"in-reply-to"
+            | b"session-id"
+            | b"refer-to"
+            | b"r"
+            | b"event"
+            | b"o"
+    )
+}
 
+/// The longest of these names: `authentication-info`, `proxy-authorization`, `request-disposition`.
+const LONGEST_KNOWN: usize = 19;
 /// Stands for the fields there was no room for.
 const CUT: &[u8] = b"...\n";
 /// Most bytes kept of one message.

@@ -73,7 +73,7 @@ impl Call {
         CallRecord {
             transactions: self.legs.iter().map(|leg| leg.told.clone()).collect(),
             ladder: self.ladder.iter().map(|noted| noted.told).collect(),
-            headers: headers::shown(&self.headers, &self.own, privacy),
+            headers: headers::shown(self.headers.clone(), &self.own, privacy),
             ..self.outline(privacy)
         }
     }

@@ -49,7 +49,7 @@ impl Call {
         record.ringing =
             self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.told).collect();
         record.sessions = self.sessions.into_iter().map(|session| session.told).collect();
-        record.headers = headers::shown(&self.headers, &self.own, privacy);
+        record.headers = headers::shown(self.headers, &self.own, privacy);
         record.ladder = self.ladder.into_iter().map(|noted| noted.told).collect();
         show_endpoints(&mut record.endpoints, privacy);
         record
@@ -68,7 +68,7 @@ impl Call {
             ringing: parts.ringing,
             sessions: parts.sessions,
             ladder: parts.ladder,
-            headers: headers::shown(&parts.headers, &self.own, privacy),
+            headers: headers::shown(parts.headers, &self.own, privacy),
             ..self.record.clone()
         };
         show_endpoints(&mut record.endpoints, privacy);

@@ -296,8 +296,8 @@ impl Call {
             None if self.rings.len() == MAX_RINGS => return,
             None => {
                 let span = self.identity.span("ringing", cseq, to_tag);
-                let early = self.identity.span("early", cseq, to_tag);
-                if self.rings.iter().any(|ring| [span, early].contains(&ring.told.span)) {
+                let early = || self.identity.span("early", cseq, to_tag);
+                if self.rings.iter().any(|ring| ring.told.span == span || ring.told.span == early()) {
                     // One phone, reached by two branches.
                     return;
                 }
