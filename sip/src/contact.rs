@@ -1,8 +1,9 @@
 //! Contact: bindings of a registration, targets of a redirection (RFC 3261 §20.10).
 
+use crate::cursor::Cursor;
 use crate::header::Values;
 use crate::party::{self, Form};
-use crate::value::{self, Cursor};
+use crate::value;
 
 /// One element of the Contact list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(crate) struct Contacts<'a> {
 impl<'a> Contacts<'a> {
     /// Contacts in `values`.
     pub fn new(values: Values<'a>) -> Self {
-        Self { values, list: Cursor::new(b""), clamped: false }
+        Self { values, list: Cursor::new(b"".as_slice().into()), clamped: false }
     }
 
     fn element(&mut self) -> Option<Contact<'a>> {

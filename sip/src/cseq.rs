@@ -1,7 +1,7 @@
 //! CSeq: sequence number and method (RFC 3261 §8.1.1.5, §20.16).
 
 use crate::method::Method;
-use crate::value::{self, Cursor};
+use crate::value;
 
 /// The value of CSeq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,18 +16,17 @@ pub struct CSeq<'a> {
 
 /// `None` when the value is no number and method, or the number is out of range.
 pub(crate) fn parse(value: &[u8]) -> Option<CSeq<'_>> {
-    let digits = value.iter().position(|byte| !byte.is_ascii_digit())?;
-    let number = value::number(value, u32::MAX).filter(|number| !number.clamped)?.value;
-    let mut cursor = Cursor::new(&value[digits..]);
-    if !cursor.peek().is_some_and(value::is_space) {
+    let (number, behind) = value::number_and_rest(value, u32::MAX)?;
+    let name = value::trim_start(behind);
+    if number.clamped || name.len() == behind.len() {
         return None;
     }
-    cursor.skip_space();
-    let name = cursor.token();
-    if name.is_empty() || !cursor.rest().is_empty() {
+    let method = Method::named(name);
+    // A known name is a token.
+    if name.is_empty() || method == Method::Other && value::token_len(name) < name.len() {
         return None;
     }
-    Some(CSeq { number, method: Method::named(name), name })
+    Some(CSeq { number: number.value, method, name })
 }
 
 #[cfg(test)]

@@ -37,9 +37,9 @@ pub fn group(bytes: &[u8], truncated: bool) -> Option<Group<'_>> {
         }
         match lines.next() {
             // Of two the first counts.
-            Line::Field { header: Header::CallId, value } => _ = call_id.get_or_insert(value),
+            Line::Field { header: Header::CallId, value } => _ = call_id.get_or_insert(value.bytes()),
             Line::Field { header: Header::CSeq, value } if method.is_none() => {
-                method = Some(cseq::parse(value)?.method)
+                method = Some(cseq::parse(value.bytes())?.method)
             }
             Line::Field { .. } | Line::Malformed => {}
             Line::Blank | Line::End => return None,

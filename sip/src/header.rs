@@ -2,8 +2,8 @@
 //!
 //! Knows where a field begins and ends and which field it is, nothing of its value.
 
-use crate::scan::{self, before, first, halves, lower};
-use crate::value;
+use crate::scan::{self, Lanes, WIDTH};
+use crate::value::{self, Value};
 
 /// A field this crate knows; [`Self::Other`] is every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,48 +54,55 @@ impl Header {
 
     /// The field of this name. Case-insensitive, compact forms included.
     pub fn named(name: &[u8]) -> Self {
-        if name.len() > WIDTH {
+        let mut padded = [0; WIDTH];
+        let Some([place @ .., colon]) = padded.get_mut(..=name.len()) else {
             // The one known name that is longer.
             let is_asserted = name.eq_ignore_ascii_case(b"P-Asserted-Identity");
             return if is_asserted { Self::PAssertedIdentity } else { Self::Other };
-        }
-        let mut padded = [0; WIDTH];
-        padded[..name.len()].copy_from_slice(name);
-        let (low, high) = halves(&padded);
-        Self::of_words(lower(low), lower(high)).unwrap_or(Self::Other)
-    }
-
-    /// The field whose name, in lower case and filled up with NUL, is `low` then `high`, little-endian; `None` for a
-    /// name that is not in the table.
-    #[inline(always)]
-    fn of_words(low: u64, high: u64) -> Option<Self> {
-        let known = &TABLE[place(low, high)];
-        (known.low == low && known.high == high).then_some(known.header)
+        };
+        place.copy_from_slice(name);
+        *colon = b':';
+        Self::at(&padded).map_or(Self::Other, |(header, _)| header)
     }
 
     /// The known field at the front of `line` and where its colon is; `None` says only that a closer look is needed.
     #[inline(always)]
     fn at(line: &[u8]) -> Option<(Self, usize)> {
-        let (low, high) = halves(line.first_chunk()?);
-        let (in_low, in_high) = (first(b':', low), first(b':', high));
-        let (low, high, colon) = if in_low != 0 {
-            (low & before(in_low), 0, in_low.trailing_zeros() / 8)
-        } else if in_high != 0 {
-            (low, high & before(in_high), 8 + in_high.trailing_zeros() / 8)
-        } else {
+        let front = Lanes::of(line.first_chunk()?);
+        let colons = front.are(b':').bits();
+        if colons == 0 {
             return None;
-        };
-        let colon = colon as usize;
-        let header = Self::of_words(lower(low), lower(high))?;
-        // A name that ends with NUL looks like one that was filled up, and so does none.
-        (colon > 0 && line[colon - 1] != 0).then_some((header, colon))
+        }
+        let colon = colons.trailing_zeros() as usize % WIDTH;
+        let ((low, high), (in_low, in_high)) = (front.lower().halves(), UP_TO[colon]);
+        let (low, high) = (low & in_low, high & in_high);
+        let known = &TABLE[place(low, high)];
+        (known.low == low && known.high == high).then_some((known.header, colon))
+    }
+
+    /// The field at the front of `line`, whatever its name and with white space before its colon, and where that is.
+    #[inline(never)]
+    fn uncommon_at(line: &[u8]) -> Option<(Self, usize)> {
+        let name = value::token_len(line);
+        let spaces = line[name..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let colon = name + spaces;
+        (name > 0 && line.get(colon) == Some(&b':')).then(|| (Self::named(&line[..name]), colon))
     }
 }
 
-/// Names of up to so many bytes are compared as two numbers.
-const WIDTH: usize = 16;
+/// At `n` a mask of the first `n + 1` bytes of the two numbers that [`Lanes::halves`] gives.
+static UP_TO: [(u64, u64); WIDTH] = {
+    let mut masks = [(0, 0); WIDTH];
+    let mut at = 0;
+    while at < WIDTH {
+        let mask = u128::MAX >> (u128::BITS as usize - 8 * (at + 1));
+        masks[at] = (mask as u64, (mask >> u64::BITS) as u64);
+        at += 1;
+    }
+    masks
+};
 
-/// Every name of up to that length that is looked for, in lower case.
+/// Every name that is looked for and fits with its colon into one step, in lower case.
 const NAMES: [(&[u8], Header); 52] = [
     (b"via", Header::Via),
     (b"v", Header::Via),
@@ -152,7 +159,7 @@ const NAMES: [(&[u8], Header); 52] = [
     (b"u", Header::Other),
 ];
 
-/// A name as two numbers, and its field.
+/// A name with its colon as two numbers, and its field.
 #[derive(Clone, Copy)]
 struct Known {
     low: u64,
@@ -182,11 +189,12 @@ const fn place(low: u64, high: u64) -> usize {
 
 const PLACES: usize = 128;
 /// Found by trial: it gives every known name a place of its own, which is checked when this is compiled.
-const MULTIPLIER: u64 = 0xfdbc_e162_9232_b66f;
+const MULTIPLIER: u64 = 0x329e_44b5_adbb_176b;
 
-/// A name in lower case as [`scan::halves`] gives it, filled up with NUL.
+/// A name in lower case with its colon, as [`Lanes::halves`] gives it, filled up with NUL.
 const fn pack(name: &[u8]) -> (u64, u64) {
     let mut words = [0; 2];
+    words[name.len() / 8] = b':' as u64;
     let mut at = name.len();
     while at > 0 {
         at -= 1;
@@ -199,7 +207,7 @@ const fn pack(name: &[u8]) -> (u64, u64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
     /// A field with its value: trimmed, folds still in it.
-    Field { header: Header, value: &'a [u8] },
+    Field { header: Header, value: Value<'a> },
     /// A line that is no field, with what continues it.
     Malformed,
     /// The empty line: [`Lines::rest`] is the body.
@@ -241,64 +249,39 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     pub fn next(&mut self) -> Line<'a> {
         let line = &self.bytes[self.position..];
-        if let Some((header, colon)) = Header::at(line) {
-            return self.field(line, header, colon);
-        }
-        match line {
-            [] | [b'\r'] => Line::End,
-            [b'\n', ..] => {
-                self.position += 1;
-                Line::Blank
-            }
-            [b'\r', b'\n', ..] => {
-                self.position += 2;
-                Line::Blank
-            }
-            _ => self.uncommon(line),
-        }
-    }
-
-    /// A line that does not begin with a known name and a colon.
-    #[inline(never)]
-    fn uncommon(&mut self, line: &'a [u8]) -> Line<'a> {
-        let name = value::token_len(line);
-        let spaces = line[name..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let colon = name + spaces;
-        if name > 0 && line.get(colon) == Some(&b':') {
-            return self.field(line, Header::named(&line[..name]), colon);
-        }
-        match self.end(line, colon) {
-            Some(end) => {
-                self.position += end;
-                Line::Malformed
-            }
-            None => Line::End,
-        }
-    }
-
-    #[inline(always)]
-    fn field(&mut self, line: &'a [u8], header: Header, colon: usize) -> Line<'a> {
-        let Some(end) = self.end(line, colon) else { return Line::End };
+        let uncommon = || if matches!(line, [b'\r' | b'\n', ..]) { None } else { Header::uncommon_at(line) };
+        let Some((header, colon)) = Header::at(line).or_else(uncommon) else {
+            return self.no_field(line);
+        };
+        let Some(end) = self.end(line) else { return Line::End };
         self.position += end;
-        let value = &line[colon + 1..end];
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        let value = value.strip_suffix(b"\r\n").unwrap_or(value);
-        Line::Field { header, value: value::trim(value) }
+        let end = if line[..end].ends_with(b"\r\n") { end - 2 } else { end };
+        // The usual space is taken without a look at how many there are.
+        let start = if line[..end].get(colon + 1) == Some(&b' ') { colon + 2 } else { colon + 1 };
+        Line::Field { header, value: Value::trimmed(&line[start..], end - start) }
+    }
+
+    /// A line that is no field.
+    #[inline(never)]
+    fn no_field(&mut self, line: &'a [u8]) -> Line<'a> {
+        let (taken, what) = match line {
+            [] | [b'\r'] => (0, Line::End),
+            [b'\n', ..] => (1, Line::Blank),
+            [b'\r', b'\n', ..] => (2, Line::Blank),
+            _ => self.end(line).map_or((0, Line::End), |end| (end, Line::Malformed)),
+        };
+        self.position += taken;
+        what
     }
 
     /// Length of the field at the front of `line`, continuation lines included; `None` when it was cut.
     #[inline(always)]
-    fn end(&self, line: &[u8], from: usize) -> Option<usize> {
-        let mut end = from;
-        loop {
-            let Some(found) = scan::find(b'\n', &line[end..]) else {
-                return if self.cut { None } else { Some(line.len()) };
-            };
-            end += found + 1;
-            if !matches!(line.get(end), Some(b' ' | b'\t')) {
-                return Some(end);
-            }
+    fn end(&self, line: &[u8]) -> Option<usize> {
+        let mut end = scan::line_len(line);
+        while let Some(b' ' | b'\t') = line.get(end) {
+            end += scan::line_len(&line[end..]);
         }
+        (!self.cut || line[..end].ends_with(b"\n")).then_some(end)
     }
 }
 
@@ -340,9 +323,9 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Iterator for Values<'a> {
-    type Item = &'a [u8];
+    type Item = Value<'a>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
+    fn next(&mut self) -> Option<Value<'a>> {
         loop {
             match self.lines.next() {
                 Line::Field { header, value } if header == self.header => return Some(value),
@@ -354,80 +337,4 @@ impl<'a> Iterator for Values<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_field_is_known_by_both_names_in_any_case() {
-        for (names, header) in [
-            ("Via v", Header::Via),
-            ("From f", Header::From),
-            ("To t", Header::To),
-            ("Call-ID i", Header::CallId),
-            ("CSeq", Header::CSeq),
-            ("Contact m", Header::Contact),
-            ("Content-Length l", Header::ContentLength),
-            ("Content-Type c", Header::ContentType),
-            ("Expires", Header::Expires),
-            ("Min-Expires", Header::MinExpires),
-            ("Session-Expires x", Header::SessionExpires),
-            ("Min-SE", Header::MinSe),
-            ("Max-Forwards", Header::MaxForwards),
-            ("RSeq", Header::RSeq),
-            ("RAck", Header::RAck),
-            ("Retry-After", Header::RetryAfter),
-            ("Reason", Header::Reason),
-            ("User-Agent", Header::UserAgent),
-            ("Server", Header::Server),
-            ("Refer-To r", Header::ReferTo),
-            ("Referred-By b", Header::ReferredBy),
-            ("Replaces", Header::Replaces),
-            ("Event o", Header::Event),
-            ("Subject s", Header::Subject),
-            ("Session-ID", Header::SessionId),
-            ("P-Asserted-Identity", Header::PAssertedIdentity),
-        ] {
-            for name in names.split(' ') {
-                assert_eq!(Header::named(name.as_bytes()), header, "{name}");
-                assert_eq!(Header::named(name.to_ascii_uppercase().as_bytes()), header, "{name}");
-                assert_eq!(Header::named(name.to_ascii_lowercase().as_bytes()), header, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn compact_forms_of_other_fields_and_similar_names_are_not_misread() {
-        for name in ["e", "k", "u", "y", "a", "j", "d", "n", "Vib", "Frim", "Call-IE", "Cantact", "Rxeq", "Te"] {
-            assert_eq!(Header::named(name.as_bytes()), Header::Other, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_not_known_by_its_beginning_or_with_other_bytes_in_it() {
-        for line in ["Via\0: x", "v\0\0: x", "\0: x", ": x", "Call\rID: x", "Viavia: x", "Content-Length\0: x"] {
-            let line = format!("{line}\r\nand more bytes than one step looks at\r\n");
-            let next = Lines::new(line.as_bytes(), 0, false).next();
-            assert!(!matches!(next, Line::Field { header, .. } if header != Header::Other), "{line:?}");
-        }
-    }
-
-    #[test]
-    fn a_field_ends_where_the_next_line_does_not_continue_it() {
-        let mut lines = Lines::new(b"A : 1\r\n\t2 \r\n \r\nTo:\nx\r\n\r\nbody", 0, false);
-        let field = |header, value: &'static str| Line::Field { header, value: value.as_bytes() };
-        assert_eq!(lines.next(), field(Header::Other, "1\r\n\t2"));
-        assert_eq!(lines.next(), field(Header::To, ""));
-        assert_eq!(lines.next(), Line::Malformed);
-        assert_eq!(lines.next(), Line::Blank);
-        assert_eq!(lines.rest(), b"body");
-    }
-
-    #[test]
-    fn a_last_line_without_an_end_is_read_unless_the_capture_cut_it() {
-        let last = Line::Field { header: Header::To, value: b"x" };
-        assert_eq!(Lines::new(b"t: x", 0, false).next(), last);
-        assert_eq!(Lines::new(b"t: x", 0, true).next(), Line::End);
-        assert_eq!(Lines::new(b"t: x\r", 0, false).next(), last);
-        assert_eq!(Lines::new(b"\r", 0, false).next(), Line::End);
-    }
-}
+mod tests;

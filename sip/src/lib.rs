@@ -8,6 +8,7 @@
 mod anomaly;
 mod contact;
 mod cseq;
+mod cursor;
 mod group;
 mod header;
 mod message;

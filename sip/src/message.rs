@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use crate::anomaly::Anomalies;
 use crate::contact::{Contact, Contacts};
 use crate::cseq::CSeq;
+use crate::cursor::Cursor;
 use crate::header::{Extent, Header, Line, Lines};
 use crate::method::Method;
 use crate::party::{self, Form, Party};
 use crate::reason::{Reason, Reasons};
-use crate::scan;
 use crate::start::Start;
-use crate::value::{self, Cursor};
+use crate::value;
 use crate::via::{self, Via};
 
 /// One SIP message. Debug output holds bytes from the wire: for tests, never for logs.
@@ -58,38 +58,34 @@ pub(crate) struct Lazy<'a> {
     pub has_replaces: bool,
 }
 
-impl<'a> Message<'a> {
-    /// A message in `bytes` of which only the first line is read.
-    #[inline]
-    pub(crate) fn unread(start: Start<'a>, anomalies: Anomalies, bytes: &'a [u8]) -> Self {
+impl<'a> Lazy<'a> {
+    /// Of a message in `bytes` of which nothing is read yet.
+    #[inline(always)]
+    pub fn unread(bytes: &'a [u8]) -> Self {
         Self {
-            start,
-            via: Via { host: b"", port: 0, branch: b"" },
-            via_count: 0,
-            from: Party { uri: b"", tag: b"" },
-            to: Party { uri: b"", tag: b"" },
-            call_id: b"",
-            cseq: CSeq { number: 0, method: Method::Other, name: b"" },
-            anomalies,
-            lazy: Lazy {
-                bytes,
-                vias: Extent::default(),
-                contacts: Extent::default(),
-                reasons: Extent::default(),
-                user_agent: None,
-                asserted: None,
-                session_id: None,
-                content_type: None,
-                body: b"",
-                expires: None,
-                session_expires: None,
-                retry_after: None,
-                rseq: None,
-                has_replaces: false,
-            },
+            bytes,
+            vias: Extent::default(),
+            contacts: Extent::default(),
+            reasons: Extent::default(),
+            user_agent: None,
+            asserted: None,
+            session_id: None,
+            content_type: None,
+            body: b"",
+            expires: None,
+            session_expires: None,
+            retry_after: None,
+            rseq: None,
+            has_replaces: false,
         }
     }
 
+    pub fn contacts(&self) -> Contacts<'a> {
+        Contacts::new(self.contacts.values(Header::Contact, self.bytes))
+    }
+}
+
+impl<'a> Message<'a> {
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
         matches!(self.start, Start::Request { .. })
@@ -108,25 +104,23 @@ impl<'a> Message<'a> {
         self.cseq.method
     }
 
-    /// All [`Self::via_count`] Vias, the topmost first. Reads them anew.
+    /// All [`Self::via_count`] Vias, the topmost first. Reads those behind it anew.
     pub fn vias(&self) -> impl Iterator<Item = Via<'a>> + use<'a> {
         let mut values = self.lazy.vias.values(Header::Via, self.lazy.bytes);
-        let mut list = Cursor::new(b"");
-        std::iter::from_fn(move || {
+        let mut list = Cursor::new(b"".as_slice().into());
+        let all = std::iter::from_fn(move || {
             if !list.eat(b',') {
                 list = Cursor::new(values.next()?);
             }
             via::parse(&mut list)
-        })
+        });
+        let others = usize::from(self.via_count).saturating_sub(1);
+        std::iter::once(self.via).chain(all.skip(1).take(others))
     }
 
     /// Every Contact, in order. Stray separators and damaged elements are passed over.
     pub fn contacts(&self) -> impl Iterator<Item = Contact<'a>> + use<'a> {
-        self.contact_list()
-    }
-
-    pub(crate) fn contact_list(&self) -> Contacts<'a> {
-        Contacts::new(self.lazy.contacts.values(Header::Contact, self.lazy.bytes))
+        self.lazy.contacts()
     }
 
     /// Every Reason, in order.
@@ -162,20 +156,20 @@ impl<'a> Message<'a> {
 
     /// URI of the first P-Asserted-Identity (RFC 3325 §9.1); `None` when absent or damaged.
     pub fn p_asserted_identity(&self) -> Option<&'a [u8]> {
-        let uri = party::address(&mut Cursor::new(self.lazy.asserted?), Form::List);
+        let uri = party::address(&mut Cursor::new(self.lazy.asserted?.into()), Form::List);
         (!uri.is_empty()).then_some(uri)
     }
 
     /// Session-ID of the sender, without the `remote` parameter (RFC 7989 §5); `None` when absent or empty.
     pub fn session_id(&self) -> Option<&'a [u8]> {
-        let id = Cursor::new(self.lazy.session_id?).plain();
+        let id = Cursor::new(self.lazy.session_id?.into()).plain();
         (!id.is_empty()).then_some(id)
     }
 
     /// Whether the Session-ID marks the message for logging (RFC 8497 §3.1).
     pub fn is_marked_for_logging(&self) -> bool {
         let Some(session_id) = self.lazy.session_id else { return false };
-        let mut cursor = Cursor::new(session_id);
+        let mut cursor = Cursor::new(session_id.into());
         cursor.plain();
         std::iter::from_fn(|| cursor.param()).any(|param| param.is(b"logme"))
     }
@@ -184,13 +178,13 @@ impl<'a> Message<'a> {
     /// still in it. Compact forms are other names. Looks through the header block anew.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
         let bytes = self.lazy.bytes;
-        let headers = scan::find(b'\n', bytes)? + 1;
+        let headers = memchr::memchr(b'\n', bytes)? + 1;
         let mut lines = Lines::new(bytes, headers, false);
         loop {
             let line = &bytes[lines.position()..];
             match lines.next() {
                 Line::Field { value, .. } if line[..value::token_len(line)].eq_ignore_ascii_case(name) => {
-                    return Some(value);
+                    return Some(value.bytes());
                 }
                 Line::Field { .. } | Line::Malformed => {}
                 Line::Blank | Line::End => return None,
@@ -202,13 +196,13 @@ impl<'a> Message<'a> {
     /// field is left out. Looks through the header block anew.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let bytes = self.lazy.bytes;
-        let headers = scan::find(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        let headers = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
         let mut lines = Lines::new(bytes, headers, false);
         std::iter::from_fn(move || {
             loop {
                 let line = &bytes[lines.position()..];
                 match lines.next() {
-                    Line::Field { value, .. } => return Some((&line[..value::token_len(line)], value)),
+                    Line::Field { value, .. } => return Some((&line[..value::token_len(line)], value.bytes())),
                     Line::Malformed => {}
                     Line::Blank | Line::End => return None,
                 }
@@ -238,7 +232,7 @@ impl<'a> Message<'a> {
         if self.body().is_empty() {
             return false;
         }
-        let media_type = Cursor::new(content_type).plain();
+        let media_type = Cursor::new(content_type.into()).plain();
         if media_type.eq_ignore_ascii_case(SDP) {
             return true;
         }

@@ -4,12 +4,13 @@
 
 use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::cseq;
+use crate::cursor::Cursor;
 use crate::header::{Header, Line, Lines};
-use crate::message::Message;
+use crate::message::{Lazy, Message};
 use crate::method::Method;
 use crate::party;
 use crate::start::{self, Start};
-use crate::value::{self, Cursor};
+use crate::value::{self, Value};
 use crate::via::{self, Via};
 
 /// Longest message in a datagram or in a WebSocket, bytes.
@@ -141,41 +142,47 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> 
     }
 
     let lines = Lines::new(bytes, first.next, truncated);
-    let mut message = Message::unread(first.start, anomalies, bytes);
+    // The message is put together at its place when all is known: it is too large to be moved for nothing.
+    let mut lazy = Lazy::unread(bytes);
     let mut required = Required::default();
-    let body = read_header(lines, &mut message, &mut required)?;
+    let body = read_header(lines, &mut lazy, &mut required, &mut anomalies)?;
 
-    let (Some(from), Some(to), Some(cseq), Some(via)) =
-        (required.from, required.to, required.cseq, required.vias.first)
+    let (Some(from), Some(to), Some(call_id), Some(cseq), Some(via)) =
+        (required.from, required.to, required.call_id, required.cseq, required.vias.first)
     else {
         return Err(ParseError::MissingHeader);
     };
-    if message.call_id.is_empty() {
-        return Err(ParseError::MissingHeader);
-    }
-    message.cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
-    if let Start::Request { name, .. } = message.start
-        && name != message.cseq.name
+    let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
+    if let Start::Request { name, .. } = first.start
+        && name != cseq.name
     {
         return Err(ParseError::CseqMismatch);
     }
-    message.via = via.ok_or(ParseError::Via)?;
-    message.via_count = required.vias.count;
+    let via = via.ok_or(ParseError::Via)?;
     if required.vias.is_damaged {
         return Err(ParseError::Via);
     }
-    message.from = party::parse(from);
-    message.to = party::parse(to);
-    message.lazy.body = frame_body(body, required.content_length, framing, &mut message)?;
-    note_contacts(&mut message);
-    Ok(message)
+    lazy.body = frame_body(body, required.content_length, framing, &first.start, &mut anomalies)?;
+    note_contacts(&first.start, cseq.method, &lazy, &mut anomalies);
+    Ok(Message {
+        start: first.start,
+        via,
+        via_count: required.vias.count,
+        from: party::parse(from),
+        to: party::parse(to),
+        call_id,
+        cseq,
+        anomalies,
+        lazy,
+    })
 }
 
 /// Fields that decide whether the message can be used, before that is known.
 #[derive(Default)]
 struct Required<'a> {
-    from: Option<&'a [u8]>,
-    to: Option<&'a [u8]>,
+    from: Option<Value<'a>>,
+    to: Option<Value<'a>>,
+    call_id: Option<&'a [u8]>,
     cseq: Option<&'a [u8]>,
     vias: ViaList<'a>,
     content_length: ContentLength,
@@ -185,8 +192,9 @@ struct Required<'a> {
 #[inline]
 fn read_header<'a>(
     mut lines: Lines<'a>,
-    message: &mut Message<'a>,
+    lazy: &mut Lazy<'a>,
     required: &mut Required<'a>,
+    anomalies: &mut Anomalies,
 ) -> Result<&'a [u8], ParseError> {
     let mut fields = 0;
     let mut seen = 0;
@@ -195,14 +203,14 @@ fn read_header<'a>(
         let (header, value) = match lines.next() {
             Line::Field { header, value } => (header, value),
             Line::Malformed => {
-                message.anomalies.add(AnomalyKind::HeaderLine);
+                anomalies.add(AnomalyKind::HeaderLine);
                 continue;
             }
             Line::Blank => return Ok(lines.rest()),
             Line::End => {
                 // Of a message that the capture cut the sender may well have sent the empty line.
-                if !message.anomalies.contains(AnomalyKind::Snaplen) {
-                    message.anomalies.add(AnomalyKind::NoBlankLine);
+                if !anomalies.contains(AnomalyKind::Snaplen) {
+                    anomalies.add(AnomalyKind::NoBlankLine);
                 }
                 return Ok(b"");
             }
@@ -214,37 +222,37 @@ fn read_header<'a>(
         let is_first = seen & header.bit() == 0;
         seen |= header.bit();
         if !is_first && Header::SINGLE & header.bit() != 0 {
-            message.anomalies.add(AnomalyKind::DupHeader);
+            anomalies.add(AnomalyKind::DupHeader);
             if header == Header::ContentLength {
-                required.content_length = required.content_length.and(value);
+                required.content_length = required.content_length.and(value.bytes());
             }
             continue;
         }
-        let filled = (!value.is_empty()).then_some(value);
-        let Message { anomalies, lazy, call_id, .. } = message;
+        let filled = || (!value.is_empty()).then_some(value.bytes());
+        let mut number = |max| number(value.bytes(), max, anomalies);
         match header {
             Header::Via => {
                 lazy.vias.cover(at, lines.position());
                 required.vias.take(value)?;
             }
-            Header::From => required.from = filled,
-            Header::To => required.to = filled,
-            Header::CallId => *call_id = value,
-            Header::CSeq => required.cseq = filled,
+            Header::From => required.from = Some(value).filter(|value| !value.is_empty()),
+            Header::To => required.to = Some(value).filter(|value| !value.is_empty()),
+            Header::CallId => required.call_id = filled(),
+            Header::CSeq => required.cseq = filled(),
             Header::Contact => lazy.contacts.cover(at, lines.position()),
             Header::Reason => lazy.reasons.cover(at, lines.position()),
-            Header::PAssertedIdentity if is_first => lazy.asserted = filled,
-            Header::ContentLength => required.content_length = ContentLength::of(value),
-            Header::ContentType => lazy.content_type = filled,
-            Header::UserAgent => lazy.user_agent = filled,
-            Header::SessionId => lazy.session_id = filled,
+            Header::PAssertedIdentity if is_first => lazy.asserted = filled(),
+            Header::ContentLength => required.content_length = ContentLength::of(value.bytes()),
+            Header::ContentType => lazy.content_type = filled(),
+            Header::UserAgent => lazy.user_agent = filled(),
+            Header::SessionId => lazy.session_id = filled(),
             Header::Replaces => lazy.has_replaces = true,
-            Header::Expires => lazy.expires = number(value, u32::MAX, anomalies),
-            Header::SessionExpires => lazy.session_expires = number(value, u32::MAX, anomalies),
-            Header::RetryAfter => lazy.retry_after = number(value, u32::MAX, anomalies),
-            Header::RSeq => lazy.rseq = number(value, u32::MAX, anomalies),
-            Header::MinExpires | Header::MinSe => _ = number(value, u32::MAX, anomalies),
-            Header::MaxForwards => _ = number(value, MAX_FORWARDS, anomalies),
+            Header::Expires => lazy.expires = number(u32::MAX),
+            Header::SessionExpires => lazy.session_expires = number(u32::MAX),
+            Header::RetryAfter => lazy.retry_after = number(u32::MAX),
+            Header::RSeq => lazy.rseq = number(u32::MAX),
+            Header::MinExpires | Header::MinSe => _ = number(u32::MAX),
+            Header::MaxForwards => _ = number(MAX_FORWARDS),
             // Further identities, fields whose repetition alone is noticed, and all others.
             _ => {}
         }
@@ -272,7 +280,7 @@ struct ViaList<'a> {
 impl<'a> ViaList<'a> {
     /// Takes the elements of one field.
     #[inline]
-    fn take(&mut self, value: &'a [u8]) -> Result<(), ParseError> {
+    fn take(&mut self, value: Value<'a>) -> Result<(), ParseError> {
         if value.is_empty() {
             self.is_damaged = true;
             return Ok(());
@@ -309,8 +317,10 @@ pub(crate) enum ContentLength {
 
 impl ContentLength {
     pub fn of(value: &[u8]) -> Self {
-        let digits = value.iter().all(u8::is_ascii_digit);
-        value::number(value, u32::MAX).filter(|_| digits).map_or(Self::Invalid, |number| Self::Bytes(number.value))
+        match value::number_and_rest(value, u32::MAX) {
+            Some((number, [])) => Self::Bytes(number.value),
+            _ => Self::Invalid,
+        }
     }
 
     /// After another field with this value.
@@ -327,10 +337,10 @@ fn frame_body<'a>(
     rest: &'a [u8],
     length: ContentLength,
     framing: Framing,
-    message: &mut Message<'_>,
+    start: &Start<'_>,
+    anomalies: &mut Anomalies,
 ) -> Result<&'a [u8], ParseError> {
-    let is_request = message.is_request();
-    let anomalies = &mut message.anomalies;
+    let is_request = matches!(start, Start::Request { .. });
     let stream = framing == Framing::Stream;
     let length = match length {
         ContentLength::Absent if stream => {
@@ -363,13 +373,13 @@ fn frame_body<'a>(
 
 /// Notices an `expires` out of range where it means something: registrations and redirections (RFC 3261 §20.10).
 #[inline]
-fn note_contacts(message: &mut Message<'_>) {
-    let is_redirection = message.status().is_some_and(|status| status / 100 == 3);
-    if !message.lazy.contacts.is_empty() && (message.method() == Method::Register || is_redirection) {
-        let mut contacts = message.contact_list();
+fn note_contacts(start: &Start<'_>, method: Method, lazy: &Lazy<'_>, anomalies: &mut Anomalies) {
+    let is_redirection = matches!(start, Start::Response { status: 300..=399, .. });
+    if !lazy.contacts.is_empty() && (method == Method::Register || is_redirection) {
+        let mut contacts = lazy.contacts();
         contacts.by_ref().for_each(drop);
         if contacts.clamped {
-            message.anomalies.add(AnomalyKind::Number);
+            anomalies.add(AnomalyKind::Number);
         }
     }
 }

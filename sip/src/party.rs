@@ -1,7 +1,7 @@
 //! From and To, and every other field of the form name-addr or addr-spec (RFC 3261 §20, §20.10).
 
-use crate::scan;
-use crate::value::{self, Cursor};
+use crate::cursor::Cursor;
+use crate::value::{self, Value};
 
 /// One end of a dialog: the value of From or To.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,17 +13,11 @@ pub struct Party<'a> {
 }
 
 /// Reads a From or To.
-#[inline]
-pub(crate) fn parse(value: &[u8]) -> Party<'_> {
+#[inline(never)]
+pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
     let mut cursor = Cursor::new(value);
     let uri = address(&mut cursor, Form::Single);
-    let mut tag: &[u8] = b"";
-    while let Some(param) = cursor.param() {
-        if tag.is_empty() && param.is(b"tag") {
-            tag = param.value;
-        }
-    }
-    Party { uri, tag }
+    Party { uri, tag: cursor.first_param(b"tag") }
 }
 
 /// What a comma outside quotes and brackets is.
@@ -37,12 +31,12 @@ pub(crate) enum Form {
 
 /// Takes display name and URI of the element at hand, up to its header parameters. Without brackets everything
 /// behind the first `;` is a header parameter (§20.10). The URI is empty when a quote or nothing stands in its place.
-#[inline]
+#[inline(always)]
 pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
     let whole = cursor.rest();
     let mut plain = 0;
     loop {
-        cursor.take(value::span_until(value::ADDRESS_END, cursor.rest()));
+        cursor.take_until_class(value::ADDRESS_END);
         match cursor.peek() {
             Some(b'<') => break,
             Some(b',') if form == Form::Single => _ = cursor.take(1),
@@ -54,20 +48,20 @@ pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
         }
     }
     cursor.take(1);
-    let rest = cursor.rest();
-    let end = scan::find(b'>', rest).unwrap_or(rest.len());
-    let uri = cursor.take(end);
+    let uri = cursor.take_until(b'>');
     cursor.take(1);
     value::trim(uri)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn party(value: &str) -> (&str, &str) {
         let text = |bytes| std::str::from_utf8(bytes).expect("tests are text");
-        let party = parse(value.as_bytes());
+        let party = parse(value.as_bytes().into());
         (text(party.uri), text(party.tag))
     }
 
@@ -114,5 +108,16 @@ mod tests {
         assert_eq!(party(r#""Mr. J. User <sip:a@b>;tag=1"#), ("", ""));
         assert_eq!(party("<sip:a@b;tag=1"), ("sip:a@b;tag=1", ""));
         assert_eq!(party(";tag=1"), ("", "1"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_follows_a_value_in_the_message_changes_nothing(
+            value in "[a-z\", ]{0,20}<?sip:[a-z;,=\"]{0,30}>?(;(tag|TAG|x|) ?(= ?[a-z0-9\",>]{0,20})?){0,3}",
+            behind in "[\r\n;,:\"=<> a-z]{0,40}",
+        ) {
+            let message = [value.as_bytes(), behind.as_bytes()].concat();
+            prop_assert_eq!(parse(value.as_bytes().into()), parse(Value { ahead: &message, len: value.len() }));
+        }
     }
 }

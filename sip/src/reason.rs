@@ -1,7 +1,8 @@
 //! Reason: why a request or a final response was sent (RFC 3326; in responses RFC 6432).
 
+use crate::cursor::Cursor;
 use crate::header::Values;
-use crate::value::{self, Cursor};
+use crate::value;
 
 /// Whose cause codes a [`Reason`] uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +34,7 @@ pub(crate) struct Reasons<'a> {
 impl<'a> Reasons<'a> {
     /// Reasons in `values`.
     pub fn new(values: Values<'a>) -> Self {
-        Self { values, list: Cursor::new(b"") }
+        Self { values, list: Cursor::new(b"".as_slice().into()) }
     }
 
     fn element(&mut self) -> Option<Reason> {

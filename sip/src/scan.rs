@@ -1,64 +1,73 @@
-//! Finding a byte, or comparing short names, several bytes at a time in plain integers.
+//! Finding bytes, sixteen at a time.
 //!
-//! Lines, names and URIs are short: looking right here costs less than a call of `memchr`.
+//! Lines, names and URIs are short: looking right here costs less than a call of `memchr`. A search ends at `end`, but may
+//! look at what stands behind it, so that what is searched should be given with what follows it: the last bytes of a
+//! slice are walked one by one.
 
-/// A one in every byte.
-const ONES: u64 = u64::MAX / 255;
+mod lanes;
+
+pub(crate) use lanes::Lanes;
 
 /// Bytes looked at in one step.
-const WIDTH: usize = 16;
+pub(crate) const WIDTH: usize = 16;
 
-/// Steps before `memchr` takes over.
-const STEPS: usize = 8;
-
-/// Where the first `byte` is.
+/// Where in `from..end` the first `byte` is.
 #[inline]
-pub(crate) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    let (chunks, rest) = bytes.as_chunks::<WIDTH>();
+pub(crate) fn find(byte: u8, bytes: &[u8], from: usize, end: usize) -> Option<usize> {
+    find_among(bytes, from, end, |lanes| lanes.are(byte), |_| true, |at| at == byte)
+}
+
+/// Length of the line at the front with its LF; all bytes when there is none. Looks at four steps together: most lines end
+/// within, so that a processor has no length to guess.
+#[inline(always)]
+pub(crate) fn line_len(bytes: &[u8]) -> usize {
     let mut passed = 0;
-    for chunk in chunks.iter().take(STEPS) {
-        // The compiler makes one vector comparison of this.
-        if chunk.iter().fold(false, |found, at| found | (*at == byte)) {
-            let (low, high) = halves(chunk);
-            let in_low = first(byte, low);
-            let at = if in_low != 0 { in_low.trailing_zeros() } else { 64 + first(byte, high).trailing_zeros() };
-            return Some(passed + at as usize / 8);
+    if let Some(steps) = bytes.first_chunk::<{ 4 * WIDTH }>() {
+        let (steps, _) = steps.as_chunks::<WIDTH>();
+        let ends = |step: usize| u64::from(Lanes::of(&steps[step]).are(b'\n').bits()) << (step * WIDTH);
+        let ends = ends(0) | ends(1) | ends(2) | ends(3);
+        if ends != 0 {
+            return ends.trailing_zeros() as usize + 1;
         }
-        passed += WIDTH;
+        passed = 4 * WIDTH;
     }
-    let found = if chunks.len() > STEPS {
-        memchr::memchr(byte, &bytes[passed..])
-    } else {
-        rest.iter().position(|at| *at == byte)
-    };
-    found.map(|at| passed + at)
+    find(b'\n', bytes, passed, bytes.len()).map_or(bytes.len(), |end| end + 1)
 }
 
-/// Sixteen bytes as two little-endian numbers: the first byte is the lowest of the first one.
+/// Where in `from..end` the first of two bytes is.
 #[inline]
-pub(crate) fn halves(bytes: &[u8; WIDTH]) -> (u64, u64) {
-    let word = u128::from_le_bytes(*bytes);
-    (word as u64, (word >> 64) as u64)
+pub(crate) fn find_either(one: u8, other: u8, bytes: &[u8], from: usize, end: usize) -> Option<usize> {
+    find_among(bytes, from, end, |lanes| lanes.are(one).or(lanes.are(other)), |_| true, |at| at == one || at == other)
 }
 
-/// The top bit of the first byte that is `byte`, and perhaps bits above it; zero without one (Mycroft's test
-/// for a zero byte).
-#[inline]
-pub(crate) fn first(byte: u8, word: u64) -> u64 {
-    let differs = word ^ (ONES * byte as u64);
-    differs.wrapping_sub(ONES) & !differs & (ONES << 7)
-}
-
-/// A mask of the bytes before the one whose top bit is the lowest of `bits`, which are not zero.
-#[inline]
-pub(crate) fn before(bits: u64) -> u64 {
-    ((bits & bits.wrapping_neg()) >> 7) - 1
-}
-
-/// ASCII letters in lower case; bytes below 64, such as the hyphen, unchanged. No other byte becomes a letter.
-#[inline]
-pub(crate) const fn lower(word: u64) -> u64 {
-    word | (word & (ONES << 6)) >> 1
+/// Where in `from..end` the first byte is that `is_wanted`. `may_be` tells the lanes of those, and perhaps of others that
+/// `is_sure` then refuses.
+#[inline(always)]
+pub(crate) fn find_among(
+    bytes: &[u8],
+    from: usize,
+    end: usize,
+    may_be: impl Fn(Lanes) -> Lanes,
+    is_sure: impl Fn(u8) -> bool,
+    is_wanted: impl Fn(u8) -> bool,
+) -> Option<usize> {
+    let mut from = from;
+    while from < end {
+        let Some(step) = bytes.get(from..).and_then(|rest| rest.first_chunk::<WIDTH>()) else {
+            let last = bytes.get(from..end)?;
+            return last.iter().position(|byte| is_wanted(*byte)).map(|at| from + at);
+        };
+        let mut found = may_be(Lanes::of(step)).bits();
+        while found != 0 {
+            let lane = found.trailing_zeros() as usize;
+            if is_sure(step[lane % WIDTH]) {
+                return (from + lane < end).then_some(from + lane);
+            }
+            found &= found - 1;
+        }
+        from += WIDTH;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -66,32 +75,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_is_found_wherever_it_is() {
-        for len in 0..200 {
+    fn a_byte_is_found_wherever_it_is_before_the_end() {
+        for len in 0..50 {
             let mut bytes = vec![b'\n' + 1; len];
-            assert_eq!(find(b'\n', &bytes), None);
+            assert_eq!(find(b'\n', &bytes, 0, len), None);
             for at in (0..len).rev() {
                 bytes[at] = b'\n';
-                assert_eq!(find(b'\n', &bytes), Some(at), "{at} of {len}");
+                for from in 0..=at {
+                    for end in from..=len {
+                        let expected = (at < end).then_some(at);
+                        assert_eq!(find(b'\n', &bytes, from, end), expected, "{at} in {from}..{end} of {len}");
+                    }
+                }
             }
+            assert_eq!(find(b'\n', &bytes, len, len), None);
         }
     }
 
     #[test]
-    fn a_mask_covers_what_stands_before_the_first() {
-        let word = u64::from_le_bytes(*b"To:a:b:;");
-        assert_eq!(word & before(first(b':', word)), u64::from_le_bytes(*b"To\0\0\0\0\0\0"));
-        assert_eq!(first(b'?', word), 0);
-    }
-
-    #[test]
-    fn only_letters_become_letters() {
-        for byte in 0..=u8::MAX {
-            let lowered = lower(u64::from(byte)) as u8;
-            let is_name = lowered.is_ascii_lowercase() || lowered == b'-';
-            if is_name {
-                assert_eq!(lowered, byte.to_ascii_lowercase(), "{byte}");
-            }
+    fn the_first_of_two_bytes_is_found_and_what_only_may_be_wanted_is_passed_over() {
+        let bytes = b"no, nothing in the first step; but here?";
+        let end = bytes.len();
+        assert_eq!(find_either(b'?', b';', bytes, 0, end), Some(29));
+        assert_eq!(find_either(b'?', b';', bytes, 30, end), Some(39));
+        assert_eq!(find_either(b'!', b'@', bytes, 0, end), None);
+        for from in 0..end {
+            let is_h = |byte| byte == b'h';
+            let among = find_among(bytes, from, end, |lanes| lanes.are(b't').or(lanes.are(b'h')), is_h, is_h);
+            assert_eq!(among, bytes[from..].iter().position(|byte| *byte == b'h').map(|at| from + at), "{from}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::method::Method;
 use crate::parse::ParseError;
 use crate::scan;
-use crate::value;
+use crate::value::{self, Value};
 
 /// First line of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +37,14 @@ pub(crate) struct StartLine<'a> {
 
 /// Reads the first line of `bytes`. Errs with `StartLine`, `Version` or `Status`: with the latter two it is
 /// a SIP start line, only not one to be used.
-#[inline]
+#[inline(never)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
-    let end = scan::find(b'\n', bytes);
-    let line = &bytes[..end.unwrap_or(bytes.len())];
+    let next = scan::line_len(bytes);
+    let line = &bytes[..next];
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let (start, strict) = if names_sip(line) { response(line)? } else { request(line)? };
-    Ok(StartLine { start, strict, next: end.map_or(bytes.len(), |end| end + 1) })
+    let (start, strict) = if names_sip(line) { response(line)? } else { request(bytes, line.len())? };
+    Ok(StartLine { start, strict, next })
 }
 
 /// Whether the bytes begin with `SIP/` and a digit, in any case.
@@ -54,7 +55,11 @@ pub(crate) fn names_sip(bytes: &[u8]) -> bool {
 
 /// `SIP/2.0 SP 3DIGIT SP reason`; the space before an empty reason may be missing. `line` begins as [`names_sip`] says.
 fn response(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
-    let space = memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?;
+    // Nearly every line begins with this, which spares the search.
+    let space = match line.strip_prefix(b"SIP/2.0 ") {
+        Some(_) => b"SIP/2.0".len(),
+        None => memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?,
+    };
     if &line[4..space] != b"2.0" {
         return Err(ParseError::Version);
     }
@@ -72,18 +77,27 @@ fn response(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
     Ok((Start::Response { status, reason }, spaces == 1))
 }
 
-/// `Method SP Request-URI SP SIP/2.0`.
-fn request(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
-    let (name, rest) = line.split_at(value::token_len(line));
-    if name.is_empty() || rest.first() != Some(&b' ') {
+/// `Method SP Request-URI SP SIP/2.0` in the first `len` bytes.
+fn request(bytes: &[u8], len: usize) -> Result<(Start<'_>, bool), ParseError> {
+    let line = &bytes[..len];
+    let name = &line[..scan::find(b' ', bytes, 0, len).ok_or(ParseError::StartLine)?];
+    let method = Method::named(name);
+    // A known name is a token.
+    if name.is_empty() || method == Method::Other && value::token_len(name) < name.len() {
         return Err(ParseError::StartLine);
     }
+    let rest = &line[name.len()..];
     let trimmed = trim_end(rest);
-    let version = memchr::memrchr(b' ', trimmed).ok_or(ParseError::StartLine)?;
+    // Nearly every line ends with this, which spares the search.
+    let version = match trimmed.strip_suffix(b" SIP/2.0") {
+        Some(before) => before.len(),
+        None => memchr::memrchr(b' ', trimmed).ok_or(ParseError::StartLine)?,
+    };
     if !names_sip(&trimmed[version + 1..]) {
         return Err(ParseError::StartLine);
     }
-    let uri = value::trim(&trimmed[..version]);
+    let uri = &trimmed[..version];
+    let uri = value::trim(uri.strip_prefix(b" ").unwrap_or(uri));
     if uri.is_empty() {
         return Err(ParseError::StartLine);
     }
@@ -91,8 +105,8 @@ fn request(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
         return Err(ParseError::Version);
     }
     let single_spaces = trimmed.len() == rest.len() && uri.len() + 1 == version;
-    let strict = single_spaces && is_strict(uri);
-    Ok((Start::Request { method: Method::named(name), name, uri }, strict))
+    let strict = single_spaces && is_strict(Value::trimmed(&bytes[name.len() + 1..], uri.len()));
+    Ok((Start::Request { method, name, uri }, strict))
 }
 
 fn trim_end(mut line: &[u8]) -> &[u8] {
@@ -103,11 +117,12 @@ fn trim_end(mut line: &[u8]) -> &[u8] {
 }
 
 /// No angle brackets, no inner space, and no header fields behind the host (RFC 3261 §19.1.1, table 1).
-fn is_strict(uri: &[u8]) -> bool {
-    if uri[0] == b'<' {
+fn is_strict(uri: Value<'_>) -> bool {
+    if uri.bytes().starts_with(b"<") {
         return false;
     }
-    let Some(found) = memchr::memchr2(b' ', b'?', uri) else { return true };
+    let Some(found) = uri.find_either(b' ', b'?') else { return true };
+    let uri = uri.bytes();
     let is_opaque = !matches!(uri, [b'S' | b's', b'I' | b'i', b'P' | b'p', ..]);
     // A user part may hold a question mark.
     let is_in_user = || memchr::memchr(b'@', &uri[found..]).is_some();

@@ -235,6 +235,7 @@ fn content_length(header: &[u8]) -> ContentLength {
     loop {
         match lines.next() {
             Line::Field { header: Header::ContentLength, value } => {
+                let value = value.bytes();
                 length = Some(length.map_or_else(|| ContentLength::of(value), |length| length.and(value)));
             }
             Line::Field { .. } | Line::Malformed => {}

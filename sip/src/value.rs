@@ -1,10 +1,10 @@
-//! Inside one header field value: white space, tokens, quoted strings, parameters, lists, numbers
-//! (RFC 3261 §7.3.1, §25.1).
+//! Inside one header field value: white space, tokens, folds, numbers (RFC 3261 §7.3.1, §25.1).
 //!
-//! Values are raw slices: a fold (line end and SP or HTAB) in them counts as white space. A quoted string
-//! that does not end swallows the rest of the value.
+//! Values are raw: a fold (line end and SP or HTAB) in them counts as white space.
 
 use std::borrow::Cow;
+
+use crate::scan::{self, Lanes};
 
 /// May stand in a token (RFC 3261 §25.1).
 const TOKEN: u8 = 1;
@@ -13,7 +13,7 @@ const SPACE: u8 = 2;
 /// Ends an unquoted value of a parameter.
 pub(crate) const VALUE_END: u8 = 4;
 /// Ends the name of a parameter.
-const NAME_END: u8 = 8;
+pub(crate) const NAME_END: u8 = 8;
 /// Ends a host.
 pub(crate) const HOST_END: u8 = 16;
 /// Ends, or begins something else in, a display name or a URI without brackets.
@@ -38,30 +38,28 @@ static CLASS: [u8; 256] = {
     class
 };
 
-/// Number of bytes at the front that are not of `class`.
-#[inline]
-pub(crate) fn span_until(class: u8, bytes: &[u8]) -> usize {
-    span(bytes, |byte| CLASS[byte as usize] & class == 0)
+/// Where in `from..end` the first byte of `class` is; `end` when there is none.
+#[inline(always)]
+pub(crate) fn find_class(class: u8, bytes: &[u8], from: usize, end: usize) -> usize {
+    // Of most classes a few comparisons tell what may belong to them, the table what does.
+    let may_end = |lanes: Lanes| match class {
+        ADDRESS_END => lanes.are(b'<').or(lanes.are(b'"')).or(lanes.are(b';')).or(lanes.are(b',')),
+        _ => lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are_within(b':', b'=')),
+    };
+    let is_end = |byte| CLASS[byte as usize] & class != 0;
+    scan::find_among(bytes, from, end, may_end, is_end, is_end).unwrap_or(end)
 }
 
 /// Length of the token at the front.
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
-    span(bytes, |byte| CLASS[byte as usize] & TOKEN != 0)
+    bytes.iter().position(|byte| CLASS[*byte as usize] & TOKEN == 0).unwrap_or(bytes.len())
 }
 
-/// Number of bytes at the front that belong. Eight at a time: half the instructions of one at a time.
+/// Whether a parameter's value that is no quoted string ends at this byte.
 #[inline]
-fn span(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    for (chunk_index, chunk) in chunks.iter().enumerate() {
-        for (index, byte) in chunk.iter().enumerate() {
-            if !belongs(*byte) {
-                return chunk_index * 8 + index;
-            }
-        }
-    }
-    chunks.len() * 8 + rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len())
+pub(crate) fn ends_value(byte: u8) -> bool {
+    CLASS[byte as usize] & VALUE_END != 0
 }
 
 /// White space in a value, folds included.
@@ -80,14 +78,27 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 #[cold]
-fn trim_slowly(mut bytes: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = bytes
-        && is_space(*first)
+fn trim_slowly(bytes: &[u8]) -> &[u8] {
+    let mut bytes = trim_start(bytes);
+    while let [rest @ .., last] = bytes
+        && is_space(*last)
     {
         bytes = rest;
     }
-    while let [rest @ .., last] = bytes
-        && is_space(*last)
+    bytes
+}
+
+/// Where what [`trim`] gives begins, and its length.
+#[inline(never)]
+fn trimmed_range(bytes: &[u8]) -> (usize, usize) {
+    (bytes.len() - trim_start(bytes).len(), trim(bytes).len())
+}
+
+/// Without white space and folds at the front.
+#[inline]
+pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes
+        && is_space(*first)
     {
         bytes = rest;
     }
@@ -120,195 +131,73 @@ pub(crate) struct Number {
 
 /// The decimal digits at the front, at most `max`; `None` when there is no digit.
 pub(crate) fn number(bytes: &[u8], max: u32) -> Option<Number> {
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit());
-    let mut number = None;
-    for digit in digits {
-        let value = number.unwrap_or(0_u64) * 10 + u64::from(digit - b'0');
-        // Far above every `max`, far below an overflow of the next round.
-        number = Some(value.min(1 << 40));
+    Some(number_and_rest(bytes, max)?.0)
+}
+
+/// The same, and what stands behind the digits.
+#[inline]
+pub(crate) fn number_and_rest(bytes: &[u8], max: u32) -> Option<(Number, &[u8])> {
+    let (mut rest, mut value) = (bytes, 0_u64);
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        // Clamped far above every `max`, far below an overflow of the next round.
+        value = (value * 10 + u64::from(digit - b'0')).min(1 << 40);
+        rest = behind;
     }
-    let value = number?;
+    if rest.len() == bytes.len() {
+        return None;
+    }
     let clamped = value > u64::from(max);
-    Some(Number { value: if clamped { max } else { value as u32 }, clamped })
+    Some((Number { value: if clamped { max } else { value as u32 }, clamped }, rest))
 }
 
-/// A place in a value that moves only forward.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cursor<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    pub fn new(value: &'a [u8]) -> Self {
-        Self { rest: value }
-    }
-
-    /// What lies ahead.
-    #[inline]
-    pub fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
-    /// The next byte.
-    #[inline]
-    pub fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
-    }
-
-    /// Takes the next `len` bytes; everything when there are fewer.
-    #[inline]
-    pub fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.rest.split_at(len.min(self.rest.len()));
-        self.rest = rest;
-        taken
-    }
-
-    /// Takes `byte` if it is next.
-    #[inline]
-    pub fn eat(&mut self, byte: u8) -> bool {
-        match self.rest {
-            [first, rest @ ..] if *first == byte => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    #[inline]
-    pub fn skip_space(&mut self) {
-        while let [first, rest @ ..] = self.rest
-            && is_space(*first)
-        {
-            self.rest = rest;
-        }
-    }
-
-    /// Takes the token at hand, perhaps an empty one.
-    #[inline]
-    pub fn token(&mut self) -> &'a [u8] {
-        self.take(token_len(self.rest))
-    }
-
-    /// Takes a quoted string with its quotes; a backslash makes the next byte ordinary. Without an end it is the whole rest.
-    pub fn quoted(&mut self) -> &'a [u8] {
-        let mut end = 1;
-        while let Some(found) = self.rest.get(end..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-            end += found;
-            if self.rest[end] == b'"' {
-                return self.take(end + 1);
-            }
-            end += 2;
-        }
-        self.take(self.rest.len())
-    }
-
-    /// Takes the bytes before the next white space, `;`, `,` or `"`.
-    #[inline]
-    pub fn plain(&mut self) -> &'a [u8] {
-        self.take(span_until(VALUE_END, self.rest))
-    }
-
-    /// Takes the next `;name=value` of the element at hand; `None` at its end, which is a comma or the end of
-    /// the value. Empty parameters are skipped. A value is as sent, with quotes if it has them.
-    #[inline]
-    pub fn param(&mut self) -> Option<Param<'a>> {
-        // A copy stays in registers.
-        let mut here = *self;
-        let param = loop {
-            here.skip_to_param();
-            if !here.eat(b';') {
-                break None;
-            }
-            here.skip_space();
-            let name = here.take(span_until(NAME_END, here.rest));
-            here.skip_space();
-            let mut value: &[u8] = b"";
-            if here.eat(b'=') {
-                here.skip_space();
-                value = if here.peek() == Some(b'"') { here.quoted() } else { here.plain() };
-            }
-            if !name.is_empty() {
-                break Some(Param { name, value });
-            }
-        };
-        *self = here;
-        param
-    }
-
-    /// Skips what is left of a parameter, up to its end at `;`, `,` or the end of the value.
-    #[inline]
-    fn skip_to_param(&mut self) {
-        while let Some(byte) = self.peek() {
-            match byte {
-                b';' | b',' => return,
-                b'"' => _ = self.quoted(),
-                _ => _ = self.take(1),
-            }
-        }
-    }
-}
-
-/// A parameter behind a `;`.
+/// The value of a field as sent, without white space at its ends; folds are still in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Param<'a> {
-    pub name: &'a [u8],
-    pub value: &'a [u8],
+pub(crate) struct Value<'a> {
+    /// The value and what follows it in the message, for searches to look at.
+    pub ahead: &'a [u8],
+    pub len: usize,
 }
 
-impl Param<'_> {
-    /// Names compare case-insensitively (RFC 3261 §7.3.1); `name` is in lower case.
+impl<'a> Value<'a> {
+    /// The first `len` bytes of `ahead`, trimmed.
+    #[inline(always)]
+    pub fn trimmed(ahead: &'a [u8], len: usize) -> Self {
+        match &ahead[..len] {
+            [first, .., last] if !is_space(*first) && !is_space(*last) => Self { ahead, len },
+            value => {
+                let (start, len) = trimmed_range(value);
+                Self { ahead: &ahead[start..], len }
+            }
+        }
+    }
+
+    /// The value alone.
+    #[inline(always)]
+    pub fn bytes(self) -> &'a [u8] {
+        &self.ahead[..self.len]
+    }
+
+    /// Where the first of two bytes is.
     #[inline]
-    pub fn is(&self, name: &[u8]) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+    pub fn find_either(self, one: u8, other: u8) -> Option<usize> {
+        scan::find_either(one, other, self.ahead, 0, self.len)
+    }
+
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self { ahead: value, len: value.len() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn params(value: &str) -> Vec<(&str, &str)> {
-        let text = |bytes| std::str::from_utf8(bytes).expect("tests are text");
-        let mut cursor = Cursor::new(value.as_bytes());
-        std::iter::from_fn(|| cursor.param()).map(|param| (text(param.name), text(param.value))).collect()
-    }
-
-    #[test]
-    fn parameters_may_have_white_space_and_folds_around_separators() {
-        assert_eq!(params(" ;\r\n a\t= 1 ; b ;c=\r\n 3"), [("a", "1"), ("b", ""), ("c", "3")]);
-    }
-
-    #[test]
-    fn empty_parameters_are_skipped() {
-        assert_eq!(params(";;; a=1;;"), [("a", "1")]);
-    }
-
-    #[test]
-    fn separators_in_a_quoted_string_are_text() {
-        assert_eq!(params(r#";a="1;b=2,\";c=3";d=4"#), [("a", r#""1;b=2,\";c=3""#), ("d", "4")]);
-    }
-
-    #[test]
-    fn an_unterminated_quote_swallows_the_rest_of_the_value() {
-        assert_eq!(params(r#";a=1;b="2;c=3"#), [("a", "1"), ("b", r#""2;c=3"#)]);
-    }
-
-    #[test]
-    fn a_comma_ends_the_parameters_of_an_element() {
-        let mut cursor = Cursor::new(b"x;a=1,y;b=2");
-        assert_eq!(cursor.param(), Some(Param { name: b"a", value: b"1" }));
-        assert_eq!(cursor.param(), None);
-        assert_eq!(cursor.rest(), b",y;b=2");
-    }
-
-    #[test]
-    fn a_quoted_string_may_end_with_an_escaped_backslash() {
-        let mut cursor = Cursor::new(br#""a\\"b"#);
-        assert_eq!(cursor.quoted(), br#""a\\""#);
-        assert_eq!(cursor.rest(), b"b");
-        assert_eq!(Cursor::new(br#""a\"#).quoted(), br#""a\"#);
-    }
 
     #[test]
     fn numbers_are_clamped_whatever_their_length() {

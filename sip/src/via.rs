@@ -2,7 +2,8 @@
 //!
 //! Only sent-by and branch are read; `received`, `rport`, `maddr`, `ttl` are rewritten on the way.
 
-use crate::value::{self, Cursor};
+use crate::cursor::Cursor;
+use crate::value;
 
 /// One Via.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,72 +26,113 @@ impl Via<'_> {
 }
 
 /// Reads the element at hand up to its comma or the end of the value; `None` when it is no Via.
-#[inline]
-pub(crate) fn parse<'a>(cursor: &mut Cursor<'a>) -> Option<Via<'a>> {
+// A call by itself: what it calls is inlined and keeps its place in registers.
+#[inline(never)]
+pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
+    let mut here = *at;
+    let via = element(&mut here);
+    *at = here;
+    via
+}
+
+#[inline(always)]
+fn element<'a>(cursor: &mut Cursor<'a>) -> Option<Via<'a>> {
     cursor.skip_space();
-    if cursor.rest().starts_with(b"SIP/2.0/") {
-        cursor.take(8);
-    } else {
-        protocol(cursor)?;
-    }
-    let transport = cursor.token();
-    if transport.is_empty() || !cursor.peek().is_some_and(value::is_space) {
-        return None;
-    }
+    let default_port = match cursor.rest() {
+        // Nearly every Via begins so.
+        [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', b'U', b'D', b'P', b' ', ..] => {
+            cursor.take(b"SIP/2.0/UDP ".len());
+            5060
+        }
+        _ => default_port(protocol(cursor)?),
+    };
     cursor.skip_space();
-    let host = host(cursor)?;
-    cursor.skip_space();
-    let port = if cursor.eat(b':') { port(cursor)? } else { default_port(transport) };
+    let (host, port) = sent_by(cursor)?;
     cursor.skip_space();
     if !matches!(cursor.peek(), None | Some(b';' | b',')) {
         return None;
     }
-    let mut branch: &[u8] = b"";
-    while let Some(param) = cursor.param() {
-        if branch.is_empty() && param.is(b"branch") {
-            branch = param.value;
-        }
-    }
-    Some(Via { host, port, branch })
+    let branch = cursor.first_param(b"branch");
+    cursor.finish();
+    Some(Via { host, port: port.unwrap_or(default_port), branch })
 }
 
-/// `SIP / 2.0 /`, in any case, with white space around the slashes.
-fn protocol(cursor: &mut Cursor<'_>) -> Option<()> {
-    for part in [b"SIP", b"2.0"] {
-        if !cursor.token().eq_ignore_ascii_case(part) {
-            return None;
+/// `SIP / 2.0 / transport`, in any case, with white space around the slashes and behind it. Gives the transport.
+#[inline(never)]
+fn protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    if cursor.rest().starts_with(b"SIP/2.0/") {
+        cursor.take(8);
+    } else {
+        for part in [b"SIP", b"2.0"] {
+            if !cursor.token().eq_ignore_ascii_case(part) {
+                return None;
+            }
+            cursor.skip_space();
+            if !cursor.eat(b'/') {
+                return None;
+            }
+            cursor.skip_space();
         }
-        cursor.skip_space();
-        if !cursor.eat(b'/') {
-            return None;
-        }
-        cursor.skip_space();
     }
-    Some(())
+    let transport = cursor.token();
+    (!transport.is_empty() && cursor.peek().is_some_and(value::is_space)).then_some(transport)
+}
+
+/// Host and port.
+#[inline(always)]
+fn sent_by<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<u16>)> {
+    let mut here = *cursor;
+    let host = here.take_until_class(value::HOST_END);
+    let is_name = host.first().is_some_and(|first| *first != b'[');
+    let rest = here.rest();
+    let (port, behind) = match rest {
+        [b':', number @ ..] => value::number_and_rest(number, u32::from(u16::MAX)).unzip(),
+        _ => (None, Some(rest)),
+    };
+    // Usual is a name or an IPv4 address and nothing but digits behind its colon, which thus is the only one.
+    let is_usual = is_name && port.is_none_or(|port| !port.clamped) && matches!(behind, Some([] | [b';' | b',', ..]));
+    let Some(behind) = behind.filter(|_| is_usual) else {
+        return uncommon_sent_by(cursor);
+    };
+    here.take(rest.len() - behind.len());
+    *cursor = here;
+    Some((host, port.map(|port| port.value as u16)))
+}
+
+/// Host and port in any form.
+#[inline(never)]
+fn uncommon_sent_by<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<u16>)> {
+    let host = host(cursor)?;
+    cursor.skip_space();
+    let port = if cursor.eat(b':') { Some(port(cursor)?) } else { None };
+    Some((host, port))
 }
 
 fn host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let rest = cursor.rest();
-    let len = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest)? + 1 } else { bare_host_len(rest) };
-    let host = cursor.take(len);
+    if cursor.peek() == Some(b'[') {
+        let len = memchr::memchr(b']', cursor.rest())? + 1;
+        return Some(cursor.take(len));
+    }
+    let at_host = *cursor;
+    let mut host = cursor.take_until_class(value::HOST_END);
+    if cursor.peek() == Some(b':') && is_colon_of_address(cursor.rest()) {
+        *cursor = at_host;
+        host = cursor.plain();
+    }
     (!host.is_empty()).then_some(host)
 }
 
-/// An IPv6 address without its brackets is taken with the port that may hang on it: nobody can tell them apart, and
-/// every hop sends both back as they are.
-fn bare_host_len(rest: &[u8]) -> usize {
-    let len = value::span_until(value::HOST_END, rest);
-    if rest.get(len) != Some(&b':') {
-        return len;
-    }
-    let whole = value::span_until(value::VALUE_END, rest);
-    if rest[len + 1..whole].contains(&b':') { whole } else { len }
+/// Whether the colon at the front is one of several. An IPv6 address without its brackets is taken with the port that
+/// may hang on it: nobody can tell them apart, and every hop sends both back as they are.
+fn is_colon_of_address(rest: &[u8]) -> bool {
+    rest.iter().skip(1).find(|byte| **byte == b':' || value::ends_value(**byte)) == Some(&b':')
 }
 
 fn port(cursor: &mut Cursor<'_>) -> Option<u16> {
     cursor.skip_space();
-    let digits = cursor.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number = value::number(cursor.take(digits), u32::from(u16::MAX))?;
+    let rest = cursor.rest();
+    let (number, behind) = value::number_and_rest(rest, u32::from(u16::MAX))?;
+    cursor.take(rest.len() - behind.len());
     if number.clamped { None } else { Some(number.value as u16) }
 }
 
@@ -106,10 +148,13 @@ fn default_port(transport: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::value::Value;
 
     fn via(value: &str) -> Option<Via<'_>> {
-        parse(&mut Cursor::new(value.as_bytes()))
+        parse(&mut Cursor::new(value.as_bytes().into()))
     }
 
     #[test]
@@ -176,6 +221,32 @@ mod tests {
     fn a_branch_is_unique_only_with_the_cookie_and_something_after_it() {
         for (branch, unique) in [("z9hG4bKx", true), ("Z9HG4BKx", true), ("z9hG4bK", false), ("abcdefgh", false)] {
             assert_eq!(Via { host: b"h", port: 5060, branch: branch.as_bytes() }.unique_branch(), unique, "{branch}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_usual_host_and_port_are_read_as_any_other(value in "[a1\\[\\]:;, \t0-9.-]{0,24}") {
+            let (mut usual, mut any) = (Cursor::new(value.as_bytes().into()), Cursor::new(value.as_bytes().into()));
+            let (sent_by, expected) = (sent_by(&mut usual), uncommon_sent_by(&mut any));
+            prop_assert_eq!(sent_by, expected);
+            if expected.is_some() {
+                usual.skip_space();
+                any.skip_space();
+                prop_assert_eq!(usual.rest(), any.rest());
+            }
+        }
+
+        #[test]
+        fn what_follows_a_value_in_the_message_changes_nothing(
+            value in "(SIP/2.0/(UDP|TLS) )?[hb]{0,20}(:[0-9]{0,6})?(;(branch|rport|B|\"q,;\")?(=[x\", ]{0,20})?){0,3},?",
+            behind in "[\r\n;,:\"=<> a-z]{0,40}",
+        ) {
+            let message = [value.as_bytes(), behind.as_bytes()].concat();
+            let (mut alone, mut within) =
+                (Cursor::new(value.as_bytes().into()), Cursor::new(Value { ahead: &message, len: value.len() }));
+            prop_assert_eq!(parse(&mut alone), parse(&mut within));
+            prop_assert_eq!(alone.rest(), within.rest());
         }
     }
 }
