@@ -2,7 +2,7 @@
 //!
 //! Open addressing, slot after slot (Knuth 6.4, algorithm R for removal): no mark is left where an entry was, so that
 //! steady traffic never makes it grow, which tables with tombstones do now and then; and growing looks at no entry.
-//! A look costs one cache line.
+//! At most two in three slots are taken, so that a look costs one cache line, also for what is not there.
 
 /// Places by hash; several may have the same.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Index {
 
     /// Adds a place.
     pub fn insert(&mut self, hash: u64, place: u32) {
-        if (self.len + 1) * 5 > self.slots.len() * 4 {
+        if (self.len + 1) * 3 > self.slots.len() * 2 {
             self.resize((self.slots.len() + self.slots.len() / 4).max(MIN_SLOTS));
         }
         self.put(hash & UPPER | (u64::from(place) + 1));
