@@ -62,6 +62,7 @@ fn element<'a>(cursor: &mut Cursor<'a>) -> Option<Via<'a>> {
 fn protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     if cursor.rest().starts_with(b"SIP/2.0/") {
         cursor.take(8);
+        cursor.skip_space();
     } else {
         for part in [b"SIP", b"2.0"] {
             if !cursor.token().eq_ignore_ascii_case(part) {
@@ -171,6 +172,10 @@ mod tests {
             via("sip  /   2.0\r\n /UDP\r\n    Host.example : 5070 ; Branch =\r\n z9hG4bK1 "),
             Some(Via { host: b"Host.example", port: 5070, branch: b"z9hG4bK1" })
         );
+        for protocol in ["SIP/2.0/ UDP", "SIP/2.0 /UDP", "SIP/ 2.0/UDP", "SIP /2.0/UDP", "SIP/2.0/\r\n UDP"] {
+            let expected = Via { host: b"h", port: 5060, branch: b"b" };
+            assert_eq!(via(&format!("{protocol} h;branch=b")), Some(expected), "{protocol}");
+        }
     }
 
     #[test]
