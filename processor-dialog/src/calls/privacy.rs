@@ -191,6 +191,8 @@ impl Own {
     }
 
     fn add(&mut self, name: &str) {
+        // A fold may stand before the `@`; elsewhere the name is without it.
+        let name = name.trim();
         if name.is_empty() || self.names().count() >= MAX_OWN || self.names().any(|known| is_name(known, name)) {
             return;
         }
@@ -282,7 +284,7 @@ fn is_name(known: &str, name: &str) -> bool {
 
 /// A character of a name as it is kept.
 fn in_a_line(c: char) -> char {
-    if c == '\n' { ' ' } else { c.to_ascii_lowercase() }
+    if matches!(c, '\r' | '\n') { ' ' } else { c.to_ascii_lowercase() }
 }
 
 /// Where a name, in lower case, stands in a text of any case, one place behind another.

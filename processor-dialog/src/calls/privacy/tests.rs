@@ -155,3 +155,9 @@ fn own_names_are_those_of_all_who_are_named_and_bounded() {
         assert!(none.0.is_empty(), "nothing is kept that nobody hides");
     });
 }
+
+#[test]
+fn a_name_with_line_ends_in_it_is_remembered_once() {
+    let own = own(&["bob\r", "bob\r", "carol\r\n ", "carol", "\r", "d\ra\nve", "d\ra\nve"]);
+    assert_eq!(own.names().collect::<Vec<_>>(), ["bob", "carol", "d a ve"]);
+}
