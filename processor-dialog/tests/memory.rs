@@ -2,7 +2,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pipeline::config::CallsWanted;
@@ -12,9 +11,10 @@ use wire::Timestamp;
 
 struct Counting;
 
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
+// Of each thread alone: tests run beside each other.
 thread_local! {
+    /// Bytes this thread holds; below 0 where it gave back what another one took.
+    static HELD: Cell<isize> = const { Cell::new(0) };
     /// How often this thread asked for memory.
     static ASKED: Cell<usize> = const { Cell::new(0) };
 }
@@ -22,14 +22,14 @@ thread_local! {
 // SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory of it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        HELD.set(HELD.get() + layout.size() as isize);
         ASKED.set(ASKED.get() + 1);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        HELD.set(HELD.get() - layout.size() as isize);
         // SAFETY: the caller keeps the contract of `dealloc`.
         unsafe { System.dealloc(block, layout) }
     }
@@ -91,8 +91,8 @@ fn held(wanted: Option<CallsWanted>) -> [usize; 3] {
     };
     // Room that is reused, and what every process has.
     take(None, Duration::ZERO, &mut dialogs);
-    let before = HELD.load(Ordering::Relaxed);
-    let since = || HELD.load(Ordering::Relaxed).saturating_sub(before);
+    let before = HELD.get();
+    let since = || usize::try_from(HELD.get() - before).unwrap_or_default();
     let times: Vec<Duration> = traffic[0].iter().map(|step| step.at).collect();
     let mut play = |messages: std::ops::Range<usize>, dialogs: &mut Dialogs| {
         messages.for_each(|message| take(Some(message), times[message], dialogs));
