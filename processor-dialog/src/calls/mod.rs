@@ -15,7 +15,7 @@
 //! | `pieces` | what leaves: hops under each other, pieces of long calls, privacy |
 //! | `single` | requests outside calls |
 //! | `live`, `headers` | for those who look at calls: those that are up, and what their messages said |
-//! | `identity`, `privacy`, `config` | ids, what may be shown, what is configured |
+//! | `identity`, `privacy`, `config` | ids; what may be shown, and where the call's names stand in a text; what is configured |
 
 mod begin;
 mod call;

@@ -149,10 +149,10 @@ fn own_names_are_those_of_all_who_are_named_and_bounded() {
         let mut own = Own::default();
         own.learn(message, &privacy(Numbers::Drop));
         assert_eq!(own.names().take(4).collect::<Vec<_>>(), ["caller", "callee", "pai", "contact0"]);
-        assert_eq!(own.names().count(), MAX_OWN);
+        assert_eq!(own.names().count(), own::MAX_OWN);
         let mut none = Own::default();
         none.learn(message, &privacy(Numbers::Plain));
-        assert!(none.0.is_empty(), "nothing is kept that nobody hides");
+        assert_eq!(none.names().count(), 0, "nothing is kept that nobody hides");
     });
 }
 

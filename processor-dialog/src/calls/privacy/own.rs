@@ -1,0 +1,221 @@
+//! The numbers and names of a call, and where they stand in a text.
+//!
+//! Messages that name somebody come in, places in a text that name one of them go out. Numbers nobody named are found by
+//! their length. What becomes of such a place is not decided here.
+
+use std::ops::Range;
+
+use memchr::memmem;
+use sip::{Contact, Message, Start};
+
+use super::{MAX_USER, Numbers, Privacy, text, tokens};
+
+/// The user parts of a call, in lower case, one a line behind its digits and a tab: what nobody is to read elsewhere in
+/// its record. Kept inside the processor alone.
+#[derive(Default)]
+pub struct Own(Box<str>);
+
+impl Own {
+    /// Takes what `message` names: From, To, P-Asserted-Identity, Contact, Request-URI.
+    pub fn learn(&mut self, message: &Message<'_>, privacy: &Privacy) {
+        if privacy.numbers == Numbers::Plain {
+            return;
+        }
+        let contacts = message.contacts().filter_map(|contact| match contact {
+            Contact::Address { uri, .. } => sip::uri::user(uri),
+            Contact::Star => None,
+        });
+        for user in users(message).chain(contacts) {
+            let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
+            self.add(&text(user, MAX_USER));
+        }
+    }
+
+    pub(super) fn add(&mut self, name: &str) {
+        // A fold may stand before the `@`; elsewhere the name is without it.
+        let name = name.trim();
+        if name.is_empty() || self.names().count() >= MAX_OWN || self.names().any(|known| is_name(known, name)) {
+            return;
+        }
+        let digits = || digits_of(name.as_bytes()).map(char::from);
+        let mut names = String::from(std::mem::take(&mut self.0));
+        names.reserve_exact(digits().count() + name.len() + "\t\n".len());
+        names.extend(digits());
+        names.push('\t');
+        names.extend(name.chars().map(in_a_line));
+        names.push('\n');
+        self.0 = names.into();
+    }
+
+    /// The digits of each, and each.
+    fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.lines().filter_map(|line| line.split_once('\t'))
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries().map(|(_, name)| name)
+    }
+
+    fn digits(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries().map(|(digits, _)| digits.as_bytes())
+    }
+
+    /// Where they stand in a text: short ones only as words of their own.
+    pub(super) fn found_in(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let stands_alone = move |range: &Range<usize>| {
+            !is_part(text[..range.start].chars().next_back()) && !is_part(text[range.end..].chars().next())
+        };
+        self.names().flat_map(move |name| {
+            occurrences(text, name).filter(move |range| name.len() >= SHORT_NAME || stands_alone(range))
+        })
+    }
+
+    /// Where digits of one of them stand in a text, [`NUMBER`] of them in a row or more, whatever is between: numbers are
+    /// said with and without their country.
+    pub(super) fn digits_in(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        if self.digits().all(|digits| digits.len() < NUMBER) {
+            return found;
+        }
+        // The last digits, where each stands, and how many there are in this row.
+        let (mut row, mut places, mut count, mut gap) = ([0; NUMBER], [0; NUMBER], 0, 0);
+        for (at, byte) in text.bytes().enumerate() {
+            if !byte.is_ascii_digit() {
+                gap += 1;
+                if gap > MAX_GAP || !b" -/().".contains(&byte) {
+                    count = 0;
+                }
+                continue;
+            }
+            gap = 0;
+            count += 1;
+            row.rotate_left(1);
+            places.rotate_left(1);
+            (row[NUMBER - 1], places[NUMBER - 1]) = (byte, at);
+            if count < NUMBER || !self.digits().any(|digits| digits.windows(NUMBER).any(|part| part == row)) {
+                continue;
+            }
+            let start = places[0];
+            match found.last_mut().filter(|before| before.end > start) {
+                Some(before) => before.end = at + 1,
+                None => found.push(start..at + 1),
+            }
+        }
+        found
+    }
+
+    /// Whether one of them stands in a token, or digits of one. Short ones stand there by chance.
+    pub(super) fn names_in(&self, token: &str) -> bool {
+        let has_name =
+            self.names().any(|name| name.len() >= NAME_IN_TOKEN && occurrences(token, name).next().is_some());
+        has_name || !self.digits_in(token).is_empty()
+    }
+
+    /// Whether digits are part of one of them.
+    fn has_digits(&self, digits: &[u8]) -> bool {
+        self.digits().any(|known| memmem::find(known, digits).is_some())
+    }
+}
+
+/// Whether a name is one that is known, which is in lower case and in a line.
+fn is_name(known: &str, name: &str) -> bool {
+    known.len() == name.len() && known.chars().eq(name.chars().map(in_a_line))
+}
+
+/// A character of a name as it is kept.
+fn in_a_line(c: char) -> char {
+    if matches!(c, '\r' | '\n') { ' ' } else { c.to_ascii_lowercase() }
+}
+
+/// Where a name, in lower case, stands in a text of any case, one place behind another.
+fn occurrences(text: &str, name: &str) -> impl Iterator<Item = Range<usize>> {
+    let (text, name) = (text.as_bytes(), name.as_bytes());
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let first = *name.first()?;
+        loop {
+            let start = from + memchr::memchr2(first, first.to_ascii_uppercase(), text.get(from..)?)?;
+            let end = start + name.len();
+            if text.get(start..end)?.eq_ignore_ascii_case(name) {
+                from = end;
+                return Some(start..end);
+            }
+            from = start + 1;
+        }
+    })
+}
+
+/// The user parts that say who calls whom.
+pub(super) fn users<'a>(message: &Message<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let target = match message.start {
+        Start::Request { uri, .. } => Some(uri),
+        Start::Response { .. } => None,
+    };
+    let uris = [Some(message.from.uri), Some(message.to.uri), message.p_asserted_identity(), target];
+    uris.into_iter().flatten().filter_map(|uri| match sip::uri::user(uri) {
+        // `sip:+49301234`: a number in place of a host.
+        None => sip::uri::host_port(uri).map(|(host, _)| host).filter(|host| is_number(host)),
+        user => user,
+    })
+}
+
+fn is_number(host: &[u8]) -> bool {
+    host.strip_prefix(b"+").unwrap_or(host).iter().all(u8::is_ascii_digit)
+}
+
+/// The digits of a number, whatever stands between them; those of parameters are not part of it.
+pub(super) fn digits_of(user: &[u8]) -> impl Iterator<Item = u8> {
+    let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
+    // `%2B` is an escaped plus.
+    let user = user.strip_prefix(b"%2b").or_else(|| user.strip_prefix(b"%2B")).unwrap_or(user);
+    user.iter().copied().filter(u8::is_ascii_digit)
+}
+
+/// Runs of digits that may be numbers: long ones, those that are part of an own number, and longer ones with
+/// spaces, dashes and the like between digits.
+pub(super) fn numbers_in(text: &str, own: &Own) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut start = 0;
+    while let Some(begin) = bytes[start..].iter().position(u8::is_ascii_digit).map(|at| start + at) {
+        // Digits, and single separators between digits.
+        let (mut end, mut digits) = (begin, 0);
+        loop {
+            let run = bytes[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            end += run;
+            digits += run;
+            let gap = bytes[end..].iter().take_while(|byte| b" -/()".contains(byte)).count();
+            if !(1..=MAX_GAP).contains(&gap) || !bytes.get(end + gap).is_some_and(u8::is_ascii_digit) {
+                break;
+            }
+            end += gap;
+        }
+        if digits >= SPACED_NUMBER {
+            found.push(begin..end);
+        } else {
+            let runs = tokens(&text[begin..end], |byte| byte.is_ascii_digit());
+            let is_number = |run: &Range<usize>| {
+                run.len() >= NUMBER || run.len() >= PART_OF_NUMBER && own.has_digits(&bytes[run.clone()])
+            };
+            found.extend(runs.map(|run| begin + run.start..begin + run.end).filter(is_number));
+        }
+        start = end;
+    }
+    found
+}
+
+/// Most user parts remembered of one call.
+pub(super) const MAX_OWN: usize = 16;
+/// Shorter names are also parts of words.
+const SHORT_NAME: usize = 4;
+/// Shorter names stand in random tokens by chance.
+const NAME_IN_TOKEN: usize = 6;
+/// So many digits in a row may be a number.
+const NUMBER: usize = 6;
+/// So many with separators between them may: fewer are version numbers.
+const SPACED_NUMBER: usize = 8;
+/// So many digits in a row are no chance when a number of the call has them.
+const PART_OF_NUMBER: usize = 4;
+/// Most separators between two digits of a number: `+49 (0) 30`.
+const MAX_GAP: usize = 2;
