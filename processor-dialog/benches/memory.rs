@@ -1,12 +1,14 @@
 //! What calls take of memory: 10,000, 100,000 and 1,000,000 of them, up, then over, then forgotten.
 //!
-//! `cargo bench -p processor-dialog --bench memory [-- NUMBER...]`. Bytes asked of the allocator, and resident ones.
+//! `cargo bench -p processor-dialog --bench memory -- NUMBER`. Bytes asked of the allocator, which is the program's, and
+//! resident ones; what one number leaves resident, the next one in a run has at hand.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ladder::traffic::Traffic;
+use mimalloc::MiMalloc;
 use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
@@ -15,18 +17,18 @@ struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory of it.
+// SAFETY: every call is passed on to the program's allocator as it came; counting touches no memory of it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(block, layout) }
+        unsafe { MiMalloc.dealloc(block, layout) }
     }
 }
 
