@@ -220,7 +220,10 @@ impl<'a> Ringside<'a> {
         let reached =
             within(DEADLINE, || Some(self.scrape()).filter(|scrape| scrape.count("packets_total") >= packets));
         if reached.is_none() {
-            panic!("{} of {packets} packets seen\n{}", self.scrape().count("packets_total"), self.log());
+            let scrape = self.scrape();
+            let [seen, dropped, copies] = ["packets_total", "capture_drops_total", "capture_duplicates_total"]
+                .map(|counter| scrape.count(counter));
+            panic!("{seen} of {packets} packets seen, {dropped} dropped, {copies} capture duplicates\n{}", self.log());
         }
         std::thread::sleep(CAPTURE_LATENCY);
         self.scrape()
