@@ -7,7 +7,7 @@ use pipeline::call::live::LiveAsk;
 use pipeline::config::CallsWanted;
 use pipeline::engine::KeptCall;
 use pipeline::metrics::LabelSets;
-use pipeline::{Call, CallRecord, Facts, FrameBatch, LabelSet, Processor, SipFrame, Transport};
+use pipeline::{Call, CallRecord, Facts, FrameBatch, LabelSet, Processor, SipFrame};
 use processor_dialog::calls::Emit;
 use processor_dialog::{Config, Dialogs};
 use serde_json::Value;
@@ -44,18 +44,7 @@ impl Shard {
             let at = Timestamp::from_nanos(1_767_225_600_000_000_000) + step.at;
             let mut batch = FrameBatch { now: at, ..FrameBatch::default() };
             if step.bytes.iter().any(|byte| !b"\r\n".contains(byte)) {
-                batch.frames.push(SipFrame {
-                    range: 0..step.bytes.len(),
-                    first: at,
-                    at,
-                    wall_offset: 0,
-                    source: step.source,
-                    destination: step.destination,
-                    transport: Transport::Udp,
-                    outgoing: false,
-                    truncated: false,
-                });
-                batch.bytes = step.bytes;
+                batch.push(&step.bytes, SipFrame::datagram(step.source, step.destination, at));
             }
             self.facts.clear();
             self.dialogs.process(&batch, &mut self.facts);

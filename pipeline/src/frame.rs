@@ -58,6 +58,23 @@ pub struct SipFrame {
     pub truncated: bool,
 }
 
+impl SipFrame {
+    /// A datagram of another host, come in one packet and whole. Where its bytes lie, [`FrameBatch::push`] says.
+    pub fn datagram(source: SocketAddr, destination: SocketAddr, at: Timestamp) -> Self {
+        Self {
+            range: 0..0,
+            first: at,
+            at,
+            wall_offset: 0,
+            source,
+            destination,
+            transport: Transport::Udp,
+            outgoing: false,
+            truncated: false,
+        }
+    }
+}
+
 /// What one call of [`crate::Receiver::receive`] brought. Reused: [`FrameBatch::clear`] keeps the memory.
 #[derive(Debug, Default)]
 pub struct FrameBatch {
@@ -78,6 +95,13 @@ impl FrameBatch {
         self.bytes.clear();
         self.frames.clear();
         self.tally = Tally::default();
+    }
+
+    /// Adds a message: its bytes, and how it came. The frame's place becomes that of the bytes.
+    pub fn push(&mut self, message: &[u8], frame: SipFrame) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(message);
+        self.frames.push(SipFrame { range: start..self.bytes.len(), ..frame });
     }
 
     /// The bytes of one frame of this batch.

@@ -26,7 +26,7 @@ use ports::{Lookout, SipPorts};
 use streams::{Sink, SipReader};
 
 use crate::component::Telemetry;
-use crate::frame::{FrameBatch, SipFrame, Transport};
+use crate::frame::{FrameBatch, SipFrame};
 
 /// Longest message in a datagram (`sip-metrics.md` 1.8); only segmentation offload can show a longer one.
 const MAX_MESSAGE: usize = 65_535;
@@ -269,19 +269,14 @@ fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut Frame
     if message.len() > MAX_MESSAGE {
         return tally.too_large += 1;
     }
-    let start = batch.bytes.len();
-    batch.bytes.extend_from_slice(message);
-    batch.frames.push(SipFrame {
-        range: start..batch.bytes.len(),
+    let frame = SipFrame {
         first: datagram.first,
-        at: stamp.at,
         wall_offset: stamp.wall_offset,
-        source: datagram.source,
-        destination: datagram.destination,
-        transport: Transport::Udp,
         outgoing,
         truncated: datagram.truncated,
-    });
+        ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
+    };
+    batch.push(message, frame);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pipeline::config::CallsWanted;
 use pipeline::metrics::Registry;
 use pipeline::recorder::Recorder;
-use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
+use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
@@ -39,19 +39,7 @@ impl Traffic {
         for call in 0..CALLS {
             for step in ladder::play(&CALL.replace('@', &format!("{call:06}x00000000"))) {
                 at = at + Duration::from_micros(70);
-                let start = batch.bytes.len();
-                batch.bytes.extend_from_slice(&step.bytes);
-                batch.frames.push(SipFrame {
-                    range: start..batch.bytes.len(),
-                    first: at,
-                    at,
-                    wall_offset: 0,
-                    source: step.source,
-                    destination: step.destination,
-                    transport: Transport::Udp,
-                    outgoing: false,
-                    truncated: false,
-                });
+                batch.push(&step.bytes, SipFrame::datagram(step.source, step.destination, at));
             }
         }
         batch.now = at;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ladder::traffic::Traffic;
 use mimalloc::MiMalloc;
-use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
+use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
@@ -68,19 +68,7 @@ impl Shard {
             batch.clear();
             batch.now = at;
             traffic.next_call(|bytes, source, destination| {
-                let from = batch.bytes.len();
-                batch.bytes.extend_from_slice(bytes);
-                batch.frames.push(SipFrame {
-                    range: from..batch.bytes.len(),
-                    first: at,
-                    at,
-                    wall_offset: 0,
-                    source,
-                    destination,
-                    transport: Transport::Udp,
-                    outgoing: false,
-                    truncated: false,
-                });
+                batch.push(bytes, SipFrame::datagram(source, destination, at));
             });
             self.facts.clear();
             self.dialogs.process(&self.batch, &mut self.facts);

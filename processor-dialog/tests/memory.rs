@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use pipeline::config::CallsWanted;
-use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
+use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
@@ -56,18 +56,7 @@ fn fill(batch: &mut FrameBatch, step: Option<&ladder::Step>, now: Duration) {
     batch.clear();
     batch.now = EPOCH + now;
     let Some(step) = step else { return };
-    batch.bytes.extend_from_slice(&step.bytes);
-    batch.frames.push(SipFrame {
-        range: 0..step.bytes.len(),
-        first: batch.now,
-        at: batch.now,
-        wall_offset: 0,
-        source: step.source,
-        destination: step.destination,
-        transport: Transport::Udp,
-        outgoing: false,
-        truncated: false,
-    });
+    batch.push(&step.bytes, SipFrame::datagram(step.source, step.destination, batch.now));
 }
 
 /// Bytes held for each of [`CALLS`] calls while they are up, when all of their messages were seen, and in all when

@@ -13,7 +13,7 @@ use ladder::traffic::Traffic;
 use pipeline::config::Problems;
 use pipeline::metrics::Registry;
 use pipeline::recorder::Recorder;
-use pipeline::{Facts, FrameBatch, Processor, SipFrame, Transport};
+use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::Dialogs;
 use processor_enrich::{Carrier, Enrich, UserAgent};
 use wire::Timestamp;
@@ -98,19 +98,7 @@ impl Shard {
             let batch = &mut self.batch;
             batch.now = at;
             self.traffic.next_call(|bytes, source, destination| {
-                let start = batch.bytes.len();
-                batch.bytes.extend_from_slice(bytes);
-                batch.frames.push(SipFrame {
-                    range: start..batch.bytes.len(),
-                    first: at,
-                    at,
-                    wall_offset: 0,
-                    source,
-                    destination,
-                    transport: Transport::Udp,
-                    outgoing: false,
-                    truncated: false,
-                });
+                batch.push(bytes, SipFrame::datagram(source, destination, at));
             });
         }
         self.facts.clear();

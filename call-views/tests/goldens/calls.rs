@@ -38,21 +38,11 @@ pub fn play(flow: &str) -> Vec<Played> {
         let mut batch = FrameBatch { now: at, ..FrameBatch::default() };
         // Keep-alives only move the clock.
         if step.bytes.iter().any(|byte| !b"\r\n".contains(byte)) {
-            batch.frames.push(SipFrame {
-                range: 0..step.bytes.len(),
-                first: at,
-                at,
-                wall_offset: 0,
-                source: step.source,
-                destination: step.destination,
-                transport: match [step.source.port(), step.destination.port()].contains(&TLS_PORT) {
-                    true => Transport::Tls,
-                    false => Transport::Udp,
-                },
-                outgoing: false,
-                truncated: false,
-            });
-            batch.bytes = step.bytes;
+            let mut frame = SipFrame::datagram(step.source, step.destination, at);
+            if [step.source.port(), step.destination.port()].contains(&TLS_PORT) {
+                frame.transport = Transport::Tls;
+            }
+            batch.push(&step.bytes, frame);
         }
         facts.clear();
         dialogs.process(&batch, &mut facts);

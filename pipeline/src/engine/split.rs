@@ -42,10 +42,7 @@ impl Split {
         for frame in &batch.frames {
             let message = batch.message(frame);
             let lane = self.lane_of(frame, message);
-            let to = self.lanes[lane].open()?;
-            let start = to.bytes.len();
-            to.bytes.extend_from_slice(message);
-            to.frames.push(SipFrame { range: start..to.bytes.len(), ..frame.clone() });
+            self.lanes[lane].open()?.push(message, frame.clone());
         }
         self.lanes[0].open()?.tally = batch.tally.clone();
         self.lanes.iter_mut().try_for_each(|lane| {

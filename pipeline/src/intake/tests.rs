@@ -5,7 +5,7 @@ mod websocket;
 use wire::Link;
 
 use super::*;
-use crate::frame::Tally;
+use crate::frame::{Tally, Transport};
 
 const OPTIONS: &[u8] = b"OPTIONS sip:bob@example.com SIP/2.0\r\n\r\n";
 const OK: &[u8] = b"SIP/2.0 200 OK\r\n\r\n";

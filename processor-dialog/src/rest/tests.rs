@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ladder::Step;
 use pipeline::event::Event;
-use pipeline::{Facts, FrameBatch, SipFrame, Slot, Transport};
+use pipeline::{Facts, FrameBatch, SipFrame, Slot};
 use proptest::prelude::*;
 use wire::Timestamp;
 
@@ -46,18 +46,7 @@ impl Player {
         let now = Timestamp::from_nanos(1_767_225_600_000_000_000) + now;
         let mut batch = FrameBatch { now, ..FrameBatch::default() };
         if let Some(step) = step {
-            batch.bytes.clone_from(&step.bytes);
-            batch.frames.push(SipFrame {
-                range: 0..step.bytes.len(),
-                first: now,
-                at: now,
-                wall_offset: 0,
-                source: step.source,
-                destination: step.destination,
-                transport: Transport::Udp,
-                outgoing: false,
-                truncated: false,
-            });
+            batch.push(&step.bytes, SipFrame::datagram(step.source, step.destination, now));
         }
         self.facts.clear();
         let before = self.names.clone();

@@ -9,7 +9,7 @@ use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::config::CallsWanted;
 use pipeline::metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::recorder::Recorder;
-use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame, Transport};
+use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
@@ -129,18 +129,8 @@ impl Player {
         let mut batch = FrameBatch { now: at, ..FrameBatch::default() };
         // Keep-alives only move the clock.
         if let Some(step) = step.filter(|step| step.bytes.iter().any(|byte| !b"\r\n".contains(byte))) {
-            batch.frames.push(SipFrame {
-                range: 0..step.bytes.len(),
-                first: at,
-                at,
-                wall_offset: self.wall_offset,
-                source: step.source,
-                destination: step.destination,
-                transport: Transport::Udp,
-                outgoing: false,
-                truncated: false,
-            });
-            batch.bytes = step.bytes;
+            let frame = SipFrame::datagram(step.source, step.destination, at);
+            batch.push(&step.bytes, SipFrame { wall_offset: self.wall_offset, ..frame });
         }
         self.facts.clear();
         self.dialogs.process(&batch, &mut self.facts);
