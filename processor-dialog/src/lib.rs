@@ -21,7 +21,7 @@ mod index;
 mod invite;
 mod key;
 mod logical_request;
-mod open_pages;
+mod pages;
 mod processor;
 mod registration;
 mod rest;

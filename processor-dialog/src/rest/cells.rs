@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::open_pages::OpenPages;
+use crate::pages::{self, Pages};
 
 /// A string's place: its class above, its index among those of the class below; never 0, so that none takes no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,8 @@ impl Cell {
 /// Strings of up to [`MAX_LEN`] bytes.
 #[derive(Default)]
 pub struct Cells {
-    classes: Vec<Class>,
-}
-
-/// Cells of one size.
-#[derive(Default)]
-struct Class {
-    pages: Vec<Option<Page>>,
-    open: OpenPages,
-    used_pages: usize,
-    empty_pages: usize,
+    /// Cells of each size.
+    classes: Vec<Pages<Page, 8>>,
 }
 
 struct Page {
@@ -45,15 +37,34 @@ struct Page {
     free: u16,
 }
 
+impl pages::Page for Page {
+    fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.free == FULL
+    }
+}
+
 impl Cells {
     /// Keeps a copy of `bytes`; what is behind them in the cell is zero.
     pub fn insert(&mut self, bytes: &[u8]) -> Cell {
         debug_assert!(bytes.len() <= MAX_LEN, "whoever packs keeps to the bound");
         let class = bytes.len().div_ceil(STEP).max(1) - 1;
         if self.classes.is_empty() {
-            self.classes.resize_with(MAX_LEN / STEP, Class::default);
+            self.classes.resize_with(MAX_LEN / STEP, Pages::default);
         }
-        let index = self.classes[class].take(class);
+        let index = self.classes[class].take(
+            || Page::new(class),
+            |number, page| {
+                let index = number * per_page(class) + usize::from(page.free);
+                let at = usize::from(page.free) * size(class);
+                page.free = u16::from_le_bytes([page.bytes[at], page.bytes[at + 1]]);
+                page.live += 1;
+                index as u32
+            },
+        );
         let cell = Cell::new(class, index);
         let (into, rest) = self.bytes_mut(cell).split_at_mut(bytes.len());
         into.copy_from_slice(bytes);
@@ -65,13 +76,13 @@ impl Cells {
     pub fn get(&self, cell: Cell) -> &[u8] {
         let class = cell.class();
         let (page, range) = place(cell);
-        let page = self.classes[class].pages[page].as_ref().expect("a cell's page exists");
+        let page = self.classes[class].get(page).expect("a cell's page exists");
         &page.bytes[range]
     }
 
     fn bytes_mut(&mut self, cell: Cell) -> &mut [u8] {
         let (page, range) = place(cell);
-        let page = self.classes[cell.class()].pages[page].as_mut().expect("a cell's page exists");
+        let page = self.classes[cell.class()].get_mut(page).expect("a cell's page exists");
         &mut page.bytes[range]
     }
 
@@ -79,71 +90,17 @@ impl Cells {
     pub fn remove(&mut self, cell: Cell) {
         let per_page = per_page(cell.class());
         let (number, range) = place(cell);
-        let class = &mut self.classes[cell.class()];
-        let page = class.pages[number].as_mut().expect("a cell's page exists");
-        page.bytes[range][..2].copy_from_slice(&page.free.to_le_bytes());
-        page.free = (cell.index() % per_page) as u16;
-        page.live -= 1;
-        class.open.add(number);
-        if page.live == 0 {
-            class.empty_pages += 1;
-            class.give_back();
-        }
+        self.classes[cell.class()].give(number, |page| {
+            page.bytes[range][..2].copy_from_slice(&page.free.to_le_bytes());
+            page.free = (cell.index() % per_page) as u16;
+            page.live -= 1;
+        });
     }
 
     /// Bytes of all pages.
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.classes.iter().map(|class| class.used_pages * PAGE).sum()
-    }
-}
-
-impl Class {
-    /// A free cell, in the first page that has one, so that late pages empty first.
-    fn take(&mut self, class: usize) -> u32 {
-        let number = self.open.first().unwrap_or_else(|| {
-            self.pages.push(None);
-            self.open.add(self.pages.len() - 1);
-            self.pages.len() - 1
-        });
-        let page = match &mut self.pages[number] {
-            Some(page) => page,
-            none => {
-                self.used_pages += 1;
-                self.empty_pages += 1;
-                none.insert(Page::new(class))
-            }
-        };
-        let index = number * per_page(class) + usize::from(page.free);
-        let at = usize::from(page.free) * size(class);
-        page.free = u16::from_le_bytes([page.bytes[at], page.bytes[at + 1]]);
-        self.empty_pages -= usize::from(page.live == 0);
-        page.live += 1;
-        if page.free == FULL {
-            self.open.remove(number);
-        }
-        index as u32
-    }
-
-    /// Frees empty pages beyond a reserve, so that a load that swings does not allocate each time.
-    fn give_back(&mut self) {
-        let reserve = 1 + (self.used_pages - self.empty_pages) / 8;
-        if self.empty_pages <= 2 * reserve {
-            return;
-        }
-        for page in self.pages.iter_mut().rev() {
-            if self.empty_pages <= reserve {
-                break;
-            }
-            if page.as_ref().is_some_and(|page| page.live == 0) {
-                *page = None;
-                self.empty_pages -= 1;
-                self.used_pages -= 1;
-            }
-        }
-        let used = self.pages.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        self.pages.truncate(used);
-        self.open.truncate(used);
+        self.classes.iter().map(|class| class.len() * PAGE).sum()
     }
 }
 
