@@ -150,9 +150,21 @@ impl<'a> Cursor<'a> {
         b""
     }
 
+    /// What lies ahead, with what follows it in the message.
+    #[inline]
+    pub fn ahead(&self) -> Value<'a> {
+        Value { ahead: &self.value.ahead[self.at..], len: self.value.len - self.at }
+    }
+
     /// Takes what is left of the element at hand, up to its comma or the end of the value.
     #[inline]
     pub fn finish(&mut self) {
+        if self.at < self.value.len {
+            self.find_end();
+        }
+    }
+
+    fn find_end(&mut self) {
         // Wherever a quote stands it begins a quoted string, so without one the next comma is the end.
         match scan::find_either(b',', b'"', self.value.ahead, self.at, self.value.len) {
             None => self.at = self.value.len,

@@ -220,7 +220,8 @@ pub(crate) enum Line<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lines<'a> {
     bytes: &'a [u8],
-    position: usize,
+    /// The end of `bytes` that has not been read yet.
+    rest: &'a [u8],
     /// The capture cut the bytes: a last line without an end may be half a line and is not read.
     cut: bool,
 }
@@ -229,53 +230,66 @@ impl<'a> Lines<'a> {
     /// Lines from `position` on, which is the beginning of a line.
     #[inline]
     pub fn new(bytes: &'a [u8], position: usize, cut: bool) -> Self {
-        Self { bytes, position, cut }
+        Self { bytes, rest: &bytes[position..], cut }
     }
 
     /// Where the next line begins.
     #[inline]
     pub fn position(&self) -> usize {
-        self.position
+        self.bytes.len() - self.rest.len()
     }
 
     /// What has not been read yet: after [`Line::Blank`] the body.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.position..]
+        self.rest
     }
 
     /// The next line. After [`Line::Blank`] or [`Line::End`] there is none.
     // Inlined by force, as what it calls: the call cost a tenth of a parse.
     #[inline(always)]
     pub fn next(&mut self) -> Line<'a> {
-        let line = &self.bytes[self.position..];
-        let uncommon = || if matches!(line, [b'\r' | b'\n', ..]) { None } else { Header::uncommon_at(line) };
-        let Some((header, colon)) = Header::at(line).or_else(uncommon) else {
-            return self.no_field(line);
-        };
-        let Some(end) = self.end(line) else { return Line::End };
-        self.position += end;
-        let end = if line[..end].ends_with(b"\r\n") { end - 2 } else { end };
-        // The usual space is taken without a look at how many there are.
-        let start = if line[..end].get(colon + 1) == Some(&b' ') { colon + 2 } else { colon + 1 };
-        Line::Field { header, value: Value::trimmed(&line[start..], end - start) }
+        let Some((header, value, rest)) = self.usual() else { return self.any() };
+        self.rest = rest;
+        Line::Field { header, value }
     }
 
-    /// A line that is no field.
+    /// A known field as nearly all are written, `Name: value` and CRLF, and what follows it.
+    #[inline(always)]
+    fn usual(&self) -> Option<(Header, Value<'a>, &'a [u8])> {
+        let (header, colon) = Header::at(self.rest)?;
+        let behind = self.rest.get(colon + 1..)?;
+        let (line, rest) = behind.split_at_checked(scan::line_len(behind))?;
+        let [b' ', value @ .., b'\r', b'\n'] = line else { return None };
+        let is_folded = matches!(rest, [b' ' | b'\t', ..]);
+        let value_alone = value::is_trimmed(value) && !is_folded;
+        value_alone.then(|| (header, Value { ahead: &behind[1..], len: value.len() }, rest))
+    }
+
+    /// A line in any form.
     #[inline(never)]
-    fn no_field(&mut self, line: &'a [u8]) -> Line<'a> {
+    fn any(&mut self) -> Line<'a> {
+        let line = self.rest;
         let (taken, what) = match line {
             [] | [b'\r'] => (0, Line::End),
             [b'\n', ..] => (1, Line::Blank),
             [b'\r', b'\n', ..] => (2, Line::Blank),
-            _ => self.end(line).map_or((0, Line::End), |end| (end, Line::Malformed)),
+            _ => self.end(line).map_or((0, Line::End), |end| (end, Self::field(line, end))),
         };
-        self.position += taken;
+        self.rest = &line[taken..];
         what
     }
 
+    /// What the first `end` bytes of `line` are, which are neither nothing nor an empty line.
+    fn field(line: &'a [u8], end: usize) -> Line<'a> {
+        let Some((header, colon)) = Header::at(line).or_else(|| Header::uncommon_at(line)) else {
+            return Line::Malformed;
+        };
+        let end = if line[..end].ends_with(b"\r\n") { end - 2 } else { end };
+        Line::Field { header, value: Value::trimmed(&line[colon + 1..], end - colon - 1) }
+    }
+
     /// Length of the field at the front of `line`, continuation lines included; `None` when it was cut.
-    #[inline(always)]
     fn end(&self, line: &[u8]) -> Option<usize> {
         let mut end = scan::line_len(line);
         while let Some(b' ' | b'\t') = line.get(end) {

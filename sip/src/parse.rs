@@ -153,8 +153,8 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> 
         return Err(ParseError::MissingHeader);
     };
     let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
-    if let Start::Request { name, .. } = first.start
-        && name != cseq.name
+    if let Start::Request { method, name, .. } = first.start
+        && (method != cseq.method || method == Method::Other && name != cseq.name)
     {
         return Err(ParseError::CseqMismatch);
     }
@@ -189,7 +189,8 @@ struct Required<'a> {
 }
 
 /// Reads the header block; returns what follows it.
-#[inline]
+// Not inlined, so that what it fills is written once at its place, and its loop has the registers for itself.
+#[inline(never)]
 fn read_header<'a>(
     mut lines: Lines<'a>,
     lazy: &mut Lazy<'a>,

@@ -1,6 +1,7 @@
 //! From and To, and every other field of the form name-addr or addr-spec (RFC 3261 §20, §20.10).
 
 use crate::cursor::Cursor;
+use crate::scan;
 use crate::value::{self, Value};
 
 /// One end of a dialog: the value of From or To.
@@ -15,6 +16,30 @@ pub struct Party<'a> {
 /// Reads a From or To.
 #[inline(never)]
 pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
+    usual(value).unwrap_or_else(|| any(value))
+}
+
+/// A party as nearly all are written: perhaps a display name without quotes, `<URI>`, and nothing or the tag behind it.
+#[inline(always)]
+fn usual(value: Value<'_>) -> Option<Party<'_>> {
+    let (front, len) = (value.ahead, value.len);
+    let open = value::find_class(value::ADDRESS_END, front, 0, len);
+    let close = scan::find(b'>', front, open, len)?;
+    let (Some(b'<'), Some(uri)) = (front.get(open), front.get(open + 1..close)) else { return None };
+    let tag = match front.get(close + 1..len)? {
+        [] => b"",
+        [b';', b't', b'a', b'g', b'=', tag @ ..] => {
+            let end = value::find_class(value::VALUE_END, &front[len - tag.len()..], 0, tag.len());
+            tag.get(..end).filter(|tag| !tag.is_empty())?
+        }
+        _ => return None,
+    };
+    value::is_trimmed(uri).then_some(Party { uri, tag })
+}
+
+/// A party in any form.
+#[inline(never)]
+fn any(value: Value<'_>) -> Party<'_> {
     let mut cursor = Cursor::new(value);
     let uri = address(&mut cursor, Form::Single);
     Party { uri, tag: cursor.first_param(b"tag") }
@@ -31,7 +56,6 @@ pub(crate) enum Form {
 
 /// Takes display name and URI of the element at hand, up to its header parameters. Without brackets everything
 /// behind the first `;` is a header parameter (§20.10). The URI is empty when a quote or nothing stands in its place.
-#[inline(always)]
 pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
     let whole = cursor.rest();
     let mut plain = 0;

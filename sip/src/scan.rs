@@ -51,23 +51,23 @@ pub(crate) fn find_among(
     is_sure: impl Fn(u8) -> bool,
     is_wanted: impl Fn(u8) -> bool,
 ) -> Option<usize> {
-    let mut from = from;
-    while from < end {
-        let Some(step) = bytes.get(from..).and_then(|rest| rest.first_chunk::<WIDTH>()) else {
-            let last = bytes.get(from..end)?;
-            return last.iter().position(|byte| is_wanted(*byte)).map(|at| from + at);
-        };
+    let (mut at, mut rest) = (from, bytes.get(from..)?);
+    while let Some((step, behind)) = rest.split_first_chunk::<WIDTH>() {
         let mut found = may_be(Lanes::of(step)).bits();
         while found != 0 {
             let lane = found.trailing_zeros() as usize;
             if is_sure(step[lane % WIDTH]) {
-                return (from + lane < end).then_some(from + lane);
+                return (at + lane < end).then_some(at + lane);
             }
             found &= found - 1;
         }
-        from += WIDTH;
+        (at, rest) = (at + WIDTH, behind);
+        if at >= end {
+            return None;
+        }
     }
-    None
+    let last = rest.get(..end.checked_sub(at)?)?;
+    last.iter().position(|byte| is_wanted(*byte)).map(|lane| at + lane)
 }
 
 #[cfg(test)]

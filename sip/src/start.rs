@@ -2,7 +2,7 @@
 
 use crate::method::Method;
 use crate::parse::ParseError;
-use crate::scan;
+use crate::scan::{self, Lanes};
 use crate::value::{self, Value};
 
 /// First line of a message.
@@ -39,6 +39,64 @@ pub(crate) struct StartLine<'a> {
 /// a SIP start line, only not one to be used.
 #[inline(never)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
+    let usual = if bytes.starts_with(RESPONSE) { usual_response(bytes) } else { usual_request(bytes) };
+    usual.map_or_else(|| any(bytes), Ok)
+}
+
+/// Whether [`parse`] surely finds a SIP start line, be it of another version; most often `true` where it does.
+#[inline]
+pub(crate) fn is_usual(bytes: &[u8]) -> bool {
+    bytes.starts_with(RESPONSE) || RequestLine::usual(bytes).is_some()
+}
+
+/// What nearly every response begins with.
+const RESPONSE: &[u8; 8] = b"SIP/2.0 ";
+
+/// A status line as nearly all are written.
+#[inline(always)]
+fn usual_response(bytes: &[u8]) -> Option<StartLine<'_>> {
+    let [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', behind @ ..] = bytes.strip_prefix(RESPONSE)? else {
+        return None;
+    };
+    let line = scan::line_len(behind);
+    let reason = behind.get(..line)?.strip_suffix(b"\r\n")?;
+    let start = Start::Response { status: status([*a, *b, *c]), reason };
+    Some(StartLine { start, strict: true, next: bytes.len() - behind.len() + line })
+}
+
+/// A request line as nearly all are written.
+#[inline(always)]
+fn usual_request(bytes: &[u8]) -> Option<StartLine<'_>> {
+    let RequestLine { name, uri, next } = RequestLine::usual(bytes)?;
+    let start = Start::Request { method: Method::named(name), name, uri: uri.bytes() };
+    Some(StartLine { start, strict: is_strict(uri), next })
+}
+
+/// The parts of a request line.
+struct RequestLine<'a> {
+    name: &'a [u8],
+    uri: Value<'a>,
+    next: usize,
+}
+
+impl<'a> RequestLine<'a> {
+    /// `METHOD SP Request-URI SP SIP/2.0` and CRLF, the method in at most sixteen capital letters.
+    #[inline(always)]
+    fn usual(bytes: &'a [u8]) -> Option<Self> {
+        let capitals = Lanes::of(bytes.first_chunk()?).are_within(b'A', b'Z').bits();
+        let (name, behind) = bytes.split_at_checked(capitals.trailing_ones() as usize)?;
+        let [b' ', ahead @ ..] = behind else { return None };
+        let line = scan::line_len(ahead);
+        let uri = ahead.get(..line)?.strip_suffix(b" SIP/2.0\r\n")?;
+        let is_usual = !name.is_empty() && value::is_trimmed(uri);
+        let next = bytes.len() - ahead.len() + line;
+        is_usual.then_some(Self { name, uri: Value { ahead, len: uri.len() }, next })
+    }
+}
+
+/// A start line in any form.
+#[inline(never)]
+fn any(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
     let next = scan::line_len(bytes);
     let line = &bytes[..next];
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -55,17 +113,13 @@ pub(crate) fn names_sip(bytes: &[u8]) -> bool {
 
 /// `SIP/2.0 SP 3DIGIT SP reason`; the space before an empty reason may be missing. `line` begins as [`names_sip`] says.
 fn response(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
-    // Nearly every line begins with this, which spares the search.
-    let space = match line.strip_prefix(b"SIP/2.0 ") {
-        Some(_) => b"SIP/2.0".len(),
-        None => memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?,
-    };
+    let space = memchr::memchr(b' ', line).ok_or(ParseError::StartLine)?;
     if &line[4..space] != b"2.0" {
         return Err(ParseError::Version);
     }
     let spaces = line[space..].iter().take_while(|byte| **byte == b' ').count();
     let (status, reason) = match &line[space + spaces..] {
-        [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => ([a, b, c], rest),
+        [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => ([*a, *b, *c], rest),
         _ => return Err(ParseError::Status),
     };
     let reason = match reason {
@@ -73,8 +127,13 @@ fn response(line: &[u8]) -> Result<(Start<'_>, bool), ParseError> {
         [b' ', reason @ ..] => reason,
         _ => return Err(ParseError::Status),
     };
-    let status = status.into_iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
-    Ok((Start::Response { status, reason }, spaces == 1))
+    Ok((Start::Response { status: self::status(status), reason }, spaces == 1))
+}
+
+/// The number that three digits are.
+#[inline]
+fn status(digits: [u8; 3]) -> u16 {
+    digits.into_iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))
 }
 
 /// `Method SP Request-URI SP SIP/2.0` in the first `len` bytes.
@@ -88,11 +147,7 @@ fn request(bytes: &[u8], len: usize) -> Result<(Start<'_>, bool), ParseError> {
     }
     let rest = &line[name.len()..];
     let trimmed = trim_end(rest);
-    // Nearly every line ends with this, which spares the search.
-    let version = match trimmed.strip_suffix(b" SIP/2.0") {
-        Some(before) => before.len(),
-        None => memchr::memrchr(b' ', trimmed).ok_or(ParseError::StartLine)?,
-    };
+    let version = memchr::memrchr(b' ', trimmed).ok_or(ParseError::StartLine)?;
     if !names_sip(&trimmed[version + 1..]) {
         return Err(ParseError::StartLine);
     }

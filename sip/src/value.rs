@@ -137,17 +137,25 @@ pub(crate) fn number(bytes: &[u8], max: u32) -> Option<Number> {
 /// The same, and what stands behind the digits.
 #[inline]
 pub(crate) fn number_and_rest(bytes: &[u8], max: u32) -> Option<(Number, &[u8])> {
-    let (mut rest, mut value) = (bytes, 0_u64);
-    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+    let (mut value, mut len) = (0_u64, 0);
+    for byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
         // Clamped far above every `max`, far below an overflow of the next round.
-        value = (value * 10 + u64::from(digit - b'0')).min(1 << 40);
-        rest = behind;
+        value = (value * 10 + u64::from(digit)).min(1 << 40);
+        len += 1;
     }
-    if rest.len() == bytes.len() {
-        return None;
-    }
+    let (_, rest) = bytes.split_at_checked(len).filter(|_| len > 0)?;
     let clamped = value > u64::from(max);
     Some((Number { value: if clamped { max } else { value as u32 }, clamped }, rest))
+}
+
+/// Whether [`trim`] surely takes nothing away: no white space, nor anything like it, is at either end.
+#[inline(always)]
+pub(crate) fn is_trimmed(bytes: &[u8]) -> bool {
+    matches!((bytes.first(), bytes.last()), (Some(b'!'..), Some(b'!'..)))
 }
 
 /// The value of a field as sent, without white space at its ends; folds are still in it.
@@ -162,13 +170,12 @@ impl<'a> Value<'a> {
     /// The first `len` bytes of `ahead`, trimmed.
     #[inline(always)]
     pub fn trimmed(ahead: &'a [u8], len: usize) -> Self {
-        match &ahead[..len] {
-            [first, .., last] if !is_space(*first) && !is_space(*last) => Self { ahead, len },
-            value => {
-                let (start, len) = trimmed_range(value);
-                Self { ahead: &ahead[start..], len }
-            }
+        let value = &ahead[..len];
+        if is_trimmed(value) {
+            return Self { ahead, len };
         }
+        let (start, len) = trimmed_range(value);
+        Self { ahead: &ahead[start..], len }
     }
 
     /// The value alone.

@@ -3,7 +3,7 @@
 //! Only sent-by and branch are read; `received`, `rport`, `maddr`, `ttl` are rewritten on the way.
 
 use crate::cursor::Cursor;
-use crate::value;
+use crate::value::{self, Value};
 
 /// One Via.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,26 +26,40 @@ impl Via<'_> {
 }
 
 /// Reads the element at hand up to its comma or the end of the value; `None` when it is no Via.
-// A call by itself: what it calls is inlined and keeps its place in registers.
-#[inline(never)]
+#[inline]
 pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
-    let mut here = *at;
-    let via = element(&mut here);
-    *at = here;
-    via
+    let Some((via, len)) = usual(at.ahead()) else { return any(at) };
+    at.take(len);
+    at.finish();
+    Some(via)
+}
+
+/// The Via at the front as nearly all are written, up to the end of its branch, and how long it is so far:
+/// `SIP/2.0/UDP host:port;branch=`.
+#[inline(always)]
+fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
+    let sent_by = value.ahead.strip_prefix(b"SIP/2.0/UDP ")?;
+    let (host, behind) = split_at_class(value::HOST_END, sent_by)?;
+    // A name or an IPv4 address: the first colon is the only one.
+    let (&[first, ..], Some((&b':', number))) = (host, behind.split_first()) else { return None };
+    let (port, behind) = value::number_and_rest(number, u32::from(u16::MAX))?;
+    let (branch, behind) = split_at_class(value::VALUE_END, behind.strip_prefix(b";branch=")?)?;
+    let len = value.ahead.len() - behind.len();
+    // What is searched goes on behind the value, but nothing that is looked for does.
+    let is_usual = first != b'[' && !port.clamped && !branch.is_empty() && len <= value.len;
+    is_usual.then_some((Via { host, port: port.value as u16, branch }, len))
 }
 
 #[inline(always)]
-fn element<'a>(cursor: &mut Cursor<'a>) -> Option<Via<'a>> {
+fn split_at_class(class: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(value::find_class(class, bytes, 0, bytes.len()))
+}
+
+/// A Via in any form.
+#[inline(never)]
+fn any<'a>(cursor: &mut Cursor<'a>) -> Option<Via<'a>> {
     cursor.skip_space();
-    let default_port = match cursor.rest() {
-        // Nearly every Via begins so.
-        [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', b'U', b'D', b'P', b' ', ..] => {
-            cursor.take(b"SIP/2.0/UDP ".len());
-            5060
-        }
-        _ => default_port(protocol(cursor)?),
-    };
+    let default_port = default_port(protocol(cursor)?);
     cursor.skip_space();
     let (host, port) = sent_by(cursor)?;
     cursor.skip_space();
@@ -58,7 +72,6 @@ fn element<'a>(cursor: &mut Cursor<'a>) -> Option<Via<'a>> {
 }
 
 /// `SIP / 2.0 / transport`, in any case, with white space around the slashes and behind it. Gives the transport.
-#[inline(never)]
 fn protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     if cursor.rest().starts_with(b"SIP/2.0/") {
         cursor.take(8);
