@@ -141,7 +141,9 @@ impl Intake {
         batch.tally.clock_steps += u64::from(stamp.stepped);
         counts.packets += 1;
         let compressed = &mut counts.compressed;
-        streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false });
+        if !streams.is_empty() {
+            streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false });
+        }
         match decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
                 if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {

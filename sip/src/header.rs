@@ -39,18 +39,14 @@ pub(crate) enum Header {
 }
 
 impl Header {
+    /// How many there are.
+    pub const COUNT: usize = Self::Other as usize + 1;
+
     /// Its bit in a set of fields.
     #[inline]
     pub const fn bit(self) -> u32 {
         1 << self as u32
     }
-
-    /// The fields that may occur once in a message.
-    pub const SINGLE: u32 = !(Self::Via.bit()
-        | Self::Contact.bit()
-        | Self::Reason.bit()
-        | Self::PAssertedIdentity.bit()
-        | Self::Other.bit());
 
     /// The field of this name. Case-insensitive, compact forms included.
     pub fn named(name: &[u8]) -> Self {
@@ -74,10 +70,9 @@ impl Header {
             return None;
         }
         let colon = colons.trailing_zeros() as usize % WIDTH;
-        let ((low, high), (in_low, in_high)) = (front.lower().halves(), UP_TO[colon]);
-        let (low, high) = (low & in_low, high & in_high);
-        let known = &TABLE[place(low, high)];
-        (known.low == low && known.high == high).then_some((known.header, colon))
+        let name = front.lower().and(Lanes::of(&UP_TO[colon]));
+        let place = place(name.low(), colon);
+        name.equals(Lanes::of(&TABLE.names[place])).then_some((TABLE.headers[place], colon))
     }
 
     /// The field at the front of `line`, whatever its name and with white space before its colon, and where that is.
@@ -90,13 +85,12 @@ impl Header {
     }
 }
 
-/// At `n` a mask of the first `n + 1` bytes of the two numbers that [`Lanes::halves`] gives.
-static UP_TO: [(u64, u64); WIDTH] = {
-    let mut masks = [(0, 0); WIDTH];
+/// At `n` a mask of the first `n + 1` bytes.
+static UP_TO: [[u8; WIDTH]; WIDTH] = {
+    let mut masks = [[0; WIDTH]; WIDTH];
     let mut at = 0;
     while at < WIDTH {
-        let mask = u128::MAX >> (u128::BITS as usize - 8 * (at + 1));
-        masks[at] = (mask as u64, (mask >> u64::BITS) as u64);
+        masks[at] = (u128::MAX >> (u128::BITS as usize - 8 * (at + 1))).to_le_bytes();
         at += 1;
     }
     masks
@@ -159,49 +153,44 @@ const NAMES: [(&[u8], Header); 52] = [
     (b"u", Header::Other),
 ];
 
-/// A name with its colon as two numbers, and its field.
-#[derive(Clone, Copy)]
-struct Known {
-    low: u64,
-    high: u64,
-    header: Header,
+/// The known names in lower case with their colons, filled up with NUL, and their fields, each at its [`place`]: one look
+/// instead of a search that a processor cannot foresee.
+struct Table {
+    names: [[u8; WIDTH]; PLACES],
+    headers: [Header; PLACES],
 }
 
-/// The known names, each at its [`place`]: one look instead of a search that a processor cannot foresee.
-static TABLE: [Known; PLACES] = {
-    let mut table = [Known { low: 0, high: 0, header: Header::Other }; PLACES];
+static TABLE: Table = {
+    let mut table = Table { names: [[0; WIDTH]; PLACES], headers: [Header::Other; PLACES] };
     let mut at = 0;
     while at < NAMES.len() {
-        let (low, high) = pack(NAMES[at].0);
-        let place = place(low, high);
-        assert!(table[place].low == 0, "two names have the same place: look for another multiplier");
-        table[place] = Known { low, high, header: NAMES[at].1 };
+        let (name, header) = NAMES[at];
+        let mut padded = [0; WIDTH];
+        let mut copied = 0;
+        while copied < name.len() {
+            padded[copied] = name[copied];
+            copied += 1;
+        }
+        padded[name.len()] = b':';
+        let ([low, ..], _) = padded.as_chunks::<8>() else { unreachable!() };
+        let place = place(u64::from_le_bytes(*low), name.len());
+        assert!(table.names[place][0] == 0, "two names have the same place: look for another multiplier");
+        table.names[place] = padded;
+        table.headers[place] = header;
         at += 1;
     }
     table
 };
 
-/// Where a name would be.
+/// Where a name would be that begins with `low` and has its colon at `colon`; no two known ones agree in both.
 #[inline]
-const fn place(low: u64, high: u64) -> usize {
-    ((low ^ high << 1).wrapping_mul(MULTIPLIER) >> (u64::BITS - PLACES.ilog2())) as usize
+const fn place(low: u64, colon: usize) -> usize {
+    ((low ^ colon as u64).wrapping_mul(MULTIPLIER) >> (u64::BITS - PLACES.ilog2())) as usize
 }
 
 const PLACES: usize = 128;
 /// Found by trial: it gives every known name a place of its own, which is checked when this is compiled.
-const MULTIPLIER: u64 = 0x329e_44b5_adbb_176b;
-
-/// A name in lower case with its colon, as [`Lanes::halves`] gives it, filled up with NUL.
-const fn pack(name: &[u8]) -> (u64, u64) {
-    let mut words = [0; 2];
-    words[name.len() / 8] = b':' as u64;
-    let mut at = name.len();
-    while at > 0 {
-        at -= 1;
-        words[at / 8] = words[at / 8] << 8 | name[at] as u64;
-    }
-    (words[0], words[1])
-}
+const MULTIPLIER: u64 = 0x537b_4ee8_80b3_a9c9;
 
 /// What stands at one place of the header block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,64 +228,63 @@ impl<'a> Lines<'a> {
         self.bytes.len() - self.rest.len()
     }
 
-    /// What has not been read yet: after [`Line::Blank`] the body.
-    #[inline]
-    pub fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     /// The next line. After [`Line::Blank`] or [`Line::End`] there is none.
-    // Inlined by force, as what it calls: the call cost a tenth of a parse.
-    #[inline(always)]
+    #[inline]
     pub fn next(&mut self) -> Line<'a> {
-        let Some((header, value, rest)) = self.usual() else { return self.any() };
+        let (line, rest) = match usual_field(self.rest) {
+            Some((header, value, rest)) => (Line::Field { header, value }, rest),
+            None => any_line(self.rest, self.cut),
+        };
         self.rest = rest;
-        Line::Field { header, value }
+        line
     }
+}
 
-    /// A known field as nearly all are written, `Name: value` and CRLF, and what follows it.
-    #[inline(always)]
-    fn usual(&self) -> Option<(Header, Value<'a>, &'a [u8])> {
-        let (header, colon) = Header::at(self.rest)?;
-        let behind = self.rest.get(colon + 1..)?;
-        let (line, rest) = behind.split_at_checked(scan::line_len(behind))?;
-        let [b' ', value @ .., b'\r', b'\n'] = line else { return None };
-        let is_folded = matches!(rest, [b' ' | b'\t', ..]);
-        let value_alone = value::is_trimmed(value) && !is_folded;
-        value_alone.then(|| (header, Value { ahead: &behind[1..], len: value.len() }, rest))
+/// A known field as nearly all are written, `Name: value` and CRLF, at the front of `bytes`, and what follows it.
+// Inlined by force, as what it calls: the call cost a tenth of a parse.
+#[inline(always)]
+pub(crate) fn usual_field(bytes: &[u8]) -> Option<(Header, Value<'_>, &[u8])> {
+    let (header, colon) = Header::at(bytes)?;
+    let behind = bytes.get(colon + 1..)?;
+    let (line, rest) = behind.split_at_checked(scan::line_len(behind))?;
+    let [b' ', value @ .., b'\r', b'\n'] = line else { return None };
+    // The next line may go on with the value.
+    if matches!(rest, [b' ', ..]) || matches!(rest, [b'\t', ..]) || !value::is_trimmed(value) {
+        return None;
     }
+    Some((header, Value { ahead: &behind[1..], len: value.len() }, rest))
+}
 
-    /// A line in any form.
-    #[inline(never)]
-    fn any(&mut self) -> Line<'a> {
-        let line = self.rest;
-        let (taken, what) = match line {
-            [] | [b'\r'] => (0, Line::End),
-            [b'\n', ..] => (1, Line::Blank),
-            [b'\r', b'\n', ..] => (2, Line::Blank),
-            _ => self.end(line).map_or((0, Line::End), |end| (end, Self::field(line, end))),
-        };
-        self.rest = &line[taken..];
-        what
+/// The line at the front of `bytes` in any form, and what follows it. `cut`: a last line without an end may be half a
+/// line and is not read.
+#[inline(never)]
+pub(crate) fn any_line(bytes: &[u8], cut: bool) -> (Line<'_>, &[u8]) {
+    match bytes {
+        [] | [b'\r'] => (Line::End, bytes),
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => (Line::Blank, rest),
+        _ => match field_len(bytes, cut) {
+            Some(len) => (field(bytes, len), &bytes[len..]),
+            None => (Line::End, bytes),
+        },
     }
+}
 
-    /// What the first `end` bytes of `line` are, which are neither nothing nor an empty line.
-    fn field(line: &'a [u8], end: usize) -> Line<'a> {
-        let Some((header, colon)) = Header::at(line).or_else(|| Header::uncommon_at(line)) else {
-            return Line::Malformed;
-        };
-        let end = if line[..end].ends_with(b"\r\n") { end - 2 } else { end };
-        Line::Field { header, value: Value::trimmed(&line[colon + 1..], end - colon - 1) }
-    }
+/// What the first `end` bytes of `line` are, which are neither nothing nor an empty line.
+fn field(line: &[u8], end: usize) -> Line<'_> {
+    let Some((header, colon)) = Header::at(line).or_else(|| Header::uncommon_at(line)) else {
+        return Line::Malformed;
+    };
+    let end = if line[..end].ends_with(b"\r\n") { end - 2 } else { end };
+    Line::Field { header, value: Value::trimmed(&line[colon + 1..], end - colon - 1) }
+}
 
-    /// Length of the field at the front of `line`, continuation lines included; `None` when it was cut.
-    fn end(&self, line: &[u8]) -> Option<usize> {
-        let mut end = scan::line_len(line);
-        while let Some(b' ' | b'\t') = line.get(end) {
-            end += scan::line_len(&line[end..]);
-        }
-        (!self.cut || line[..end].ends_with(b"\n")).then_some(end)
+/// Length of the field at the front of `line`, continuation lines included; `None` when it was cut.
+fn field_len(line: &[u8], cut: bool) -> Option<usize> {
+    let mut end = scan::line_len(line);
+    while let Some(b' ' | b'\t') = line.get(end) {
+        end += scan::line_len(&line[end..]);
     }
+    (!cut || line[..end].ends_with(b"\n")).then_some(end)
 }
 
 /// Where the fields of one name are: from the beginning of the first to the end of the last.

@@ -9,6 +9,7 @@ mod anomaly;
 mod contact;
 mod cseq;
 mod cursor;
+mod fields;
 mod group;
 mod header;
 mod message;

@@ -8,6 +8,7 @@ use crate::anomaly::Anomalies;
 use crate::contact::{Contact, Contacts};
 use crate::cseq::CSeq;
 use crate::cursor::Cursor;
+use crate::fields::Values;
 use crate::header::{Extent, Header, Line, Lines};
 use crate::method::Method;
 use crate::party::{self, Form, Party};
@@ -38,51 +39,14 @@ pub struct Message<'a> {
     pub(crate) lazy: Lazy<'a>,
 }
 
-/// What the accessors of [`Message`] give out or begin from.
+/// What the accessors of [`Message`] begin from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lazy<'a> {
-    /// The message.
-    pub bytes: &'a [u8],
+    pub body: &'a [u8],
     pub vias: Extent,
     pub contacts: Extent,
     pub reasons: Extent,
-    pub user_agent: Option<&'a [u8]>,
-    pub asserted: Option<&'a [u8]>,
-    pub session_id: Option<&'a [u8]>,
-    pub content_type: Option<&'a [u8]>,
-    pub body: &'a [u8],
-    pub expires: Option<u32>,
-    pub session_expires: Option<u32>,
-    pub retry_after: Option<u32>,
-    pub rseq: Option<u32>,
-    pub has_replaces: bool,
-}
-
-impl<'a> Lazy<'a> {
-    /// Of a message in `bytes` of which nothing is read yet.
-    #[inline(always)]
-    pub fn unread(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            vias: Extent::default(),
-            contacts: Extent::default(),
-            reasons: Extent::default(),
-            user_agent: None,
-            asserted: None,
-            session_id: None,
-            content_type: None,
-            body: b"",
-            expires: None,
-            session_expires: None,
-            retry_after: None,
-            rseq: None,
-            has_replaces: false,
-        }
-    }
-
-    pub fn contacts(&self) -> Contacts<'a> {
-        Contacts::new(self.contacts.values(Header::Contact, self.bytes))
-    }
+    pub values: Values<'a>,
 }
 
 impl<'a> Message<'a> {
@@ -106,7 +70,7 @@ impl<'a> Message<'a> {
 
     /// All [`Self::via_count`] Vias, the topmost first. Reads those behind it anew.
     pub fn vias(&self) -> impl Iterator<Item = Via<'a>> + use<'a> {
-        let mut values = self.lazy.vias.values(Header::Via, self.lazy.bytes);
+        let mut values = self.lazy.vias.values(Header::Via, self.lazy.values.bytes);
         let mut list = Cursor::new(b"".as_slice().into());
         let all = std::iter::from_fn(move || {
             if !list.eat(b',') {
@@ -120,56 +84,56 @@ impl<'a> Message<'a> {
 
     /// Every Contact, in order. Stray separators and damaged elements are passed over.
     pub fn contacts(&self) -> impl Iterator<Item = Contact<'a>> + use<'a> {
-        self.lazy.contacts()
+        Contacts::new(self.lazy.contacts.values(Header::Contact, self.lazy.values.bytes))
     }
 
     /// Every Reason, in order.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + use<'a> {
-        Reasons::new(self.lazy.reasons.values(Header::Reason, self.lazy.bytes))
+        Reasons::new(self.lazy.reasons.values(Header::Reason, self.lazy.values.bytes))
     }
 
     /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it
     /// would be the other side's.
     pub fn user_agent(&self) -> Option<Cow<'a, [u8]>> {
-        if self.is_request() { self.lazy.user_agent.map(value::unfold) } else { None }
+        if self.is_request() { self.lazy.values.filled_bytes(Header::UserAgent).map(value::unfold) } else { None }
     }
 
     /// Expires in seconds, at most 2^32-1; `None` when absent or no number.
     pub fn expires(&self) -> Option<u32> {
-        self.lazy.expires
+        self.lazy.values.number(Header::Expires)
     }
 
     /// Session-Expires in seconds (RFC 4028 §4), at most 2^32-1; `None` when absent or no number.
     pub fn session_expires(&self) -> Option<u32> {
-        self.lazy.session_expires
+        self.lazy.values.number(Header::SessionExpires)
     }
 
     /// RSeq (RFC 3262 §7.1), at most 2^32-1; `None` when absent or no number.
     pub fn rseq(&self) -> Option<u32> {
-        self.lazy.rseq
+        self.lazy.values.number(Header::RSeq)
     }
 
     /// Retry-After in seconds, at most 2^32-1; `None` when absent or no number.
     pub fn retry_after(&self) -> Option<u32> {
-        self.lazy.retry_after
+        self.lazy.values.number(Header::RetryAfter)
     }
 
     /// URI of the first P-Asserted-Identity (RFC 3325 §9.1); `None` when absent or damaged.
     pub fn p_asserted_identity(&self) -> Option<&'a [u8]> {
-        let uri = party::address(&mut Cursor::new(self.lazy.asserted?.into()), Form::List);
+        let uri = party::address(&mut Cursor::new(self.lazy.values.filled(Header::PAssertedIdentity)?), Form::List);
         (!uri.is_empty()).then_some(uri)
     }
 
     /// Session-ID of the sender, without the `remote` parameter (RFC 7989 §5); `None` when absent or empty.
     pub fn session_id(&self) -> Option<&'a [u8]> {
-        let id = Cursor::new(self.lazy.session_id?.into()).plain();
+        let id = Cursor::new(self.lazy.values.filled(Header::SessionId)?).plain();
         (!id.is_empty()).then_some(id)
     }
 
     /// Whether the Session-ID marks the message for logging (RFC 8497 §3.1).
     pub fn is_marked_for_logging(&self) -> bool {
-        let Some(session_id) = self.lazy.session_id else { return false };
-        let mut cursor = Cursor::new(session_id.into());
+        let Some(session_id) = self.lazy.values.filled(Header::SessionId) else { return false };
+        let mut cursor = Cursor::new(session_id);
         cursor.plain();
         std::iter::from_fn(|| cursor.param()).any(|param| param.is(b"logme"))
     }
@@ -177,7 +141,7 @@ impl<'a> Message<'a> {
     /// The first field of a name, in any case, that has no accessor of its own: its value as sent, trimmed, folds
     /// still in it. Compact forms are other names. Looks through the header block anew.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
-        let bytes = self.lazy.bytes;
+        let bytes = self.lazy.values.bytes;
         let headers = memchr::memchr(b'\n', bytes)? + 1;
         let mut lines = Lines::new(bytes, headers, false);
         loop {
@@ -195,7 +159,7 @@ impl<'a> Message<'a> {
     /// Every header field in order: its name and its value as sent, the value trimmed, folds still in it. What is no
     /// field is left out. Looks through the header block anew.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let bytes = self.lazy.bytes;
+        let bytes = self.lazy.values.bytes;
         let headers = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
         let mut lines = Lines::new(bytes, headers, false);
         std::iter::from_fn(move || {
@@ -212,12 +176,12 @@ impl<'a> Message<'a> {
 
     /// Whether there is a Replaces (RFC 3891).
     pub fn has_replaces(&self) -> bool {
-        self.lazy.has_replaces
+        self.lazy.values.has(Header::Replaces)
     }
 
     /// Content-Type with its parameters; `None` when absent or empty.
     pub fn content_type(&self) -> Option<&'a [u8]> {
-        self.lazy.content_type
+        self.lazy.values.filled_bytes(Header::ContentType)
     }
 
     /// The body as far as it was captured and Content-Length covers it.

@@ -3,15 +3,15 @@
 //! One pass over the header block. Never looks into the body; the bytes must be framed already.
 
 use crate::anomaly::{Anomalies, AnomalyKind};
+use crate::contact::Contacts;
 use crate::cseq;
-use crate::cursor::Cursor;
-use crate::header::{Header, Line, Lines};
+use crate::fields::Fields;
+use crate::header::Header;
 use crate::message::{Lazy, Message};
 use crate::method::Method;
 use crate::party;
 use crate::start::{self, Start};
-use crate::value::{self, Value};
-use crate::via::{self, Via};
+use crate::value;
 
 /// Longest message in a datagram or in a WebSocket, bytes.
 pub const MAX_MESSAGE: usize = 65_535;
@@ -21,9 +21,6 @@ pub const MAX_STREAM_MESSAGE: usize = 262_144;
 pub const MAX_FIELDS: usize = 256;
 /// Most Vias of a message.
 pub const MAX_VIAS: u16 = 70;
-
-/// Largest Max-Forwards (RFC 3261 §20.22).
-const MAX_FORWARDS: u32 = 255;
 
 /// How the bytes of one message were found, which decides what Content-Length means (RFC 3261 §18.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,15 +138,15 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> 
         anomalies.add(AnomalyKind::Snaplen);
     }
 
-    let lines = Lines::new(bytes, first.next, truncated);
-    // The message is put together at its place when all is known: it is too large to be moved for nothing.
-    let mut lazy = Lazy::unread(bytes);
-    let mut required = Required::default();
-    let body = read_header(lines, &mut lazy, &mut required, &mut anomalies)?;
-
-    let (Some(from), Some(to), Some(call_id), Some(cseq), Some(via)) =
-        (required.from, required.to, required.call_id, required.cseq, required.vias.first)
-    else {
+    let mut fields = Fields::unread(bytes, anomalies);
+    fields.read(first.next, truncated)?;
+    let (Some(from), Some(to), Some(call_id), Some(cseq), Some(via)) = (
+        fields.values.filled(Header::From),
+        fields.values.filled(Header::To),
+        fields.values.filled_bytes(Header::CallId),
+        fields.values.filled_bytes(Header::CSeq),
+        fields.via,
+    ) else {
         return Err(ParseError::MissingHeader);
     };
     let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
@@ -158,149 +155,28 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> 
     {
         return Err(ParseError::CseqMismatch);
     }
-    let via = via.ok_or(ParseError::Via)?;
-    if required.vias.is_damaged {
-        return Err(ParseError::Via);
-    }
-    lazy.body = frame_body(body, required.content_length, framing, &first.start, &mut anomalies)?;
-    note_contacts(&first.start, cseq.method, &lazy, &mut anomalies);
+    let via = via.filter(|_| !fields.via_is_damaged).ok_or(ParseError::Via)?;
+    let length = fields.content_length();
+    let body = frame_body(fields.rest, length, framing, &first.start, &mut fields.anomalies)?;
+    fields.note_numbers();
+    note_contacts(&first.start, cseq.method, &mut fields);
     Ok(Message {
         start: first.start,
         via,
-        via_count: required.vias.count,
+        via_count: fields.via_count,
         from: party::parse(from),
         to: party::parse(to),
         call_id,
         cseq,
-        anomalies,
-        lazy,
+        anomalies: fields.anomalies,
+        lazy: Lazy {
+            body,
+            vias: fields.vias,
+            contacts: fields.contacts,
+            reasons: fields.reasons,
+            values: fields.values,
+        },
     })
-}
-
-/// Fields that decide whether the message can be used, before that is known.
-#[derive(Default)]
-struct Required<'a> {
-    from: Option<Value<'a>>,
-    to: Option<Value<'a>>,
-    call_id: Option<&'a [u8]>,
-    cseq: Option<&'a [u8]>,
-    vias: ViaList<'a>,
-    content_length: ContentLength,
-}
-
-/// Reads the header block; returns what follows it.
-// Not inlined, so that what it fills is written once at its place, and its loop has the registers for itself.
-#[inline(never)]
-fn read_header<'a>(
-    mut lines: Lines<'a>,
-    lazy: &mut Lazy<'a>,
-    required: &mut Required<'a>,
-    anomalies: &mut Anomalies,
-) -> Result<&'a [u8], ParseError> {
-    let mut fields = 0;
-    let mut seen = 0;
-    loop {
-        let at = lines.position();
-        let (header, value) = match lines.next() {
-            Line::Field { header, value } => (header, value),
-            Line::Malformed => {
-                anomalies.add(AnomalyKind::HeaderLine);
-                continue;
-            }
-            Line::Blank => return Ok(lines.rest()),
-            Line::End => {
-                // Of a message that the capture cut the sender may well have sent the empty line.
-                if !anomalies.contains(AnomalyKind::Snaplen) {
-                    anomalies.add(AnomalyKind::NoBlankLine);
-                }
-                return Ok(b"");
-            }
-        };
-        fields += 1;
-        if fields > MAX_FIELDS {
-            return Err(ParseError::TooLarge);
-        }
-        let is_first = seen & header.bit() == 0;
-        seen |= header.bit();
-        if !is_first && Header::SINGLE & header.bit() != 0 {
-            anomalies.add(AnomalyKind::DupHeader);
-            if header == Header::ContentLength {
-                required.content_length = required.content_length.and(value.bytes());
-            }
-            continue;
-        }
-        let filled = || (!value.is_empty()).then_some(value.bytes());
-        let mut number = |max| number(value.bytes(), max, anomalies);
-        match header {
-            Header::Via => {
-                lazy.vias.cover(at, lines.position());
-                required.vias.take(value)?;
-            }
-            Header::From => required.from = Some(value).filter(|value| !value.is_empty()),
-            Header::To => required.to = Some(value).filter(|value| !value.is_empty()),
-            Header::CallId => required.call_id = filled(),
-            Header::CSeq => required.cseq = filled(),
-            Header::Contact => lazy.contacts.cover(at, lines.position()),
-            Header::Reason => lazy.reasons.cover(at, lines.position()),
-            Header::PAssertedIdentity if is_first => lazy.asserted = filled(),
-            Header::ContentLength => required.content_length = ContentLength::of(value.bytes()),
-            Header::ContentType => lazy.content_type = filled(),
-            Header::UserAgent => lazy.user_agent = filled(),
-            Header::SessionId => lazy.session_id = filled(),
-            Header::Replaces => lazy.has_replaces = true,
-            Header::Expires => lazy.expires = number(u32::MAX),
-            Header::SessionExpires => lazy.session_expires = number(u32::MAX),
-            Header::RetryAfter => lazy.retry_after = number(u32::MAX),
-            Header::RSeq => lazy.rseq = number(u32::MAX),
-            Header::MinExpires | Header::MinSe => _ = number(u32::MAX),
-            Header::MaxForwards => _ = number(MAX_FORWARDS),
-            // Further identities, fields whose repetition alone is noticed, and all others.
-            _ => {}
-        }
-    }
-}
-
-fn number(value: &[u8], max: u32, anomalies: &mut Anomalies) -> Option<u32> {
-    let number = value::number(value, max)?;
-    if number.clamped {
-        anomalies.add(AnomalyKind::Number);
-    }
-    Some(number.value)
-}
-
-/// The Via fields so far.
-#[derive(Default)]
-struct ViaList<'a> {
-    /// The topmost one: `None` as long as every Via field was empty, `Some(None)` when it cannot be read.
-    first: Option<Option<Via<'a>>>,
-    count: u16,
-    /// An element cannot be read, or is empty.
-    is_damaged: bool,
-}
-
-impl<'a> ViaList<'a> {
-    /// Takes the elements of one field.
-    #[inline]
-    fn take(&mut self, value: Value<'a>) -> Result<(), ParseError> {
-        if value.is_empty() {
-            self.is_damaged = true;
-            return Ok(());
-        }
-        let mut list = Cursor::new(value);
-        loop {
-            if self.count == MAX_VIAS {
-                return Err(ParseError::TooLarge);
-            }
-            self.count += 1;
-            let via = via::parse(&mut list);
-            self.is_damaged |= via.is_none();
-            self.first.get_or_insert(via);
-            // Behind damage there is no telling where the next element begins.
-            if via.is_none() || !list.eat(b',') {
-                return Ok(());
-            }
-        }
-    }
 }
 
 /// What Content-Length says.
@@ -374,14 +250,15 @@ fn frame_body<'a>(
 
 /// Notices an `expires` out of range where it means something: registrations and redirections (RFC 3261 §20.10).
 #[inline]
-fn note_contacts(start: &Start<'_>, method: Method, lazy: &Lazy<'_>, anomalies: &mut Anomalies) {
+fn note_contacts(start: &Start<'_>, method: Method, fields: &mut Fields<'_>) {
     let is_redirection = matches!(start, Start::Response { status: 300..=399, .. });
-    if !lazy.contacts.is_empty() && (method == Method::Register || is_redirection) {
-        let mut contacts = lazy.contacts();
-        contacts.by_ref().for_each(drop);
-        if contacts.clamped {
-            anomalies.add(AnomalyKind::Number);
-        }
+    if method != Method::Register && !is_redirection {
+        return;
+    }
+    let mut contacts = Contacts::new(fields.contacts.values(Header::Contact, fields.values.bytes));
+    contacts.by_ref().for_each(drop);
+    if contacts.clamped {
+        fields.anomalies.add(AnomalyKind::Number);
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn find_class(class: u8, bytes: &[u8], from: usize, end: usize) -> us
         _ => lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are_within(b':', b'=')),
     };
     let is_end = |byte| CLASS[byte as usize] & class != 0;
-    scan::find_among(bytes, from, end, may_end, is_end, is_end).unwrap_or(end)
+    let is_sure = |byte| class == ADDRESS_END || is_end(byte);
+    scan::find_among(bytes, from, end, may_end, is_sure, is_end).unwrap_or(end)
 }
 
 /// Length of the token at the front.
@@ -143,8 +144,11 @@ pub(crate) fn number_and_rest(bytes: &[u8], max: u32) -> Option<(Number, &[u8])>
         if digit > 9 {
             break;
         }
-        // Clamped far above every `max`, far below an overflow of the next round.
-        value = (value * 10 + u64::from(digit)).min(1 << 40);
+        if value > u64::from(u32::MAX) {
+            // Above every `max`, and so it stays.
+            value = 1 << 40;
+        }
+        value = value * 10 + u64::from(digit);
         len += 1;
     }
     let (_, rest) = bytes.split_at_checked(len).filter(|_| len > 0)?;

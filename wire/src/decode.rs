@@ -4,11 +4,11 @@
 //! when it was put together of fragments. No checksum is verified: what this host sends is captured before the
 //! network card fills it in. TCP is decoded up to its header; streams are put together elsewhere.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::ip::{self, Ip};
 use crate::link::{self, Network};
-use crate::packet::Packet;
+use crate::packet::{Link, Packet};
 use crate::reassembly::{Key, Outcome, Piece, Reassembly, ReassemblyCounts};
 use crate::time::Timestamp;
 use crate::{transport, tunnel};
@@ -116,6 +116,15 @@ impl Decoder {
     /// Decodes one packet. Packets should come in order of time; disorder only moves the 30 s that fragments wait.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        match usual(packet) {
+            Some(datagram) => Decoded::Datagram(datagram),
+            None => self.decode_any(packet),
+        }
+    }
+
+    /// Decodes a packet of any kind.
+    #[inline(never)]
+    fn decode_any<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         match self.try_decode(packet) {
             Ok(decoded) => decoded,
             // Whatever ends too early in a cut packet ended on the wire where it should.
@@ -158,6 +167,40 @@ impl Decoder {
         };
         transport(&inner)
     }
+}
+
+/// The datagram in a packet as nearly all are: whole, with nothing but an Ethernet header before IPv4, no options, no
+/// fragment, no tunnel. What is not so is `None`, and says nothing.
+// Step by step, the way to a datagram cost three times as many instructions.
+#[inline(always)]
+fn usual<'a>(packet: &Packet<'a>) -> Option<Datagram<'a>> {
+    let bytes = match packet.link {
+        Link::Network { ethertype: link::IPV4 } | Link::Ipv4 => packet.bytes,
+        Link::Ethernet => match packet.bytes.split_first_chunk::<14>()? {
+            ([.., high, low], bytes) if u16::from_be_bytes([*high, *low]) == link::IPV4 => bytes,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (ip, _) = bytes.split_first_chunk::<28>()?;
+    let number = |at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
+    let (total_len, fragment, udp_len) = (usize::from(number(2)), number(6) & 0x3fff, usize::from(number(24)));
+    let (source, destination) = (number(20), number(22));
+    // Version 4 and a header of five words.
+    let is_usual = ip[0] == 0x45 && ip[9] == ip::UDP && fragment == 0 && destination != tunnel::VXLAN_PORT;
+    // Behind the UDP header there may be less than the IP header says, or more, which is padding.
+    if !is_usual || udp_len < 8 || udp_len + 20 > total_len || total_len > bytes.len() || packet.is_cut() {
+        return None;
+    }
+    let payload = bytes.get(28..20 + udp_len)?;
+    let address = |at: usize| Ipv4Addr::new(ip[at], ip[at + 1], ip[at + 2], ip[at + 3]);
+    Some(Datagram {
+        source: SocketAddrV4::new(address(12), source).into(),
+        destination: SocketAddrV4::new(address(16), destination).into(),
+        payload,
+        first: packet.at,
+        truncated: false,
+    })
 }
 
 /// One whole IP packet.

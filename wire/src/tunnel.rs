@@ -6,7 +6,7 @@ use crate::decode::Skip;
 use crate::ip;
 use crate::link::{self, Network};
 
-const VXLAN_PORT: u16 = 4789;
+pub(crate) const VXLAN_PORT: u16 = 4789;
 
 const GRE_CHECKSUM: u16 = 0x8000;
 const GRE_ROUTING: u16 = 0x4000;

@@ -23,6 +23,7 @@ use crate::metrics::label_values::Input;
 use crate::metrics::{F, ShardRows};
 
 /// Counts a fact that is an input of some ratio.
+#[inline]
 pub fn count(rows: &mut ShardRows, set: LabelSet, fact: Fact) {
     let mut input = |input: Input| rows.add(set, F::RatioInputs, input.index(), 1);
     match fact {

@@ -70,7 +70,7 @@ fn a_field_ends_where_the_next_line_does_not_continue_it() {
     assert_eq!(next(&mut lines), field(Header::To, ""));
     assert_eq!(lines.next(), Line::Malformed);
     assert_eq!(lines.next(), Line::Blank);
-    assert_eq!(lines.rest(), b"body");
+    assert_eq!(lines.rest, b"body");
 }
 
 #[test]

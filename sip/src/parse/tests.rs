@@ -1,4 +1,5 @@
 use super::*;
+use crate::via::Via;
 
 const DATAGRAM: Framing = Framing::Datagram { truncated: false };
 const CUT: Framing = Framing::Datagram { truncated: true };

@@ -8,7 +8,7 @@
 mod sse2 {
     use std::arch::x86_64::{
         __m128i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
-        _mm_set_epi64x, _mm_set1_epi8, _mm_srli_epi64, _mm_sub_epi8, _mm_unpackhi_epi64,
+        _mm_set_epi64x, _mm_set1_epi8, _mm_srli_epi64, _mm_sub_epi8,
     };
 
     /// Sixteen bytes, or the answer to a question about each of them.
@@ -48,11 +48,25 @@ mod sse2 {
             Self(unsafe { _mm_or_si128(self.0, _mm_srli_epi64::<1>(_mm_and_si128(self.0, _mm_set1_epi8(0x40)))) })
         }
 
-        /// Sixteen bytes as two little-endian numbers: the first byte is the lowest of the first one.
+        /// Those of the bytes that `mask` has, 255 for each; the others are NUL.
         #[inline(always)]
-        pub fn halves(self) -> (u64, u64) {
+        pub fn and(self, mask: Self) -> Self {
             // SAFETY: x86-64 has SSE2.
-            unsafe { (_mm_cvtsi128_si64(self.0) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(self.0, self.0)) as u64) }
+            Self(unsafe { _mm_and_si128(self.0, mask.0) })
+        }
+
+        /// The first eight bytes as a little-endian number.
+        #[inline(always)]
+        pub fn low(self) -> u64 {
+            // SAFETY: x86-64 has SSE2.
+            unsafe { _mm_cvtsi128_si64(self.0) as u64 }
+        }
+
+        /// Whether all sixteen are alike.
+        #[inline(always)]
+        pub fn equals(self, other: Self) -> bool {
+            // SAFETY: x86-64 has SSE2.
+            Self(unsafe { _mm_cmpeq_epi8(self.0, other.0) }).bits() == 0xffff
         }
 
         /// Which are one or the other, of two answers.
@@ -102,11 +116,22 @@ mod plain {
             Self(self.0.map(|byte| byte | (byte & 0x40) >> 1))
         }
 
-        /// Sixteen bytes as two little-endian numbers: the first byte is the lowest of the first one.
+        /// Those of the bytes that `mask` has, 255 for each; the others are NUL.
         #[inline(always)]
-        pub fn halves(self) -> (u64, u64) {
-            let word = u128::from_le_bytes(self.0);
-            (word as u64, (word >> 64) as u64)
+        pub fn and(self, mask: Self) -> Self {
+            Self(std::array::from_fn(|lane| self.0[lane] & mask.0[lane]))
+        }
+
+        /// The first eight bytes as a little-endian number.
+        #[inline(always)]
+        pub fn low(self) -> u64 {
+            u128::from_le_bytes(self.0) as u64
+        }
+
+        /// Whether all sixteen are alike.
+        #[inline(always)]
+        pub fn equals(self, other: Self) -> bool {
+            self.0 == other.0
         }
 
         /// Which are one or the other, of two answers.
@@ -140,8 +165,11 @@ mod tests {
                 for (first, last) in [(0, 0x22), (b':', b'='), (b'x', 255), (byte, byte)] {
                     let bits = here.are(first).or(here.are_within(first, last)).bits();
                     assert_eq!(bits, plain.are(first).or(plain.are_within(first, last)).bits(), "{byte} in {lane}");
-                    assert_eq!(here.lower().halves(), plain.lower().halves(), "{byte} in {lane}");
-                    assert_eq!(here.halves(), plain.halves(), "{byte} in {lane}");
+                    assert_eq!(here.lower().low(), plain.lower().low(), "{byte} in {lane}");
+                    let (masked, plainly) = (here.and(here.are(byte)), plain.and(plain.are(byte)));
+                    assert_eq!(masked.low(), plainly.low(), "{byte} in {lane}");
+                    let same = (here.equals(here.lower()), here.equals(masked));
+                    assert_eq!(same, (plain.equals(plain.lower()), plain.equals(plainly)), "{byte} in {lane}");
                     assert_eq!(bits >> lane & 1 == 1, (first..=last).contains(&byte), "{byte} in {lane}");
                 }
             }
@@ -151,7 +179,7 @@ mod tests {
     #[test]
     fn only_letters_become_letters() {
         for byte in 0..=u8::MAX {
-            let lowered = super::Lanes::of(&[byte; 16]).lower().halves().0 as u8;
+            let lowered = super::Lanes::of(&[byte; 16]).lower().low() as u8;
             if lowered.is_ascii_lowercase() || lowered == b'-' {
                 assert_eq!(lowered, byte.to_ascii_lowercase(), "{byte}");
             }
