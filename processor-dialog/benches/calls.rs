@@ -1,5 +1,8 @@
-//! What a message costs from parsed frame to counted fact: answered calls of seven messages, one after another on
-//! a clock that runs, while `HELD` calls are up and as many repeats are remembered as 32 s bring.
+//! What a message costs from frame to fact: answered calls of seven messages, and transactions of two outside of calls, one
+//! after another on a clock that runs, while as many are remembered as 32 s bring.
+//!
+//! One iteration is a thousand of them, so microseconds are nanoseconds for each, and milliseconds microseconds; the
+//! throughput is in messages.
 
 use std::time::Duration;
 
@@ -22,6 +25,30 @@ const CALL: &str = "
     9.000 alice -> bob BYE call=@ branch=z9hG4bK@b
     9.010 alice <- bob 200 call=@ of=BYE";
 
+/// Transactions of their own, with a final response.
+const TRANSACTIONS: [(&str, &str); 3] = [
+    (
+        "OPTIONS",
+        "
+    0.000 alice -> bob OPTIONS call=@ branch=z9hG4bK@o ftag=f@ cseq=1
+    0.001 alice <- bob 200 call=@ tag=t@",
+    ),
+    (
+        "REGISTER",
+        "
+    0.000 alice -> bob REGISTER call=@ branch=z9hG4bK@r ftag=f@ cseq=1 to=sip:@.example.net ua=Phone
+    0.001 alice <- bob 200 call=@ contact=\"<sip:@.example.net>;expires=60\"",
+    ),
+    (
+        "REGISTER, challenged",
+        "
+    0.000 alice -> bob REGISTER call=@ branch=z9hG4bK@r ftag=f@ cseq=1 to=sip:@.example.net ua=Phone
+    0.001 alice <- bob 401 call=@ tag=t@
+    0.002 alice -> bob REGISTER call=@ branch=z9hG4bK@s ftag=f@ cseq=2 to=sip:@.example.net ua=Phone
+    0.003 alice <- bob 200 call=@ tag=u@ contact=\"<sip:@.example.net>;expires=60\"",
+    ),
+];
+
 /// Calls in the recording: each round plays them anew under other Call-IDs and branches of the same length.
 const CALLS: usize = 1000;
 
@@ -33,11 +60,11 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn new() -> Self {
+    fn new(ladder: &str) -> Self {
         let mut batch = FrameBatch::default();
         let mut at = EPOCH;
         for call in 0..CALLS {
-            for step in ladder::play(&CALL.replace('@', &format!("{call:06}x00000000"))) {
+            for step in ladder::play(&ladder.replace('@', &format!("{call:06}x00000000"))) {
                 at = at + Duration::from_micros(70);
                 batch.push(&step.bytes, SipFrame::datagram(step.source, step.destination, at));
             }
@@ -76,7 +103,7 @@ fn warm(traffic: &mut Traffic, wanted: Option<CallsWanted>) -> (Dialogs, Facts) 
 }
 
 fn calls(c: &mut Criterion<ProcessorTime>) {
-    let mut traffic = Traffic::new();
+    let mut traffic = Traffic::new(CALL);
     let messages = traffic.batch.frames.len() as u64;
     let mut group = c.benchmark_group("dialog");
     group.throughput(Throughput::Elements(messages));
@@ -114,6 +141,23 @@ fn calls(c: &mut Criterion<ProcessorTime>) {
         group.bench_function(name, |b| {
             let wanted = CallsWanted { instance: "bench".into(), requests: true, pieces: true, number: None, watched };
             let (dialogs, facts) = warmed.get_or_insert_with(|| warm(&mut traffic, Some(wanted)));
+            b.iter(|| {
+                facts.clear();
+                dialogs.process(traffic.next(), facts);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn transactions(c: &mut Criterion<ProcessorTime>) {
+    let mut group = c.benchmark_group("transaction");
+    for (name, ladder) in TRANSACTIONS {
+        let mut traffic = Traffic::new(ladder);
+        group.throughput(Throughput::Elements(traffic.batch.frames.len() as u64));
+        let mut warmed = None;
+        group.bench_function(name, |b| {
+            let (dialogs, facts) = warmed.get_or_insert_with(|| warm(&mut traffic, None));
             b.iter(|| {
                 facts.clear();
                 dialogs.process(traffic.next(), facts);
@@ -164,5 +208,5 @@ fn by_processor_time() -> Criterion<ProcessorTime> {
 
 const EPOCH: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
 
-criterion_group! { name = benches; config = by_processor_time(); targets = calls }
+criterion_group! { name = benches; config = by_processor_time(); targets = calls, transactions }
 criterion_main!(benches);

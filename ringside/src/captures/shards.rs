@@ -121,12 +121,25 @@ fn only_in<'a, T: PartialEq>(list: &'a [T], other: &[T]) -> Vec<&'a T> {
     list.iter().filter(|element| !other.contains(element)).collect()
 }
 
+/// Captures that lie with the cases of the live tests.
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../integration/cases");
+    let inside = |path: &PathBuf| path.is_dir();
+    files(&folder).into_iter().filter(inside).flat_map(|case| files(&case)).collect()
+}
+
 /// Files of the shared test data: `RINGSIDE_SHARED`, else beside the checkout.
 fn shared(folder: &str) -> Vec<PathBuf> {
     let root = std::env::var_os("RINGSIDE_SHARED")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
-    let folder = std::fs::read_dir(root.join(folder)).expect("RINGSIDE_SHARED names the folder with the test data");
-    let mut files: Vec<PathBuf> = folder.map(|entry| entry.expect("an entry").path()).collect();
+    files(&root.join(folder))
+}
+
+/// In order of their names.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder);
+    let entries = entries.unwrap_or_else(|error| panic!("{}: {error} (RINGSIDE_SHARED?)", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     files
 }
@@ -157,7 +170,7 @@ impl Drop for Written {
 
 #[test]
 fn every_vector_and_every_real_capture_comes_to_the_same() {
-    let captures = [shared("spec/public-vectors"), shared("data/captures/pcap")].concat();
+    let captures = [shared("spec/public-vectors"), shared("data/captures/pcap"), cases()].concat();
     let captures: Vec<PathBuf> = captures.into_iter().filter(|path| is_capture(path)).collect();
     assert!(captures.len() >= 50, "only {} captures are there", captures.len());
     let is_damaged = |path: &PathBuf| DAMAGED.iter().any(|name| path.ends_with(name));
