@@ -10,6 +10,9 @@ PREFIX   := /usr/local
 # How long `make soak` lasts, in seconds, and how many calls it places in each.
 SOAK_TIME := 1800
 SOAK_RATE := 1000
+# What of `make load` (calls, resident, packets, beside, burst, reader) or `make bench-replay` (a number of calls, day) to
+# do; all of it when empty.
+PART :=
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
@@ -68,11 +71,11 @@ bench: deps-run ## benchmarks
 	$(CARGO) bench --workspace
 
 # These drive the binary that users get, and print tables for docs/benchmarks.md.
-bench-replay: build ## replay of made-up captures of 10,000 to 1,000,000 calls
-	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin bench-replay
+bench-replay: build ## replay of made-up captures of 10,000 to 1,000,000 calls, and of a day
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin bench-replay -- $(PART)
 
 load: deps-test deps-load build ## live capture from 500 calls/s to as many packets as the machine sends
-	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin load
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin load -- $(PART)
 
 soak: deps-test build ## half an hour of calls, scrapes, reloads and outages of an OTLP receiver
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin soak -- $(SOAK_TIME) $(SOAK_RATE)

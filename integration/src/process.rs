@@ -22,11 +22,7 @@ impl Process {
         let mut clock = 0;
         // SAFETY: the pointer is to a variable of our own.
         assert_eq!(unsafe { libc::clock_getcpuclockid(id, &raw mut clock) }, 0, "a running process has a clock");
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the pointer is to a variable of our own.
-        assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0, "{}", io::Error::last_os_error());
-        let seconds = u64::try_from(time.tv_sec).expect("time used is not negative");
-        Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).expect("nor is its fraction"))
+        read(clock)
     }
 
     /// Bytes resident (`VmRSS`), the capture ring that the kernel shares with it included.
@@ -52,14 +48,30 @@ impl Process {
     }
 }
 
-/// Time the processors of the machine were busy, all together and for whatever.
+/// Time the processors of the machine were busy, all together and for whatever, time that a hypervisor took away included.
+///
+/// It is all the time there was but what they idled: the beginning and the end of idling are noted as they are (`NO_HZ`, as
+/// every distribution has it), while what `/proc/stat` says of work is sampled at each tick. Differences of it mean
+/// something, to 10 ms.
+///
+/// # Panics
+/// When it is not Linux.
 pub fn machine() -> Duration {
     let stat = fs::read_to_string("/proc/stat").expect("Linux");
+    let processors = stat.lines().filter(|line| line.starts_with("cpu")).count() as u32 - 1;
     let fields = stat.lines().next().expect("the sum comes first").split_whitespace().skip(1);
-    let ticks: Vec<u64> = fields.map(|field| field.parse().expect("a number")).collect();
-    // user, nice, system, idle, iowait, irq, softirq, steal; a tick is 10 ms on every Linux (USER_HZ).
-    let busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6];
-    Duration::from_millis(busy * 10)
+    // user, nice, system, idle, iowait; a tick is 10 ms on every Linux (USER_HZ).
+    let ticks: u64 = fields.skip(3).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
+    (read(libc::CLOCK_MONOTONIC) * processors).saturating_sub(Duration::from_millis(10 * ticks))
+}
+
+/// What a clock of the kernel says.
+fn read(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a variable of our own.
+    assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0, "{}", io::Error::last_os_error());
+    let seconds = u64::try_from(time.tv_sec).expect("no clock here runs before its beginning");
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).expect("nor does its fraction"))
 }
 
 /// Processes that wanted to run, on average of the last minute.

@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ladder::frame;
 use testnet::{Cable, Injector};
 
 use crate::backend::Backend;
@@ -82,7 +81,7 @@ impl Soak {
             drop(over);
             (held, watch.join().expect("the watch does not panic"))
         });
-        let (wall, cpu, busy) = (start.elapsed(), process.cpu() - cpu, machine() - busy);
+        let (wall, cpu, busy) = (start.elapsed(), process.cpu() - cpu, machine().saturating_sub(busy));
         let last = ringside.settled(held.messages);
         let internal = Exposition::parse(&ringside.page("/internal/metrics"));
         let (scrapes, pushed) = (scraper.stop(), backend.taken());
@@ -92,22 +91,9 @@ impl Soak {
         Outcome { soak: self, held, last, internal, scrapes, pushed, reloads, samples, cpu, busy, wall }
     }
 
-    /// Sends every message when it is due: nobody waits for anybody, so the rate holds whatever else the machine does, and
-    /// what was sent is known to the last message.
     fn send(&self) -> Held {
-        let injector = Injector::new("left").expect("the cable has two ends");
         let traffic = Traffic { calls: u64::from(self.rate * self.seconds), rate: self.rate, ..Traffic::default() };
-        let start = Instant::now();
-        let held = traffic.each(|step, number| {
-            // Coarser than the clock of sleeping threads, finer than a scrape.
-            if let Some(early) = step.at.checked_sub(start.elapsed()).filter(|early| *early > Duration::from_millis(1))
-            {
-                thread::sleep(early);
-            }
-            injector.send(&frame::ethernet(&frame::datagram(step, number as u16)));
-            Ok(())
-        });
-        held.expect("sending panics rather than err")
+        traffic.send(&Injector::new("left").expect("the cable has two ends"))
     }
 
     /// Looks at the process each second and reloads now and then, until it is over.

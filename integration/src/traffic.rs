@@ -1,4 +1,4 @@
-//! Traffic made up: captures of as many calls as one likes, the same bytes for the same seed.
+//! Traffic made up: as many calls as one likes in a capture or on a wire, the same bytes for the same seed.
 //!
 //! Calls begin at an even rate and go on at the same time, as on a busy trunk: most are answered (INVITE with SDP, 100,
 //! 180, 200 with SDP, ACK, BYE, 200), some fail or are cancelled, some messages are sent twice, phones register. Several
@@ -11,10 +11,11 @@ mod message;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use ladder::Step;
-use ladder::pcap;
+use ladder::{Step, frame, pcap};
+use testnet::Injector;
 
 pub use call::Kind;
 use call::Plan;
@@ -135,6 +136,25 @@ impl Traffic {
             self.next(&mut due, &mut held, &mut take)?;
         }
         Ok(held)
+    }
+
+    /// Sends each message when it is due: nobody waits for anybody, so the rate holds whatever else the machine does, and
+    /// what was sent is known to the last message.
+    ///
+    /// # Panics
+    /// When the kernel does not take one.
+    pub fn send(&self, injector: &Injector) -> Held {
+        let start = Instant::now();
+        let held = self.each(|step, number| {
+            // Coarser than the clock of sleeping threads, finer than a scrape.
+            if let Some(early) = step.at.checked_sub(start.elapsed()).filter(|early| *early > Duration::from_millis(1))
+            {
+                thread::sleep(early);
+            }
+            injector.send(&frame::ethernet(&frame::datagram(step, number as u16)));
+            Ok(())
+        });
+        held.expect("sending panics rather than err")
     }
 
     fn next(

@@ -1,6 +1,7 @@
 //! `make bench-replay`: `ringside replay` over made-up captures of 10,000, 100,000 and 1,000,000 calls, so that one sees
-//! how cost grows. Prints a table; other sizes as arguments. The best of three runs counts: what slows a run down is not
-//! its own.
+//! how cost grows, then over an hour and a day of an even load, which must take the same memory. Prints tables; other sizes,
+//! or `day` for the second table, as arguments (`make bench-replay PART=day`). The best of three runs counts: what slows a
+//! run down is not its own.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -10,59 +11,95 @@ use integration::exposition::Exposition;
 use integration::process::{self, Taken, load_average, megabytes};
 use integration::ringside;
 use integration::scratch::Folder;
-use integration::traffic::{Mix, Traffic};
+use integration::traffic::{Held, Mix, Traffic};
 
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
 const SHARDS: [usize; 2] = [1, 2];
 const RUNS: usize = 3;
 
+/// Calls a second of the virtual day.
+const DAILY_RATE: u32 = 5;
+
 fn main() -> ExitCode {
-    let sizes: Option<Vec<u64>> = std::env::args().skip(1).map(|size| size.parse().ok()).collect();
-    let Some(mut sizes) = sizes else {
-        eprintln!("usage: bench-replay [CALLS]...");
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        arguments = SIZES.map(|size| size.to_string()).into();
+        arguments.push("day".to_owned());
+    }
+    let (days, sizes): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| *argument == "day");
+    let sizes: Option<Vec<u64>> = sizes.iter().map(|size| size.parse().ok()).collect();
+    let Some(sizes) = sizes else {
+        eprintln!("usage: bench-replay [CALLS|day]...");
         return ExitCode::from(2);
     };
-    if sizes.is_empty() {
-        sizes = SIZES.to_vec();
+    if !sizes.is_empty() {
+        println!("| calls | messages | capture | shards | time | processor | M messages/s | resident at most |");
+        println!("|---|---|---|---|---|---|---|---|");
+        sizes.into_iter().for_each(measure);
     }
-    println!("| calls | messages | capture | shards | time | processor | M messages/s | resident at most |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for calls in sizes {
-        measure(calls);
+    if !days.is_empty() {
+        println!("\n| {DAILY_RATE} calls a second for | calls | messages | resident at most |\n|---|---|---|---|");
+        spans();
     }
     println!("\nload of the machine at the end: {:.1}", load_average());
     ExitCode::SUCCESS
 }
 
 fn measure(calls: u64) {
-    let folder = Folder::new("bench");
-    let path = folder.join("calls.pcap");
-    let traffic = Traffic { calls, mix: Mix::Everyday, ..Traffic::default() };
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(&path).expect("a capture"));
-    let held = traffic.write(&mut file).and_then(|held| file.flush().map(|()| held)).expect("room for the capture");
-    drop(file);
-    let size = path.metadata().expect("it is there").len();
+    let capture = Capture::new(&Traffic { calls, mix: Mix::Everyday, ..Traffic::default() });
     for shards in SHARDS {
-        let run = || {
-            let output = folder.join("metrics");
-            let mut command = Command::new(ringside::binary());
-            command.arg("replay").arg(&path).args(["--set", &format!("service.shards={shards}")]);
-            command.stdout(File::create(&output).expect("a file")).stderr(Stdio::null());
-            let taken = process::run(&mut command).expect("ringside starts");
-            assert!(taken.status.success(), "ringside replay: {}", taken.status);
-            let metrics = std::fs::read_to_string(&output).expect("it has been written");
-            Exposition::parse(&metrics).assert(held.expectations());
-            taken
-        };
-        let best: Taken = (0..RUNS).map(|_| run()).min_by_key(|taken| taken.wall).expect("more than no runs");
+        let best = (0..RUNS).map(|_| capture.replayed(shards)).min_by_key(|taken| taken.wall);
+        let best = best.expect("more than no runs");
         println!(
             "| {calls} | {} | {:.0} MB | {shards} | {:.2} s | {:.2} s | {:.2} | {:.0} MB |",
-            held.messages,
-            megabytes(size),
+            capture.held.messages,
+            megabytes(capture.size),
             best.wall.as_secs_f64(),
             best.cpu.as_secs_f64(),
-            held.messages as f64 / best.wall.as_secs_f64() / 1e6,
+            capture.held.messages as f64 / best.wall.as_secs_f64() / 1e6,
             megabytes(best.peak),
         );
+    }
+}
+
+/// An hour of a load and a day of it, by the clock of the capture.
+fn spans() {
+    for (name, hours) in [("an hour", 1), ("a day", 24)] {
+        let calls = hours * 3600 * u64::from(DAILY_RATE);
+        let capture = Capture::new(&Traffic { calls, rate: DAILY_RATE, ..Traffic::default() });
+        let taken = capture.replayed(1);
+        println!("| {name} | {calls} | {} | {:.1} MB |", capture.held.messages, megabytes(taken.peak));
+    }
+}
+
+/// A made-up capture in a file.
+struct Capture {
+    folder: Folder,
+    held: Held,
+    size: u64,
+}
+
+impl Capture {
+    fn new(traffic: &Traffic) -> Self {
+        let folder = Folder::new("bench");
+        let path = folder.join("calls.pcap");
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(&path).expect("a capture"));
+        let held = traffic.write(&mut file).and_then(|held| file.flush().map(|()| held));
+        let held = held.expect("room for the capture");
+        let size = path.metadata().expect("it is there").len();
+        Self { folder, held, size }
+    }
+
+    /// What reading it takes; every counter must be as it should.
+    fn replayed(&self, shards: usize) -> Taken {
+        let output = self.folder.join("metrics");
+        let mut command = Command::new(ringside::binary());
+        command.arg("replay").arg(self.folder.join("calls.pcap")).args(["--set", &format!("service.shards={shards}")]);
+        command.stdout(File::create(&output).expect("a file")).stderr(Stdio::null());
+        let taken = process::run(&mut command).expect("ringside starts");
+        assert!(taken.status.success(), "ringside replay: {}", taken.status);
+        let metrics = std::fs::read_to_string(&output).expect("it has been written");
+        Exposition::parse(&metrics).assert(self.held.expectations());
+        taken
     }
 }

@@ -44,4 +44,46 @@ impl Injector {
         let sent = unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
         assert_eq!(sent, frame.len() as isize, "send: {}", io::Error::last_os_error());
     }
+
+    /// Sends many frames, as fast as the kernel takes them.
+    ///
+    /// # Panics
+    /// When it does not take one whole.
+    pub fn send_all<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) {
+        let mut frames = frames.into_iter();
+        loop {
+            let pieces: Vec<libc::iovec> = frames
+                .by_ref()
+                .take(AT_ONCE)
+                .map(|frame| libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() })
+                .collect();
+            if pieces.is_empty() {
+                return;
+            }
+            let message = |piece: &libc::iovec| {
+                // SAFETY: all zero is a valid mmsghdr: no address, no control data.
+                let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+                message.msg_hdr.msg_iov = std::ptr::from_ref(piece).cast_mut();
+                message.msg_hdr.msg_iovlen = 1;
+                message
+            };
+            let mut messages: Vec<libc::mmsghdr> = pieces.iter().map(message).collect();
+            let mut rest = &mut messages[..];
+            while !rest.is_empty() {
+                let count = libc::c_uint::try_from(rest.len()).expect("few at once");
+                // SAFETY: `rest` holds `count` messages; the frames they point at live through the call and are only
+                // read.
+                let sent = unsafe { libc::sendmmsg(self.socket.as_raw_fd(), rest.as_mut_ptr(), count, 0) };
+                assert!(sent > 0, "sendmmsg: {}", io::Error::last_os_error());
+                let (done, others) = rest.split_at_mut(sent as usize);
+                // SAFETY: the message's one piece is an element of `pieces`.
+                let whole = |one: &libc::mmsghdr| one.msg_len as usize == unsafe { (*one.msg_hdr.msg_iov).iov_len };
+                assert!(done.iter().all(whole), "a frame was cut");
+                rest = others;
+            }
+        }
+    }
 }
+
+/// Frames to a system call.
+const AT_ONCE: usize = 512;

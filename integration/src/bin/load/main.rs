@@ -1,10 +1,13 @@
 //! `make load`: what live capture costs and where it ends. SIPp calls on loopback from 500 to 4,000 a second, then a
 //! made-up capture sent onto a cable between two namespaces from 10,000 packets a second up to as fast as it goes: with
 //! one core and two, with one shard and two, and beside 50,000 packets a second of something else. Every counter is held
-//! against what was sent. Prints tables; `load calls`, `load packets`, `load beside` or `load reader` does one part.
+//! against what was sent. Then the whole capture in one burst, several times, and what is resident under calls for
+//! minutes. Prints tables. Names of [`PARTS`] (`make load PART=burst`) do these parts alone; a number is how many
+//! seconds calls are placed at each rate.
 //!
 //! Other work on the machine makes every figure worse, so each line has the load average; compare lines of one run.
 
+mod resident;
 mod sender;
 mod trial;
 
@@ -23,8 +26,12 @@ use trial::{Observer, Setup, Trial};
 
 /// Calls a second.
 const CALLS: [u32; 4] = [500, 1_000, 2_000, 4_000];
-/// Seconds of them.
+/// Seconds of them, unless told otherwise.
 const SECONDS: u32 = 20;
+/// Seconds of calls under which memory is looked at, unless told otherwise.
+const MINUTES: u32 = 150;
+/// How often the burst is sent to each setup.
+const BURSTS: usize = 5;
 /// Packets a second; the last is as fast as it goes.
 const PACKETS: [Rate; 7] = [
     Rate::Each(10_000),
@@ -42,20 +49,30 @@ const SETUPS: [Setup; 3] = [
     Setup { name: "two cores, 2 shards", core: None, shards: 2 },
 ];
 
+/// What there is to do, in this order.
+const PARTS: [&str; 6] = ["calls", "resident", "packets", "beside", "burst", "reader"];
+
 fn main() -> ExitCode {
-    let parts: Vec<String> = std::env::args().skip(1).collect();
-    const PARTS: [&str; 4] = ["calls", "packets", "beside", "reader"];
-    if parts.iter().any(|part| !PARTS.contains(&part.as_str())) {
-        eprintln!("usage: load [{}]...", PARTS.join("|"));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (numbers, parts): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.parse::<u32>().is_ok());
+    let seconds = numbers.first().and_then(|seconds| seconds.parse().ok());
+    if numbers.len() > 1 || seconds == Some(0) || parts.iter().any(|part| !PARTS.contains(&part.as_str())) {
+        eprintln!("usage: load [SECONDS] [{}]...", PARTS.join("|"));
         return ExitCode::from(2);
     }
     if let Err(obstacle) = gate::obstacle() {
         eprintln!("load: {obstacle}; it needs root");
         return ExitCode::FAILURE;
     }
-    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| *wanted == part);
     if wanted("calls") {
-        calls();
+        calls(seconds.unwrap_or(SECONDS));
+    }
+    if wanted("resident") {
+        resident::print(seconds.unwrap_or(MINUTES));
+    }
+    if !PARTS[2..].iter().any(|part| wanted(part)) {
+        return ExitCode::SUCCESS;
     }
     let capture = Capture::new();
     if wanted("packets") {
@@ -68,6 +85,11 @@ fn main() -> ExitCode {
             packets(&capture, Observer::Ringside(setup), Some(&Noise::new()));
         }
     }
+    if wanted("burst") {
+        for setup in &SETUPS {
+            bursts(&capture, setup);
+        }
+    }
     if wanted("reader") {
         packets(&capture, Observer::Tcpdump, None);
     }
@@ -75,13 +97,13 @@ fn main() -> ExitCode {
 }
 
 /// SIPp on loopback.
-fn calls() {
-    println!("\nSIPp on `lo`, {SECONDS} s at each rate, seven messages a call\n\n{}", trial::HEADER);
+fn calls(seconds: u32) {
+    println!("\nSIPp on `lo`, {seconds} s at each rate, seven messages a call\n\n{}", trial::HEADER);
     for rate in CALLS {
         let namespace = Namespace::new().expect("namespaces are allowed, the gate has tried");
         let trial = Trial::start(&namespace, "lo", &Observer::Ringside(&SETUPS[1]));
         let party = |port| Party { namespace: &namespace, address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port) };
-        let load = Load { calls: rate * SECONDS, rate };
+        let load = Load { calls: rate * seconds, rate };
         let start = Instant::now();
         let (counts, kept_up) = strain(&Scenario::new(flows::ANSWERED), party(5070), party(5060), load);
         let offered = format!("{rate} calls/s{}", if kept_up { "" } else { " (SIPp itself failed calls)" });
@@ -100,5 +122,16 @@ fn packets(capture: &Capture, observer: Observer<'_>, noise: Option<&Noise>) {
         let sent = capture.send(&cable.left, rate);
         println!("{}", trial.end(&rate.to_string(), sent.packets, sent.took, capture.expectations(sent.packets)));
         drop(noise);
+    }
+}
+
+/// The whole capture at once: the ring takes what the program has not got to.
+fn bursts(capture: &Capture, setup: &Setup) {
+    println!("\nBursts, {}\n\n{}", setup.name, trial::HEADER);
+    for _ in 0..BURSTS {
+        let cable = Cable::new().expect("namespaces are allowed, the gate has tried");
+        let trial = Trial::start(&cable.right, "right", &Observer::Ringside(setup));
+        let sent = capture.burst(&cable.left);
+        println!("{}", trial.end("a burst", sent.packets, sent.took, capture.expectations(sent.packets)));
     }
 }

@@ -76,7 +76,7 @@ impl<'a> Trial<'a> {
     pub fn end(self, offered: &str, packets: u64, took: Duration, expected: Vec<(String, f64)>) -> String {
         let process = self.watcher.process();
         // Reading the capture into memory included, which is not in `took`.
-        let machine = 100.0 * (machine() - self.busy).as_secs_f64() / self.start.elapsed().as_secs_f64();
+        let machine = 100.0 * machine().saturating_sub(self.busy).as_secs_f64() / self.start.elapsed().as_secs_f64();
         let seen = match &self.watcher {
             Watcher::Ringside(ringside, _) => {
                 let all = |seen: &u64| *seen >= packets;
