@@ -79,7 +79,7 @@ impl State {
             super::tests::Habit::Never => return,
             super::tests::Habit::Always => {
                 if let Some(group) = self.groups.find(seen.call) {
-                    self.put_to_rest(group, true, seen.now());
+                    self.put_to_rest(group, seen.now());
                 }
                 return;
             }
@@ -90,13 +90,17 @@ impl State {
             return;
         }
         if is_final && message.method() == Method::Invite {
-            return self.rest.cool(seen.call, seen.now());
+            // Answered, it is up; its BYE asks again.
+            if message.status() >= Some(300) {
+                self.rest.cool(seen.call, seen.now());
+            }
+            return;
         }
         let Some(group) = self.groups.find(seen.call) else { return };
         if !is_final && self.is_within_a_dialog_that_is_up(group) {
             return;
         }
-        if !self.put_to_rest(group, false, seen.now()) && is_final {
+        if !self.put_to_rest(group, seen.now()) && is_final {
             self.rest.cool(seen.call, seen.now());
         }
     }
@@ -107,21 +111,21 @@ impl State {
         latest.and_then(|lr| self.dialogs.get(lr.dialog)).is_some_and(Dialog::is_live)
     }
 
-    /// Puts to rest what has cooled, also where a dialog is up.
+    /// Puts to rest what has cooled.
     pub(crate) fn rest_what_is_quiet(&mut self, now: Timestamp) {
         while let Some(call) = self.rest.cooled(now) {
             if let Some(group) = self.groups.find(call) {
-                self.put_to_rest(group, true, now);
+                self.put_to_rest(group, now);
             }
         }
     }
 
-    /// Puts a group to rest, if nothing of it waits for more than to be forgotten. `while_up`: also if a dialog lives.
-    fn put_to_rest(&mut self, group: Handle, while_up: bool, now: Timestamp) -> bool {
+    /// Puts a group to rest, if no dialog of it lives and nothing of it waits for more than to be forgotten.
+    fn put_to_rest(&mut self, group: Handle, now: Timestamp) -> bool {
         if self.rest.len() >= MAX_RESTING {
             return false;
         }
-        let Some(members) = self.quiet_members(group, while_up) else { return false };
+        let Some(members) = self.quiet_members(group) else { return false };
         let Some(call) = self.groups.key(group) else { return false };
         let mut packed = std::mem::take(&mut self.rest.contents);
         packed.clear();
@@ -156,7 +160,7 @@ impl State {
     }
 
     /// Everything of a group; `None` when it may not rest.
-    fn quiet_members(&self, group: Handle, while_up: bool) -> Option<Members> {
+    fn quiet_members(&self, group: Handle) -> Option<Members> {
         let group_entry = self.groups.get(group)?;
         if group_entry.crossed || group_entry.requests > MAX_TRANSACTIONS {
             return None;
@@ -177,7 +181,7 @@ impl State {
             }
             transactions += usize::from(lr.transactions);
             members.requests.add(next)?;
-            self.add_dialog(lr.dialog, while_up, &mut members)?;
+            self.add_dialog(lr.dialog, &mut members)?;
             if self.registrations.get(lr.registration).is_some() {
                 members.registrations.add(lr.registration)?;
             }
@@ -185,9 +189,9 @@ impl State {
                 if invite.decision == Decision::Open {
                     return None;
                 }
-                self.add_dialog(invite.primary, while_up, &mut members)?;
+                self.add_dialog(invite.primary, &mut members)?;
                 for node in self.pool.iter(invite.early) {
-                    self.add_dialog(Handle::from_bits(node.value), while_up, &mut members)?;
+                    self.add_dialog(Handle::from_bits(node.value), &mut members)?;
                 }
                 if self.attempts.get(invite.attempt).is_some() {
                     members.attempts.add(invite.attempt)?;
@@ -235,11 +239,10 @@ impl State {
 
     /// A dialog that a request names: at rest with it when it has ended, else named by its handle. `None` when the
     /// group may not rest because of it.
-    fn add_dialog(&self, handle: Handle, while_up: bool, members: &mut Members) -> Option<()> {
+    fn add_dialog(&self, handle: Handle, members: &mut Members) -> Option<()> {
         let Some(dialog) = self.dialogs.get(handle) else { return Some(()) };
         match dialog.state {
-            Some(pipeline::event::DialogState::Early) => None,
-            Some(_) => while_up.then_some(()),
+            Some(_) => None,
             None if may_rest(dialog) => members.dialogs.add(handle).map(|_| ()),
             None => Some(()),
         }

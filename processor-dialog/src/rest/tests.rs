@@ -164,8 +164,10 @@ fn a_call_that_is_up_keeps_its_dialog_alone_in_the_tables() {
         player.take(step.at, Some(step));
     }
     player.take(Duration::from_secs(5), None);
+    assert_eq!(player.state.rest.len(), 0);
+    player.take(Duration::from_secs(35), None);
     let state = &player.state;
-    assert_eq!((state.groups.len(), state.rest.len(), state.dialogs.len()), (0, 1, 1));
+    assert_eq!((state.groups.len(), state.requests.len(), state.dialogs.len()), (0, 0, 1));
 }
 
 #[test]
@@ -190,5 +192,5 @@ fn what_is_written_is_read_again() {
             checked += 1;
         }
     }
-    assert!(checked > 20, "{checked} strings");
+    assert!(checked > 10, "{checked} strings");
 }
