@@ -9,8 +9,8 @@ use wire::Timestamp;
 
 use crate::calls::{Part, Record};
 use crate::chain::{Chain, Node};
+use crate::entries::Handle;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::transaction::Failure;
 use crate::wheel::{Target, Timer};
 
@@ -58,7 +58,7 @@ impl State {
     pub(crate) fn attempt_for(&mut self, request: Handle, seen: &Seen<'_>, out: &mut Facts) -> Handle {
         let key = self.keys.attempt(seen.call, seen.message.from.tag);
         let (now, cseq) = (seen.now(), seen.message.cseq.number);
-        let before = self.attempts.find(key);
+        let before = self.attempts.find(self.under(seen.call, |group| group.attempts), key);
         if let Some(attempt) = before.and_then(|handle| self.attempts.get(handle))
             && cseq > attempt.cseq
         {
@@ -90,21 +90,19 @@ impl State {
         let slot = self.slots.hold(self.slot_of(request));
         out.push(slot, Fact::AttemptOpened);
         let record = self.call_attempted(seen, slot, out);
-        self.attempts.insert(
-            key,
-            Attempt {
-                slot,
-                record,
-                t0,
-                request,
-                cseq,
-                phase: Phase::Open,
-                alerted: false,
-                delays: Chain::default(),
-                requests: 1,
-                timer: Timer::default(),
-            },
-        )
+        let attempt = Attempt {
+            slot,
+            record,
+            t0,
+            request,
+            cseq,
+            phase: Phase::Open,
+            alerted: false,
+            delays: Chain::default(),
+            requests: 1,
+            timer: Timer::default(),
+        };
+        self.attempts.insert(&mut self.groups, seen.call, key, attempt)
     }
 
     /// The record of its call.
@@ -261,7 +259,7 @@ impl State {
     }
 
     fn drop_attempt(&mut self, handle: Handle, now: Timestamp) {
-        if let Some(mut attempt) = self.attempts.remove(handle) {
+        if let Some(mut attempt) = self.attempts.remove(&mut self.groups, handle) {
             if matches!(attempt.phase, Phase::Open | Phase::Challenged(_)) {
                 self.call_lost(attempt.record, Part::Attempt, now);
             }

@@ -8,10 +8,10 @@ use sip::Method;
 use wire::Timestamp;
 
 use crate::calls::Part;
+use crate::entries::Handle;
 use crate::key::Key;
 use crate::session::Session;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::wheel::{Target, Timer};
 
 /// Call-ID and the unordered pair of tags. Holds the seed's session too: both have the same key.
@@ -91,7 +91,7 @@ impl State {
         seen: &Seen<'_>,
         out: &mut Facts,
     ) -> Handle {
-        if let Some(former) = self.dialogs.find(key) {
+        if let Some(former) = self.find_dialog(seen.call, key) {
             self.drop_dialog(former, seen.now(), out);
         }
         while self.dialogs.is_full() {
@@ -105,10 +105,10 @@ impl State {
         let cseq = self.requests.get(request).map_or(0, |lr| lr.cseq);
         let request_slot = self.slots.hold(request_slot);
         let attempt_slot = self.slots.hold(attempt_slot);
-        let crossed = self.requests.get(request).is_some_and(|lr| lr.member.call != seen.call);
+        let crossed = self.call_of(request).is_some_and(|call| call != seen.call);
         let dialog = Dialog { state: Some(state), crossed, ..Dialog::over(request_slot, attempt_slot, cseq) };
         out.push(attempt_slot, Fact::DialogMoved { from: None, to: Some(state) });
-        self.dialogs.insert(key, dialog)
+        self.dialogs.insert(&mut self.groups, seen.call, key, dialog)
     }
 
     fn slots_of_invite(&self, request: Handle) -> (Slot, Slot) {
@@ -124,13 +124,13 @@ impl State {
         let stays = |dialog: &Dialog| {
             dialog.is_live() && (!primary || dialog.primary || dialog.state == Some(DialogState::Early))
         };
-        let known = self.dialogs.find(key).filter(|&handle| self.dialogs.get(handle).is_some_and(stays));
+        let known = self.find_dialog(seen.call, key).filter(|&handle| self.dialogs.get(handle).is_some_and(stays));
         let handle = match known {
             Some(handle) => handle,
             None => self.open_dialog(key, request, DialogState::Early, seen, out),
         };
         let max_age = seen.now() + self.config.max_dialog_age;
-        let crossed = self.requests.get(request).is_some_and(|lr| lr.member.call != seen.call);
+        let crossed = self.call_of(request).is_some_and(|call| call != seen.call);
         let Some(dialog) = self.dialogs.get_mut(handle) else { return handle };
         dialog.crossed |= crossed;
         if dialog.state != Some(DialogState::Early) {
@@ -286,7 +286,7 @@ impl State {
 
     /// Takes a dialog out of memory, with what the gauges show of it.
     pub(crate) fn drop_dialog(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
-        let Some(mut dialog) = self.dialogs.remove(handle) else { return };
+        let Some(mut dialog) = self.dialogs.remove(&mut self.groups, handle) else { return };
         self.wheel.cancel(&mut dialog.timer);
         if matches!(dialog.state, Some(DialogState::Confirmed | DialogState::Terminating)) {
             self.call_lost(dialog.record, Part::Dialog(handle), now);

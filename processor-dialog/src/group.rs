@@ -1,82 +1,189 @@
-//! Groups: the logical requests under one Call-ID, so that what belongs together can be put to rest together.
+//! Groups: what is followed under one Call-ID. A message finds its group first, and everything else through it.
 
+use std::cell::Cell;
+
+use crate::attempt::Attempt;
+use crate::call_table::{Member, Members};
+use crate::dialog::Dialog;
+use crate::entries::Handle;
 use crate::key::Key;
+use crate::logical_request::LogicalRequest;
+use crate::registration::Registration;
+use crate::rest::Resting;
 use crate::state::State;
-use crate::table::Handle;
+use crate::table::Table;
 
-/// What is followed under one Call-ID; there is one as long as a logical request is.
+/// Everything under one Call-ID; there is one as long as there is anything.
+#[derive(Default)]
 pub struct Group {
-    /// The latest of its logical requests, linked by [`Member::next`].
-    pub first: Handle,
-    /// How many those are.
-    pub requests: usize,
+    /// Its logical requests.
+    pub requests: Members,
+    /// Its dialogs.
+    pub dialogs: Members,
+    /// Its session attempts.
+    pub attempts: Members,
+    /// Its registration attempts.
+    pub registrations: Members,
+    /// What of it is packed.
+    pub resting: Option<Resting>,
     /// A message of another Call-ID belonged to a transaction of it. What hangs on what is then uncertain.
     pub crossed: bool,
 }
 
-/// A logical request's place in its group.
-#[derive(Clone, Copy)]
-pub struct Member {
-    /// The key of its Call-ID.
-    pub call: Key,
-    group: Handle,
-    previous: Handle,
-    /// The one that joined before it.
-    pub next: Handle,
+impl Group {
+    fn is_empty(&self) -> bool {
+        let followed = [self.requests, self.dialogs, self.attempts, self.registrations];
+        self.resting.is_none() && followed.iter().all(|members| members.len() == 0)
+    }
 }
 
-impl Default for Member {
+impl Member for LogicalRequest {
+    fn members(group: &mut Group) -> &mut Members {
+        &mut group.requests
+    }
+}
+
+impl Member for Dialog {
+    fn members(group: &mut Group) -> &mut Members {
+        &mut group.dialogs
+    }
+}
+
+impl Member for Attempt {
+    fn members(group: &mut Group) -> &mut Members {
+        &mut group.attempts
+    }
+}
+
+impl Member for Registration {
+    fn members(group: &mut Group) -> &mut Members {
+        &mut group.registrations
+    }
+}
+
+/// All groups, by Call-ID. In order are those that rest, by when they were put to rest.
+pub struct Groups {
+    table: Table<Group>,
+    /// The one asked for last: a message asks for its own several times.
+    last: Cell<(Key, Handle)>,
+}
+
+impl Default for Groups {
     fn default() -> Self {
-        Self { call: Key::default(), group: Handle::NONE, previous: Handle::NONE, next: Handle::NONE }
+        // Never more than what is in them.
+        Self { table: Table::new(usize::MAX), last: Cell::default() }
+    }
+}
+
+impl Groups {
+    /// The group of a Call-ID.
+    pub fn find(&self, call: Key) -> Option<Handle> {
+        let (key, handle) = self.last.get();
+        if key == call && self.table.get(handle).is_some() {
+            return Some(handle);
+        }
+        let handle = self.table.find(call)?;
+        self.last.set((call, handle));
+        Some(handle)
+    }
+
+    /// The group of a Call-ID, a new one where there was none.
+    pub fn open(&mut self, call: Key) -> Handle {
+        if let Some(handle) = self.find(call) {
+            return handle;
+        }
+        let handle = self.table.insert_apart(call, Group::default());
+        self.last.set((call, handle));
+        handle
+    }
+
+    /// The group, unless it is gone.
+    pub fn get(&self, handle: Handle) -> Option<&Group> {
+        self.table.get(handle)
+    }
+
+    /// The group, unless it is gone.
+    pub fn get_mut(&mut self, handle: Handle) -> Option<&mut Group> {
+        self.table.get_mut(handle)
+    }
+
+    /// The group at a place where there is one: whatever is in it knows that there is.
+    pub fn at_mut(&mut self, place: u32) -> &mut Group {
+        self.table.get_mut(self.table.handle(place)).expect("a group stays as long as anything is in it")
+    }
+
+    /// The name of the group at a place.
+    pub fn handle(&self, place: u32) -> Handle {
+        self.table.handle(place)
+    }
+
+    /// Its Call-ID.
+    pub fn key(&self, handle: Handle) -> Option<Key> {
+        self.table.key(handle)
+    }
+
+    /// Groups.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The one that has rested longest.
+    pub fn longest_at_rest(&self) -> Option<Handle> {
+        self.table.oldest()
+    }
+
+    /// It rests from now on.
+    pub fn lay(&mut self, handle: Handle, resting: Resting) {
+        if let Some(group) = self.table.get_mut(handle) {
+            group.resting = Some(resting);
+            self.table.touch(handle);
+        }
+    }
+
+    /// It rests no longer.
+    pub fn raise(&mut self, handle: Handle) -> Option<Resting> {
+        let resting = self.table.get_mut(handle)?.resting.take()?;
+        self.table.set_apart(handle);
+        Some(resting)
+    }
+
+    /// Forgets a group that nothing is in.
+    pub fn close_if_empty(&mut self, place: u32) {
+        let handle = self.table.handle(place);
+        if self.table.get(handle).is_some_and(Group::is_empty) {
+            self.table.remove(handle);
+        }
     }
 }
 
 impl State {
-    /// A logical request began under a Call-ID.
-    pub(crate) fn join_group(&mut self, request: Handle, call: Key) {
-        let group = match self.groups.find(call) {
-            Some(group) => group,
-            None => self.groups.insert(call, Group { first: Handle::NONE, requests: 0, crossed: false }),
-        };
-        let Some(entry) = self.groups.get_mut(group) else { return };
-        let next = std::mem::replace(&mut entry.first, request);
-        entry.requests += 1;
-        if let Some(lr) = self.requests.get_mut(next) {
-            lr.member.previous = request;
-        }
-        if let Some(lr) = self.requests.get_mut(request) {
-            lr.member = Member { call, group, previous: Handle::NONE, next };
-        }
+    /// The members of one kind under a Call-ID.
+    pub(crate) fn under(&self, call: Key, kind: impl Fn(&Group) -> Members) -> Members {
+        self.groups.find(call).and_then(|group| self.groups.get(group)).map(kind).unwrap_or_default()
     }
 
-    /// A logical request is about to leave memory.
-    pub(crate) fn leave_group(&mut self, request: Handle) {
-        let Some(lr) = self.requests.get(request) else { return };
-        let Member { group, previous, next, .. } = lr.member;
-        if let Some(lr) = self.requests.get_mut(next) {
-            lr.member.previous = previous;
-        }
-        if let Some(lr) = self.requests.get_mut(previous) {
-            lr.member.next = next;
-        }
-        let Some(entry) = self.groups.get_mut(group) else { return };
-        entry.requests -= 1;
-        if entry.first == request {
-            entry.first = next;
-        }
-        if entry.requests == 0 {
-            self.groups.remove(group);
-        }
+    /// The dialog of a Call-ID with a key.
+    pub(crate) fn find_dialog(&self, call: Key, key: Key) -> Option<Handle> {
+        self.dialogs.find(self.under(call, |group| group.dialogs), key)
+    }
+
+    /// The logical request of a Call-ID with a key.
+    pub(crate) fn find_request(&self, call: Key, key: Key) -> Option<Handle> {
+        self.requests.find(self.under(call, |group| group.requests), key)
+    }
+
+    /// The Call-ID of a logical request.
+    pub(crate) fn call_of(&self, request: Handle) -> Option<Key> {
+        self.groups.key(self.groups.handle(self.requests.group(request)?))
     }
 
     /// A message under `call` belongs to a transaction: of its own Call-ID, or of another.
     pub(crate) fn note_crossing(&mut self, transaction: Option<Handle>, call: Key) {
         let Some(tx) = transaction.and_then(|handle| self.transactions.get(handle)) else { return };
-        let Some(lr) = self.requests.get(tx.request) else { return };
-        if lr.member.call != call
-            && let Some(group) = self.groups.get_mut(lr.member.group)
-        {
-            group.crossed = true;
+        let Some(group) = self.requests.group(tx.request) else { return };
+        if self.groups.key(self.groups.handle(group)) != Some(call) {
+            self.groups.at_mut(group).crossed = true;
         }
     }
 }

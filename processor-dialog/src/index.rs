@@ -33,6 +33,13 @@ impl Index {
         self.len += 1;
     }
 
+    /// What was at one place is at another. Returns whether it was there.
+    pub fn replace(&mut self, hash: u64, place: u32, by: u32) -> bool {
+        let Some(at) = self.slot_of(hash, |known| known == place) else { return false };
+        self.slots[at] = hash & UPPER | (u64::from(by) + 1);
+        true
+    }
+
     /// Takes a place out. Returns whether it was there.
     pub fn remove(&mut self, hash: u64, place: u32) -> bool {
         let Some(mut hole) = self.slot_of(hash, |known| known == place) else { return false };

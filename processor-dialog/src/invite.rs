@@ -8,9 +8,10 @@ use wire::Timestamp;
 
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
+use crate::dialog::Dialog;
+use crate::entries::Handle;
 use crate::logical_request::Waits;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::transaction::{Failure, Transaction};
 
 /// What an initial INVITE has beyond any request.
@@ -283,7 +284,8 @@ impl State {
     /// A provisional response opened a dialog, or told again of one.
     fn open_early(&mut self, request: Handle, seen: &Seen<'_>, out: &mut Facts) {
         let key = self.keys.dialog(seen.call, seen.message);
-        if self.dialogs.find(key).and_then(|handle| self.dialogs.get(handle)).is_some_and(|dialog| dialog.is_live()) {
+        let known = self.find_dialog(seen.call, key).and_then(|handle| self.dialogs.get(handle));
+        if known.is_some_and(Dialog::is_live) {
             return;
         }
         let handle = self.open_dialog(key, request, DialogState::Early, seen, out);

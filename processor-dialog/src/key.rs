@@ -14,7 +14,7 @@ use foldhash::quality::{FoldHasher, RandomState};
 use pipeline::SipFrame;
 use sip::{Message, Method, Via};
 
-use crate::table::Handle;
+use crate::entries::Handle;
 
 /// A 64-bit keyed hash of some header values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,11 +11,13 @@
 
 mod attempt;
 mod bye;
+mod call_table;
 pub mod calls;
 mod causes;
 mod chain;
 mod config;
 mod dialog;
+mod entries;
 mod group;
 mod index;
 mod invite;
@@ -31,6 +33,7 @@ mod slots;
 mod state;
 mod table;
 mod transaction;
+mod transaction_table;
 mod wheel;
 
 pub use config::{Config, MAX_CALLS};

@@ -11,11 +11,10 @@ use wire::Timestamp;
 
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
-use crate::group::Member;
+use crate::entries::Handle;
 use crate::invite::Invite;
 use crate::key::Key;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::transaction::{MAX_ITEMS, Transaction};
 use crate::wheel::{Target, Timer};
 
@@ -25,8 +24,6 @@ pub struct LogicalRequest {
     pub slot: Slot,
     /// The record it is part of.
     pub record: Record,
-    /// Its Call-ID's hash, its place among the others under that.
-    pub member: Member,
     /// Its method.
     pub method: Method,
     /// Its CSeq number.
@@ -86,7 +83,6 @@ impl LogicalRequest {
         Self {
             slot,
             record: Record::None,
-            member: Member::default(),
             method,
             cseq,
             t1: Timestamp::ZERO,
@@ -116,7 +112,7 @@ impl State {
     /// `invite`: the transaction that an ACK or a CANCEL is about.
     pub(crate) fn request_behind(&mut self, invite: Option<Handle>, seen: &Seen<'_>, out: &mut Facts) -> Handle {
         let key = self.keys.logical_request(seen.call, seen.message);
-        if let Some(request) = self.requests.find(key) {
+        if let Some(request) = self.find_request(seen.call, key) {
             return request;
         }
         let dialog = self.dialog_around(seen);
@@ -153,7 +149,7 @@ impl State {
         if message.to.tag.is_empty() && !matches!(message.method(), Method::Bye | Method::Ack) {
             return Handle::NONE;
         }
-        self.dialogs.find(self.keys.dialog(seen.call, message)).unwrap_or(Handle::NONE)
+        self.find_dialog(seen.call, self.keys.dialog(seen.call, message)).unwrap_or(Handle::NONE)
     }
 
     /// The dialog that a final is about: that of its request, or the one it names itself.
@@ -161,7 +157,7 @@ impl State {
         let within = self.requests.get(request).map_or(Handle::NONE, |lr| lr.dialog);
         match self.dialogs.get(within) {
             Some(_) => Some(within),
-            None => self.dialogs.find(self.keys.dialog(seen.call, seen.message)),
+            None => self.find_dialog(seen.call, self.keys.dialog(seen.call, seen.message)),
         }
     }
 
@@ -184,8 +180,8 @@ impl State {
             self.evict_request(seen.now(), out);
         }
         let message = seen.message;
-        let handle = self.requests.insert(key, LogicalRequest::new(message.cseq.method, message.cseq.number, slot));
-        self.join_group(handle, seen.call);
+        let request = LogicalRequest::new(message.cseq.method, message.cseq.number, slot);
+        let handle = self.requests.insert(&mut self.groups, seen.call, key, request);
         self.wait(handle, Waits::ToBeForgotten, seen.now() + self.timeout());
         handle
     }
@@ -193,7 +189,7 @@ impl State {
     /// A response without its request: counted, under `other`, once per logical request (2.3).
     pub(crate) fn open_orphan(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
         let orphan = self.keys.orphan(seen.call, seen.message);
-        let request = match self.requests.find(orphan) {
+        let request = match self.find_request(seen.call, orphan) {
             Some(request) => request,
             None => {
                 out.push(Slot::OTHER, Fact::ResponseUnmatched);
@@ -223,22 +219,20 @@ impl State {
             let value = self.keys.via(&via);
             self.pool.push(&mut through, Node { value, of: 0 });
         }
-        let handle = self.transactions.insert(
+        let handle = self.transactions.insert(Transaction {
             key,
-            Transaction {
-                request,
-                next: Handle::NONE,
-                via: seen.via,
-                through,
-                items: Chain::default(),
-                items_held: 0,
-                root: true,
-                request_seen: false,
-                at_origin: false,
-                succeeded: false,
-                failure: None,
-            },
-        );
+            request,
+            next: Handle::NONE,
+            via: seen.via,
+            through,
+            items: Chain::default(),
+            items_held: 0,
+            root: true,
+            request_seen: false,
+            at_origin: false,
+            succeeded: false,
+            failure: None,
+        });
         self.link(handle, request);
         self.requests.touch(request);
         Some(handle)
@@ -280,8 +274,7 @@ impl State {
         if held(orphan) + held(request) > MAX_TRANSACTIONS {
             return self.drop_request(orphan, now, out);
         }
-        self.leave_group(orphan);
-        let Some(mut old) = self.requests.remove(orphan) else { return };
+        let Some(mut old) = self.requests.remove(&mut self.groups, orphan) else { return };
         self.wheel.cancel(&mut old.timer);
         self.slots.release(old.slot);
         let mut next = old.first;
@@ -325,9 +318,9 @@ impl State {
             Waits::ForFinal => {
                 let Some(lr) = self.requests.get_mut(request) else { return };
                 lr.timed_out = true;
-                let (slot, method, call) = (lr.slot, lr.method, lr.member.call);
+                let (slot, method) = (lr.slot, lr.method);
                 out.push(slot, Fact::TransactionTimedOut(method));
-                self.rest.cool(call, now);
+                self.cool(request, now);
                 self.record_timeout(request, now, out);
                 self.wait(request, Waits::ToBeForgotten, now + self.timeout());
                 match method {
@@ -360,8 +353,7 @@ impl State {
     }
 
     fn drop_request(&mut self, request: Handle, now: Timestamp, out: &mut Facts) {
-        self.leave_group(request);
-        let Some(mut lr) = self.requests.remove(request) else { return };
+        let Some(mut lr) = self.requests.remove(&mut self.groups, request) else { return };
         self.wheel.cancel(&mut lr.timer);
         if let Some(invite) = &mut lr.invite {
             // An answered INVITE is remembered as long as its dialog.

@@ -8,8 +8,8 @@ use sip::{Contact, uri};
 use wire::Timestamp;
 
 use crate::chain::{Chain, Node};
+use crate::entries::Handle;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::wheel::{Target, Timer};
 
 /// A REGISTER, or several joined by challenges.
@@ -62,7 +62,7 @@ impl State {
         let (now, cseq) = (seen.now(), seen.message.cseq.number);
         let window = self.config.retry_window;
         let mut t0 = seen.frame.first;
-        if let Some(handle) = self.registrations.find(key)
+        if let Some(handle) = self.registrations.find(self.under(seen.call, |group| group.registrations), key)
             && let Some(before) = self.registrations.get_mut(handle)
             && cseq > before.cseq
         {
@@ -90,7 +90,7 @@ impl State {
         let slot = self.slots.hold(self.slot_of(request));
         out.push(slot, Fact::RegistrationOpened);
         let registration = Registration { slot, t0, cseq, phase: Phase::Open, requests: 1, timer: Timer::default() };
-        let handle = self.registrations.insert(key, registration);
+        let handle = self.registrations.insert(&mut self.groups, seen.call, key, registration);
         self.set_registration(request, handle);
     }
 
@@ -178,7 +178,7 @@ impl State {
     }
 
     fn drop_registration(&mut self, handle: Handle) {
-        if let Some(mut registration) = self.registrations.remove(handle) {
+        if let Some(mut registration) = self.registrations.remove(&mut self.groups, handle) {
             self.wheel.cancel(&mut registration.timer);
             self.slots.release(registration.slot);
         }

@@ -8,8 +8,8 @@ use pipeline::{Facts, Measure};
 use wire::Timestamp;
 
 use crate::calls::Record;
+use crate::entries::Handle;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::wheel::{Target, Timer};
 
 /// One session of the store.

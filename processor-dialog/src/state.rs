@@ -10,19 +10,21 @@ use sip::{Framing, Message, Method};
 use wire::Timestamp;
 
 use crate::attempt::Attempt;
+use crate::call_table::CallTable;
 use crate::calls::Calls;
 use crate::causes;
 use crate::chain::Pool;
 use crate::config::Config;
 use crate::dialog::Dialog;
-use crate::group::Group;
+use crate::entries::Handle;
+use crate::group::Groups;
 use crate::key::{Key, Keys, Mark};
 use crate::logical_request::LogicalRequest;
 use crate::registration::{Bindings, Registration};
 use crate::rest::Rest;
 use crate::slots::Slots;
-use crate::table::{Handle, Table};
-use crate::transaction::Transaction;
+use crate::table::Table;
+use crate::transaction_table::Transactions;
 use crate::wheel::{Target, Wheel};
 
 /// One message with all that is known of it before any rule.
@@ -61,12 +63,12 @@ impl Seen<'_> {
 pub struct State {
     pub(crate) config: Config,
     pub(crate) keys: Keys,
-    pub(crate) transactions: Table<Transaction>,
-    pub(crate) requests: Table<LogicalRequest>,
-    pub(crate) attempts: Table<Attempt>,
-    pub(crate) dialogs: Table<Dialog>,
-    pub(crate) registrations: Table<Registration>,
-    pub(crate) groups: Table<Group>,
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    pub(crate) requests: CallTable<LogicalRequest>,
+    pub(crate) attempts: CallTable<Attempt>,
+    pub(crate) dialogs: CallTable<Dialog>,
+    pub(crate) registrations: CallTable<Registration>,
     pub(crate) rest: Rest,
     pub(crate) bindings: Table<Bindings>,
     pub(crate) bindings_held: usize,
@@ -84,13 +86,12 @@ impl State {
         let calls = config.max_calls;
         Self {
             keys: Keys::default(),
-            transactions: Table::new(calls.saturating_mul(4)),
-            requests: Table::new(calls.saturating_mul(2)),
-            attempts: Table::new(calls),
-            dialogs: Table::new(calls),
-            registrations: Table::new(calls),
-            // Never more than logical requests.
-            groups: Table::new(usize::MAX),
+            groups: Groups::default(),
+            transactions: Transactions::new(calls.saturating_mul(4)),
+            requests: CallTable::new(calls.saturating_mul(2)),
+            attempts: CallTable::new(calls),
+            dialogs: CallTable::new(calls),
+            registrations: CallTable::new(calls),
             rest: Rest::default(),
             bindings: Table::new(calls),
             bindings_held: 0,

@@ -10,13 +10,16 @@ use wire::Timestamp;
 
 use crate::calls::Kind;
 use crate::chain::{Chain, Node};
+use crate::entries::Handle;
 use crate::key::{Key, Mark};
 use crate::logical_request::Waits;
 use crate::state::{Seen, State};
-use crate::table::Handle;
+use crate::transaction_table::Found;
 
 /// One request and its responses on one hop.
 pub struct Transaction {
+    /// What it is found by (2.1).
+    pub key: Key,
     /// The logical request it belongs to.
     pub request: Handle,
     /// The next transaction of the same logical request.
@@ -134,11 +137,44 @@ impl State {
 
     /// The transaction with a key, also where all of its call is at rest.
     fn find_transaction(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
-        if let Some(handle) = self.transactions.find(key) {
+        if let Some(handle) = self.find_in_call(key, seen.call) {
             return Some(handle);
         }
-        self.wake_transaction(key, seen.now(), out);
-        self.transactions.find(key)
+        let mut found = self.find_in_all(key);
+        if let Some(Found::Resting(name)) = found {
+            self.wake_group(self.groups.handle(name.group()), false, seen.now(), out);
+            found = self.find_in_all(key);
+        }
+        match found? {
+            Found::Followed(handle) => Some(handle),
+            Found::Resting(_) => None,
+        }
+    }
+
+    /// The transaction with a key under the Call-ID of the message, where that has few.
+    fn find_in_call(&self, key: Key, call: Key) -> Option<Handle> {
+        let requests = self.under(call, |group| group.requests);
+        if requests.is_crowded() {
+            return None;
+        }
+        for request in self.requests.of(requests) {
+            let lr = self.requests.get(request)?;
+            if lr.transactions > MAX_WALKED {
+                return None;
+            }
+            let mut next = lr.first;
+            while let Some(tx) = self.transactions.get(next) {
+                if tx.key == key {
+                    return Some(next);
+                }
+                next = tx.next;
+            }
+        }
+        None
+    }
+
+    fn find_in_all(&self, key: Key) -> Option<Found> {
+        self.transactions.find(key, |name| self.key_at_rest(name))
     }
 
     /// Takes a response.
@@ -311,5 +347,7 @@ const REQUEST: Mark = 0;
 /// The ACK of a non-2xx, as an item of the INVITE's transaction.
 const ACK: Mark = 1;
 
+/// Most transactions of a logical request that are walked along in search of one.
+const MAX_WALKED: u8 = 8;
 /// Most items remembered of one transaction.
 pub const MAX_ITEMS: u8 = 64;

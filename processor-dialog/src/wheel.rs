@@ -8,8 +8,8 @@ use std::collections::BinaryHeap;
 
 use wire::Timestamp;
 
+use crate::entries::Handle;
 use crate::slab::Slab;
-use crate::table::Handle;
 
 /// What a timer wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::headers::Kept;
 use super::identity::Identity;
 use super::lifetime::Life;
 use super::privacy::Own;
+use crate::entries::Handle;
 use crate::key::{Key, Mark};
-use crate::table::Handle;
 
 /// A call on record. All times but those of its life are on the clock people see.
 pub struct Call {

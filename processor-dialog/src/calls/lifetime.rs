@@ -16,9 +16,9 @@ use super::call::{Call, MAX_CALLERS};
 use super::config::Emit;
 use super::headers;
 use super::privacy::Own;
+use crate::entries::Handle;
 use crate::key::Key;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::wheel::{Target, Timer};
 
 /// T4 of RFC 3261 §17.1.2.2: the longest time a message stays in the network.

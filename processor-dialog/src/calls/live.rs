@@ -12,8 +12,8 @@ use super::call::Call;
 use super::config::Privacy;
 use super::headers;
 use super::pieces::show_endpoints;
+use crate::entries::Handle;
 use crate::state::State;
-use crate::table::Handle;
 
 /// The calls that began last, of those that are up at least [`SHOWN`].
 #[derive(Default)]

@@ -43,10 +43,11 @@ use pipeline::{CallRecord, Facts, Measure, Slot, Telemetry};
 use self::call::Call;
 use self::live::Newest;
 use self::single::Single;
+use crate::entries::Handle;
 use crate::key::{Key, Keys, Mark};
 use crate::state::{Seen, State};
-use crate::table::{Handle, Table};
-use crate::transaction::Transaction;
+use crate::table::Table;
+use crate::transaction_table::Transactions;
 
 /// The records that are being made.
 pub struct Calls {
@@ -115,7 +116,7 @@ impl Default for Sighting {
 /// What a record is made with besides the message.
 struct Around<'a> {
     keys: &'a Keys,
-    transactions: &'a Table<Transaction>,
+    transactions: &'a Transactions,
     config: &'a Config,
     wanted: &'a CallsWanted,
     /// Header fields are kept: `Some(true)` while there is room for them.

@@ -12,8 +12,8 @@ use super::call::{Call, Closed, Left, Leg};
 use super::config::Privacy;
 use super::headers::Kept;
 use super::{headers, push_tight};
+use crate::entries::Handle;
 use crate::state::State;
-use crate::table::Handle;
 
 /// The lists of a record.
 #[derive(Default)]

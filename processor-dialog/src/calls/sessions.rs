@@ -11,9 +11,9 @@ use super::call::{Answered, Call};
 use super::identity::Identity;
 use super::story::tag_mark;
 use super::{Around, identity, push_tight};
+use crate::entries::Handle;
 use crate::key::Key;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 
 impl Call {
     /// The session of a dialog: the latest, where there were several.

@@ -18,8 +18,8 @@ use super::pieces::show_endpoints;
 use super::privacy::Own;
 use super::story::{MAX_MESSAGES, mark, reason};
 use super::{Around, Kind, Record, Sighting, begin, identity, push_tight};
+use crate::entries::Handle;
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::wheel::{Target, Timer};
 
 /// A single request on record.
@@ -229,9 +229,7 @@ impl State {
         let request = self.transactions.get(single.transaction).map_or(Handle::NONE, |tx| tx.request);
         self.send_single(handle, out);
         // What was on record may rest from now on.
-        if let Some(lr) = self.requests.get(request) {
-            self.rest.cool(lr.member.call, now);
-        }
+        self.cool(request, now);
     }
 
     pub(super) fn drain_singles(&mut self, out: &mut Facts) {

@@ -14,9 +14,9 @@ use super::config::{Ladder, SpanIds};
 use super::privacy::Own;
 use super::{Around, Kind, Sighting, USUAL_MESSAGES, push_tight};
 use super::{headers, identity};
+use crate::entries::Handle;
 use crate::key::Mark;
 use crate::state::Seen;
-use crate::table::Handle;
 
 /// Where a message belongs.
 enum Place {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::Timestamp;
 
 use super::call::{Call, Leg};
-use crate::table::Handle;
+use crate::entries::Handle;
 
 impl Call {
     /// Transactions without a final at `now`, of the request that `is_of` knows, got none.

@@ -14,8 +14,8 @@ use sip::Method;
 use wire::Timestamp;
 
 use super::cells::MAX_LEN;
+use crate::entries::Handle;
 use crate::key::{Key, Keys, Mark};
-use crate::table::Handle;
 
 /// Everything under one Call-ID. A list that belongs to one entry of another stands in that list's order, and the
 /// entry says how many are its own.

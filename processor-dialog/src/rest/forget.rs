@@ -6,8 +6,8 @@ use pipeline::event::Fact;
 use wire::Timestamp;
 
 use super::contents::{Contents, DialogRef, Request};
+use crate::entries::Handle;
 use crate::state::State;
-use crate::table::Handle;
 
 /// What is forgotten next.
 enum Next {
@@ -17,18 +17,17 @@ enum Next {
 
 impl State {
     /// The time has come for something of a group at rest.
-    pub(crate) fn on_rested_timer(&mut self, handle: Handle, now: Timestamp, out: &mut Facts) {
-        let Some(rested) = self.rest.table.get_mut(handle) else { return };
-        rested.timer = crate::wheel::Timer::default();
-        let Some(call) = self.pick_up(handle) else { return };
-        let mut packed = std::mem::take(&mut self.rest.contents);
+    pub(crate) fn on_rested_timer(&mut self, group: Handle, now: Timestamp, out: &mut Facts) {
+        let Some(resting) = self.groups.get_mut(group).and_then(|group| group.resting.as_mut()) else { return };
+        resting.forget_timer();
+        let Some(mut packed) = self.pick_up(group) else { return };
         self.forget_due(&mut packed, now, out);
-        if !packed.requests.is_empty() || !packed.dialogs.is_empty() {
-            if packed.write(now, &self.keys, &mut self.rest.writer) {
-                self.lay_down(call, &packed, now);
-            } else {
-                self.restore(call, &packed, false);
-            }
+        if packed.requests.is_empty() && packed.dialogs.is_empty() {
+            self.groups.close_if_empty(group.index());
+        } else if packed.write(now, &self.keys, &mut self.rest.writer) {
+            self.lay_down(group, &packed, now);
+        } else {
+            self.restore(group, &packed, false);
         }
         self.rest.contents = packed;
     }

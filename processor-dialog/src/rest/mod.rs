@@ -29,17 +29,31 @@ use wire::Timestamp;
 
 use self::cells::{Cell, Cells};
 use self::contents::{Contents, Writer};
-use crate::index::Index;
-use crate::key::{Key, Keys};
-use crate::table::{Handle, Table};
+use crate::entries::Handle;
+use crate::key::Key;
+use crate::state::State;
+use crate::transaction_table::{MAX_GROUPS, MAX_NAMED, Name};
 use crate::wheel::Timer;
 
-/// The groups at rest, by Call-ID.
+/// A group at rest: where its string is, and when the next of it is forgotten.
+pub struct Resting {
+    cell: Cell,
+    timer: Timer,
+}
+
+impl Resting {
+    /// Its timer fired.
+    fn forget_timer(&mut self) {
+        self.timer = Timer::default();
+    }
+}
+
+/// What is needed to put groups to rest, and the memory they rest in.
+#[derive(Default)]
 pub struct Rest {
-    table: Table<Rested>,
     cells: Cells,
-    /// Every transaction at rest: the index of its group and its place there.
-    transactions: Index,
+    /// Groups at rest.
+    groups: usize,
     /// Call-IDs of which something came to its end, and when that is to be put to rest.
     cooling: VecDeque<(Timestamp, Key)>,
     /// Reused.
@@ -50,33 +64,10 @@ pub struct Rest {
     habit: tests::Habit,
 }
 
-/// A group at rest.
-struct Rested {
-    cell: Cell,
-    /// When the next of it is forgotten.
-    timer: Timer,
-}
-
-impl Default for Rest {
-    fn default() -> Self {
-        Self {
-            // Never more than logical requests are remembered.
-            table: Table::new(usize::MAX),
-            cells: Cells::default(),
-            transactions: Index::default(),
-            cooling: VecDeque::new(),
-            contents: Contents::default(),
-            writer: Writer::default(),
-            #[cfg(test)]
-            habit: tests::Habit::default(),
-        }
-    }
-}
-
 impl Rest {
     /// Groups at rest.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.groups
     }
 
     /// Something under a Call-ID came to its end; what belongs to it may still come in the next moments.
@@ -95,59 +86,49 @@ impl Rest {
         self.cooling.pop_front();
         Some(call)
     }
+}
 
-    /// The group a transaction at rest belongs to.
-    fn group_of(&self, transaction: Key, keys: &Keys) -> Option<Handle> {
-        let Self { table, cells, transactions, .. } = self;
-        let is_it = |named| transaction_key(table, cells, keys, named) == transaction;
-        let named = transactions.find(transaction.hash(), is_it)?;
-        Some(table.handle(named >> PLACE_BITS))
+impl State {
+    /// A logical request came to its end; what belongs to it may still come in the next moments.
+    pub(crate) fn cool(&mut self, request: Handle, now: Timestamp) {
+        if let Some(call) = self.call_of(request) {
+            self.rest.cool(call, now);
+        }
     }
 
-    /// Keeps what was written.
-    fn insert(&mut self, call: Key, keys: &Keys) -> Handle {
-        let cell = self.cells.insert(self.writer.written());
-        let handle = self.table.insert(call, Rested { cell, timer: Timer::default() });
-        let bytes = self.cells.get(cell);
-        for place in 0..contents::transactions(bytes) {
-            let key = contents::transaction_key(bytes, place, keys);
-            self.transactions.insert(key.hash(), name(handle, place));
-        }
-        handle
+    /// The key of a transaction at rest.
+    pub(crate) fn key_at_rest(&self, name: Name) -> Key {
+        let group = self.groups.get(self.groups.handle(name.group()));
+        let Some(resting) = group.and_then(|group| group.resting.as_ref()) else { return Key::default() };
+        contents::transaction_key(self.rest.cells.get(resting.cell), name.place(), &self.keys)
     }
 
-    /// Takes a group out: reads it into [`Rest::contents`] and gives its Call-ID and its timer.
-    fn remove(&mut self, handle: Handle, keys: &Keys) -> Option<(Key, Timer)> {
-        let call = self.table.key(handle)?;
-        let Rested { cell, timer } = self.table.remove(handle)?;
-        let bytes = self.cells.get(cell);
-        self.contents.read(bytes, keys);
-        for (place, tx) in self.contents.transactions.iter().enumerate() {
-            self.transactions.remove(tx.key.hash(), name(handle, place));
+    /// Keeps what was written of a group.
+    fn keep_written(&mut self, group: Handle) {
+        let cell = self.rest.cells.insert(self.rest.writer.written());
+        self.groups.lay(group, Resting { cell, timer: Timer::default() });
+        self.rest.groups += 1;
+    }
+
+    /// Takes what rests of a group out of memory, into [`Rest::contents`]. `false`: nothing does.
+    fn take_up(&mut self, group: Handle) -> bool {
+        let Some(Resting { cell, mut timer }) = self.groups.raise(group) else { return false };
+        self.wheel.cancel(&mut timer);
+        self.rest.contents.read(self.rest.cells.get(cell), &self.keys);
+        for (place, tx) in self.rest.contents.transactions.iter().enumerate() {
+            self.transactions.remove_name(tx.key, Name::new(group.index(), place));
         }
-        self.cells.remove(cell);
         self.transactions.shrink();
-        Some((call, timer))
+        self.rest.cells.remove(cell);
+        self.rest.groups -= 1;
+        true
     }
 }
 
-/// How a transaction is named in the index.
-fn name(group: Handle, place: usize) -> u32 {
-    group.index() << PLACE_BITS | place as u32
-}
-
-fn transaction_key(table: &Table<Rested>, cells: &Cells, keys: &Keys, named: u32) -> Key {
-    let Some(rested) = table.get(table.handle(named >> PLACE_BITS)) else { return Key::default() };
-    contents::transaction_key(cells.get(rested.cell), named as usize % MAX_TRANSACTIONS, keys)
-}
-
-/// Most groups at rest: as many as cells and the index of transactions can name. What comes then stays in the tables.
+/// Most groups at rest: as many as cells can name. What comes then stays in the tables.
 const MAX_RESTING: usize = 1 << 25;
-/// Most transactions of a group at rest.
-const MAX_TRANSACTIONS: usize = 1 << PLACE_BITS;
-const PLACE_BITS: u32 = 4;
-/// How long after an answer, a failure or a request within a dialog its repeats and its ACK are awaited before it is
-/// put to rest, so that a short call is packed once.
+/// How long after a failure or the end of a request within a dialog its repeats and its ACK are awaited before it is
+/// put to rest, so that a call is packed once.
 const COOLING: Duration = Duration::from_secs(2);
 /// Most Call-IDs that cool at a time: 1 MiB. What comes then is not put to rest.
 const MAX_COOLING: usize = 1 << 16;

@@ -5,18 +5,19 @@ use sip::Method;
 use wire::Timestamp;
 
 use super::contents::{self, Contents, DialogRef};
-use super::{MAX_RESTING, MAX_TRANSACTIONS};
+use super::{MAX_GROUPS, MAX_NAMED, MAX_RESTING};
 use crate::attempt::{self, Attempt};
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
 use crate::dialog::Dialog;
+use crate::entries::Handle;
 use crate::invite::{Decision, Invite};
 use crate::key::Key;
 use crate::logical_request::{LogicalRequest, Waits};
 use crate::registration::{self, Registration};
 use crate::state::{Seen, State};
-use crate::table::Handle;
 use crate::transaction::{Failure, Transaction};
+use crate::transaction_table::Name;
 use crate::wheel::{Target, Timer};
 
 /// The entries of a group, in the order they are written.
@@ -30,13 +31,13 @@ struct Members {
 
 /// A short list without memory of its own.
 struct Few {
-    handles: [Handle; MAX_TRANSACTIONS],
+    handles: [Handle; MAX_NAMED],
     len: usize,
 }
 
 impl Default for Few {
     fn default() -> Self {
-        Self { handles: [Handle::NONE; MAX_TRANSACTIONS], len: 0 }
+        Self { handles: [Handle::NONE; MAX_NAMED], len: 0 }
     }
 }
 
@@ -107,8 +108,11 @@ impl State {
 
     /// Whether the latest request of a group, an ACK, is of a dialog that lives.
     fn is_within_a_dialog_that_is_up(&self, group: Handle) -> bool {
-        let latest = self.groups.get(group).and_then(|group| self.requests.get(group.first));
-        latest.and_then(|lr| self.dialogs.get(lr.dialog)).is_some_and(Dialog::is_live)
+        let latest = self.groups.get(group).and_then(|group| self.requests.of(group.requests).next());
+        latest
+            .and_then(|latest| self.requests.get(latest))
+            .and_then(|lr| self.dialogs.get(lr.dialog))
+            .is_some_and(Dialog::is_live)
     }
 
     /// Puts to rest what has cooled.
@@ -122,47 +126,62 @@ impl State {
 
     /// Puts a group to rest, if no dialog of it lives and nothing of it waits for more than to be forgotten.
     fn put_to_rest(&mut self, group: Handle, now: Timestamp) -> bool {
-        if self.rest.len() >= MAX_RESTING {
+        if self.rest.len() >= MAX_RESTING || group.index() >= MAX_GROUPS {
             return false;
         }
         let Some(members) = self.quiet_members(group) else { return false };
-        let Some(call) = self.groups.key(group) else { return false };
         let mut packed = std::mem::take(&mut self.rest.contents);
         packed.clear();
         self.describe(&members, &mut packed);
         let fits = packed.write(now, &self.keys, &mut self.rest.writer);
         if fits {
-            self.take_out(&members);
-            self.lay_down(call, &packed, now);
+            self.keep_written(group);
+            self.take_out(group, &members);
+            self.count_at_rest(&packed, 1);
+            self.await_next_forgotten(group, &packed, now);
         }
         self.rest.contents = packed;
         fits
     }
 
-    /// Keeps what was written of `packed`, and sets the time when the first of it is forgotten.
-    pub(super) fn lay_down(&mut self, call: Key, packed: &Contents, now: Timestamp) {
-        let handle = self.rest.insert(call, &self.keys);
-        let due = self.next_forgotten(packed).unwrap_or(now);
-        if let Some(rested) = self.rest.table.get_mut(handle) {
-            self.wheel.set(&mut rested.timer, due, Target::Rested(handle));
+    /// Keeps what was written of `packed`, all of whose entries have left the tables before.
+    pub(super) fn lay_down(&mut self, group: Handle, packed: &Contents, now: Timestamp) {
+        self.keep_written(group);
+        for (place, tx) in packed.transactions.iter().enumerate() {
+            self.transactions.add_name(tx.key, Name::new(group.index(), place));
         }
-        self.requests.keep_elsewhere(packed.requests.len() as isize);
-        self.transactions.keep_elsewhere(packed.transactions.len() as isize);
+        self.count_at_rest(packed, 1);
+        self.await_next_forgotten(group, packed, now);
     }
 
-    /// Takes a group out of rest, into [`super::Rest::contents`]. Returns its Call-ID.
-    pub(super) fn pick_up(&mut self, handle: Handle) -> Option<Key> {
-        let (call, mut timer) = self.rest.remove(handle, &self.keys)?;
-        self.wheel.cancel(&mut timer);
-        self.requests.keep_elsewhere(-(self.rest.contents.requests.len() as isize));
-        self.transactions.keep_elsewhere(-(self.rest.contents.transactions.len() as isize));
-        Some(call)
+    /// Takes what rests of a group, to be put back into the tables or to be forgotten.
+    pub(super) fn pick_up(&mut self, group: Handle) -> Option<Contents> {
+        if !self.take_up(group) {
+            return None;
+        }
+        let packed = std::mem::take(&mut self.rest.contents);
+        self.count_at_rest(&packed, -1);
+        Some(packed)
+    }
+
+    fn count_at_rest(&mut self, packed: &Contents, sign: isize) {
+        self.requests.keep_elsewhere(sign * packed.requests.len() as isize);
+        self.transactions.keep_elsewhere(sign * packed.transactions.len() as isize);
+    }
+
+    /// Sets the time when the first of a group at rest is forgotten.
+    fn await_next_forgotten(&mut self, group: Handle, packed: &Contents, now: Timestamp) {
+        let due = self.next_forgotten(packed).unwrap_or(now);
+        if let Some(resting) = self.groups.get_mut(group).and_then(|group| group.resting.as_mut()) {
+            self.wheel.set(&mut resting.timer, due, Target::Rested(group));
+        }
     }
 
     /// Everything of a group; `None` when it may not rest.
     fn quiet_members(&self, group: Handle) -> Option<Members> {
         let group_entry = self.groups.get(group)?;
-        if group_entry.crossed || group_entry.requests > MAX_TRANSACTIONS {
+        let requests = group_entry.requests;
+        if group_entry.crossed || requests.len() == 0 || requests.len() > MAX_NAMED {
             return None;
         }
         if self.calls.is_on_record(self.groups.key(group)?) {
@@ -170,8 +189,8 @@ impl State {
         }
         let mut members = Members::default();
         let mut transactions = 0;
-        let mut next = group_entry.first;
-        while let Some(lr) = self.requests.get(next) {
+        for request in self.requests.of(requests) {
+            let lr = self.requests.get(request)?;
             let over = lr.final_status != 0 || lr.timed_out || lr.method == Method::Ack;
             if !over || lr.waits != Waits::ToBeForgotten || lr.ends_dialog || self.calls.is_live(lr.record) {
                 return None;
@@ -180,7 +199,7 @@ impl State {
                 return None;
             }
             transactions += usize::from(lr.transactions);
-            members.requests.add(next)?;
+            members.requests.add(request)?;
             self.add_dialog(lr.dialog, &mut members)?;
             if self.registrations.get(lr.registration).is_some() {
                 members.registrations.add(lr.registration)?;
@@ -197,7 +216,6 @@ impl State {
                     members.attempts.add(invite.attempt)?;
                 }
             }
-            next = lr.member.next;
         }
         // The latest is the first in the list; the oldest is to be the first at rest.
         members.requests.handles[..members.requests.len].reverse();
@@ -208,7 +226,7 @@ impl State {
         let of = |test: &dyn Fn(&LogicalRequest) -> bool| {
             members.requests.iter().filter_map(|handle| self.requests.get(handle)).filter(|lr| test(lr)).count()
         };
-        let over = transactions <= MAX_TRANSACTIONS
+        let over = transactions <= MAX_NAMED
             && members.attempts.iter().all(|handle| {
                 let known = of(&|lr| lr.invite.as_ref().is_some_and(|invite| invite.attempt == handle));
                 self.attempts.get(handle).is_some_and(|attempt| {
@@ -330,13 +348,13 @@ impl State {
             });
             let mut next = lr.first;
             while let Some(tx) = self.transactions.get(next) {
-                self.describe_transaction(next, tx, lr, packed);
+                self.describe_transaction(tx, lr, packed);
                 next = tx.next;
             }
         }
     }
 
-    fn describe_transaction(&self, handle: Handle, tx: &Transaction, lr: &LogicalRequest, packed: &mut Contents) {
+    fn describe_transaction(&self, tx: &Transaction, lr: &LogicalRequest, packed: &mut Contents) {
         let (hops, items) = (packed.through.len(), packed.items.len());
         packed.through.extend(self.pool.iter(tx.through).map(|node| node.value));
         packed.items.extend(self.pool.iter(tx.items).map(|node| {
@@ -344,7 +362,7 @@ impl State {
             contents::Item { mark: node.value, tuple: node.of, counted }
         }));
         packed.transactions.push(contents::Transaction {
-            key: self.transactions.key(handle).unwrap_or_default(),
+            key: tx.key,
             via: tx.via,
             root: tx.root,
             request_seen: tx.request_seen,
@@ -356,31 +374,37 @@ impl State {
         });
     }
 
-    /// Takes the members out of the tables. Their slots stay held.
-    fn take_out(&mut self, members: &Members) {
+    /// Takes the members out of the tables. Their slots stay held, their transactions are found by name.
+    fn take_out(&mut self, group: Handle, members: &Members) {
+        let mut place = 0;
         for handle in members.requests.iter() {
-            self.leave_group(handle);
-            let Some(mut lr) = self.requests.remove(handle) else { continue };
+            let Some(mut lr) = self.requests.remove(&mut self.groups, handle) else { continue };
             self.wheel.cancel(&mut lr.timer);
             self.pool.clear(&mut lr.items);
             if let Some(invite) = &mut lr.invite {
                 self.pool.clear(&mut invite.early);
             }
-            self.drop_transactions(lr.first);
+            let mut next = lr.first;
+            while let Some(mut tx) = self.transactions.lay(next, Name::new(group.index(), place)) {
+                place += 1;
+                self.pool.clear(&mut tx.items);
+                self.pool.clear(&mut tx.through);
+                next = tx.next;
+            }
         }
         for handle in members.attempts.iter() {
-            if let Some(mut attempt) = self.attempts.remove(handle) {
+            if let Some(mut attempt) = self.attempts.remove(&mut self.groups, handle) {
                 self.wheel.cancel(&mut attempt.timer);
                 self.pool.clear(&mut attempt.delays);
             }
         }
         for handle in members.registrations.iter() {
-            if let Some(mut registration) = self.registrations.remove(handle) {
+            if let Some(mut registration) = self.registrations.remove(&mut self.groups, handle) {
                 self.wheel.cancel(&mut registration.timer);
             }
         }
         for handle in members.dialogs.iter() {
-            if let Some(mut dialog) = self.dialogs.remove(handle) {
+            if let Some(mut dialog) = self.dialogs.remove(&mut self.groups, handle) {
                 self.wheel.cancel(&mut dialog.timer);
             }
         }
@@ -388,46 +412,40 @@ impl State {
 
     /// What is under a Call-ID is in the tables again.
     pub(crate) fn wake(&mut self, call: Key, now: Timestamp, out: &mut Facts) {
-        // What is in the tables does not rest, and the tables are small: they are asked first.
         if self.rest.len() > 0
-            && self.groups.find(call).is_none()
-            && let Some(handle) = self.rest.table.find(call)
+            && let Some(group) = self.groups.find(call)
+            && self.groups.get(group).is_some_and(|group| group.resting.is_some())
         {
-            self.wake_group(handle, false, now, out);
-        }
-    }
-
-    /// The group of a transaction is in the tables again.
-    pub(crate) fn wake_transaction(&mut self, key: Key, now: Timestamp, out: &mut Facts) {
-        if let Some(handle) = self.rest.group_of(key, &self.keys) {
-            self.wake_group(handle, false, now, out);
+            self.wake_group(group, false, now, out);
         }
     }
 
     /// The group that has rested longest is in the tables again, its requests the first to make room.
     pub(crate) fn wake_oldest(&mut self, now: Timestamp, out: &mut Facts) {
-        if let Some(handle) = self.rest.table.oldest() {
-            self.wake_group(handle, true, now, out);
+        if let Some(group) = self.groups.longest_at_rest() {
+            self.wake_group(group, true, now, out);
         }
     }
 
-    fn wake_group(&mut self, handle: Handle, to_leave: bool, now: Timestamp, out: &mut Facts) {
-        let Some(call) = self.pick_up(handle) else { return };
-        let mut packed = std::mem::take(&mut self.rest.contents);
+    /// What rests of a group is in the tables again. `to_leave`: its requests are the first to make room.
+    pub(crate) fn wake_group(&mut self, group: Handle, to_leave: bool, now: Timestamp, out: &mut Facts) {
+        let Some(mut packed) = self.pick_up(group) else { return };
         self.forget_due(&mut packed, now, out);
-        self.restore(call, &packed, to_leave);
+        self.restore(group, &packed, to_leave);
+        self.groups.close_if_empty(group.index());
         self.rest.contents = packed;
     }
 
     /// Puts entries back into the tables.
-    pub(super) fn restore(&mut self, call: Key, packed: &Contents, to_leave: bool) {
+    pub(super) fn restore(&mut self, group: Handle, packed: &Contents, to_leave: bool) {
+        let Some(call) = self.groups.key(group) else { return };
         let mut dialogs = Few::default();
         for rested in &packed.dialogs {
             let mut dialog = Dialog::over(rested.request_slot, rested.attempt_slot, rested.cseq);
             dialog.primary = rested.primary;
             dialog.acknowledged = rested.acknowledged;
             dialog.via_depth = rested.via_depth;
-            let handle = self.dialogs.insert(rested.key, dialog);
+            let handle = self.dialogs.insert(&mut self.groups, call, rested.key, dialog);
             self.dialogs.retire(handle);
             dialogs.add(handle);
         }
@@ -451,7 +469,7 @@ impl State {
                 requests: rested.requests,
                 timer: Timer::default(),
             };
-            let handle = self.attempts.insert(rested.key, attempt);
+            let handle = self.attempts.insert(&mut self.groups, call, rested.key, attempt);
             self.attempts.retire(handle);
             attempts.add(handle);
         }
@@ -465,7 +483,7 @@ impl State {
                 requests: rested.requests,
                 timer: Timer::default(),
             };
-            let handle = self.registrations.insert(rested.key, registration);
+            let handle = self.registrations.insert(&mut self.groups, call, rested.key, registration);
             self.registrations.retire(handle);
             registrations.add(handle);
         }
@@ -512,8 +530,7 @@ impl State {
                     cancelled: invite.cancelled,
                 }
             });
-            let request = self.requests.insert(rested.key, lr);
-            self.join_group(request, call);
+            let request = self.requests.insert(&mut self.groups, call, rested.key, lr);
             self.restore_transactions(request, rested, &mut parts);
             self.wait(request, Waits::ToBeForgotten, rested.due);
             if to_leave {
@@ -561,22 +578,20 @@ impl State {
             }
             // Decided: of a failure only matters that there was one.
             let failure = Failure { status: rested.final_status, at: Timestamp::ZERO, cause: None };
-            let handle = self.transactions.insert(
-                tx.key,
-                Transaction {
-                    request,
-                    next: Handle::NONE,
-                    via: tx.via,
-                    through: hops,
-                    items: seen,
-                    items_held: tx.items as u8,
-                    root: tx.root,
-                    request_seen: tx.request_seen,
-                    at_origin: tx.at_origin,
-                    succeeded: tx.succeeded,
-                    failure: tx.failed.then_some(failure),
-                },
-            );
+            let handle = self.transactions.insert(Transaction {
+                key: tx.key,
+                request,
+                next: Handle::NONE,
+                via: tx.via,
+                through: hops,
+                items: seen,
+                items_held: tx.items as u8,
+                root: tx.root,
+                request_seen: tx.request_seen,
+                at_origin: tx.at_origin,
+                succeeded: tx.succeeded,
+                failure: tx.failed.then_some(failure),
+            });
             if let Some(before) = self.transactions.get_mut(before) {
                 before.next = handle;
             }

@@ -1,0 +1,282 @@
+//! Entries of one kind, each named by a handle, in order of last activity, and bounded.
+//!
+//! An entry never moves while it lives, a [`Handle`] to an entry that is gone finds nothing, and pages that emptied
+//! after a peak go back to the allocator. Steady traffic allocates nothing. How entries are found is told by what is
+//! built on this: [`crate::table`] by a key, [`crate::call_table`] by the Call-ID they belong to.
+
+use crate::slab::Slab;
+
+/// Names one entry for as long as it lives: an index and the generation it was filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle {
+    index: u32,
+    generation: u32,
+}
+
+impl Default for Handle {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Handle {
+    /// Never names an entry.
+    pub const NONE: Self = Self { index: u32::MAX, generation: 0 };
+
+    /// Both halves in one word, for storage in a chain or a timer.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// Its place, which others have before and after it.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The inverse of [`Handle::to_bits`].
+    pub fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// Entries, at most `capacity` of them.
+pub struct Entries<T> {
+    places: Slab<Entry<T>>,
+    capacity: usize,
+    /// Entries that are kept elsewhere and count too.
+    elsewhere: usize,
+    oldest: u32,
+    newest: u32,
+    generation: u32,
+}
+
+struct Entry<T> {
+    value: Option<T>,
+    generation: u32,
+    /// [`APART`] where it is not in the order.
+    older: u32,
+    newer: u32,
+}
+
+impl<T> Default for Entry<T> {
+    fn default() -> Self {
+        Self { value: None, generation: 0, older: NIL, newer: NIL }
+    }
+}
+
+impl<T> Entries<T> {
+    /// None; memory is taken as entries come.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            places: Slab::default(),
+            capacity: capacity.max(1),
+            elsewhere: 0,
+            oldest: NIL,
+            newest: NIL,
+            generation: 0,
+        }
+    }
+
+    /// Entries held, elsewhere too.
+    pub fn len(&self) -> usize {
+        self.places.len() + self.elsewhere
+    }
+
+    /// So many more entries, or fewer, are kept elsewhere from now on.
+    pub fn keep_elsewhere(&mut self, more: isize) {
+        self.elsewhere = self.elsewhere.saturating_add_signed(more);
+    }
+
+    /// Changes the bound; what is over it leaves as new entries come.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+    }
+
+    /// `true` when an entry has to leave before another may come.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.capacity
+    }
+
+    /// The entry whose last activity is longest ago.
+    pub fn oldest(&self) -> Option<Handle> {
+        (self.oldest != NIL).then(|| self.handle(self.oldest))
+    }
+
+    /// The entry, unless it is gone.
+    pub fn get(&self, handle: Handle) -> Option<&T> {
+        let entry = self.places.get(handle.index)?;
+        if entry.generation == handle.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// The entry, unless it is gone.
+    pub fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+        let entry = self.places.get_mut(handle.index)?;
+        if entry.generation == handle.generation { entry.value.as_mut() } else { None }
+    }
+
+    /// What lives at a place.
+    pub fn at(&self, place: u32) -> Option<&T> {
+        self.places.get(place)?.value.as_ref()
+    }
+
+    /// What lives at a place.
+    pub fn at_mut(&mut self, place: u32) -> Option<&mut T> {
+        self.places.get_mut(place)?.value.as_mut()
+    }
+
+    /// The name of what lives at a place.
+    pub fn handle(&self, place: u32) -> Handle {
+        Handle { index: place, generation: self.places[place].generation }
+    }
+
+    /// Adds an entry, apart from the order until it is touched.
+    pub fn add(&mut self, value: T) -> Handle {
+        let place = self.places.take();
+        self.generation = self.generation.wrapping_add(1);
+        let entry = &mut self.places[place];
+        *entry = Entry { value: Some(value), generation: self.generation, older: APART, newer: NIL };
+        Handle { index: place, generation: self.generation }
+    }
+
+    /// Takes an entry out. Gives also whether pages went back to the allocator with it.
+    pub fn remove(&mut self, handle: Handle) -> Option<(T, bool)> {
+        self.get(handle)?;
+        self.part(handle.index);
+        let value = self.places[handle.index].value.take()?;
+        Some((value, self.places.give(handle.index)))
+    }
+
+    /// Notes activity: the entry is now the last to be evicted.
+    pub fn touch(&mut self, handle: Handle) {
+        if self.newest == handle.index || self.get(handle).is_none() {
+            return;
+        }
+        self.part(handle.index);
+        let before = self.newest;
+        let entry = &mut self.places[handle.index];
+        (entry.older, entry.newer) = (before, NIL);
+        match before {
+            NIL => self.oldest = handle.index,
+            _ => self.places[before].newer = handle.index,
+        }
+        self.newest = handle.index;
+    }
+
+    /// The entry is only remembered: it is the first to make room.
+    pub fn retire(&mut self, handle: Handle) {
+        if self.oldest == handle.index || self.get(handle).is_none() {
+            return;
+        }
+        self.part(handle.index);
+        let after = self.oldest;
+        let entry = &mut self.places[handle.index];
+        (entry.older, entry.newer) = (NIL, after);
+        match after {
+            NIL => self.newest = handle.index,
+            _ => self.places[after].older = handle.index,
+        }
+        self.oldest = handle.index;
+    }
+
+    /// The entry makes no room until it is touched again.
+    pub fn set_apart(&mut self, handle: Handle) {
+        if self.get(handle).is_some() {
+            self.part(handle.index);
+        }
+    }
+
+    /// Takes an entry out of the order.
+    fn part(&mut self, place: u32) {
+        let Entry { older, newer, .. } = self.places[place];
+        if older == APART {
+            return;
+        }
+        self.places[place].older = APART;
+        match older {
+            NIL => self.oldest = newer,
+            _ => self.places[older].newer = newer,
+        }
+        match newer {
+            NIL => self.newest = older,
+            _ => self.places[newer].older = older,
+        }
+    }
+
+    /// Pages held.
+    #[cfg(test)]
+    pub fn pages(&self) -> usize {
+        self.places.pages()
+    }
+}
+
+/// No entry.
+const NIL: u32 = u32::MAX;
+/// In place of an older entry: this one is not in the order.
+const APART: u32 = u32::MAX - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> (Entries<u64>, [Handle; 3]) {
+        let mut entries = Entries::new(3);
+        let handles = [0, 1, 2].map(|value| entries.add(value));
+        handles.iter().for_each(|handle| entries.touch(*handle));
+        (entries, handles)
+    }
+
+    #[test]
+    fn a_handle_to_an_entry_that_is_gone_finds_nothing() {
+        let mut entries = Entries::new(10);
+        let old = entries.add("old");
+        assert_eq!(entries.remove(old).map(|(value, _)| value), Some("old"));
+        let new = entries.add("new");
+        assert_eq!((old.index(), entries.get(old)), (new.index(), None));
+        assert_eq!(entries.get(Handle::from_bits(new.to_bits())), Some(&"new"));
+    }
+
+    #[test]
+    fn the_oldest_is_the_one_not_touched_longest() {
+        let (mut entries, handles) = three();
+        entries.touch(handles[0]);
+        assert!(entries.is_full());
+        assert_eq!(entries.oldest(), Some(handles[1]));
+    }
+
+    #[test]
+    fn what_is_only_remembered_makes_room_first() {
+        let (mut entries, handles) = three();
+        entries.retire(handles[2]);
+        assert_eq!(entries.oldest(), Some(handles[2]));
+        entries.remove(handles[2]);
+        assert_eq!(entries.oldest(), Some(handles[0]));
+        entries.retire(handles[1]);
+        entries.remove(handles[1]);
+        entries.remove(handles[0]);
+        assert_eq!(entries.oldest(), None);
+    }
+
+    #[test]
+    fn what_is_set_apart_makes_no_room_until_it_is_touched() {
+        let (mut entries, handles) = three();
+        entries.set_apart(handles[0]);
+        entries.set_apart(handles[0]);
+        assert_eq!(entries.oldest(), Some(handles[1]));
+        entries.touch(handles[0]);
+        entries.remove(handles[1]);
+        entries.remove(handles[2]);
+        assert_eq!(entries.oldest(), Some(handles[0]));
+        entries.set_apart(handles[0]);
+        assert_eq!((entries.oldest(), entries.get(handles[0])), (None, Some(&0)));
+    }
+
+    #[test]
+    fn pages_emptied_after_a_peak_are_given_back() {
+        let mut entries = Entries::new(100_000);
+        let handles: Vec<_> = (0..50_000).map(|value| entries.add(value)).collect();
+        for handle in handles {
+            entries.remove(handle);
+        }
+        assert!(entries.pages() < 10);
+    }
+}
