@@ -1,8 +1,9 @@
 //! Capture duplicates: the same payload between the same addresses within a short window (`sip-metrics.md` 2.2 rule 1).
 //!
-//! A host that bridges, mirrors or tags sees a datagram several times. Datagrams in, "seen before" out. The table
-//! has one size for ever: where the window holds more than its place, the oldest is overwritten and a copy may be
-//! kept that should not be.
+//! A host that bridges, mirrors or tags sees a datagram several times. Datagrams in, "seen before" out. The table is as
+//! large as the window has asked for so far, for each datagram asks it in another place: what a processor has at hand
+//! it answers at once. It is bounded: where the window holds more than its place, the oldest is overwritten and a copy
+//! may be kept that should not be.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
@@ -12,7 +13,10 @@ use foldhash::quality::RandomState;
 use wire::{Datagram, Timestamp};
 
 /// 32,768 datagrams: what a window of 20 ms holds at a million packets a second and a half more.
-const SETS: usize = 8192;
+const MAX_SETS: usize = 8192;
+
+/// 256 datagrams: what a window of 20 ms holds at a few thousand packets a second.
+const MIN_SETS: usize = 64;
 
 /// As many as a cache line holds.
 const WAYS: usize = 4;
@@ -40,6 +44,21 @@ struct Seen {
     first: Timestamp,
 }
 
+impl Set {
+    fn oldest(&mut self) -> &mut Seen {
+        let Self(set) = self;
+        let way = (0..WAYS).min_by_key(|&way| set[way].first).unwrap_or_default();
+        &mut set[way]
+    }
+}
+
+impl Seen {
+    /// A copy would still be one.
+    fn is_within(&self, window: Duration, now: Timestamp) -> bool {
+        self.first != Timestamp::ZERO && now.since(self.first) <= window
+    }
+}
+
 impl DuplicateFilter {
     /// A window of zero keeps every copy.
     pub fn new(window: Duration) -> Self {
@@ -50,8 +69,11 @@ impl DuplicateFilter {
 
     pub fn set_window(&mut self, window: Duration) {
         self.window = window;
-        let sets = if window.is_zero() { 0 } else { SETS };
-        self.seen.resize(sets, Set::default());
+        if window.is_zero() {
+            self.seen = Vec::new();
+        } else if self.seen.is_empty() {
+            self.seen = vec![Set::default(); MIN_SETS];
+        }
     }
 
     /// Entries overwritten within the window.
@@ -65,19 +87,38 @@ impl DuplicateFilter {
             return false;
         }
         let hash = self.hash(datagram);
-        let Set(set) = &mut self.seen[hash as usize % SETS];
-        let place = match set.iter().position(|seen| seen.hash == hash) {
-            Some(way) if now.since(set[way].first) <= self.window => return true,
-            Some(way) => way,
-            None => {
-                let way = (0..WAYS).min_by_key(|&way| set[way].first).unwrap_or_default();
-                let taken = set[way].first != Timestamp::ZERO && now.since(set[way].first) <= self.window;
-                self.overwritten += u64::from(taken);
-                way
+        let window = self.window;
+        let Set(set) = self.set_of(hash);
+        if let Some(seen) = set.iter_mut().find(|seen| seen.hash == hash) {
+            let repeats = now.since(seen.first) <= window;
+            if !repeats {
+                seen.first = now;
             }
-        };
-        set[place] = Seen { hash, first: now };
+            return repeats;
+        }
+        while self.seen.len() < MAX_SETS && self.set_of(hash).oldest().is_within(window, now) {
+            self.grow(now);
+        }
+        let oldest = self.set_of(hash).oldest();
+        let taken = oldest.is_within(window, now);
+        *oldest = Seen { hash, first: now };
+        self.overwritten += u64::from(taken);
         false
+    }
+
+    /// Makes the table twice as large.
+    fn grow(&mut self, now: Timestamp) {
+        let (sets, window) = (self.seen.len() * 2, self.window);
+        let before = std::mem::replace(&mut self.seen, vec![Set::default(); sets]);
+        for seen in before.iter().flat_map(|Set(set)| set).filter(|seen| seen.is_within(window, now)) {
+            *self.set_of(seen.hash).oldest() = *seen;
+        }
+    }
+
+    /// Where a hash belongs; there is a table.
+    fn set_of(&mut self, hash: u64) -> &mut Set {
+        let sets = self.seen.len();
+        &mut self.seen[hash as usize & (sets - 1)]
     }
 
     fn hash(&self, datagram: &Datagram<'_>) -> u64 {
@@ -154,6 +195,22 @@ mod tests {
     }
 
     #[test]
+    fn the_table_is_no_larger_than_the_window_asks_for() {
+        let mut filter = filter();
+        for number in 0..100_000_u64 {
+            assert!(!filter.is_repeat(at(number * 1_000), &datagram(&number.to_be_bytes())));
+        }
+        assert!(filter.seen.len() <= 4 * MIN_SETS && filter.overwritten() == 0, "{} sets", filter.seen.len());
+        // Ten times as many: nothing that was seen is lost as it grows.
+        for number in 0..100_000_u64 {
+            let [now, earlier] = [number, number.saturating_sub(100)];
+            assert!(!filter.is_repeat(at(100_000_000 + now * 100), &datagram(&(1 << 32 | now).to_be_bytes())));
+            assert!(filter.is_repeat(at(100_000_000 + now * 100), &datagram(&(1 << 32 | earlier).to_be_bytes())));
+        }
+        assert!(filter.seen.len() <= MAX_SETS / 2 && filter.overwritten() == 0, "{} sets", filter.seen.len());
+    }
+
+    #[test]
     fn a_flood_of_a_million_a_second_takes_no_more_memory_and_still_finds_copies() {
         let mut filter = filter();
         for micros in 0..200_000_u64 {
@@ -161,7 +218,7 @@ mod tests {
             assert!(!filter.is_repeat(at(micros), &datagram(&payload)));
             assert!(filter.is_repeat(at(micros), &datagram(&payload)));
         }
-        assert_eq!(filter.seen.len(), SETS);
+        assert_eq!(filter.seen.len(), MAX_SETS);
         assert!(filter.overwritten() > 0);
     }
 }
