@@ -150,6 +150,17 @@ impl<T> CallTable<T> {
         self.entries.oldest()
     }
 
+    /// Asks for the latest of a group to be brought near. Returns its place.
+    pub fn fetch_latest(&self, members: Members) -> u32 {
+        self.entries.fetch(members.latest);
+        members.latest
+    }
+
+    /// What is at a place.
+    pub fn at(&self, place: u32) -> Option<&T> {
+        self.entries.at(place).map(|entry| &entry.value)
+    }
+
     /// Those of a group, the latest first.
     pub fn of(&self, members: Members) -> impl Iterator<Item = Handle> + '_ {
         let mut next = members.latest;

@@ -4,6 +4,7 @@
 //! after a peak go back to the allocator. Steady traffic allocates nothing. How entries are found is told by what is
 //! built on this: [`crate::table`] by a key, [`crate::call_table`] by the Call-ID they belong to.
 
+use crate::ahead::fetch;
 use crate::slab::Slab;
 
 /// Names one entry for as long as it lives: an index and the generation it was filled in.
@@ -127,6 +128,13 @@ impl<T> Entries<T> {
     /// The name of what lives at a place.
     pub fn handle(&self, place: u32) -> Handle {
         Handle { index: place, generation: self.places[place].generation }
+    }
+
+    /// Asks for what is at a place to be brought near.
+    pub fn fetch(&self, place: u32) {
+        if let Some(entry) = self.places.get(place) {
+            fetch(entry);
+        }
     }
 
     /// Adds an entry, apart from the order until it is touched.

@@ -97,6 +97,21 @@ impl Groups {
         handle
     }
 
+    /// Asks for the place where a Call-ID is looked up to be brought near.
+    pub fn fetch_index(&self, call: Key) {
+        self.table.fetch_index(call);
+    }
+
+    /// Asks for what may be the group of a Call-ID to be brought near. Returns its place.
+    pub fn fetch(&self, call: Key) -> Option<u32> {
+        self.table.fetch(call)
+    }
+
+    /// The group at a place.
+    pub fn at(&self, place: u32) -> Option<&Group> {
+        self.table.at(place)
+    }
+
     /// The group, unless it is gone.
     pub fn get(&self, handle: Handle) -> Option<&Group> {
         self.table.get(handle)

@@ -4,6 +4,8 @@
 //! steady traffic never makes it grow, which tables with tombstones do now and then; and growing looks at no entry.
 //! At most two in three slots are taken, so that a look costs one cache line, also for what is not there.
 
+use crate::ahead::fetch;
+
 /// Places by hash; several may have the same.
 #[derive(Default)]
 pub struct Index {
@@ -22,6 +24,13 @@ impl Index {
     /// The first place under a hash that is the right one.
     pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.slot_of(hash, is_it).map(|at| place(self.slots[at]))
+    }
+
+    /// Asks for what [`Index::find`] looks at first to be brought near.
+    pub fn fetch(&self, hash: u64) {
+        if let Some(slot) = self.slots.get(self.home(hash)) {
+            fetch(slot);
+        }
     }
 
     /// Adds a place.

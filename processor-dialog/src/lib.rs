@@ -9,6 +9,7 @@
 //! `invite` and `attempt`, `dialog`, `bye` and `session`, `registration`. `calls` looks on. What is over and only
 //! kept to absorb repeats is packed by `rest`.
 
+mod ahead;
 mod attempt;
 mod bye;
 mod call_table;

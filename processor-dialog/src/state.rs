@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use pipeline::config::CallsWanted;
 use pipeline::event::{Fact, ReasonProtocol};
-use pipeline::{Facts, FrameBatch, SipFrame, Transport};
-use sip::{Framing, Message, Method};
+use pipeline::{Facts, FrameBatch, SipFrame};
+use sip::{Message, Method};
 use wire::Timestamp;
 
+use crate::ahead::{AHEAD, Read};
 use crate::attempt::Attempt;
 use crate::call_table::CallTable;
 use crate::calls::Calls;
@@ -35,6 +36,8 @@ pub struct Seen<'a> {
     pub frame: &'a SipFrame,
     /// Its Call-ID.
     pub call: Key,
+    /// Its transaction.
+    pub transaction: Key,
     /// Its top Via.
     pub via: Mark,
     /// Its five-tuple.
@@ -120,29 +123,26 @@ impl State {
     /// Takes a batch: each frame after the timers due before it, then the timers due by the batch's end.
     pub fn take(&mut self, batch: &FrameBatch, out: &mut Facts) {
         self.slots.next_batch();
-        for frame in &batch.frames {
-            self.fire_timers(frame.at, out);
-            self.on_frame(frame, batch.message(frame), out);
+        for frames in batch.frames.chunks(AHEAD) {
+            for read in self.read_ahead(batch, frames).iter().flatten() {
+                self.fire_timers(read.frame.at, out);
+                self.on_message(read, out);
+            }
         }
         self.fire_timers(batch.now, out);
         self.rest_what_is_quiet(batch.now);
     }
 
-    fn on_frame(&mut self, frame: &SipFrame, bytes: &[u8], out: &mut Facts) {
-        let framing = match frame.transport {
-            Transport::Udp => Framing::Datagram { truncated: frame.truncated },
-            Transport::Tcp | Transport::Tls => Framing::Stream,
-            Transport::Ws | Transport::Wss => Framing::WebSocket,
-        };
-        let message = match sip::parse(bytes, framing) {
+    fn on_message(&mut self, read: &Read<'_>, out: &mut Facts) {
+        let Read { frame, ref message, call, transaction, via } = *read;
+        let message = match message {
             Ok(message) => message,
-            Err(error) => return out.push(pipeline::Slot::OTHER, Fact::ParseFailed(error)),
+            Err(error) => return out.push(pipeline::Slot::OTHER, Fact::ParseFailed(*error)),
         };
         for kind in message.anomalies.iter() {
             out.push(pipeline::Slot::OTHER, Fact::Imperfect(kind));
         }
-        let (call, via) = (self.keys.call(message.call_id), self.keys.via(&message.via));
-        let seen = Seen { message: &message, frame, call, via, tuple: self.keys.tuple(frame) };
+        let seen = Seen { message, frame, call, transaction, via, tuple: self.keys.tuple(frame) };
         self.wake(call, frame.at, out);
         match message.status() {
             None => self.on_request(&seen, out),

@@ -42,6 +42,23 @@ impl<T> Table<T> {
         self.index.find(key.hash(), is_it).map(|place| self.entries.handle(place))
     }
 
+    /// Asks for the place where a key is looked up to be brought near.
+    pub fn fetch_index(&self, key: Key) {
+        self.index.fetch(key.hash());
+    }
+
+    /// Asks for what may be the entry with a key to be brought near. Returns its place.
+    pub fn fetch(&self, key: Key) -> Option<u32> {
+        let place = self.index.find(key.hash(), |_| true)?;
+        self.entries.fetch(place);
+        Some(place)
+    }
+
+    /// The entry at a place.
+    pub fn at(&self, place: u32) -> Option<&T> {
+        self.entries.at(place).map(|(_, value)| value)
+    }
+
     /// The entry, unless it is gone.
     pub fn get(&self, handle: Handle) -> Option<&T> {
         self.entries.get(handle).map(|(_, value)| value)

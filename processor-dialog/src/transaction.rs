@@ -73,7 +73,7 @@ impl State {
         {
             return self.on_failure_ack(handle, seen, out);
         }
-        let key = self.keys.transaction(seen.call, seen.via, message, method);
+        let key = seen.transaction;
         let known = self.find_transaction(key, seen, out);
         self.note_crossing(known.or(invite), seen.call);
         if let Some(handle) = known
@@ -180,7 +180,7 @@ impl State {
     /// Takes a response.
     pub(crate) fn on_response(&mut self, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let message = seen.message;
-        let key = self.keys.transaction(seen.call, seen.via, message, message.cseq.method);
+        let key = seen.transaction;
         let transaction = match self.find_transaction(key, seen, out) {
             Some(handle) => {
                 self.note_crossing(Some(handle), seen.call);

@@ -80,6 +80,16 @@ impl Transactions {
         self.entries.get_mut(handle)
     }
 
+    /// Asks for the place where a key is looked up to be brought near.
+    pub fn fetch_index(&self, key: Key) {
+        self.index.fetch(key.hash());
+    }
+
+    /// Asks for one to be brought near.
+    pub fn fetch(&self, handle: Handle) {
+        self.entries.fetch(handle.index());
+    }
+
     /// Finds the one with a key; `key_of` tells the key of one at rest.
     pub fn find(&self, key: Key, key_of: impl Fn(Name) -> Key) -> Option<Found> {
         let is_it = |place: u32| match place & RESTS {

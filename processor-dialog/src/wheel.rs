@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 
 use wire::Timestamp;
 
+use crate::ahead::fetch;
 use crate::entries::Handle;
 use crate::slab::Slab;
 
@@ -199,6 +200,13 @@ impl Wheel {
                 return None;
             }
             self.advance(last);
+        }
+    }
+
+    /// Asks for a timer to be brought near.
+    pub fn fetch(&self, timer: Timer) {
+        if let Some(node) = self.nodes.get(timer.0) {
+            fetch(node);
         }
     }
 
