@@ -58,6 +58,11 @@ impl Pool {
         })
     }
 
+    /// The latest element.
+    pub fn first_mut(&mut self, chain: Chain) -> Option<&mut Node> {
+        self.nodes.get_mut(chain.head).map(|link| &mut link.node)
+    }
+
     /// Takes the latest element off.
     pub fn pop(&mut self, chain: &mut Chain) -> Option<Node> {
         if chain.head == NIL {

@@ -22,6 +22,7 @@ mod entries;
 mod group;
 mod index;
 mod invite;
+mod items;
 mod key;
 mod logical_request;
 mod pages;

@@ -13,9 +13,10 @@ use crate::calls::Record;
 use crate::chain::{Chain, Node};
 use crate::entries::Handle;
 use crate::invite::Invite;
+use crate::items::{Items, MAX_ITEMS};
 use crate::key::Key;
 use crate::state::{Seen, State};
-use crate::transaction::{MAX_ITEMS, Transaction};
+use crate::transaction::Transaction;
 use crate::wheel::{Target, Timer};
 
 /// A request as its originator made it, with all its hops and branches.
@@ -44,10 +45,8 @@ pub struct LogicalRequest {
     pub first: Handle,
     /// How many those are.
     pub transactions: u8,
-    /// Response items counted: status, To tag and RSeq (2.4).
-    pub items: Chain,
-    /// How many those are.
-    pub items_held: u8,
+    /// How many response items of its transactions are counted for it (2.4).
+    pub items_counted: u8,
     /// Largest number of Vias seen on it.
     pub depth: u16,
     /// What it waits for, and until when.
@@ -93,8 +92,7 @@ impl LogicalRequest {
             reason_counted: false,
             first: Handle::NONE,
             transactions: 0,
-            items: Chain::default(),
-            items_held: 0,
+            items_counted: 0,
             depth: 0,
             waits: Waits::ToBeForgotten,
             timer: Timer::default(),
@@ -225,8 +223,7 @@ impl State {
             next: Handle::NONE,
             via: seen.via,
             through,
-            items: Chain::default(),
-            items_held: 0,
+            items: Items::default(),
             root: true,
             request_seen: false,
             at_origin: false,
@@ -284,12 +281,7 @@ impl State {
             next = after;
         }
         let Some(lr) = self.requests.get_mut(request) else { return };
-        while let Some(node) = self.pool.pop(&mut old.items) {
-            if lr.items_held < MAX_ITEMS {
-                lr.items_held += 1;
-                self.pool.push(&mut lr.items, node);
-            }
-        }
+        lr.items_counted = (lr.items_counted + old.items_counted).min(MAX_ITEMS as u8);
         lr.answered_at_all |= old.answered_at_all;
         if lr.final_status == 0 {
             lr.final_status = old.final_status;
@@ -367,7 +359,6 @@ impl State {
         self.release_registration(lr.registration);
         self.single_forgotten(lr.record, out);
         self.drop_transactions(lr.first);
-        self.pool.clear(&mut lr.items);
         self.slots.release(lr.slot);
     }
 
@@ -375,7 +366,7 @@ impl State {
     pub(crate) fn drop_transactions(&mut self, first: Handle) {
         let mut next = first;
         while let Some(mut tx) = self.transactions.remove(next) {
-            self.pool.clear(&mut tx.items);
+            tx.items.clear(&mut self.pool);
             self.pool.clear(&mut tx.through);
             next = tx.next;
         }

@@ -9,8 +9,9 @@ use sip::Method;
 use wire::Timestamp;
 
 use crate::calls::Kind;
-use crate::chain::{Chain, Node};
+use crate::chain::Chain;
 use crate::entries::Handle;
+use crate::items::{Item, Items, MAX_ITEMS};
 use crate::key::{Key, Mark};
 use crate::logical_request::Waits;
 use crate::state::{Seen, State};
@@ -29,9 +30,7 @@ pub struct Transaction {
     /// The Vias below that: the hops it came through.
     pub through: Chain,
     /// What was seen on it, each with the five-tuple of its first sighting (2.2).
-    pub items: Chain,
-    /// How many those are.
-    pub items_held: u8,
+    pub items: Items,
     /// No transaction of the logical request is above it (2.4).
     pub root: bool,
     /// The request itself was seen, not only responses.
@@ -193,7 +192,7 @@ impl State {
         };
         let rseq = if status < 200 { message.rseq() } else { None };
         let item = self.keys.item(status, message.to.tag, rseq);
-        if self.item_tuple(transaction, item).is_some() {
+        if self.find_item(transaction, item).is_some() {
             self.on_repeat(transaction, item, seen, out);
             return self.on_repeated_response(transaction, status, seen);
         }
@@ -215,12 +214,11 @@ impl State {
             return;
         }
         let slot = lr.slot;
-        let fresh = lr.items_held < MAX_ITEMS && self.pool.iter(lr.items).all(|node| node.value != item);
+        let fresh = self.count_item(request, transaction, item);
         if fresh {
-            lr.items_held += 1;
-            self.pool.push(&mut lr.items, Node { value: item, of: 0 });
             out.push(slot, Fact::Responded(status));
         }
+        let Some(lr) = self.requests.get_mut(request) else { return };
         if lr.timed_out {
             if fresh {
                 out.push(slot, Fact::RespondedLate);
@@ -292,7 +290,7 @@ impl State {
 
     /// The same item of a transaction again (2.2 rule 2).
     fn on_repeat(&mut self, transaction: Handle, item: Mark, seen: &Seen<'_>, out: &mut Facts) {
-        let first_tuple = self.item_tuple(transaction, item);
+        let first_tuple = self.find_item(transaction, item).map(|item| item.tuple);
         let Some(tx) = self.transactions.get(transaction) else { return };
         let slot = self.slot_of(tx.request);
         out.push(slot, Fact::MessageSeen);
@@ -308,7 +306,7 @@ impl State {
 
     /// The ACK of a non-2xx is an item of its INVITE's transaction (2.7).
     fn on_failure_ack(&mut self, invite: Handle, seen: &Seen<'_>, out: &mut Facts) {
-        if self.item_tuple(invite, ACK).is_some() {
+        if self.find_item(invite, ACK).is_some() {
             return self.on_repeat(invite, ACK, seen, out);
         }
         self.note_item(invite, ACK, seen.tuple);
@@ -321,21 +319,38 @@ impl State {
         self.requests.touch(tx.request);
     }
 
-    /// The five-tuple an item of a transaction was first seen with.
-    fn item_tuple(&self, transaction: Handle, item: Mark) -> Option<u32> {
-        let tx = self.transactions.get(transaction)?;
-        self.pool.iter(tx.items).find(|node| node.value == item).map(|node| node.of)
+    fn find_item(&self, transaction: Handle, item: Mark) -> Option<Item> {
+        self.transactions.get(transaction)?.items.find(&self.pool, item)
+    }
+
+    /// Counts the response that a transaction took last for its logical request, unless another transaction did, or
+    /// as many are counted as may be (2.4). Returns whether it counts.
+    fn count_item(&mut self, request: Handle, transaction: Handle, item: Mark) -> bool {
+        let Some(lr) = self.requests.get_mut(request) else { return false };
+        if usize::from(lr.items_counted) == MAX_ITEMS {
+            return false;
+        }
+        let mut next = lr.first;
+        while let Some(tx) = self.transactions.get(next) {
+            if tx.items.find(&self.pool, item).is_some_and(|item| item.counted) {
+                return false;
+            }
+            next = tx.next;
+        }
+        lr.items_counted += 1;
+        if let Some(tx) = self.transactions.get_mut(transaction) {
+            tx.items.count_last(&mut self.pool);
+        }
+        true
     }
 
     /// Remembers an item; `false` when [`MAX_ITEMS`] are remembered: whatever comes then is taken for a repeat.
     fn note_item(&mut self, transaction: Handle, item: Mark, tuple: u32) -> bool {
         let Some(tx) = self.transactions.get_mut(transaction) else { return false };
         self.requests.touch(tx.request);
-        if tx.items_held == MAX_ITEMS {
+        if !tx.items.add(&mut self.pool, Item { mark: item, tuple, counted: false }) {
             return false;
         }
-        tx.items_held += 1;
-        self.pool.push(&mut tx.items, Node { value: item, of: tuple });
         self.calls.sighted(transaction, item, Kind::First);
         true
     }
@@ -349,5 +364,3 @@ const ACK: Mark = 1;
 
 /// Most transactions of a logical request that are walked along in search of one.
 const MAX_WALKED: u8 = 8;
-/// Most items remembered of one transaction.
-pub const MAX_ITEMS: u8 = 64;

@@ -45,10 +45,11 @@ struct Seen {
 }
 
 impl Set {
-    fn oldest(&mut self) -> &mut Seen {
+    /// The way of the oldest, and its time.
+    fn oldest(&self) -> (usize, Timestamp) {
         let Self(set) = self;
         let way = (0..WAYS).min_by_key(|&way| set[way].first).unwrap_or_default();
-        &mut set[way]
+        (way, set[way].first)
     }
 }
 
@@ -88,18 +89,20 @@ impl DuplicateFilter {
         }
         let hash = self.hash(datagram);
         let window = self.window;
-        let Set(set) = self.set_of(hash);
-        if let Some(seen) = set.iter_mut().find(|seen| seen.hash == hash) {
-            let repeats = now.since(seen.first) <= window;
-            if !repeats {
-                seen.first = now;
+        for set in self.sets_of(hash) {
+            let Set(set) = &mut self.seen[set];
+            if let Some(seen) = set.iter_mut().find(|seen| seen.hash == hash) {
+                let repeats = now.since(seen.first) <= window;
+                if !repeats {
+                    seen.first = now;
+                }
+                return repeats;
             }
-            return repeats;
         }
-        while self.seen.len() < MAX_SETS && self.set_of(hash).oldest().is_within(window, now) {
+        while self.seen.len() < MAX_SETS && self.oldest(hash).is_within(window, now) {
             self.grow(now);
         }
-        let oldest = self.set_of(hash).oldest();
+        let oldest = self.oldest(hash);
         let taken = oldest.is_within(window, now);
         *oldest = Seen { hash, first: now };
         self.overwritten += u64::from(taken);
@@ -111,14 +114,23 @@ impl DuplicateFilter {
         let (sets, window) = (self.seen.len() * 2, self.window);
         let before = std::mem::replace(&mut self.seen, vec![Set::default(); sets]);
         for seen in before.iter().flat_map(|Set(set)| set).filter(|seen| seen.is_within(window, now)) {
-            *self.set_of(seen.hash).oldest() = *seen;
+            *self.oldest(seen.hash) = *seen;
         }
     }
 
-    /// Where a hash belongs; there is a table.
-    fn set_of(&mut self, hash: u64) -> &mut Set {
-        let sets = self.seen.len();
-        &mut self.seen[hash as usize & (sets - 1)]
+    /// The two sets a hash may be in; there is a table. With one alone some would be full when hardly any is in use.
+    fn sets_of(&self, hash: u64) -> [usize; 2] {
+        let last = self.seen.len() - 1;
+        [hash as usize & last, (hash >> 32) as usize & last]
+    }
+
+    /// What gives way to a hash.
+    fn oldest(&mut self, hash: u64) -> &mut Seen {
+        let [one, other] = self.sets_of(hash);
+        let first = |set: usize| self.seen[set].oldest();
+        let (set, way) = if first(one).1 <= first(other).1 { (one, first(one).0) } else { (other, first(other).0) };
+        let Set(set) = &mut self.seen[set];
+        &mut set[way]
     }
 
     fn hash(&self, datagram: &Datagram<'_>) -> u64 {
@@ -200,14 +212,14 @@ mod tests {
         for number in 0..100_000_u64 {
             assert!(!filter.is_repeat(at(number * 1_000), &datagram(&number.to_be_bytes())));
         }
-        assert!(filter.seen.len() <= 4 * MIN_SETS && filter.overwritten() == 0, "{} sets", filter.seen.len());
+        assert_eq!((filter.seen.len(), filter.overwritten()), (MIN_SETS, 0));
         // Ten times as many: nothing that was seen is lost as it grows.
         for number in 0..100_000_u64 {
             let [now, earlier] = [number, number.saturating_sub(100)];
             assert!(!filter.is_repeat(at(100_000_000 + now * 100), &datagram(&(1 << 32 | now).to_be_bytes())));
             assert!(filter.is_repeat(at(100_000_000 + now * 100), &datagram(&(1 << 32 | earlier).to_be_bytes())));
         }
-        assert!(filter.seen.len() <= MAX_SETS / 2 && filter.overwritten() == 0, "{} sets", filter.seen.len());
+        assert!(filter.seen.len() <= 4 * MIN_SETS && filter.overwritten() == 0, "{} sets", filter.seen.len());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use wire::Timestamp;
 
 use super::cells::MAX_LEN;
 use crate::entries::Handle;
+use crate::items::Item;
 use crate::key::{Key, Keys, Mark};
 
 /// Everything under one Call-ID. A list that belongs to one entry of another stands in that list's order, and the
@@ -83,7 +84,7 @@ pub struct Request {
     pub in_dialog: bool,
     pub final_status: u16,
     pub depth: u16,
-    pub items_held: u8,
+    pub items_counted: u8,
     pub record: Record,
     pub due: Timestamp,
     pub dialog: DialogRef,
@@ -137,15 +138,6 @@ pub struct Transaction {
     pub through: usize,
     /// How many items were seen of it.
     pub items: usize,
-}
-
-/// An item of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Item {
-    pub mark: Mark,
-    pub tuple: u32,
-    /// It is counted for the logical request.
-    pub counted: bool,
 }
 
 impl Contents {
@@ -324,7 +316,7 @@ fn write_request(lr: &Request, now: Timestamp, out: &mut Writer) {
     out.slot_place(lr.slot, lr.method.index());
     out.number(lr.cseq.into());
     out.number(lr.final_status.into());
-    out.byte(lr.items_held.into());
+    out.byte(lr.items_counted.into());
     out.number(lr.due.since(now).as_nanos() as u64);
     if !simple {
         out.byte(lr.transactions);
@@ -359,7 +351,7 @@ fn read_request(from: &mut Reader<'_>) -> Request {
         in_dialog: bit(4),
         final_status: from.number() as u16,
         depth: 1,
-        items_held: from.byte() as u8,
+        items_counted: from.byte() as u8,
         record: match (bit(8), bit(9)) {
             (true, _) => Record::Call,
             (_, true) => Record::Request,

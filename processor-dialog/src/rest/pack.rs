@@ -12,6 +12,7 @@ use crate::chain::{Chain, Node};
 use crate::dialog::Dialog;
 use crate::entries::Handle;
 use crate::invite::{Decision, Invite};
+use crate::items::{Item, Items};
 use crate::key::Key;
 use crate::logical_request::{LogicalRequest, Waits};
 use crate::registration::{self, Registration};
@@ -334,7 +335,7 @@ impl State {
                 in_dialog: lr.in_dialog,
                 final_status: lr.final_status,
                 depth: lr.depth,
-                items_held: lr.items_held,
+                items_counted: lr.items_counted,
                 record: match lr.record {
                     Record::None => contents::Record::None,
                     Record::Call(_) => contents::Record::Call,
@@ -348,19 +349,16 @@ impl State {
             });
             let mut next = lr.first;
             while let Some(tx) = self.transactions.get(next) {
-                self.describe_transaction(tx, lr, packed);
+                self.describe_transaction(tx, packed);
                 next = tx.next;
             }
         }
     }
 
-    fn describe_transaction(&self, tx: &Transaction, lr: &LogicalRequest, packed: &mut Contents) {
+    fn describe_transaction(&self, tx: &Transaction, packed: &mut Contents) {
         let (hops, items) = (packed.through.len(), packed.items.len());
         packed.through.extend(self.pool.iter(tx.through).map(|node| node.value));
-        packed.items.extend(self.pool.iter(tx.items).map(|node| {
-            let counted = self.pool.iter(lr.items).any(|item| item.value == node.value);
-            contents::Item { mark: node.value, tuple: node.of, counted }
-        }));
+        packed.items.extend(tx.items.iter(&self.pool));
         packed.transactions.push(contents::Transaction {
             key: tx.key,
             via: tx.via,
@@ -380,14 +378,13 @@ impl State {
         for handle in members.requests.iter() {
             let Some(mut lr) = self.requests.remove(&mut self.groups, handle) else { continue };
             self.wheel.cancel(&mut lr.timer);
-            self.pool.clear(&mut lr.items);
             if let Some(invite) = &mut lr.invite {
                 self.pool.clear(&mut invite.early);
             }
             let mut next = lr.first;
             while let Some(mut tx) = self.transactions.lay(next, Name::new(group.index(), place)) {
                 place += 1;
-                self.pool.clear(&mut tx.items);
+                tx.items.clear(&mut self.pool);
                 self.pool.clear(&mut tx.through);
                 next = tx.next;
             }
@@ -503,7 +500,7 @@ impl State {
             lr.in_dialog = rested.in_dialog;
             lr.final_status = rested.final_status;
             lr.depth = rested.depth;
-            lr.items_held = rested.items_held;
+            lr.items_counted = rested.items_counted;
             // Its record has left: it names one that is in no table.
             lr.record = match rested.record {
                 contents::Record::None => Record::None,
@@ -558,10 +555,9 @@ impl State {
         (transactions, through, items): &mut (
             impl Iterator<Item = &'a contents::Transaction>,
             impl Iterator<Item = &'a u64>,
-            impl Iterator<Item = &'a contents::Item>,
+            impl Iterator<Item = &'a Item>,
         ),
     ) {
-        let mut counted = Chain::default();
         let mut before = Handle::NONE;
         for place in 0..rested.transactions {
             let Some(tx) = transactions.next() else { break };
@@ -569,12 +565,9 @@ impl State {
             for value in through.take(tx.through) {
                 self.pool.push(&mut hops, Node { value: *value, of: 0 });
             }
-            let mut seen = Chain::default();
+            let mut seen = Items::default();
             for item in items.take(tx.items) {
-                self.pool.push(&mut seen, Node { value: item.mark, of: item.tuple });
-                if item.counted {
-                    self.pool.push(&mut counted, Node { value: item.mark, of: 0 });
-                }
+                seen.add(&mut self.pool, *item);
             }
             // Decided: of a failure only matters that there was one.
             let failure = Failure { status: rested.final_status, at: Timestamp::ZERO, cause: None };
@@ -585,7 +578,6 @@ impl State {
                 via: tx.via,
                 through: hops,
                 items: seen,
-                items_held: tx.items as u8,
                 root: tx.root,
                 request_seen: tx.request_seen,
                 at_origin: tx.at_origin,
@@ -604,7 +596,6 @@ impl State {
         }
         if let Some(lr) = self.requests.get_mut(request) {
             lr.transactions = rested.transactions as u8;
-            lr.items = counted;
         }
     }
 }
