@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wire::Timestamp;
+use wire::{Link, Timestamp};
 
 use crate::buffer::Buffer;
 use crate::file::{ByteOrder, Damage, Head, MAX_PACKET, Next};
@@ -15,6 +15,7 @@ pub(crate) struct Pcap {
     /// 1000 for a file in microseconds, 1 in nanoseconds.
     nanos_per_unit: u64,
     link_type: u16,
+    link: Option<Link>,
     /// Bytes of the packet given out last.
     packet: usize,
 }
@@ -39,7 +40,7 @@ impl Pcap {
         // The upper half tells about a frame check sequence, which nobody needs who goes by the lengths of IP.
         let link_type = order.u32([header[20], header[21], header[22], header[23]]) as u16;
         buffer.consume(24);
-        Ok(Some(Self { order, nanos_per_unit, link_type, packet: 0 }))
+        Ok(Some(Self { order, nanos_per_unit, link_type, link: link(link_type), packet: 0 }))
     }
 
     /// Reads the header of the next packet and makes its bytes available.
@@ -61,7 +62,7 @@ impl Pcap {
         }
         self.packet = len;
         let at = Timestamp::from_nanos(u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.nanos_per_unit);
-        let (link, link_type) = (link(self.link_type), self.link_type);
+        let (link, link_type) = (self.link, self.link_type);
         Ok(Next::Packet(Head { at, link, link_type, interface: 0, len, original_len }))
     }
 }

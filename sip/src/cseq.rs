@@ -17,7 +17,10 @@ pub struct CSeq<'a> {
 /// `None` when the value is no number and method, or the number is out of range.
 pub(crate) fn parse(value: &[u8]) -> Option<CSeq<'_>> {
     let (number, behind) = value::number_and_rest(value, u32::MAX)?;
-    let name = value::trim_start(behind);
+    let name = match behind {
+        [b' ', name @ ..] if value::is_trimmed(name) => name,
+        _ => value::trim_start(behind),
+    };
     if number.clamped || name.len() == behind.len() {
         return None;
     }

@@ -72,10 +72,10 @@ impl<'a> Cursor<'a> {
         self.take_to(scan::find(byte, self.value.ahead, self.at, self.value.len).unwrap_or(self.value.len))
     }
 
-    /// Takes the bytes before the next one of `class`.
+    /// Takes the bytes before the next one of `CLASS`.
     #[inline(always)]
-    pub fn take_until_class(&mut self, class: u8) -> &'a [u8] {
-        self.take_to(find_class(class, self.value.ahead, self.at, self.value.len))
+    pub fn take_until_class<const CLASS: u8>(&mut self) -> &'a [u8] {
+        self.take_to(find_class::<CLASS>(self.value.ahead, self.at, self.value.len))
     }
 
     /// Takes a quoted string with its quotes; a backslash makes the next byte ordinary. Without an end it is the whole rest.
@@ -94,7 +94,7 @@ impl<'a> Cursor<'a> {
     /// Takes the bytes before the next white space, `;`, `,` or `"`.
     #[inline(always)]
     pub fn plain(&mut self) -> &'a [u8] {
-        self.take_until_class(VALUE_END)
+        self.take_until_class::<{ VALUE_END }>()
     }
 
     /// Takes the next `;name=value` of the element at hand; `None` at its end, which is a comma or the end of
@@ -109,7 +109,7 @@ impl<'a> Cursor<'a> {
                 break None;
             }
             here.skip_space();
-            let name = here.take_until_class(NAME_END);
+            let name = here.take_until_class::<{ NAME_END }>();
             here.skip_space();
             let mut value: &[u8] = b"";
             if here.eat(b'=') {

@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
                 match line {
                     Line::Field { header: known, value: with } => (header, value) = (known, with),
                     Line::Malformed => {
-                        self.anomalies.add(AnomalyKind::HeaderLine);
+                        self.note(AnomalyKind::HeaderLine);
                         continue;
                     }
                     Line::Blank => {
@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
                     Line::End => {
                         // Of a message that the capture cut the sender may well have sent the empty line.
                         if !cut {
-                            self.anomalies.add(AnomalyKind::NoBlankLine);
+                            self.note(AnomalyKind::NoBlankLine);
                         }
                         break;
                     }
@@ -104,18 +104,24 @@ impl<'a> Fields<'a> {
                 self.values.places[header as usize] = Place { start: start as u32, len: value.len as u32 };
             } else if header == Header::Via {
                 self.vias.cover(bytes.len() - at.len(), bytes.len() - rest.len());
-                self.take_vias(value)?;
+                self.take_vias(value.ahead, value.len)?;
             } else {
-                self.take_another(header, value, bytes.len() - at.len(), bytes.len() - rest.len());
+                self.take_another(header, value.bytes(), bytes.len() - at.len(), bytes.len() - rest.len());
             }
         }
         self.values.seen = seen;
         Ok(())
     }
 
+    // Not inlined, so that the loop keeps no anomalies at hand.
+    #[cold]
+    fn note(&mut self, kind: AnomalyKind) {
+        self.anomalies.add(kind);
+    }
+
     /// Takes a field of [`MANY`] but Via, or one that was there before; it stands in `start..end`.
     #[inline(never)]
-    fn take_another(&mut self, header: Header, value: Value<'a>, start: usize, end: usize) {
+    fn take_another(&mut self, header: Header, value: &[u8], start: usize, end: usize) {
         match header {
             Header::Contact => self.contacts.cover(start, end),
             Header::Reason => self.reasons.cover(start, end),
@@ -125,15 +131,30 @@ impl<'a> Fields<'a> {
                 self.anomalies.add(AnomalyKind::DupHeader);
                 if header == Header::ContentLength {
                     let first = ContentLength::of(self.values.value(Header::ContentLength).bytes());
-                    self.content_length = Some(self.content_length.unwrap_or(first).and(value.bytes()));
+                    self.content_length = Some(self.content_length.unwrap_or(first).and(value));
                 }
             }
         }
     }
 
-    /// Takes the elements of one Via field.
+    /// Takes the elements of one Via field: the first `len` bytes of `ahead`.
+    // Not inlined, so that it takes no registers from the loop that calls it; told in two, so that they come in registers.
     #[inline(never)]
-    fn take_vias(&mut self, value: Value<'a>) -> Result<(), ParseError> {
+    fn take_vias(&mut self, ahead: &'a [u8], len: usize) -> Result<(), ParseError> {
+        let value = Value { ahead, len };
+        match via::usual(value) {
+            Some((via, whole)) if whole == len && self.via_count < MAX_VIAS => {
+                self.via_count += 1;
+                self.via.get_or_insert(Some(via));
+                Ok(())
+            }
+            _ => self.take_via_list(value),
+        }
+    }
+
+    /// Takes the elements of one Via field, written in any way.
+    #[inline(never)]
+    fn take_via_list(&mut self, value: Value<'a>) -> Result<(), ParseError> {
         if value.is_empty() {
             self.via_is_damaged = true;
             return Ok(());

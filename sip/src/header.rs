@@ -70,7 +70,7 @@ impl Header {
             return None;
         }
         let colon = colons.trailing_zeros() as usize % WIDTH;
-        let name = front.lower().and(Lanes::of(&UP_TO[colon]));
+        let name = front.lower().and(Lanes::of(&TABLE.up_to[colon]));
         let place = place(name.low(), colon);
         name.equals(Lanes::of(&TABLE.names[place])).then_some((TABLE.headers[place], colon))
     }
@@ -84,17 +84,6 @@ impl Header {
         (name > 0 && line.get(colon) == Some(&b':')).then(|| (Self::named(&line[..name]), colon))
     }
 }
-
-/// At `n` a mask of the first `n + 1` bytes.
-static UP_TO: [[u8; WIDTH]; WIDTH] = {
-    let mut masks = [[0; WIDTH]; WIDTH];
-    let mut at = 0;
-    while at < WIDTH {
-        masks[at] = (u128::MAX >> (u128::BITS as usize - 8 * (at + 1))).to_le_bytes();
-        at += 1;
-    }
-    masks
-};
 
 /// Every name that is looked for and fits with its colon into one step, in lower case.
 const NAMES: [(&[u8], Header); 52] = [
@@ -156,13 +145,21 @@ const NAMES: [(&[u8], Header); 52] = [
 /// The known names in lower case with their colons, filled up with NUL, and their fields, each at its [`place`]: one look
 /// instead of a search that a processor cannot foresee.
 struct Table {
+    /// At `n` a mask of the first `n + 1` bytes.
+    up_to: [[u8; WIDTH]; WIDTH],
     names: [[u8; WIDTH]; PLACES],
     headers: [Header; PLACES],
 }
 
 static TABLE: Table = {
-    let mut table = Table { names: [[0; WIDTH]; PLACES], headers: [Header::Other; PLACES] };
+    let (names, headers) = ([[0; WIDTH]; PLACES], [Header::Other; PLACES]);
+    let mut table = Table { up_to: [[0; WIDTH]; WIDTH], names, headers };
     let mut at = 0;
+    while at < WIDTH {
+        table.up_to[at] = (u128::MAX >> (u128::BITS as usize - 8 * (at + 1))).to_le_bytes();
+        at += 1;
+    }
+    at = 0;
     while at < NAMES.len() {
         let (name, header) = NAMES[at];
         let mut padded = [0; WIDTH];

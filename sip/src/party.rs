@@ -22,14 +22,14 @@ pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
 /// A party as nearly all are written: perhaps a display name without quotes, `<URI>`, and nothing or the tag behind it.
 #[inline(always)]
 fn usual(value: Value<'_>) -> Option<Party<'_>> {
-    let (front, len) = (value.ahead, value.len);
-    let open = value::find_class(value::ADDRESS_END, front, 0, len);
-    let close = scan::find(b'>', front, open, len)?;
-    let (Some(b'<'), Some(uri)) = (front.get(open), front.get(open + 1..close)) else { return None };
-    let tag = match front.get(close + 1..len)? {
-        [] => b"",
-        [b';', b't', b'a', b'g', b'=', tag @ ..] => {
-            let end = value::find_class(value::VALUE_END, &front[len - tag.len()..], 0, tag.len());
+    let open = value::find_class::<{ value::ADDRESS_END }>(value.ahead, 0, value.len);
+    let [b'<', behind @ ..] = value.ahead.get(open..)? else { return None };
+    let (uri, behind) = behind.split_at_checked(scan::find(b'>', behind, 0, behind.len())?)?;
+    let left = value.len.checked_sub(open + uri.len() + 2)?;
+    let tag = match behind.split_first_chunk() {
+        _ if left == 0 => b"",
+        Some((name, tag)) if name == b">;tag=" => {
+            let end = value::find_class::<{ value::VALUE_END }>(tag, 0, left.checked_sub(name.len() - 1)?);
             tag.get(..end).filter(|tag| !tag.is_empty())?
         }
         _ => return None,
@@ -60,7 +60,7 @@ pub(crate) fn address<'a>(cursor: &mut Cursor<'a>, form: Form) -> &'a [u8] {
     let whole = cursor.rest();
     let mut plain = 0;
     loop {
-        cursor.take_until_class(value::ADDRESS_END);
+        cursor.take_until_class::<{ value::ADDRESS_END }>();
         match cursor.peek() {
             Some(b'<') => break,
             Some(b',') if form == Form::Single => _ = cursor.take(1),
@@ -135,6 +135,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_usual_form_is_read_as_any_form_is(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "Bob ", "\"B\" ", "<", "<sip:a@b", "> ", ">", ">;tag=", "1", "a;b", ";", ",", " ", "=", ";x=y", "\"", "\r\n ",
+            ]), 0..8),
+        ) {
+            let value = parts.concat();
+            let value = Value::from(value::trim(value.as_bytes()));
+            prop_assert_eq!(parse(value), super::any(value));
+        }
+
         #[test]
         fn what_follows_a_value_in_the_message_changes_nothing(
             value in "[a-z\", ]{0,20}<?sip:[a-z;,=\"]{0,30}>?(;(tag|TAG|x|) ?(= ?[a-z0-9\",>]{0,20})?){0,3}",

@@ -186,6 +186,8 @@ fn is_strict(uri: Value<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(line: &str) -> (Method, &str, bool) {
@@ -259,6 +261,21 @@ mod tests {
             ("SIP/2.0 ", ParseError::Status),
         ] {
             assert_eq!(parse(line.as_bytes()).err(), Some(error), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_usual_form_is_read_as_any_form_is(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "INVITE ", "FOO ", "INVITE sip:", "a@b", "?", "<", ">", " ", " SIP/2.0", "SIP/2.0 ", "SIP/2.0 200 ", "180", "OK",
+                "\r\n", "\n", "\r", "\t", "sip/2.0", "ABCDEFGHIJKLMNOPQ",
+            ]), 0..8),
+        ) {
+            let (line, shown) = (parts.concat(), |line: StartLine<'_>| format!("{:?} {} {}", line.start, line.strict, line.next));
+            let expected = super::any(line.as_bytes()).map(shown);
+            prop_assert!(!is_usual(line.as_bytes()) || !matches!(expected, Err(ParseError::StartLine)));
+            prop_assert_eq!(parse(line.as_bytes()).map(shown), expected);
         }
     }
 }

@@ -38,16 +38,17 @@ static CLASS: [u8; 256] = {
     class
 };
 
-/// Where in `from..end` the first byte of `class` is; `end` when there is none.
+/// Where in `from..end` the first byte of `CLASS_OF_END` is; `end` when there is none.
 #[inline(always)]
-pub(crate) fn find_class(class: u8, bytes: &[u8], from: usize, end: usize) -> usize {
+pub(crate) fn find_class<const CLASS_OF_END: u8>(bytes: &[u8], from: usize, end: usize) -> usize {
     // Of most classes a few comparisons tell what may belong to them, the table what does.
-    let may_end = |lanes: Lanes| match class {
+    let may_end = |lanes: Lanes| match CLASS_OF_END {
         ADDRESS_END => lanes.are(b'<').or(lanes.are(b'"')).or(lanes.are(b';')).or(lanes.are(b',')),
+        VALUE_END => lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are(b';')),
         _ => lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are_within(b':', b'=')),
     };
-    let is_end = |byte| CLASS[byte as usize] & class != 0;
-    let is_sure = |byte| class == ADDRESS_END || is_end(byte);
+    let is_end = |byte| CLASS[byte as usize] & CLASS_OF_END != 0;
+    let is_sure = |byte| CLASS_OF_END == ADDRESS_END || is_end(byte);
     scan::find_among(bytes, from, end, may_end, is_sure, is_end).unwrap_or(end)
 }
 
@@ -136,24 +137,30 @@ pub(crate) fn number(bytes: &[u8], max: u32) -> Option<Number> {
 }
 
 /// The same, and what stands behind the digits.
-#[inline]
+#[inline(always)]
 pub(crate) fn number_and_rest(bytes: &[u8], max: u32) -> Option<(Number, &[u8])> {
-    let (mut value, mut len) = (0_u64, 0);
+    let (mut value, mut len) = (0_u32, 0);
     for byte in bytes {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
         }
-        if value > u64::from(u32::MAX) {
-            // Above every `max`, and so it stays.
-            value = 1 << 40;
-        }
-        value = value * 10 + u64::from(digit);
+        value = value.wrapping_mul(10).wrapping_add(digit.into());
         len += 1;
     }
-    let (_, rest) = bytes.split_at_checked(len).filter(|_| len > 0)?;
-    let clamped = value > u64::from(max);
-    Some((Number { value: if clamped { max } else { value as u32 }, clamped }, rest))
+    let (digits, rest) = bytes.split_at_checked(len).filter(|_| len > 0)?;
+    // Nine digits fit into 32 bits.
+    let (value, too_large) = if len <= 9 { (value, false) } else { many_digits(digits) };
+    let clamped = too_large || value > max;
+    Some((Number { value: if clamped { max } else { value }, clamped }, rest))
+}
+
+/// The number that digits are, and whether it is too large for 32 bits.
+#[cold]
+fn many_digits(digits: &[u8]) -> (u32, bool) {
+    // Clamped far above every bound, far below an overflow of the next round.
+    let value = digits.iter().fold(0_u64, |value, digit| (value * 10 + u64::from(digit - b'0')).min(1 << 40));
+    u32::try_from(value).map_or((u32::MAX, true), |value| (value, false))
 }
 
 /// Whether [`trim`] surely takes nothing away: no white space, nor anything like it, is at either end.

@@ -37,22 +37,26 @@ pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
 /// The Via at the front as nearly all are written, up to the end of its branch, and how long it is so far:
 /// `SIP/2.0/UDP host:port;branch=`.
 #[inline(always)]
-fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
-    let sent_by = value.ahead.strip_prefix(b"SIP/2.0/UDP ")?;
-    let (host, behind) = split_at_class(value::HOST_END, sent_by)?;
+pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
+    let (protocol, sent_by) = value.ahead.split_first_chunk()?;
+    let (host, behind) = split_at_class::<{ value::HOST_END }>(sent_by)?;
     // A name or an IPv4 address: the first colon is the only one.
     let (&[first, ..], Some((&b':', number))) = (host, behind.split_first()) else { return None };
     let (port, behind) = value::number_and_rest(number, u32::from(u16::MAX))?;
-    let (branch, behind) = split_at_class(value::VALUE_END, behind.strip_prefix(b";branch=")?)?;
+    let (name, behind) = behind.split_first_chunk()?;
+    if protocol != b"SIP/2.0/UDP " || name != b";branch=" {
+        return None;
+    }
+    let (branch, behind) = split_at_class::<{ value::VALUE_END }>(behind)?;
     let len = value.ahead.len() - behind.len();
-    // What is searched goes on behind the value, but nothing that is looked for does.
+    // What was searched goes on behind the value.
     let is_usual = first != b'[' && !port.clamped && !branch.is_empty() && len <= value.len;
     is_usual.then_some((Via { host, port: port.value as u16, branch }, len))
 }
 
 #[inline(always)]
-fn split_at_class(class: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    bytes.split_at_checked(value::find_class(class, bytes, 0, bytes.len()))
+fn split_at_class<const CLASS: u8>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(value::find_class::<CLASS>(bytes, 0, bytes.len()))
 }
 
 /// A Via in any form.
@@ -96,7 +100,7 @@ fn protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
 #[inline(always)]
 fn sent_by<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<u16>)> {
     let mut here = *cursor;
-    let host = here.take_until_class(value::HOST_END);
+    let host = here.take_until_class::<{ value::HOST_END }>();
     let is_name = host.first().is_some_and(|first| *first != b'[');
     let rest = here.rest();
     let (port, behind) = match rest {
@@ -128,7 +132,7 @@ fn host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
         return Some(cursor.take(len));
     }
     let at_host = *cursor;
-    let mut host = cursor.take_until_class(value::HOST_END);
+    let mut host = cursor.take_until_class::<{ value::HOST_END }>();
     if cursor.peek() == Some(b':') && is_colon_of_address(cursor.rest()) {
         *cursor = at_host;
         host = cursor.plain();
@@ -252,6 +256,22 @@ mod tests {
                 usual.skip_space();
                 any.skip_space();
                 prop_assert_eq!(usual.rest(), any.rest());
+            }
+        }
+
+        #[test]
+        fn the_usual_form_is_read_as_any_form_is(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "SIP/2.0/UDP ", "SIP/2.0/UDP h:5060;branch=", "SIP/2.0/TCP ", "h", "[::1]", "1.2.3.4", ":", "5060", "70000",
+                ";branch=", "z9hG4bK1", ";rport", ",", " ", "\"", "\r\n ", ";",
+            ]), 0..8),
+        ) {
+            let value = parts.concat();
+            let (mut one, mut other) = (Cursor::new(value.as_bytes().into()), Cursor::new(value.as_bytes().into()));
+            let expected = super::any(&mut other);
+            prop_assert_eq!(parse(&mut one), expected);
+            if expected.is_some() {
+                prop_assert_eq!(one.rest(), other.rest());
             }
         }
 

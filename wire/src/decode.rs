@@ -114,7 +114,8 @@ impl Decoder {
     }
 
     /// Decodes one packet. Packets should come in order of time; disorder only moves the 30 s that fragments wait.
-    #[inline]
+    // Not inlined, so that it writes down its answer once, where the caller looks at it.
+    #[inline(never)]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         match usual(packet) {
             Some(datagram) => Decoded::Datagram(datagram),

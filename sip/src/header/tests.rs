@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -80,4 +82,21 @@ fn a_last_line_without_an_end_is_read_unless_the_capture_cut_it() {
     assert_eq!(Lines::new(b"t: x", 0, true).next(), Line::End);
     assert_eq!(next(&mut Lines::new(b"t: x\r", 0, false)), last);
     assert_eq!(Lines::new(b"\r", 0, false).next(), Line::End);
+}
+
+proptest! {
+    #[test]
+    fn a_field_in_the_usual_form_is_read_as_any_line_is(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "Via", "To", "t", "Call-ID", "X-Y", "Content-Length", "P-Asserted-Identity", ":", ": ", " ", "\t", "x", "a value",
+            "\r\n", "\n", "\r", "a value that is as long as it takes to come to the end of several steps of a search",
+        ]), 0..10),
+    ) {
+        let bytes = parts.concat();
+        if let Some((header, value, rest)) = usual_field(bytes.as_bytes()) {
+            for cut in [false, true] {
+                prop_assert_eq!(any_line(bytes.as_bytes(), cut), (Line::Field { header, value }, rest));
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod fragments;
 use std::net::IpAddr;
 
 use build::*;
+use proptest::prelude::*;
 
 use super::*;
 use crate::packet::Link;
@@ -258,5 +259,28 @@ fn tcp_is_decoded_up_to_its_header() {
 fn reasons_can_be_counted_by_position() {
     for (index, skip) in Skip::ALL.into_iter().enumerate() {
         assert_eq!(skip as usize, index);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_usual_packet_is_decoded_as_any_packet_is(
+        shape in prop::sample::select(shapes()),
+        changes in prop::collection::vec((0usize..60, any::<u8>()), 0..3),
+        cut in prop::option::of(0usize..80),
+    ) {
+        let (_, link, mut bytes, _) = shape;
+        for (at, byte) in changes {
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+        }
+        let original = packet(link, 0, &bytes).original_len;
+        let bytes = &bytes[..cut.unwrap_or(bytes.len()).min(bytes.len())];
+        let packet = Packet { original_len: original, ..packet(link, 0, bytes) };
+        if let Some(datagram) = usual(&packet) {
+            let mut decoder = Decoder::default();
+            prop_assert_eq!(decoder.decode_any(&packet), Decoded::Datagram(datagram));
+        }
     }
 }
