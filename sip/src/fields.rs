@@ -67,32 +67,29 @@ impl<'a> Fields<'a> {
         let (mut count, mut seen, mut rest) = (0, self.values.seen, &bytes[start..]);
         loop {
             let at = rest;
-            let header;
-            let value;
-            if let Some(usual) = usual_field(rest) {
-                (header, value, rest) = usual;
-            } else {
-                let line;
-                (line, rest) = any_line(rest, cut);
-                match line {
-                    Line::Field { header: known, value: with } => (header, value) = (known, with),
-                    Line::Malformed => {
+            let (header, value, behind) = match usual_field(rest) {
+                Some(usual) => usual,
+                None => match any_line(rest, cut) {
+                    (Line::Field { header, value }, behind) => (header, value, behind),
+                    (Line::Malformed, behind) => {
                         self.note(AnomalyKind::HeaderLine);
+                        rest = behind;
                         continue;
                     }
-                    Line::Blank => {
-                        self.rest = rest;
+                    (Line::Blank, behind) => {
+                        self.rest = behind;
                         break;
                     }
-                    Line::End => {
+                    (Line::End, _) => {
                         // Of a message that the capture cut the sender may well have sent the empty line.
                         if !cut {
                             self.note(AnomalyKind::NoBlankLine);
                         }
                         break;
                     }
-                }
-            }
+                },
+            };
+            rest = behind;
             count += 1;
             if count > MAX_FIELDS {
                 return Err(ParseError::TooLarge);

@@ -39,12 +39,15 @@ pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
 #[inline(always)]
 pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
     let (protocol, sent_by) = value.ahead.split_first_chunk()?;
+    if protocol != b"SIP/2.0/UDP " {
+        return None;
+    }
     let (host, behind) = split_at_class::<{ value::HOST_END }>(sent_by)?;
     // A name or an IPv4 address: the first colon is the only one.
     let (&[first, ..], Some((&b':', number))) = (host, behind.split_first()) else { return None };
     let (port, behind) = value::number_and_rest(number, u32::from(u16::MAX))?;
     let (name, behind) = behind.split_first_chunk()?;
-    if protocol != b"SIP/2.0/UDP " || name != b";branch=" {
+    if name != b";branch=" {
         return None;
     }
     let (branch, behind) = split_at_class::<{ value::VALUE_END }>(behind)?;
