@@ -6,6 +6,7 @@ use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::cursor::Cursor;
 use crate::header::{Extent, Header, Line, any_line, usual_field};
 use crate::parse::{ContentLength, MAX_FIELDS, MAX_VIAS, ParseError};
+use crate::scan;
 use crate::value::{self, Value};
 use crate::via::{self, Via};
 
@@ -139,8 +140,10 @@ impl<'a> Fields<'a> {
     #[inline(never)]
     fn take_vias(&mut self, ahead: &'a [u8], len: usize) -> Result<(), ParseError> {
         let value = Value { ahead, len };
+        // Wherever a quote stands it begins a quoted string, so without one and without a comma there is one element.
+        let is_last = |from| from == len || scan::find_either(b',', b'"', ahead, from, len).is_none();
         match via::usual(value) {
-            Some((via, whole)) if whole == len && self.via_count < MAX_VIAS => {
+            Some((via, end)) if self.via_count < MAX_VIAS && is_last(end) => {
                 self.via_count += 1;
                 self.via.get_or_insert(Some(via));
                 Ok(())

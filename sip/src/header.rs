@@ -237,19 +237,21 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A known field as nearly all are written, `Name: value` and CRLF, at the front of `bytes`, and what follows it.
+/// A known field as nearly all are written, `Name: value` or `Name:value` and CRLF, at the front of `bytes`, and what follows it.
 // Inlined by force, as what it calls: the call cost a tenth of a parse.
 #[inline(always)]
 pub(crate) fn usual_field(bytes: &[u8]) -> Option<(Header, Value<'_>, &[u8])> {
     let (header, colon) = Header::at(bytes)?;
     let behind = bytes.get(colon + 1..)?;
     let (line, rest) = behind.split_at_checked(scan::line_len(behind))?;
-    let [b' ', value @ .., b'\r', b'\n'] = line else { return None };
+    let [value @ .., b'\r', b'\n'] = line else { return None };
+    let spaces = usize::from(matches!(value, [b' ', ..]));
+    let value = &value[spaces..];
     // The next line may go on with the value.
     if matches!(rest, [b' ', ..]) || matches!(rest, [b'\t', ..]) || !value::is_trimmed(value) {
         return None;
     }
-    Some((header, Value { ahead: &behind[1..], len: value.len() }, rest))
+    Some((header, Value { ahead: &behind[spaces..], len: value.len() }, rest))
 }
 
 /// The line at the front of `bytes` in any form, and what follows it. `cut`: a last line without an end may be half a

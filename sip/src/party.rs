@@ -19,10 +19,17 @@ pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
     usual(value).unwrap_or_else(|| any(value))
 }
 
-/// A party as nearly all are written: perhaps a display name without quotes, `<URI>`, and nothing or the tag behind it.
+/// A party as nearly all are written: perhaps a display name, `<URI>`, and nothing or the tag behind it.
 #[inline(always)]
 fn usual(value: Value<'_>) -> Option<Party<'_>> {
-    let open = value::find_class::<{ value::ADDRESS_END }>(value.ahead, 0, value.len);
+    let name_end = match value.ahead {
+        [b'"', ..] => match scan::find_either(b'"', b'\\', value.ahead, 1, value.len)? {
+            quote if value.ahead[quote] == b'"' => quote + 1,
+            _ => return None,
+        },
+        _ => 0,
+    };
+    let open = value::find_class::<{ value::ADDRESS_END }>(value.ahead, name_end, value.len);
     let [b'<', behind @ ..] = value.ahead.get(open..)? else { return None };
     let (uri, behind) = behind.split_at_checked(scan::find(b'>', behind, 0, behind.len())?)?;
     let left = value.len.checked_sub(open + uri.len() + 2)?;

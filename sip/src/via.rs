@@ -35,7 +35,7 @@ pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
 }
 
 /// The Via at the front as nearly all are written, up to the end of its branch, and how long it is so far:
-/// `SIP/2.0/UDP host:port;branch=`.
+/// `SIP/2.0/UDP host:port;branch=`, the port perhaps without.
 #[inline(always)]
 pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
     let (protocol, sent_by) = value.ahead.split_first_chunk()?;
@@ -44,8 +44,12 @@ pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
     }
     let (host, behind) = split_at_class::<{ value::HOST_END }>(sent_by)?;
     // A name or an IPv4 address: the first colon is the only one.
-    let (&[first, ..], Some((&b':', number))) = (host, behind.split_first()) else { return None };
-    let (port, behind) = value::number_and_rest(number, u32::from(u16::MAX))?;
+    let first = *host.first()?;
+    let usual_port = value::Number { value: 5060, clamped: false };
+    let (port, behind) = match behind {
+        [b':', number @ ..] => value::number_and_rest(number, u32::from(u16::MAX))?,
+        _ => (usual_port, behind),
+    };
     let (name, behind) = behind.split_first_chunk()?;
     if name != b";branch=" {
         return None;
