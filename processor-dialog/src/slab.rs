@@ -14,16 +14,17 @@ pub struct Slab<T> {
 struct Page<T> {
     places: [T; PAGE],
     /// A bit for each place that is taken.
-    taken: u64,
+    taken: [u64; WORDS],
+    held: usize,
 }
 
 impl<T> pages::Page for Box<Page<T>> {
     fn is_empty(&self) -> bool {
-        self.taken == 0
+        self.held == 0
     }
 
     fn is_full(&self) -> bool {
-        self.taken == u64::MAX
+        self.held == PAGE
     }
 }
 
@@ -37,18 +38,24 @@ impl<T: Default> Slab<T> {
     /// Takes a free place, in the first page that has one, so that late pages empty first.
     pub fn take(&mut self) -> u32 {
         self.taken += 1;
-        let new = || Box::new(Page { places: std::array::from_fn(|_| T::default()), taken: 0 });
+        let new = || Box::new(Page { places: std::array::from_fn(|_| T::default()), taken: [0; WORDS], held: 0 });
         self.pages.take(new, |number, page| {
-            let place = page.taken.trailing_ones() as usize;
-            page.taken |= 1 << place;
-            (number * PAGE + place) as u32
+            let word = page.taken.iter().position(|word| *word != u64::MAX).expect("the page has room");
+            let bit = page.taken[word].trailing_ones() as usize;
+            page.taken[word] |= 1 << bit;
+            page.held += 1;
+            (number * PAGE + word * BITS + bit) as u32
         })
     }
 
     /// Gives a place back that was taken. Returns whether pages went back to the allocator with it.
     pub fn give(&mut self, index: u32) -> bool {
         self.taken -= 1;
-        self.pages.give(index as usize / PAGE, |page| page.taken &= !(1 << (index as usize % PAGE)))
+        let place = index as usize % PAGE;
+        self.pages.give(index as usize / PAGE, |page| {
+            page.taken[place / BITS] &= !(1 << (place % BITS));
+            page.held -= 1;
+        })
     }
 }
 
@@ -91,8 +98,11 @@ impl<T> std::ops::IndexMut<u32> for Slab<T> {
     }
 }
 
-/// Places in a page: as many as a word has bits.
-const PAGE: usize = u64::BITS as usize;
+/// Places in a page. A page of most kinds is larger than 128 KiB, which the allocator takes from the system and gives
+/// back by itself, and not as a part of something that others have parts of, too.
+const PAGE: usize = WORDS * BITS;
+const WORDS: usize = 16;
+const BITS: usize = u64::BITS as usize;
 
 #[cfg(test)]
 mod tests {
