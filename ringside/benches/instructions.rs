@@ -5,6 +5,8 @@
 //! of calls and once with twice as many; what the second run takes more is that of the calls alone. Stages are added one
 //! at a time, which is how each gets its own number.
 
+#[path = "../src/allocator.rs"]
+mod allocator;
 #[path = "../src/components.rs"]
 mod components;
 
@@ -18,9 +20,9 @@ use sip::Framing;
 
 use chain::{Engine, MESSAGES, Packets, Stage, Stages};
 
-/// As in the program, whose reasons are in `main.rs`.
+/// As in the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// Calls of the first of two runs; the second one has twice as many.
 const CALLS: usize = 1_000;

@@ -5,6 +5,8 @@
 //! throughput is in messages. Others are up or remembered beside them, as many as the rate leaves: at 2,000 calls/s
 //! those of 9 s of talk and 32 s after, 82,000. The engine is measured whole; the stages, called by hand, one by one.
 
+#[path = "../src/allocator.rs"]
+mod allocator;
 #[path = "../src/components.rs"]
 mod components;
 
@@ -17,9 +19,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 
 use chain::{Engine, MESSAGES, Stage, Stages};
 
-/// As in the program, whose reasons are in `main.rs`.
+/// As in the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// New calls a second.
 const RATES: [u64; 2] = [200, 2_000];

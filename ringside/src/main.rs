@@ -1,5 +1,6 @@
 //! The binary: a command line in, an exit code out. What it does is in the modules, one for each subcommand.
 
+mod allocator;
 mod calls;
 mod captures;
 mod cli;
@@ -21,11 +22,8 @@ use clap::Parser;
 
 use cli::{Command, CommandLine};
 
-/// After a million calls the C library's allocator keeps three quarters of what they took, this one a tenth; and records
-/// of calls, which leave on other threads than they began on, cost a tenth less. Without huge pages, which would double
-/// what a small site takes; its second version, since the third keeps twice as much.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command() {

@@ -1,14 +1,17 @@
 //! What calls take of memory: 10,000, 100,000 and 1,000,000 of them, up, then over, then forgotten.
 //!
-//! `cargo bench -p processor-dialog --bench memory -- NUMBER`. Bytes asked of the allocator, which is the program's, and
+//! `cargo bench -p ringside --bench memory -- NUMBER`. Bytes asked of the allocator, which is the program's, and
 //! resident ones; what one number leaves resident, the next one in a run has at hand.
+
+#[path = "../src/allocator.rs"]
+mod allocator;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use allocator::Allocator;
 use ladder::traffic::Traffic;
-use mimalloc::MiMalloc;
 use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
@@ -22,13 +25,13 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { MiMalloc.alloc(layout) }
+        unsafe { Allocator.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { MiMalloc.dealloc(block, layout) }
+        unsafe { Allocator.dealloc(block, layout) }
     }
 }
 
