@@ -18,6 +18,15 @@ struct Page<T> {
     held: usize,
 }
 
+impl<T: Default> Page<T> {
+    /// Apart from whoever takes a place: a page goes over the stack, whose room is made ready at each call.
+    #[cold]
+    #[inline(never)]
+    fn new() -> Box<Self> {
+        Box::new(Self { places: std::array::from_fn(|_| T::default()), taken: [0; WORDS], held: 0 })
+    }
+}
+
 impl<T> pages::Page for Box<Page<T>> {
     fn is_empty(&self) -> bool {
         self.held == 0
@@ -38,8 +47,7 @@ impl<T: Default> Slab<T> {
     /// Takes a free place, in the first page that has one, so that late pages empty first.
     pub fn take(&mut self) -> u32 {
         self.taken += 1;
-        let new = || Box::new(Page { places: std::array::from_fn(|_| T::default()), taken: [0; WORDS], held: 0 });
-        self.pages.take(new, |number, page| {
+        self.pages.take(Page::new, |number, page| {
             let word = page.taken.iter().position(|word| *word != u64::MAX).expect("the page has room");
             let bit = page.taken[word].trailing_ones() as usize;
             page.taken[word] |= 1 << bit;
