@@ -45,7 +45,7 @@ pub trait Member {
 /// Entries of one kind, at most `capacity` of them.
 pub struct CallTable<T> {
     entries: Entries<Entry<T>>,
-    /// Those of crowded groups.
+    /// Those of crowded groups that are found: of a key one, so that no look is long either.
     crowd: Index,
 }
 
@@ -72,9 +72,12 @@ impl<T: Member> CallTable<T> {
         let group = groups.open(call);
         let of_kind = T::members(groups.at_mut(group.index()));
         if let Some(old) = self.find(*of_kind, key)
-            && let Some(old) = self.entries.get_mut(old)
+            && let Some(entry) = self.entries.get_mut(old)
         {
-            old.hidden = true;
+            entry.hidden = true;
+            if of_kind.is_crowded() {
+                self.crowd.remove(key.hash(), old.index());
+            }
         }
         let before = of_kind.latest;
         let entry = Entry { key, value, group: group.index(), earlier: before, later: NIL, hidden: false };
@@ -91,7 +94,9 @@ impl<T: Member> CallTable<T> {
             of_kind.len |= CROWDED;
             let mut next = of_kind.latest;
             while let Some(entry) = self.entries.at(next) {
-                self.crowd.insert(entry.key.hash(), next);
+                if !entry.hidden {
+                    self.crowd.insert(entry.key.hash(), next);
+                }
                 next = entry.earlier;
             }
         }
@@ -102,11 +107,11 @@ impl<T: Member> CallTable<T> {
     pub fn remove(&mut self, groups: &mut Groups, handle: Handle) -> Option<T> {
         let (entry, pages_went) = self.entries.remove(handle)?;
         let of_kind = T::members(groups.at_mut(entry.group));
-        if of_kind.is_crowded() {
+        if of_kind.is_crowded() && !entry.hidden {
             self.crowd.remove(entry.key.hash(), handle.index());
-            if pages_went {
-                self.crowd.shrink();
-            }
+        }
+        if pages_went {
+            self.crowd.shrink();
         }
         of_kind.len -= 1;
         if of_kind.len() == 0 {
@@ -289,6 +294,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(table.len(), model.len());
+                prop_assert!(table.crowd.len() <= found.len());
             }
             for (.., handle) in model {
                 table.remove(&mut groups, handle);
