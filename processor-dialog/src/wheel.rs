@@ -149,8 +149,10 @@ impl Wheel {
         if timer.0 == NIL {
             timer.0 = self.nodes.take();
         } else {
-            // Most timers are moved by less than their bucket is wide: the neighbours in it need not be touched.
-            stays = bucket != FIRING && self.nodes[timer.0].bucket == bucket;
+            // Most timers are moved to a later time. They stay where they are, whose turn comes first, and are placed
+            // anew from there: the neighbours in two buckets need not be touched for each move.
+            let from = self.nodes[timer.0].bucket;
+            stays = bucket != FIRING && from != FIRING && tick_of(due) >= self.start_of(from);
             if !stays {
                 self.unlink(timer.0);
             }
@@ -177,7 +179,7 @@ impl Wheel {
 
     /// The earliest timer due at or before `now`. Its node is given back: the owner's [`Timer`] is void then.
     pub fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Target)> {
-        let last = now.as_nanos() >> TICK_SHIFT;
+        let last = tick_of(now);
         loop {
             while let Some(&Reverse((due, order, index))) = self.firing.peek() {
                 // The page of one that was cancelled may be gone.
@@ -268,9 +270,18 @@ impl Wheel {
         }
     }
 
+    /// The tick at which a bucket's turn comes.
+    fn start_of(&self, bucket: u16) -> u64 {
+        let (level, place) = (usize::from(bucket) / BUCKETS, usize::from(bucket) % BUCKETS);
+        let span = (BUCKETS as u64).pow(level as u32);
+        let now = self.tick / span;
+        let ahead = (place + BUCKETS - now as usize % BUCKETS) % BUCKETS;
+        (now + ahead as u64) * span
+    }
+
     /// Where a timer waits that is due then, seen from the current tick.
     fn bucket_of(&self, due: Timestamp) -> u16 {
-        let due = due.as_nanos() >> TICK_SHIFT;
+        let due = tick_of(due);
         if due <= self.tick {
             return FIRING;
         }
@@ -328,6 +339,11 @@ impl Wheel {
         self.nodes[index].kind = UNSET;
         self.nodes.give(index);
     }
+}
+
+/// The tick a time lies in.
+fn tick_of(at: Timestamp) -> u64 {
+    at.as_nanos() >> TICK_SHIFT
 }
 
 /// The first set bit at or after `from`.
@@ -409,6 +425,42 @@ mod tests {
                 }
             }
             prop_assert_eq!(fired, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn timers_that_are_moved_while_time_passes_fire_as_they_were_set_last(
+            steps in prop::collection::vec((0usize..12, 0u8..8, 0u64..20_000_000_000_000, 0u32..14), 1..400),
+        ) {
+            let mut now = Timestamp::from_nanos(1_767_225_600_000_000_000);
+            let mut wheel = Wheel::default();
+            let targets = targets(12);
+            let mut timers = [Timer::default(); 12];
+            // When each is due, and when it was set.
+            let mut expected: [Option<(Timestamp, usize)>; 12] = [None; 12];
+            for (set, (timer, step, delay, fineness)) in steps.into_iter().enumerate() {
+                let delay = Duration::from_nanos(delay >> (3 * fineness));
+                match step {
+                    0 => {
+                        wheel.cancel(&mut timers[timer]);
+                        expected[timer] = None;
+                    }
+                    1..5 => {
+                        wheel.set(&mut timers[timer], now + delay, targets[timer]);
+                        expected[timer] = Some((now + delay, set));
+                    }
+                    _ => now = now + delay,
+                }
+                loop {
+                    let due = expected.iter().enumerate().filter_map(|(timer, due)| due.map(|due| (due, timer)));
+                    let first = due.filter(|((due, _), _)| *due <= now).min();
+                    prop_assert_eq!(wheel.pop(now), first.map(|((due, _), timer)| (due, targets[timer])));
+                    let Some((_, timer)) = first else { break };
+                    (timers[timer], expected[timer]) = (Timer::default(), None);
+                }
+                prop_assert_eq!(wheel.len(), expected.iter().flatten().count());
+            }
         }
     }
 
