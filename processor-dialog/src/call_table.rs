@@ -14,7 +14,7 @@ use crate::key::Key;
 #[derive(Clone, Copy)]
 pub struct Members {
     latest: u32,
-    /// The highest bit: there were more than [`FEW`] since there was none, and all are in the index.
+    /// With [`CROWDED`] where that is so.
     len: u32,
 }
 
@@ -234,7 +234,7 @@ impl<T> CallTable<T> {
 const NIL: u32 = u32::MAX;
 /// Most entries of a kind that are walked along.
 const FEW: usize = 8;
-/// See [`Members::len`].
+/// There were more than [`FEW`] since there was none, and those that are found are in the index.
 const CROWDED: u32 = 1 << 31;
 
 #[cfg(test)]

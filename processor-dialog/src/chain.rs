@@ -1,4 +1,4 @@
-//! Short lists that hang on an entry (items of a transaction, Vias below it, delays of an attempt), kept as
+//! Short lists that hang on an entry (Vias below a transaction's, its items beyond the first, delays of an attempt), kept as
 //! chains of small nodes in one pool, so that neither a list nor its growth is an allocation.
 
 use crate::slab::Slab;

@@ -111,7 +111,7 @@ impl Config {
     }
 }
 
-/// Largest value of `max_calls`: indices of tables have 32 bits, and twice as many requests must fit.
+/// Largest value of `max_calls`: four times as many transactions have places of 30 bits.
 pub const MAX_CALLS: usize = 100_000_000;
 
 #[cfg(test)]

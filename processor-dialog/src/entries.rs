@@ -29,7 +29,7 @@ impl Handle {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    /// Its place, which others have before and after it.
+    /// Its place, which is used again when it is gone.
     pub fn index(self) -> u32 {
         self.index
     }

@@ -26,6 +26,8 @@ pub struct Group {
     pub registrations: Members,
     /// What of it is packed.
     pub resting: Option<Resting>,
+    /// It is to be put to rest in a moment.
+    pub cooling: bool,
     /// A message of another Call-ID belonged to a transaction of it. What hangs on what is then uncertain.
     pub crossed: bool,
 }
@@ -61,7 +63,7 @@ impl Member for Registration {
     }
 }
 
-/// All groups, by Call-ID. In order are those that rest, by when they were put to rest.
+/// All groups, by Call-ID. In order are those that rest, by when they were last packed.
 pub struct Groups {
     table: Table<Group>,
     /// The one asked for last: a message asks for its own several times.

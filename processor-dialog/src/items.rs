@@ -25,6 +25,7 @@ pub struct Items {
     tuples: [u32; AT_HAND],
     more: Chain,
     len: u8,
+    counted: u8,
 }
 
 impl Items {
@@ -45,20 +46,27 @@ impl Items {
             _ => pool.push(&mut self.more, Node { value: mark, of: item.tuple }),
         }
         self.len += 1;
+        self.counted += u8::from(item.counted);
         true
     }
 
     /// The one added last is counted for the logical request.
     pub fn count_last(&mut self, pool: &mut Pool) {
         let place = self.len().saturating_sub(1);
-        match self.marks.get_mut(place) {
-            Some(mark) => *mark |= COUNTED,
-            None => {
-                if let Some(node) = pool.first_mut(self.more) {
-                    node.value |= COUNTED;
-                }
-            }
-        }
+        let mark = match self.marks.get_mut(place) {
+            Some(mark) => mark,
+            None => match pool.first_mut(self.more) {
+                Some(node) => &mut node.value,
+                None => return,
+            },
+        };
+        self.counted += u8::from(*mark & COUNTED == 0);
+        *mark |= COUNTED;
+    }
+
+    /// Whether the one with a mark is counted. Where none is, none is looked at.
+    pub fn is_counted(&self, pool: &Pool, mark: Mark) -> bool {
+        self.counted > 0 && self.find(pool, mark).is_some_and(|item| item.counted)
     }
 
     /// All of them.
@@ -77,7 +85,7 @@ impl Items {
     /// Forgets all.
     pub fn clear(&mut self, pool: &mut Pool) {
         pool.clear(&mut self.more);
-        self.len = 0;
+        (self.len, self.counted) = (0, 0);
     }
 }
 
@@ -108,6 +116,7 @@ mod tests {
         for number in 0..MAX_ITEMS as u64 {
             let counted = number % 3 == 0 || number % 5 == 0;
             assert_eq!(items.find(&pool, item(number).mark), Some(Item { counted, ..item(number) }));
+            assert_eq!(items.is_counted(&pool, item(number).mark), counted);
         }
         assert_eq!(items.iter(&pool).count(), MAX_ITEMS);
         items.clear(&mut pool);

@@ -5,7 +5,7 @@
 //! outside can make two calls collide.
 //!
 //! How often two things that differ are taken for one: with a million entries held and 100,000 messages a second,
-//! each looked up in three tables, once in two years; with 100,000 entries and 14,000 messages, once in a century.
+//! each looked up in three places, once in two years; with 100,000 entries and 14,000 messages, once in a century.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};

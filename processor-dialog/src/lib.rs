@@ -5,7 +5,7 @@
 //! what it turned out to be, how long it took. It never reads a clock, waits, logs or keeps a byte of the wire,
 //! but for records of calls where those were asked for. The rules are those of `sip-metrics.md` sections 2 to 4.
 //!
-//! A message goes from `state` to `transaction` (is it new?), and from there to what it is about:
+//! A message goes from `ahead` over `state` to `transaction` (is it new?), and from there to what it is about:
 //! `invite` and `attempt`, `dialog`, `bye` and `session`, `registration`. `calls` looks on. What is over and only
 //! kept to absorb repeats is packed by `rest`.
 

@@ -103,6 +103,12 @@ impl LogicalRequest {
             invite: None,
         }
     }
+
+    /// It waits for nothing but to be forgotten.
+    pub fn is_over(&self) -> bool {
+        let decided = self.final_status != 0 || self.timed_out || self.method == Method::Ack;
+        decided && self.waits == Waits::ToBeForgotten
+    }
 }
 
 impl State {
@@ -312,7 +318,7 @@ impl State {
                 lr.timed_out = true;
                 let (slot, method) = (lr.slot, lr.method);
                 out.push(slot, Fact::TransactionTimedOut(method));
-                self.cool(request, now);
+                self.cool_request(request, now);
                 self.record_timeout(request, now, out);
                 self.wait(request, Waits::ToBeForgotten, now + self.timeout());
                 match method {
@@ -336,7 +342,14 @@ impl State {
 
     /// The logical request idle longest makes room; what hangs on it ends without a trace in any ratio (3.7).
     fn evict_request(&mut self, now: Timestamp, out: &mut Facts) {
-        self.wake_oldest(now, out);
+        // What is over goes first; where none of it is in the tables, it rests.
+        while !self.requests.oldest().and_then(|oldest| self.requests.get(oldest)).is_some_and(LogicalRequest::is_over)
+            && self.wake_oldest(now, out)
+        {
+            if !self.requests.is_full() && !self.transactions.is_full() {
+                return;
+            }
+        }
         let Some(request) = self.requests.oldest() else { return };
         out.push(Slot::OTHER, Fact::Evicted(Evicted::LogicalRequests));
         self.end_early_dialogs(request, now, out);
@@ -363,7 +376,7 @@ impl State {
     }
 
     /// A transaction leaves memory, and those linked behind it.
-    pub(crate) fn drop_transactions(&mut self, first: Handle) {
+    fn drop_transactions(&mut self, first: Handle) {
         let mut next = first;
         while let Some(mut tx) = self.transactions.remove(next) {
             tx.items.clear(&mut self.pool);

@@ -1,4 +1,4 @@
-//! Places in pages: what the tables, the timers and the short lists are kept in.
+//! Places in pages: what the tables, the timers, the slots and the short lists are kept in.
 //!
 //! A place never moves while it is taken, the lowest free one is taken first, and pages that emptied after a peak go
 //! back to the allocator. Steady traffic allocates nothing.
@@ -106,8 +106,8 @@ impl<T> std::ops::IndexMut<u32> for Slab<T> {
     }
 }
 
-/// Places in a page. A page of most kinds is larger than 128 KiB, which the allocator takes from the system and gives
-/// back by itself, and not as a part of something that others have parts of, too.
+/// Places in a page. Where calls are followed most memory is in pages of some 100 KiB: of such the allocator has few in
+/// one piece of memory, so that one that is still in use keeps few others from going back to the system.
 const PAGE: usize = WORDS * BITS;
 const WORDS: usize = 16;
 const BITS: usize = u64::BITS as usize;

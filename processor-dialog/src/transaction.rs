@@ -66,6 +66,7 @@ impl State {
             }
             _ => None,
         };
+        self.note_crossing(invite, seen.call);
         if method == Method::Ack
             && let Some(handle) = invite
             && self.transactions.get(handle).is_some_and(|tx| tx.failure.is_some() && !tx.succeeded)
@@ -74,7 +75,7 @@ impl State {
         }
         let key = seen.transaction;
         let known = self.find_transaction(key, seen, out);
-        self.note_crossing(known.or(invite), seen.call);
+        self.note_crossing(known, seen.call);
         if let Some(handle) = known
             && self.transactions.get(handle).is_some_and(|tx| tx.request_seen)
         {
@@ -332,7 +333,7 @@ impl State {
         }
         let mut next = lr.first;
         while let Some(tx) = self.transactions.get(next) {
-            if tx.items.find(&self.pool, item).is_some_and(|item| item.counted) {
+            if tx.items.is_counted(&self.pool, item) {
                 return false;
             }
             next = tx.next;

@@ -121,7 +121,8 @@ impl Transactions {
     /// Takes one out that rests from now on, and is found by its name.
     pub fn lay(&mut self, handle: Handle, name: Name) -> Option<Transaction> {
         let (transaction, _) = self.entries.remove(handle)?;
-        self.index.replace(transaction.key.hash(), handle.index(), name.0);
+        let was_there = self.index.replace(transaction.key.hash(), handle.index(), name.0);
+        debug_assert!(was_there, "every transaction is in the index");
         Some(transaction)
     }
 

@@ -1,8 +1,8 @@
 //! Capture duplicates: the same payload between the same addresses within a short window (`sip-metrics.md` 2.2 rule 1).
 //!
 //! A host that bridges, mirrors or tags sees a datagram several times. Datagrams in, "seen before" out. The table is as
-//! large as the window has asked for so far, for each datagram asks it in another place: what a processor has at hand
-//! it answers at once. It is bounded: where the window holds more than its place, the oldest is overwritten and a copy
+//! large as the window has asked for so far, for each datagram asks it in another place: what is in the
+//! cache answers at once. It is bounded: where the window holds more than its place, the oldest is overwritten and a copy
 //! may be kept that should not be.
 
 use std::hash::{BuildHasher, Hasher};
@@ -114,7 +114,10 @@ impl DuplicateFilter {
         let (sets, window) = (self.seen.len() * 2, self.window);
         let before = std::mem::replace(&mut self.seen, vec![Set::default(); sets]);
         for seen in before.iter().flat_map(|Set(set)| set).filter(|seen| seen.is_within(window, now)) {
-            *self.oldest(seen.hash) = *seen;
+            let oldest = self.oldest(seen.hash);
+            let taken = oldest.is_within(window, now);
+            *oldest = *seen;
+            self.overwritten += u64::from(taken);
         }
     }
 

@@ -206,7 +206,7 @@ impl State {
                 let key = self.calls.table.key(record);
                 self.send_whole(record, out);
                 // What was on record may rest from now on.
-                key.into_iter().for_each(|call| self.rest.cool(call, now));
+                key.into_iter().for_each(|call| self.cool(call, now));
             }
             Phase::Up => {}
         }

@@ -229,7 +229,7 @@ impl State {
         let request = self.transactions.get(single.transaction).map_or(Handle::NONE, |tx| tx.request);
         self.send_single(handle, out);
         // What was on record may rest from now on.
-        self.cool(request, now);
+        self.cool_request(request, now);
     }
 
     pub(super) fn drain_singles(&mut self, out: &mut Facts) {

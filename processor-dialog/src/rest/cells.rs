@@ -137,7 +137,7 @@ pub const MAX_LEN: usize = 1024;
 const STEP: usize = 16;
 /// Bytes of a page.
 const PAGE: usize = 16 * 1024;
-/// Bits of an index: 33 million cells of a class; `max_calls` bounds them before.
+/// Bits of an index: 33 million cells of a class, as many as groups may rest.
 const INDEX_BITS: u32 = 25;
 /// In place of a free cell: there is none.
 const FULL: u16 = u16::MAX;

@@ -13,7 +13,7 @@ use pipeline::Slot;
 use sip::Method;
 use wire::Timestamp;
 
-use super::cells::MAX_LEN;
+use super::form::{DIRECTORY, ENTRY, OWN_KEY, Reader, Writer, fixed};
 use crate::entries::Handle;
 use crate::items::Item;
 use crate::key::{Key, Keys, Mark};
@@ -120,8 +120,8 @@ pub enum DialogRef {
     None,
     /// It is at rest too: an index into the dialogs.
     Here(usize),
-    /// It goes on, in its table.
-    Up(Handle),
+    /// It has ended, but stays in its table.
+    InTable(Handle),
 }
 
 /// See [`crate::transaction::Transaction`].
@@ -169,6 +169,9 @@ impl Contents {
         let slots = slots.chain(self.attempts.iter().map(|attempt| attempt.slot));
         slots.chain(self.registrations.iter().map(|registration| registration.slot)).for_each(|slot| out.slot(slot));
         self.items.iter().for_each(|item| out.tuple(item.tuple));
+        if out.misfit {
+            return false;
+        }
         out.dictionaries();
 
         out.byte(self.attempts.len());
@@ -281,11 +284,6 @@ pub fn transaction_key(bytes: &[u8], place: usize, keys: &Keys) -> Key {
         OWN_KEY => Key::of_hash(value),
         method => keys.transaction_of(value, Method::ALL[method], b""),
     }
-}
-
-/// How many transactions there are.
-pub fn transactions(bytes: &[u8]) -> usize {
-    bytes[DIRECTORY].into()
 }
 
 fn write_request(lr: &Request, now: Timestamp, out: &mut Writer) {
@@ -419,224 +417,3 @@ fn read_transaction(from: &mut Reader<'_>, keys: &Keys, place: usize) -> Transac
         items,
     }
 }
-
-/// Writes the form. What cannot be written is noted; whoever writes asks in the end.
-#[derive(Default)]
-pub struct Writer {
-    bytes: Vec<u8>,
-    slots: Vec<Slot>,
-    tuples: Vec<u32>,
-    misfit: bool,
-}
-
-impl Writer {
-    /// What was written.
-    pub fn written(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn begin(&mut self, now: Timestamp) {
-        self.bytes.clear();
-        self.slots.clear();
-        self.tuples.clear();
-        self.misfit = false;
-        self.fixed(now.as_nanos());
-    }
-
-    fn is_whole(&self) -> bool {
-        !self.misfit && self.bytes.len() <= MAX_LEN
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn fixed(&mut self, value: u64) {
-        self.bytes(&value.to_le_bytes());
-    }
-
-    fn byte(&mut self, value: usize) {
-        self.misfit |= value > usize::from(u8::MAX);
-        self.bytes.push(value as u8);
-    }
-
-    /// Seven bits to a byte; the top bit says that more follow.
-    fn number(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.bytes.push(value as u8);
-    }
-
-    fn index(&mut self, index: Option<usize>) {
-        self.byte(index.map_or(0, |index| index + 1));
-    }
-
-    fn slot(&mut self, slot: Slot) {
-        if !self.slots.contains(&slot) {
-            self.slots.push(slot);
-        }
-    }
-
-    fn tuple(&mut self, tuple: u32) {
-        if !self.tuples.contains(&tuple) {
-            self.tuples.push(tuple);
-        }
-    }
-
-    fn dictionaries(&mut self) {
-        let (slots, tuples) = (std::mem::take(&mut self.slots), std::mem::take(&mut self.tuples));
-        self.misfit |= slots.len() > MAX_SLOTS || tuples.len() > MAX_TUPLES;
-        self.byte(slots.len());
-        slots.iter().for_each(|slot| self.number(slot.0.into()));
-        self.byte(tuples.len());
-        tuples.iter().for_each(|tuple| self.bytes(&tuple.to_le_bytes()));
-        (self.slots, self.tuples) = (slots, tuples);
-    }
-
-    /// The place of a slot among those named before, with four bits of something else.
-    fn slot_place(&mut self, slot: Slot, bits: usize) {
-        let place = self.slots.iter().position(|known| *known == slot).unwrap_or_default();
-        self.byte(place << 4 | bits);
-    }
-
-    fn dialog(&mut self, dialog: DialogRef) {
-        match dialog {
-            DialogRef::None => self.byte(0),
-            DialogRef::Up(handle) => {
-                self.byte(1);
-                self.fixed(handle.to_bits());
-            }
-            DialogRef::Here(place) => self.byte(place + 2),
-        }
-    }
-
-    /// Kind, whether it is counted, and its five-tuple; the hash of a response behind that.
-    fn item(&mut self, item: &Item) {
-        let place = self.tuples.iter().position(|known| *known == item.tuple).unwrap_or_default();
-        let kind = item.mark.min(HASHED) as usize;
-        self.byte(kind | usize::from(item.counted) << 2 | place << 3);
-        if item.mark >= HASHED {
-            self.misfit |= item.mark >> 48 != 0;
-            self.bytes(&item.mark.to_le_bytes()[..6]);
-        }
-    }
-}
-
-struct Reader<'a> {
-    whole: &'a [u8],
-    rest: &'a [u8],
-    now: Timestamp,
-    slots: [Slot; MAX_SLOTS],
-    /// The five-tuples, four bytes each.
-    tuples: &'a [u8],
-    /// What stood beside the last slot.
-    bits: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        let mut reader = Self {
-            whole: bytes,
-            rest: &bytes[DIRECTORY + 1 + transactions(bytes) * ENTRY..],
-            now: Timestamp::from_nanos(fixed(bytes)),
-            slots: [Slot::OTHER; MAX_SLOTS],
-            tuples: b"",
-            bits: 0,
-        };
-        for place in 0..reader.byte() {
-            reader.slots[place] = Slot(reader.number() as u32);
-        }
-        let tuples = reader.byte();
-        reader.tuples = reader.take(tuples * 4);
-        reader
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.rest.split_at(len);
-        self.rest = rest;
-        taken
-    }
-
-    fn fixed(&mut self) -> u64 {
-        fixed(self.take(8))
-    }
-
-    fn word(&mut self) -> u32 {
-        word(self.take(4))
-    }
-
-    fn byte(&mut self) -> usize {
-        self.take(1)[0].into()
-    }
-
-    fn number(&mut self) -> u64 {
-        let mut value = 0;
-        let mut shift = 0;
-        loop {
-            let byte = self.byte() as u64;
-            value |= (byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return value;
-            }
-            shift += 7;
-        }
-    }
-
-    fn index(&mut self) -> Option<usize> {
-        self.byte().checked_sub(1)
-    }
-
-    fn due(&mut self) -> Timestamp {
-        Timestamp::from_nanos(self.now.as_nanos() + self.number())
-    }
-
-    fn slot_place(&mut self) -> Slot {
-        let byte = self.byte();
-        self.bits = byte & 0xf;
-        self.slots[byte >> 4]
-    }
-
-    fn dialog(&mut self) -> DialogRef {
-        match self.byte() {
-            0 => DialogRef::None,
-            1 => DialogRef::Up(Handle::from_bits(self.fixed())),
-            place => DialogRef::Here(place - 2),
-        }
-    }
-
-    fn item(&mut self) -> Item {
-        let byte = self.byte();
-        let mark = match byte as u64 & 3 {
-            HASHED => {
-                let mut mark = [0; 8];
-                mark[..6].copy_from_slice(self.take(6));
-                u64::from_le_bytes(mark)
-            }
-            kind => kind,
-        };
-        Item { mark, tuple: word(&self.tuples[(byte >> 3) * 4..]), counted: byte & 4 != 0 }
-    }
-}
-
-fn fixed(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(*bytes.first_chunk().expect("whoever reads knows what was written"))
-}
-
-fn word(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes(*bytes.first_chunk().expect("whoever reads knows what was written"))
-}
-
-/// Where the keys of transactions are: behind the base time.
-const DIRECTORY: usize = 8;
-/// Bytes of an entry there: a method, and the Via its key is made of.
-const ENTRY: usize = 9;
-/// In place of a method: the key itself stands there.
-const OWN_KEY: usize = 0xff;
-/// Marks of items from here on are hashes; those below are the request and its ACK.
-const HASHED: Mark = 2;
-/// As four bits can tell apart.
-const MAX_SLOTS: usize = 16;
-/// As five bits can tell apart.
-const MAX_TUPLES: usize = 32;

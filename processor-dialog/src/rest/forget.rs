@@ -53,7 +53,7 @@ impl State {
                 DialogRef::Here(at) => {
                     Some(&packed.dialogs[at]).filter(|dialog| !dialog.acknowledged).map(|dialog| dialog.attempt_slot)
                 }
-                DialogRef::Up(handle) => {
+                DialogRef::InTable(handle) => {
                     self.dialogs.get(handle).filter(|dialog| !dialog.acknowledged).map(|dialog| dialog.attempt_slot)
                 }
                 DialogRef::None => None,
@@ -64,7 +64,7 @@ impl State {
             // An answered INVITE is remembered as long as its dialog.
             let depth = match invite.primary {
                 DialogRef::Here(at) => Some(&mut packed.dialogs[at].via_depth),
-                DialogRef::Up(handle) => self.dialogs.get_mut(handle).map(|dialog| &mut dialog.via_depth),
+                DialogRef::InTable(handle) => self.dialogs.get_mut(handle).map(|dialog| &mut dialog.via_depth),
                 DialogRef::None => None,
             };
             match depth {
@@ -115,7 +115,7 @@ impl State {
             lr.invite.is_some_and(|invite| match invite.primary {
                 DialogRef::None => true,
                 DialogRef::Here(at) => !packed.dialogs[at].acknowledged || packed.dialogs[at].due < lr.due,
-                DialogRef::Up(handle) => self.dialogs.get(handle).is_none_or(|dialog| !dialog.acknowledged),
+                DialogRef::InTable(handle) => self.dialogs.get(handle).is_none_or(|dialog| !dialog.acknowledged),
             })
         };
         let requests = packed.requests.iter().filter(told).map(|lr| lr.due);

@@ -9,18 +9,22 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | `pack` | when a group may rest, and the way into the string and back |
-//! | `contents` | the form of the string |
+//! | `quiet` | when a group may rest |
+//! | `pack` | the way from the tables into a string, and back |
+//! | `contents`, `form` | what the string says, and its bytes |
 //! | `forget` | what is forgotten while it rests |
 //! | `cells` | memory for the strings |
 //!
-//! A dialog that is up stays in its table while the requests that made it rest. In tables that are full, requests at
-//! rest make room before any other.
+//! A group with a dialog that is up does not rest: 32 s after its answer nothing of it is left but that. A dialog that
+//! has ended stays in its table where the seed's session goes on, or another Call-ID has to do with it. In tables that
+//! are full, requests at rest make room before any other.
 
 mod cells;
 mod contents;
 mod forget;
+mod form;
 mod pack;
+mod quiet;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,7 +32,8 @@ use std::time::Duration;
 use wire::Timestamp;
 
 use self::cells::{Cell, Cells};
-use self::contents::{Contents, Writer};
+use self::contents::Contents;
+use self::form::Writer;
 use crate::entries::Handle;
 use crate::key::Key;
 use crate::state::State;
@@ -70,13 +75,6 @@ impl Rest {
         self.groups
     }
 
-    /// Something under a Call-ID came to its end; what belongs to it may still come in the next moments.
-    pub fn cool(&mut self, call: Key, now: Timestamp) {
-        if self.cooling.len() < MAX_COOLING {
-            self.cooling.push_back((now + COOLING, call));
-        }
-    }
-
     /// The next Call-ID that has cooled.
     fn cooled(&mut self, now: Timestamp) -> Option<Key> {
         let (at, call) = *self.cooling.front()?;
@@ -89,10 +87,21 @@ impl Rest {
 }
 
 impl State {
-    /// A logical request came to its end; what belongs to it may still come in the next moments.
-    pub(crate) fn cool(&mut self, request: Handle, now: Timestamp) {
+    /// Something under a Call-ID came to its end; what belongs to it may still come in the next moments.
+    pub(crate) fn cool(&mut self, call: Key, now: Timestamp) {
+        let group = self.groups.find(call).and_then(|group| self.groups.get_mut(group));
+        if let Some(group) = group.filter(|group| !group.cooling)
+            && self.rest.cooling.len() < MAX_COOLING
+        {
+            group.cooling = true;
+            self.rest.cooling.push_back((now + COOLING, call));
+        }
+    }
+
+    /// The same of a logical request.
+    pub(crate) fn cool_request(&mut self, request: Handle, now: Timestamp) {
         if let Some(call) = self.call_of(request) {
-            self.rest.cool(call, now);
+            self.cool(call, now);
         }
     }
 

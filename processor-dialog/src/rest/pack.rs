@@ -1,11 +1,11 @@
-//! When everything under a Call-ID may be put to rest, and the way there and back.
+//! The way from the tables into a string, and back.
 
 use pipeline::Facts;
-use sip::Method;
 use wire::Timestamp;
 
 use super::contents::{self, Contents, DialogRef};
-use super::{MAX_GROUPS, MAX_NAMED, MAX_RESTING};
+use super::quiet::{Few, Quiet};
+use super::{MAX_GROUPS, MAX_RESTING};
 use crate::attempt::{self, Attempt};
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
@@ -16,117 +16,14 @@ use crate::items::{Item, Items};
 use crate::key::Key;
 use crate::logical_request::{LogicalRequest, Waits};
 use crate::registration::{self, Registration};
-use crate::state::{Seen, State};
+use crate::state::State;
 use crate::transaction::{Failure, Transaction};
 use crate::transaction_table::Name;
 use crate::wheel::{Target, Timer};
 
-/// The entries of a group, in the order they are written.
-#[derive(Default)]
-struct Members {
-    requests: Few,
-    attempts: Few,
-    registrations: Few,
-    dialogs: Few,
-}
-
-/// A short list without memory of its own.
-struct Few {
-    handles: [Handle; MAX_NAMED],
-    len: usize,
-}
-
-impl Default for Few {
-    fn default() -> Self {
-        Self { handles: [Handle::NONE; MAX_NAMED], len: 0 }
-    }
-}
-
-impl Few {
-    /// Adds what is not in it yet; `None` when it is full.
-    fn add(&mut self, handle: Handle) -> Option<usize> {
-        if let Some(place) = self.place(handle) {
-            return Some(place);
-        }
-        *self.handles.get_mut(self.len)? = handle;
-        self.len += 1;
-        Some(self.len - 1)
-    }
-
-    /// Puts those last that are found by their key, so that they are again when all come back. `None` where one that
-    /// is not gave way to an entry that is not here.
-    fn put_last(&mut self, is_found: impl Fn(Handle) -> bool, key: impl Fn(Handle) -> Option<Key>) -> Option<()> {
-        self.handles[..self.len].sort_by_key(|handle| is_found(*handle));
-        let (lost, found) = self.handles[..self.len].split_at(self.iter().filter(|handle| !is_found(*handle)).count());
-        let heir = |lost: &Handle| found.iter().any(|found| key(*found) == key(*lost));
-        lost.iter().all(heir).then_some(())
-    }
-
-    fn place(&self, handle: Handle) -> Option<usize> {
-        self.iter().position(|known| known == handle)
-    }
-
-    fn iter(&self) -> impl DoubleEndedIterator<Item = Handle> + '_ {
-        self.handles[..self.len].iter().copied()
-    }
-}
-
 impl State {
-    /// All rules are through with a message: what it ended may rest. What is likely to be followed by more (an ACK,
-    /// a BYE) waits a moment.
-    pub(crate) fn rest_after(&mut self, seen: &Seen<'_>) {
-        #[cfg(test)]
-        match self.rest.habit {
-            super::tests::Habit::Usual => {}
-            super::tests::Habit::Never => return,
-            super::tests::Habit::Always => {
-                if let Some(group) = self.groups.find(seen.call) {
-                    self.put_to_rest(group, seen.now());
-                }
-                return;
-            }
-        }
-        let message = seen.message;
-        let is_final = message.status().is_some_and(|status| status >= 200);
-        if !is_final && message.method() != Method::Ack {
-            return;
-        }
-        if is_final && message.method() == Method::Invite {
-            // Answered, it is up; its BYE asks again.
-            if message.status() >= Some(300) {
-                self.rest.cool(seen.call, seen.now());
-            }
-            return;
-        }
-        let Some(group) = self.groups.find(seen.call) else { return };
-        if !is_final && self.is_within_a_dialog_that_is_up(group) {
-            return;
-        }
-        if !self.put_to_rest(group, seen.now()) && is_final {
-            self.rest.cool(seen.call, seen.now());
-        }
-    }
-
-    /// Whether the latest request of a group, an ACK, is of a dialog that lives.
-    fn is_within_a_dialog_that_is_up(&self, group: Handle) -> bool {
-        let latest = self.groups.get(group).and_then(|group| self.requests.of(group.requests).next());
-        latest
-            .and_then(|latest| self.requests.get(latest))
-            .and_then(|lr| self.dialogs.get(lr.dialog))
-            .is_some_and(Dialog::is_live)
-    }
-
-    /// Puts to rest what has cooled.
-    pub(crate) fn rest_what_is_quiet(&mut self, now: Timestamp) {
-        while let Some(call) = self.rest.cooled(now) {
-            if let Some(group) = self.groups.find(call) {
-                self.put_to_rest(group, now);
-            }
-        }
-    }
-
     /// Puts a group to rest, if no dialog of it lives and nothing of it waits for more than to be forgotten.
-    fn put_to_rest(&mut self, group: Handle, now: Timestamp) -> bool {
+    pub(super) fn put_to_rest(&mut self, group: Handle, now: Timestamp) -> bool {
         if self.rest.len() >= MAX_RESTING || group.index() >= MAX_GROUPS {
             return false;
         }
@@ -178,105 +75,16 @@ impl State {
         }
     }
 
-    /// Everything of a group; `None` when it may not rest.
-    fn quiet_members(&self, group: Handle) -> Option<Members> {
-        let group_entry = self.groups.get(group)?;
-        let requests = group_entry.requests;
-        if group_entry.crossed || requests.len() == 0 || requests.len() > MAX_NAMED {
-            return None;
-        }
-        if self.calls.is_on_record(self.groups.key(group)?) {
-            return None;
-        }
-        let mut members = Members::default();
-        let mut transactions = 0;
-        for request in self.requests.of(requests) {
-            let lr = self.requests.get(request)?;
-            let over = lr.final_status != 0 || lr.timed_out || lr.method == Method::Ack;
-            if !over || lr.waits != Waits::ToBeForgotten || lr.ends_dialog || self.calls.is_live(lr.record) {
-                return None;
-            }
-            if !lr.counted && self.has_failure(lr) {
-                return None;
-            }
-            transactions += usize::from(lr.transactions);
-            members.requests.add(request)?;
-            self.add_dialog(lr.dialog, &mut members)?;
-            if self.registrations.get(lr.registration).is_some() {
-                members.registrations.add(lr.registration)?;
-            }
-            if let Some(invite) = &lr.invite {
-                if invite.decision == Decision::Open {
-                    return None;
-                }
-                self.add_dialog(invite.primary, &mut members)?;
-                for node in self.pool.iter(invite.early) {
-                    self.add_dialog(Handle::from_bits(node.value), &mut members)?;
-                }
-                if self.attempts.get(invite.attempt).is_some() {
-                    members.attempts.add(invite.attempt)?;
-                }
-            }
-        }
-        // The latest is the first in the list; the oldest is to be the first at rest.
-        members.requests.handles[..members.requests.len].reverse();
-        members.attempts.put_last(|handle| self.attempts.is_found(handle), |handle| self.attempts.key(handle))?;
-        members
-            .registrations
-            .put_last(|handle| self.registrations.is_found(handle), |handle| self.registrations.key(handle))?;
-        let of = |test: &dyn Fn(&LogicalRequest) -> bool| {
-            members.requests.iter().filter_map(|handle| self.requests.get(handle)).filter(|lr| test(lr)).count()
-        };
-        let over = transactions <= MAX_NAMED
-            && members.attempts.iter().all(|handle| {
-                let known = of(&|lr| lr.invite.as_ref().is_some_and(|invite| invite.attempt == handle));
-                self.attempts.get(handle).is_some_and(|attempt| {
-                    matches!(attempt.phase, attempt::Phase::Answered | attempt::Phase::Ended)
-                        && attempt.requests as usize == known
-                })
-            })
-            && members.registrations.iter().all(|handle| {
-                let known = of(&|lr| lr.registration == handle);
-                self.registrations.get(handle).is_some_and(|registration| {
-                    matches!(registration.phase, registration::Phase::Ended) && registration.requests as usize == known
-                })
-            });
-        over.then_some(members)
-    }
-
-    /// Whether a transaction has a failure: what that was is not kept, and a request that is still to come asks.
-    fn has_failure(&self, lr: &LogicalRequest) -> bool {
-        let mut next = lr.first;
-        while let Some(tx) = self.transactions.get(next) {
-            if tx.failure.is_some() {
-                return true;
-            }
-            next = tx.next;
-        }
-        false
-    }
-
-    /// A dialog that a request names: at rest with it when it has ended, else named by its handle. `None` when the
-    /// group may not rest because of it.
-    fn add_dialog(&self, handle: Handle, members: &mut Members) -> Option<()> {
-        let Some(dialog) = self.dialogs.get(handle) else { return Some(()) };
-        match dialog.state {
-            Some(_) => None,
-            None if may_rest(dialog) => members.dialogs.add(handle).map(|_| ()),
-            None => Some(()),
-        }
-    }
-
-    fn dialog_ref(&self, handle: Handle, members: &Members) -> DialogRef {
+    fn dialog_ref(&self, handle: Handle, members: &Quiet) -> DialogRef {
         match (members.dialogs.place(handle), self.dialogs.get(handle)) {
             (Some(place), _) => DialogRef::Here(place),
-            (None, Some(_)) => DialogRef::Up(handle),
+            (None, Some(_)) => DialogRef::InTable(handle),
             (None, None) => DialogRef::None,
         }
     }
 
     /// Describes the members.
-    fn describe(&self, members: &Members, packed: &mut Contents) {
+    fn describe(&self, members: &Quiet, packed: &mut Contents) {
         let due = |timer| self.wheel.due(timer).unwrap_or(Timestamp::NEVER);
         for handle in members.attempts.iter() {
             let (Some(key), Some(attempt)) = (self.attempts.key(handle), self.attempts.get(handle)) else { continue };
@@ -373,7 +181,7 @@ impl State {
     }
 
     /// Takes the members out of the tables. Their slots stay held, their transactions are found by name.
-    fn take_out(&mut self, group: Handle, members: &Members) {
+    fn take_out(&mut self, group: Handle, members: &Quiet) {
         let mut place = 0;
         for handle in members.requests.iter() {
             let Some(mut lr) = self.requests.remove(&mut self.groups, handle) else { continue };
@@ -417,11 +225,12 @@ impl State {
         }
     }
 
-    /// The group that has rested longest is in the tables again, its requests the first to make room.
-    pub(crate) fn wake_oldest(&mut self, now: Timestamp, out: &mut Facts) {
-        if let Some(group) = self.groups.longest_at_rest() {
-            self.wake_group(group, true, now, out);
-        }
+    /// The group that has rested longest is in the tables again, its requests the first to make room. Returns whether
+    /// any did.
+    pub(crate) fn wake_oldest(&mut self, now: Timestamp, out: &mut Facts) -> bool {
+        let Some(group) = self.groups.longest_at_rest() else { return false };
+        self.wake_group(group, true, now, out);
+        true
     }
 
     /// What rests of a group is in the tables again. `to_leave`: its requests are the first to make room.
@@ -429,8 +238,14 @@ impl State {
         let Some(mut packed) = self.pick_up(group) else { return };
         self.forget_due(&mut packed, now, out);
         self.restore(group, &packed, to_leave);
-        self.groups.close_if_empty(group.index());
         self.rest.contents = packed;
+        if !to_leave {
+            // More of what woke it may come: it is packed again once that is over, not after each message.
+            if let Some(call) = self.groups.key(group) {
+                self.cool(call, now);
+            }
+        }
+        self.groups.close_if_empty(group.index());
     }
 
     /// Puts entries back into the tables.
@@ -486,7 +301,7 @@ impl State {
         }
         let dialog = |dialog: DialogRef| match dialog {
             DialogRef::None => Handle::NONE,
-            DialogRef::Up(handle) => handle,
+            DialogRef::InTable(handle) => handle,
             DialogRef::Here(place) => dialogs.handles[place],
         };
         let named = |list: &Few, place: Option<usize>| place.map_or(Handle::NONE, |place| list.handles[place]);
@@ -598,9 +413,4 @@ impl State {
             lr.transactions = rested.transactions as u8;
         }
     }
-}
-
-/// It has ended, nothing of the seed's session is left, and no other Call-ID has to do with it.
-fn may_rest(dialog: &Dialog) -> bool {
-    dialog.state.is_none() && dialog.session.is_none() && !dialog.crossed && dialog.timer != Timer::default()
 }

@@ -9,7 +9,8 @@ use pipeline::{Facts, FrameBatch, SipFrame, Slot};
 use proptest::prelude::*;
 use wire::Timestamp;
 
-use super::contents::{Contents, Writer};
+use super::contents::Contents;
+use super::form::Writer;
 use crate::config::Config;
 use crate::state::State;
 
@@ -158,6 +159,53 @@ fn an_ended_call_leaves_the_tables_and_takes_a_few_bytes() {
     assert_eq!((player.state.dialogs.len(), player.state.attempts.len(), player.state.rest.len()), (0, 0, 1));
     let len = string(&player.state).expect("it rests").len();
     assert!(len <= 208, "{len} bytes");
+}
+
+#[test]
+fn what_a_late_repeat_put_back_rests_again_once_no_more_comes() {
+    let mut player = Player::new(Habit::Usual, Config::default());
+    let steps = ladder::play(&CALL.replace('@', "1"));
+    steps.iter().for_each(|step| _ = player.take(step.at, Some(step)));
+    for late in [10_000, 10_500, 11_000] {
+        player.take(Duration::from_millis(late), Some(&steps[6]));
+        assert_eq!((player.state.rest.len(), player.state.rest.cooling.len()), (0, 1));
+    }
+    player.take(Duration::from_secs(14), None);
+    assert_eq!((player.state.rest.len(), player.state.rest.cooling.len()), (1, 0));
+}
+
+#[test]
+fn a_call_cools_once_however_often_its_end_is_repeated() {
+    let mut player = Player::new(Habit::Usual, Config::default());
+    let steps = ladder::play(
+        "0.000 alice -> bob INVITE call=1 branch=z9hG4bK-1
+         0.010 alice <- bob 486 call=1 tag=t",
+    );
+    player.take(steps[0].at, Some(&steps[0]));
+    for repeat in 0..1000 {
+        player.take(Duration::from_millis(10 + repeat), Some(&steps[1]));
+    }
+    assert_eq!(player.state.rest.cooling.len(), 1);
+}
+
+#[test]
+fn no_more_is_put_back_than_is_needed_for_room() {
+    let config = Config { max_calls: 30, ..Config::default() };
+    let mut player = Player::new(Habit::Usual, config);
+    let mut now = Duration::ZERO;
+    for call in 0..20 {
+        for step in ladder::play(&CALL.replace('@', &format!("{call}"))) {
+            player.take(now + step.at / 100, Some(&step));
+        }
+        now += Duration::from_millis(100);
+    }
+    // 20 calls of 3 requests fill the table: each call at rest makes room for three.
+    assert_eq!((player.state.requests.len(), player.state.rest.len()), (60, 20));
+    for request in 0..9 {
+        let step = &ladder::play(&format!("0.000 alice -> bob OPTIONS call=o{request} branch=z9hG4bK-o{request}"))[0];
+        player.take(now, Some(step));
+        assert_eq!((player.state.requests.len(), player.state.rest.len()), (60, 19 - request / 3));
+    }
 }
 
 #[test]
