@@ -4,15 +4,18 @@
 //! One iteration is a thousand of them, so microseconds are nanoseconds for each, and milliseconds microseconds; the
 //! throughput is in messages.
 
+#[path = "support/processor_time.rs"]
+mod processor_time;
+
 use std::time::Duration;
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pipeline::config::CallsWanted;
 use pipeline::metrics::Registry;
 use pipeline::recorder::Recorder;
 use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
+use processor_time::{ProcessorTime, by_processor_time};
 use wire::Timestamp;
 
 /// An answered call; `@` stands for its number.
@@ -165,45 +168,6 @@ fn transactions(c: &mut Criterion<ProcessorTime>) {
         });
     }
     group.finish();
-}
-
-/// What this thread had of a processor, whatever else the machine does meanwhile.
-struct ProcessorTime;
-
-impl Measurement for ProcessorTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the clock writes into `time`, which is there.
-        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-
-    fn end(&self, start: Duration) -> Duration {
-        self.start() - start
-    }
-
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
-
-fn by_processor_time() -> Criterion<ProcessorTime> {
-    Criterion::default().with_measurement(ProcessorTime)
 }
 
 const EPOCH: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);

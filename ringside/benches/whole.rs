@@ -9,15 +9,18 @@
 mod allocator;
 #[path = "../src/components.rs"]
 mod components;
+#[path = "../../processor-dialog/benches/support/processor_time.rs"]
+mod processor_time;
 
 mod chain;
 
 use std::time::Duration;
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::measurement::Measurement;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 use chain::{Engine, MESSAGES, Stage, Stages};
+use processor_time::{ProcessorTime, by_processor_time};
 
 /// As in the program.
 #[global_allocator]
@@ -85,45 +88,6 @@ fn timed(work: impl FnOnce()) -> Duration {
     let start = ProcessorTime.start();
     work();
     ProcessorTime.end(start)
-}
-
-/// What this thread had of a processor, whatever else the machine does meanwhile.
-struct ProcessorTime;
-
-impl Measurement for ProcessorTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the clock writes into `time`, which is there.
-        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-
-    fn end(&self, start: Duration) -> Duration {
-        self.start() - start
-    }
-
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
-
-fn by_processor_time() -> Criterion<ProcessorTime> {
-    Criterion::default().with_measurement(ProcessorTime)
 }
 
 criterion_group! { name = benches; config = by_processor_time(); targets = whole }
