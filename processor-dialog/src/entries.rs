@@ -4,7 +4,7 @@
 //! after a peak go back to the allocator. Steady traffic allocates nothing. How entries are found is told by what is
 //! built on this: [`crate::table`] by a key, [`crate::call_table`] by the Call-ID they belong to.
 
-use crate::ahead::fetch;
+use crate::fetch::fetch;
 use crate::slab::Slab;
 
 /// Names one entry for as long as it lives: an index and the generation it was filled in.

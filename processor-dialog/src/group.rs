@@ -196,8 +196,8 @@ impl State {
     }
 
     /// A message under `call` belongs to a transaction: of its own Call-ID, or of another.
-    pub(crate) fn note_crossing(&mut self, transaction: Option<Handle>, call: Key) {
-        let Some(tx) = transaction.and_then(|handle| self.transactions.get(handle)) else { return };
+    pub(crate) fn note_crossing(&mut self, transaction: Handle, call: Key) {
+        let Some(tx) = self.transactions.get(transaction) else { return };
         let Some(group) = self.requests.group(tx.request) else { return };
         if self.groups.key(self.groups.handle(group)) != Some(call) {
             self.groups.at_mut(group).crossed = true;

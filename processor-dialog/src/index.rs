@@ -4,7 +4,7 @@
 //! steady traffic never makes it grow, which tables with tombstones do now and then; and growing looks at no entry.
 //! At most two in three slots are taken, so that a look costs one cache line, also for what is not there.
 
-use crate::ahead::fetch;
+use crate::fetch::fetch;
 
 /// Places by hash; several may have the same.
 #[derive(Default)]

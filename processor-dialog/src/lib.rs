@@ -19,6 +19,7 @@ mod chain;
 mod config;
 mod dialog;
 mod entries;
+mod fetch;
 mod group;
 mod index;
 mod invite;

@@ -66,7 +66,6 @@ impl State {
             }
             _ => None,
         };
-        self.note_crossing(invite, seen.call);
         if method == Method::Ack
             && let Some(handle) = invite
             && self.transactions.get(handle).is_some_and(|tx| tx.failure.is_some() && !tx.succeeded)
@@ -75,7 +74,6 @@ impl State {
         }
         let key = seen.transaction;
         let known = self.find_transaction(key, seen, out);
-        self.note_crossing(known, seen.call);
         if let Some(handle) = known
             && self.transactions.get(handle).is_some_and(|tx| tx.request_seen)
         {
@@ -145,10 +143,9 @@ impl State {
             self.wake_group(self.groups.handle(name.group()), false, seen.now(), out);
             found = self.find_in_all(key);
         }
-        match found? {
-            Found::Followed(handle) => Some(handle),
-            Found::Resting(_) => None,
-        }
+        let Some(Found::Followed(handle)) = found else { return None };
+        self.note_crossing(handle, seen.call);
+        Some(handle)
     }
 
     /// The transaction with a key under the Call-ID of the message, where that has few.
@@ -182,10 +179,7 @@ impl State {
         let message = seen.message;
         let key = seen.transaction;
         let transaction = match self.find_transaction(key, seen, out) {
-            Some(handle) => {
-                self.note_crossing(Some(handle), seen.call);
-                handle
-            }
+            Some(handle) => handle,
             None => match self.open_orphan(key, seen, out) {
                 Some(handle) => handle,
                 None => return,

@@ -8,8 +8,8 @@ use std::collections::BinaryHeap;
 
 use wire::Timestamp;
 
-use crate::ahead::fetch;
 use crate::entries::Handle;
+use crate::fetch::fetch;
 use crate::slab::Slab;
 
 /// What a timer wakes.

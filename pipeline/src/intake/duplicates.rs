@@ -99,13 +99,9 @@ impl DuplicateFilter {
                 return repeats;
             }
         }
-        while self.seen.len() < MAX_SETS && self.oldest(hash).is_within(window, now) {
+        while !self.put(Seen { hash, first: now }, now, self.seen.len() == MAX_SETS) {
             self.grow(now);
         }
-        let oldest = self.oldest(hash);
-        let taken = oldest.is_within(window, now);
-        *oldest = Seen { hash, first: now };
-        self.overwritten += u64::from(taken);
         false
     }
 
@@ -114,11 +110,20 @@ impl DuplicateFilter {
         let (sets, window) = (self.seen.len() * 2, self.window);
         let before = std::mem::replace(&mut self.seen, vec![Set::default(); sets]);
         for seen in before.iter().flat_map(|Set(set)| set).filter(|seen| seen.is_within(window, now)) {
-            let oldest = self.oldest(seen.hash);
-            let taken = oldest.is_within(window, now);
-            *oldest = *seen;
+            self.put(*seen, now, true);
+        }
+    }
+
+    /// Puts a datagram in place of the oldest there; where that is within the window only if it `must`, which is counted.
+    fn put(&mut self, seen: Seen, now: Timestamp, must: bool) -> bool {
+        let window = self.window;
+        let oldest = self.oldest(seen.hash);
+        let taken = oldest.is_within(window, now);
+        if !taken || must {
+            *oldest = seen;
             self.overwritten += u64::from(taken);
         }
+        !taken || must
     }
 
     /// The two sets a hash may be in; there is a table. With one alone some would be full when hardly any is in use.

@@ -118,20 +118,6 @@ impl State {
         self.groups.lay(group, Resting { cell, timer: Timer::default() });
         self.rest.groups += 1;
     }
-
-    /// Takes what rests of a group out of memory, into [`Rest::contents`]. `false`: nothing does.
-    fn take_up(&mut self, group: Handle) -> bool {
-        let Some(Resting { cell, mut timer }) = self.groups.raise(group) else { return false };
-        self.wheel.cancel(&mut timer);
-        self.rest.contents.read(self.rest.cells.get(cell), &self.keys);
-        for (place, tx) in self.rest.contents.transactions.iter().enumerate() {
-            self.transactions.remove_name(tx.key, Name::new(group.index(), place));
-        }
-        self.transactions.shrink();
-        self.rest.cells.remove(cell);
-        self.rest.groups -= 1;
-        true
-    }
 }
 
 /// Most groups at rest: as many as cells can name. What comes then stays in the tables.

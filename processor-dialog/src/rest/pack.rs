@@ -5,7 +5,7 @@ use wire::Timestamp;
 
 use super::contents::{self, Contents, DialogRef};
 use super::quiet::{Few, Quiet};
-use super::{MAX_GROUPS, MAX_RESTING};
+use super::{MAX_GROUPS, MAX_RESTING, Resting};
 use crate::attempt::{self, Attempt};
 use crate::calls::Record;
 use crate::chain::{Chain, Node};
@@ -54,10 +54,16 @@ impl State {
 
     /// Takes what rests of a group, to be put back into the tables or to be forgotten.
     pub(super) fn pick_up(&mut self, group: Handle) -> Option<Contents> {
-        if !self.take_up(group) {
-            return None;
+        let Resting { cell, mut timer } = self.groups.raise(group)?;
+        self.wheel.cancel(&mut timer);
+        let mut packed = std::mem::take(&mut self.rest.contents);
+        packed.read(self.rest.cells.get(cell), &self.keys);
+        for (place, tx) in packed.transactions.iter().enumerate() {
+            self.transactions.remove_name(tx.key, Name::new(group.index(), place));
         }
-        let packed = std::mem::take(&mut self.rest.contents);
+        self.transactions.shrink();
+        self.rest.cells.remove(cell);
+        self.rest.groups -= 1;
         self.count_at_rest(&packed, -1);
         Some(packed)
     }
