@@ -11,7 +11,7 @@ use std::time::Duration;
 use exporter::prometheus::{Limits, Prometheus};
 use pipeline::component::{CaptureStatus, Exporter};
 use pipeline::metrics::{Exposition, F, Format, LabelSet, Undefined, label_values::Input};
-use support::{Reply, Running, SETS, fill, get, run, send, settings};
+use support::{Reply, Running, SETS, closed, fill, get, run, send, settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -295,7 +295,7 @@ async fn stop_lets_a_response_finish_and_frees_the_port() {
     };
     let (bytes, ()) = tokio::join!(take, running.exporter.stop(Duration::from_secs(1)));
     assert!(Reply::parse(&bytes).text() == expected, "the response was whole");
-    assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
+    closed(running.address).await;
     drop(idle);
     let context = support::context(&running.registry, &running.state);
     let mut again = Prometheus::new(settings(&running.address.to_string(), Undefined::Nan), &context);
@@ -315,7 +315,7 @@ async fn clients_that_stall_do_not_hold_up_the_end() {
     not_taking.write_all(&b"GET /metrics HTTP/1.1\r\nHost: ringside\r\n\r\n".repeat(20)).await.unwrap();
     not_taking.read_exact(&mut [0; 1]).await.unwrap();
     running.exporter.stop(Duration::from_secs(1)).await;
-    assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
+    closed(running.address).await;
 }
 
 #[tokio::test]
@@ -344,9 +344,7 @@ async fn a_reload_moves_the_endpoint() {
     let moved = running.exporter.local_address().expect("it listens");
     assert_ne!(moved, running.address);
     assert_eq!(get(moved, "/metrics").await.status, 200);
-    while TcpStream::connect(running.address).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    closed(running.address).await;
 }
 
 #[tokio::test]

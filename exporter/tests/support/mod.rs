@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use exporter::prometheus::{Config, Limits, Prometheus, Settings};
 use pipeline::component::{CaptureStatus, Exporter, Health, Telemetry};
@@ -9,6 +10,9 @@ use pipeline::config::{ComponentId, ExporterContext, Problems};
 use pipeline::metrics::{F, Registry, Undefined};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+/// Longer than anything takes here.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A running exporter and what it shows.
 pub struct Running {
@@ -129,6 +133,17 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
         body.extend_from_slice(&bytes[end + 2..][..length]);
         bytes = &bytes[end + 2 + length + 2..];
     }
+}
+
+/// Returns once nobody listens at `address`. That may be a moment after the exporter let go of it: a child another test
+/// is about to start holds every socket of this process until it has become its program.
+pub async fn closed(address: SocketAddr) {
+    let refused = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, refused).await.expect("nobody listens any more");
 }
 
 /// One request on a connection of its own. `head` is the request line and header fields without the last empty line.
