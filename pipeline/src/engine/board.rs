@@ -8,7 +8,7 @@ use super::named;
 use crate::component::{CaptureStatus, Health, Reports, Telemetry};
 use crate::config::ComponentId;
 
-/// The state of the program. A shard renews its part about every 100 ms.
+/// The state of the program. A shard renews its part about every half second.
 pub struct Board {
     pub(super) shards: Vec<Mutex<Report>>,
     /// Exporters and extensions.
@@ -122,4 +122,4 @@ impl Fresh {
 }
 
 /// How often a report is renewed.
-const RENEWED: Duration = Duration::from_millis(100);
+const RENEWED: Duration = Duration::from_millis(500);

@@ -1,6 +1,6 @@
 //! Records of the kernel side in, pieces of streams with addresses out, in the order of time.
 //!
-//! Packets reach user space up to 20 ms after they were seen, records at once: a record waits in the kernel's buffer
+//! Packets reach user space up to 80 ms after they were seen, records at once: a record waits in the kernel's buffer
 //! until every packet before it has been read. One whose addresses are not known yet is kept [`Aside`] until a later one
 //! of its connection tells them. What is given up is counted.
 

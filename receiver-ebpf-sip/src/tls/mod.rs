@@ -35,8 +35,8 @@ pub use probe::probe;
 use programs::Programs;
 pub use programs::{LoadError, Way};
 
-/// How long a record waits for packets that were seen before it: twice as long as the ring holds them back.
-const HOLD_BACK: Duration = Duration::from_millis(40);
+/// How long a record waits for packets that were seen before it: somewhat longer than the ring holds them back.
+const HOLD_BACK: Duration = Duration::from_millis(95);
 
 /// How often records are looked for: their kernel side wakes nobody, since that would be the dearest part of it.
 pub const POLL_EVERY: Duration = Duration::from_millis(20);

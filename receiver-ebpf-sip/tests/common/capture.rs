@@ -65,7 +65,7 @@ pub struct Seen {
 impl Tap {
     /// Captures in the namespace of the calling thread, from now on.
     pub fn new(config: Config) -> Self {
-        Self::with_ring(config, RingShape { blocks: 64, ..RingShape::default() })
+        Self::with_ring(config, RingShape { blocks: 16, ..RingShape::default() })
     }
 
     pub fn with_ring(config: Config, shape: RingShape) -> Self {
