@@ -35,22 +35,26 @@ pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
 }
 
 /// The Via at the front as nearly all are written, up to the end of its branch, and how long it is so far:
-/// `SIP/2.0/UDP host:port;branch=`, the port perhaps without.
+/// `SIP/2.0/UDP host:port;branch=`, the port perhaps without, TCP or TLS in the place of UDP, and before the branch what
+/// makes responses find their way through a NAT (RFC 3261 §18.2.1, RFC 3581): `;rport`, with or without its number,
+/// `;received=`.
 #[inline(always)]
 pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
     let (protocol, sent_by) = value.ahead.split_first_chunk()?;
-    if protocol != b"SIP/2.0/UDP " {
-        return None;
-    }
+    let usual_port = match protocol {
+        b"SIP/2.0/UDP " | b"SIP/2.0/TCP " => 5060,
+        b"SIP/2.0/TLS " => 5061,
+        _ => return None,
+    };
     let (host, behind) = split_at_class::<{ value::HOST_END }>(sent_by)?;
     // A name or an IPv4 address: the first colon is the only one.
     let first = *host.first()?;
-    let usual_port = value::Number { value: 5060, clamped: false };
+    let usual_port = value::Number { value: usual_port, clamped: false };
     let (port, behind) = match behind {
         [b':', number @ ..] => value::number_and_rest(number, u32::from(u16::MAX))?,
         _ => (usual_port, behind),
     };
-    let (name, behind) = behind.split_first_chunk()?;
+    let (name, behind) = behind_the_way_back(behind)?.split_first_chunk()?;
     if name != b";branch=" {
         return None;
     }
@@ -59,6 +63,21 @@ pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
     // What was searched goes on behind the value.
     let is_usual = first != b'[' && !port.clamped && !branch.is_empty() && len <= value.len;
     is_usual.then_some((Via { host, port: port.value as u16, branch }, len))
+}
+
+/// What stands behind `rport` and `received`, in this order, where they are.
+#[inline(always)]
+fn behind_the_way_back(mut params: &[u8]) -> Option<&[u8]> {
+    if let Some(behind) = params.strip_prefix(b";rport") {
+        params = match behind {
+            [b'=', number @ ..] => value::number_and_rest(number, u32::MAX)?.1,
+            _ => behind,
+        };
+    }
+    if let Some(address) = params.strip_prefix(b";received=") {
+        params = split_at_class::<{ value::VALUE_END }>(address)?.1;
+    }
+    Some(params)
 }
 
 #[inline(always)]
@@ -270,7 +289,8 @@ mod tests {
         fn the_usual_form_is_read_as_any_form_is(
             parts in prop::collection::vec(prop::sample::select(vec![
                 "SIP/2.0/UDP ", "SIP/2.0/UDP h:5060;branch=", "SIP/2.0/TCP ", "h", "[::1]", "1.2.3.4", ":", "5060", "70000",
-                ";branch=", "z9hG4bK1", ";rport", ",", " ", "\"", "\r\n ", ";",
+                ";branch=", "z9hG4bK1", ";rport", ";rport=", ";received=", ",", " ", "\"", "\r\n ", ";", "SIP/2.0/TLS h",
+                "SIP/2.0/UDP h:5060;rport;branch=z", "SIP/2.0/TCP h;rport=1;received=1.2.3.4;branch=z",
             ]), 0..8),
         ) {
             let value = parts.concat();
