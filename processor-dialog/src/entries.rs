@@ -5,6 +5,7 @@
 //! built on this: [`crate::table`] by a key, [`crate::call_table`] by the Call-ID they belong to.
 
 use crate::fetch::fetch;
+use crate::order::{Order, Stamp};
 use crate::slab::Slab;
 
 /// Names one entry for as long as it lives: an index and the generation it was filled in.
@@ -46,22 +47,19 @@ pub struct Entries<T> {
     capacity: usize,
     /// Entries that are kept elsewhere and count too.
     elsewhere: usize,
-    oldest: u32,
-    newest: u32,
+    order: Order,
     generation: u32,
 }
 
 struct Entry<T> {
     value: Option<T>,
     generation: u32,
-    /// [`APART`] where it is not in the order.
-    older: u32,
-    newer: u32,
+    stamp: Stamp,
 }
 
 impl<T> Default for Entry<T> {
     fn default() -> Self {
-        Self { value: None, generation: 0, older: NIL, newer: NIL }
+        Self { value: None, generation: 0, stamp: Stamp::NONE }
     }
 }
 
@@ -72,8 +70,7 @@ impl<T> Entries<T> {
             places: Slab::default(),
             capacity: capacity.max(1),
             elsewhere: 0,
-            oldest: NIL,
-            newest: NIL,
+            order: Order::default(),
             generation: 0,
         }
     }
@@ -99,8 +96,10 @@ impl<T> Entries<T> {
     }
 
     /// The entry whose last activity is longest ago.
-    pub fn oldest(&self) -> Option<Handle> {
-        (self.oldest != NIL).then(|| self.handle(self.oldest))
+    pub fn oldest(&mut self) -> Option<Handle> {
+        let places = &self.places;
+        let place = self.order.first(|place, stamp| stands(places, place, stamp))?;
+        Some(self.handle(place))
     }
 
     /// The entry, unless it is gone.
@@ -142,72 +141,63 @@ impl<T> Entries<T> {
         let place = self.places.take();
         self.generation = self.generation.wrapping_add(1);
         let entry = &mut self.places[place];
-        *entry = Entry { value: Some(value), generation: self.generation, older: APART, newer: NIL };
+        *entry = Entry { value: Some(value), generation: self.generation, stamp: Stamp::NONE };
         Handle { index: place, generation: self.generation }
     }
 
     /// Takes an entry out. Gives also whether pages went back to the allocator with it.
     pub fn remove(&mut self, handle: Handle) -> Option<(T, bool)> {
-        self.get(handle)?;
-        self.part(handle.index);
-        let value = self.places[handle.index].value.take()?;
-        Some((value, self.places.give(handle.index)))
+        let entry = self.entry_mut(handle)?;
+        entry.stamp = Stamp::NONE;
+        let value = entry.value.take()?;
+        let pages_went = self.places.give(handle.index);
+        if pages_went && self.order.is_roomy(self.places.len()) {
+            self.sweep();
+        }
+        Some((value, pages_went))
     }
 
     /// Notes activity: the entry is now the last to be evicted.
     pub fn touch(&mut self, handle: Handle) {
-        if self.newest == handle.index || self.get(handle).is_none() {
-            return;
-        }
-        self.part(handle.index);
-        let before = self.newest;
-        let entry = &mut self.places[handle.index];
-        (entry.older, entry.newer) = (before, NIL);
-        match before {
-            NIL => self.oldest = handle.index,
-            _ => self.places[before].newer = handle.index,
-        }
-        self.newest = handle.index;
+        self.put(handle, Order::append);
     }
 
     /// The entry is only remembered: it is the first to make room.
     pub fn retire(&mut self, handle: Handle) {
-        if self.oldest == handle.index || self.get(handle).is_none() {
-            return;
-        }
-        self.part(handle.index);
-        let after = self.oldest;
-        let entry = &mut self.places[handle.index];
-        (entry.older, entry.newer) = (NIL, after);
-        match after {
-            NIL => self.newest = handle.index,
-            _ => self.places[after].older = handle.index,
-        }
-        self.oldest = handle.index;
+        self.put(handle, Order::prepend);
     }
 
     /// The entry makes no room until it is touched again.
     pub fn set_apart(&mut self, handle: Handle) {
-        if self.get(handle).is_some() {
-            self.part(handle.index);
+        if let Some(entry) = self.entry_mut(handle) {
+            entry.stamp = Stamp::NONE;
         }
     }
 
-    /// Takes an entry out of the order.
-    fn part(&mut self, place: u32) {
-        let Entry { older, newer, .. } = self.places[place];
-        if older == APART {
-            return;
+    fn put(&mut self, handle: Handle, put: impl FnOnce(&mut Order, u32, &mut Stamp)) {
+        if self.order.is_full() {
+            self.sweep();
         }
-        self.places[place].older = APART;
-        match older {
-            NIL => self.oldest = newer,
-            _ => self.places[older].newer = newer,
+        let Some(entry) = self.places.get_mut(handle.index) else { return };
+        if entry.generation == handle.generation && entry.value.is_some() {
+            put(&mut self.order, handle.index, &mut entry.stamp);
         }
-        match newer {
-            NIL => self.newest = older,
-            _ => self.places[newer].older = older,
-        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sweep(&mut self) {
+        let places = &self.places;
+        let bring_near = |place| {
+            if let Some(entry) = places.get(place) {
+                fetch(&entry.stamp);
+            }
+        };
+        self.order.sweep(|place, stamp| stands(places, place, stamp), bring_near);
+    }
+
+    fn entry_mut(&mut self, handle: Handle) -> Option<&mut Entry<T>> {
+        self.places.get_mut(handle.index).filter(|entry| entry.generation == handle.generation)
     }
 
     /// Pages held.
@@ -217,10 +207,10 @@ impl<T> Entries<T> {
     }
 }
 
-/// No entry.
-const NIL: u32 = u32::MAX;
-/// In place of an older entry: this one is not in the order.
-const APART: u32 = u32::MAX - 1;
+/// Whether what the order says of a place is what the entry says. What is gone is in no order.
+fn stands<T>(places: &Slab<Entry<T>>, place: u32, stamp: Stamp) -> bool {
+    places.get(place).is_some_and(|entry| entry.stamp == stamp)
+}
 
 #[cfg(test)]
 mod tests {

@@ -146,7 +146,7 @@ impl Groups {
     }
 
     /// The one that has rested longest.
-    pub fn longest_at_rest(&self) -> Option<Handle> {
+    pub fn longest_at_rest(&mut self) -> Option<Handle> {
         self.table.oldest()
     }
 

@@ -26,6 +26,7 @@ mod invite;
 mod items;
 mod key;
 mod logical_request;
+mod order;
 mod pages;
 mod processor;
 mod registration;

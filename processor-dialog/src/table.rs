@@ -32,7 +32,7 @@ impl<T> Table<T> {
     }
 
     /// The entry whose last activity is longest ago.
-    pub fn oldest(&self) -> Option<Handle> {
+    pub fn oldest(&mut self) -> Option<Handle> {
         self.entries.oldest()
     }
 
