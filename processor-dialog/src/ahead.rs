@@ -34,7 +34,10 @@ impl State {
         for (place, frame) in ahead.iter_mut().zip(frames) {
             let read = self.read(frame, batch.message(frame));
             self.groups.fetch_index(read.call);
-            self.transactions.fetch_index(read.transaction);
+            // A response's is found in its call.
+            if read.message.as_ref().is_ok_and(Message::is_request) {
+                self.transactions.fetch_index(read.transaction);
+            }
             *place = Some(read);
         }
         let mut groups = [None; AHEAD];
@@ -44,13 +47,18 @@ impl State {
         let mut latest = [None; AHEAD];
         for (latest, group) in latest.iter_mut().zip(groups) {
             let Some(group) = group.and_then(|place| self.groups.at(place)) else { continue };
-            *latest = Some(self.requests.fetch_latest(group.requests));
-            self.dialogs.fetch_latest(group.dialogs);
+            let dialog = self.dialogs.fetch_latest(group.dialogs);
+            *latest = Some((self.requests.fetch_latest(group.requests), dialog));
+            self.attempts.fetch_latest(group.attempts);
         }
-        for request in latest.into_iter().flatten() {
-            let Some(lr) = self.requests.at(request) else { continue };
-            self.transactions.fetch(lr.first);
-            self.wheel.fetch(lr.timer);
+        for (request, dialog) in latest.into_iter().flatten() {
+            if let Some(lr) = self.requests.at(request) {
+                self.transactions.fetch(lr.first);
+                self.wheel.fetch(lr.timer);
+            }
+            if let Some(dialog) = self.dialogs.at(dialog) {
+                self.wheel.fetch(dialog.timer);
+            }
         }
         ahead
     }

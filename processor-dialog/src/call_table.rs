@@ -16,11 +16,14 @@ pub struct Members {
     latest: u32,
     /// With [`CROWDED`] where that is so.
     len: u32,
+    /// A bit for each key there was since there was none, so that of a new one, which most that are asked for are, it is
+    /// known without a walk that it is not there.
+    keys: u32,
 }
 
 impl Default for Members {
     fn default() -> Self {
-        Self { latest: NIL, len: 0 }
+        Self { latest: NIL, len: 0, keys: 0 }
     }
 }
 
@@ -88,6 +91,7 @@ impl<T: Member> CallTable<T> {
         }
         of_kind.latest = handle.index();
         of_kind.len += 1;
+        of_kind.keys |= bit(key);
         if of_kind.is_crowded() {
             self.crowd.insert(key.hash(), handle.index());
         } else if of_kind.len() > FEW {
@@ -115,7 +119,7 @@ impl<T: Member> CallTable<T> {
         }
         of_kind.len -= 1;
         if of_kind.len() == 0 {
-            of_kind.len = 0;
+            (of_kind.len, of_kind.keys) = (0, 0);
         }
         match self.entries.at_mut(entry.later) {
             Some(later) => later.earlier = entry.earlier,
@@ -179,6 +183,9 @@ impl<T> CallTable<T> {
 
     /// Finds one of a group by its key.
     pub fn find(&self, members: Members, key: Key) -> Option<Handle> {
+        if members.keys & bit(key) == 0 {
+            return None;
+        }
         let is_it = |entry: &Entry<T>| entry.key == key && !entry.hidden;
         if members.is_crowded() {
             let place = self.crowd.find(key.hash(), |place| self.entries.at(place).is_some_and(is_it))?;
@@ -228,6 +235,11 @@ impl<T> CallTable<T> {
     pub fn retire(&mut self, handle: Handle) {
         self.entries.retire(handle);
     }
+}
+
+/// The bit of a key in [`Members`].
+fn bit(key: Key) -> u32 {
+    1 << (key.hash() % u64::from(u32::BITS))
 }
 
 /// No entry.

@@ -62,7 +62,7 @@ impl State {
         // An ACK of a failure and a CANCEL carry the branch of the INVITE they are about (RFC 3261 §9.1, §17.1.1.3).
         let invite = match method {
             Method::Ack | Method::Cancel => {
-                self.find_transaction(self.keys.transaction(seen.call, seen.via, message, Method::Invite), seen, out)
+                self.find_in_all(self.keys.transaction(seen.call, seen.via, message, Method::Invite), seen, out)
             }
             _ => None,
         };
@@ -73,7 +73,8 @@ impl State {
             return self.on_failure_ack(handle, seen, out);
         }
         let key = seen.transaction;
-        let known = self.find_transaction(key, seen, out);
+        // Most are new: that none of its call has the key is known sooner of all than of each.
+        let known = self.find_in_all(key, seen, out);
         if let Some(handle) = known
             && self.transactions.get(handle).is_some_and(|tx| tx.request_seen)
         {
@@ -133,15 +134,12 @@ impl State {
         }
     }
 
-    /// The transaction with a key, also where all of its call is at rest.
-    fn find_transaction(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
-        if let Some(handle) = self.find_in_call(key, seen.call) {
-            return Some(handle);
-        }
-        let mut found = self.find_in_all(key);
+    /// The transaction with a key, of whatever call, also where all of that is at rest.
+    fn find_in_all(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
+        let mut found = self.transactions.find(key, |name| self.key_at_rest(name));
         if let Some(Found::Resting(name)) = found {
             self.wake_group(self.groups.handle(name.group()), false, seen.now(), out);
-            found = self.find_in_all(key);
+            found = self.transactions.find(key, |name| self.key_at_rest(name));
         }
         let Some(Found::Followed(handle)) = found else { return None };
         self.note_crossing(handle, seen.call);
@@ -170,15 +168,12 @@ impl State {
         None
     }
 
-    fn find_in_all(&self, key: Key) -> Option<Found> {
-        self.transactions.find(key, |name| self.key_at_rest(name))
-    }
-
     /// Takes a response.
     pub(crate) fn on_response(&mut self, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let message = seen.message;
         let key = seen.transaction;
-        let transaction = match self.find_transaction(key, seen, out) {
+        let found = self.find_in_call(key, seen.call).or_else(|| self.find_in_all(key, seen, out));
+        let transaction = match found {
             Some(handle) => handle,
             None => match self.open_orphan(key, seen, out) {
                 Some(handle) => handle,
