@@ -30,16 +30,16 @@ pub struct Read<'a> {
 impl State {
     /// Parses the next messages of a batch and fetches what is known under their Call-IDs.
     pub(crate) fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &'a [SipFrame]) -> [Option<Read<'a>>; AHEAD] {
-        let mut ahead = [const { None }; AHEAD];
-        for (place, frame) in ahead.iter_mut().zip(frames) {
+        let ahead: [_; AHEAD] = std::array::from_fn(|nth| {
+            let frame = frames.get(nth)?;
             let read = self.read(frame, batch.message(frame));
             self.groups.fetch_index(read.call);
             // A response's is found in its call.
             if read.message.as_ref().is_ok_and(Message::is_request) {
                 self.transactions.fetch_index(read.transaction);
             }
-            *place = Some(read);
-        }
+            Some(read)
+        });
         let mut groups = [None; AHEAD];
         for (group, read) in groups.iter_mut().zip(ahead.iter().flatten()) {
             *group = self.groups.fetch(read.call);

@@ -165,6 +165,13 @@ impl<T> CallTable<T> {
         members.latest
     }
 
+    /// Asks for the one before that at a place to be brought near. Returns its place.
+    pub fn fetch_earlier(&self, place: u32) -> Option<u32> {
+        let earlier = self.entries.at(place)?.earlier;
+        self.entries.fetch(earlier);
+        Some(earlier)
+    }
+
     /// What is at a place.
     pub fn at(&self, place: u32) -> Option<&T> {
         self.entries.at(place).map(|entry| &entry.value)

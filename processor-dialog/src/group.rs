@@ -28,6 +28,8 @@ pub struct Group {
     pub resting: Option<Resting>,
     /// It is to be put to rest in a moment.
     pub cooling: bool,
+    /// It is to be put to rest at the end of the batch.
+    pub ending: bool,
     /// A message of another Call-ID belonged to a transaction of it. What hangs on what is then uncertain.
     pub crossed: bool,
 }

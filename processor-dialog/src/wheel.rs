@@ -212,6 +212,13 @@ impl Wheel {
         }
     }
 
+    /// Asks for what unsetting a timer changes to be brought near.
+    pub fn fetch_neighbours(&self, timer: Timer) {
+        if let Some(node) = self.nodes.get(timer.0) {
+            [node.previous, node.next].into_iter().filter_map(|node| self.nodes.get(node)).for_each(fetch);
+        }
+    }
+
     /// When a timer is due; `None` when it is not set.
     pub fn due(&self, timer: Timer) -> Option<Timestamp> {
         (timer.0 != NIL).then(|| Timestamp::from_nanos(self.nodes[timer.0].due))

@@ -10,6 +10,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `quiet` | when a group may rest |
+//! | `near` | bringing near what will be packed |
 //! | `pack` | the way from the tables into a string, and back |
 //! | `contents`, `form` | what the string says, and its bytes |
 //! | `forget` | what is forgotten while it rests |
@@ -23,6 +24,7 @@ mod cells;
 mod contents;
 mod forget;
 mod form;
+mod near;
 mod pack;
 mod quiet;
 
@@ -61,6 +63,8 @@ pub struct Rest {
     groups: usize,
     /// Call-IDs of which something came to its end, and when that is to be put to rest.
     cooling: VecDeque<(Timestamp, Key)>,
+    /// Groups to be put to rest at the end of the batch, and whether one that is not quiet then is to cool.
+    ending: Vec<(Handle, bool)>,
     /// Reused.
     contents: Contents,
     writer: Writer,

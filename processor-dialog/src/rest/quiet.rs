@@ -6,6 +6,7 @@ use wire::Timestamp;
 
 use super::MAX_NAMED;
 use super::cells::MAX_LEN;
+use super::near::TOGETHER;
 use crate::attempt;
 use crate::dialog::Dialog;
 use crate::entries::Handle;
@@ -100,13 +101,11 @@ impl State {
             return;
         }
         let Some(group) = self.groups.find(seen.call) else { return };
-        let cools = self.groups.get(group).is_some_and(|group| group.cooling);
-        if cools || self.is_within_a_dialog_that_is_up(group) {
+        let waits = self.groups.get(group).is_some_and(|group| group.cooling || group.ending);
+        if waits || self.is_within_a_dialog_that_is_up(group) {
             return;
         }
-        if !self.put_to_rest(group, seen.now()) && is_final {
-            self.cool(seen.call, seen.now());
-        }
+        self.end_with_batch(group, is_final);
     }
 
     /// Whether the latest request of a group is of a dialog that lives.
@@ -118,15 +117,41 @@ impl State {
             .is_some_and(Dialog::is_live)
     }
 
-    /// Puts to rest what has cooled.
+    /// A group is to be put to rest at the end of the batch, when many are brought near together; `cools`: in a moment,
+    /// should it not be quiet then.
+    fn end_with_batch(&mut self, group: Handle, cools: bool) {
+        if let Some(entry) = self.groups.get_mut(group)
+            && !std::mem::replace(&mut entry.ending, true)
+        {
+            self.rest.ending.push((group, cools));
+        }
+    }
+
+    /// Puts to rest what ended with the batch, and what has cooled.
     pub(crate) fn rest_what_is_quiet(&mut self, now: Timestamp) {
         while let Some(call) = self.rest.cooled(now) {
             let Some(group) = self.groups.find(call) else { continue };
             if let Some(group) = self.groups.get_mut(group) {
                 group.cooling = false;
             }
-            self.put_to_rest(group, now);
+            self.end_with_batch(group, false);
         }
+        let mut ending = std::mem::take(&mut self.rest.ending);
+        for together in ending.chunks(TOGETHER) {
+            self.bring_near(together.iter().map(|(group, _)| *group));
+            for &(group, cools) in together {
+                let Some(entry) = self.groups.get_mut(group) else { continue };
+                entry.ending = false;
+                if !self.put_to_rest(group, now)
+                    && cools
+                    && let Some(call) = self.groups.key(group)
+                {
+                    self.cool(call, now);
+                }
+            }
+        }
+        ending.clear();
+        self.rest.ending = ending;
     }
 
     /// Everything of a group; `None` when it may not rest.

@@ -1,0 +1,50 @@
+//! Bringing near what will be packed: many groups together, step by step, as [`crate::ahead`] does for messages.
+//!
+//! What is over was last looked at seconds ago, and all of it is read, unlinked and written. Packed where it ended it was
+//! waited for entry after entry.
+
+use crate::entries::Handle;
+use crate::state::State;
+use crate::wheel::Timer;
+
+impl State {
+    /// Asks for the entries of groups, their timers and where those and the transactions are linked to be brought near.
+    pub(super) fn bring_near(&self, groups: impl Iterator<Item = Handle>) {
+        let mut requests = [None; TOGETHER];
+        let mut dialogs = [None; TOGETHER];
+        for (at, group) in groups.take(TOGETHER).enumerate() {
+            let Some(group) = self.groups.get(group) else { continue };
+            requests[at] = Some(self.requests.fetch_latest(group.requests));
+            dialogs[at] = Some(self.dialogs.fetch_latest(group.dialogs));
+            self.attempts.fetch_latest(group.attempts);
+        }
+        let mut timers = dialogs.map(|dialog| {
+            let timer = self.dialogs.at(dialog?)?.timer;
+            self.wheel.fetch(timer);
+            Some((timer, Handle::NONE))
+        });
+        // A call has three requests, and of each the last step is one later.
+        for _ in 0..4 {
+            for at in 0..TOGETHER {
+                if let Some((timer, transaction)) = timers[at].take() {
+                    self.near_links(timer, transaction);
+                }
+                let Some(lr) = requests[at].and_then(|request| self.requests.at(request)) else { continue };
+                self.transactions.fetch(lr.first);
+                self.wheel.fetch(lr.timer);
+                timers[at] = Some((lr.timer, lr.first));
+                requests[at] = requests[at].and_then(|request| self.requests.fetch_earlier(request));
+            }
+        }
+    }
+
+    fn near_links(&self, timer: Timer, transaction: Handle) {
+        self.wheel.fetch_neighbours(timer);
+        if let Some(transaction) = self.transactions.get(transaction) {
+            self.transactions.fetch_index(transaction.key);
+        }
+    }
+}
+
+/// Groups brought near together.
+pub(super) const TOGETHER: usize = 16;
