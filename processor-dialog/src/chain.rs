@@ -1,6 +1,7 @@
 //! Short lists that hang on an entry (Vias below a transaction's, its items beyond the first, delays of an attempt), kept as
 //! chains of small nodes in one pool, so that neither a list nor its growth is an allocation.
 
+use crate::fetch::fetch;
 use crate::slab::Slab;
 
 /// A list's head; empty by default. It must be given back with [`Pool::clear`].
@@ -56,6 +57,13 @@ impl Pool {
             next = link.next;
             Some(link.node)
         })
+    }
+
+    /// Asks for the latest element to be brought near.
+    pub fn fetch(&self, chain: Chain) {
+        if let Some(link) = self.nodes.get(chain.head) {
+            fetch(link);
+        }
     }
 
     /// The latest element.

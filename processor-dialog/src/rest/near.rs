@@ -8,37 +8,44 @@ use crate::state::State;
 use crate::wheel::Timer;
 
 impl State {
-    /// Asks for the entries of groups, their timers and where those and the transactions are linked to be brought near.
+    /// Asks for the entries of groups, the short lists and the timers of those, and for where timers and transactions are
+    /// linked to be brought near.
     pub(super) fn bring_near(&self, groups: impl Iterator<Item = Handle>) {
         let mut requests = [None; TOGETHER];
-        let mut dialogs = [None; TOGETHER];
+        let mut others = [None; TOGETHER];
         for (at, group) in groups.take(TOGETHER).enumerate() {
             let Some(group) = self.groups.get(group) else { continue };
             requests[at] = Some(self.requests.fetch_latest(group.requests));
-            dialogs[at] = Some(self.dialogs.fetch_latest(group.dialogs));
-            self.attempts.fetch_latest(group.attempts);
+            others[at] = Some((self.dialogs.fetch_latest(group.dialogs), self.attempts.fetch_latest(group.attempts)));
         }
-        let mut timers = dialogs.map(|dialog| {
-            let timer = self.dialogs.at(dialog?)?.timer;
+        let mut linked = others.map(|others| {
+            let (dialog, attempt) = others?;
+            if let Some(attempt) = self.attempts.at(attempt) {
+                self.pool.fetch(attempt.delays);
+            }
+            let timer = self.dialogs.at(dialog)?.timer;
             self.wheel.fetch(timer);
             Some((timer, Handle::NONE))
         });
         // A call has three requests, and of each the last step is one later.
         for _ in 0..4 {
-            for at in 0..TOGETHER {
-                if let Some((timer, transaction)) = timers[at].take() {
-                    self.near_links(timer, transaction);
+            for (request, linked) in requests.iter_mut().zip(&mut linked) {
+                if let Some((timer, transaction)) = linked.take() {
+                    self.bring_links_near(timer, transaction);
                 }
-                let Some(lr) = requests[at].and_then(|request| self.requests.at(request)) else { continue };
+                let Some(lr) = request.and_then(|request| self.requests.at(request)) else { continue };
                 self.transactions.fetch(lr.first);
                 self.wheel.fetch(lr.timer);
-                timers[at] = Some((lr.timer, lr.first));
-                requests[at] = requests[at].and_then(|request| self.requests.fetch_earlier(request));
+                if let Some(invite) = &lr.invite {
+                    self.pool.fetch(invite.early);
+                }
+                *linked = Some((lr.timer, lr.first));
+                *request = request.and_then(|request| self.requests.fetch_earlier(request));
             }
         }
     }
 
-    fn near_links(&self, timer: Timer, transaction: Handle) {
+    fn bring_links_near(&self, timer: Timer, transaction: Handle) {
         self.wheel.fetch_neighbours(timer);
         if let Some(transaction) = self.transactions.get(transaction) {
             self.transactions.fetch_index(transaction.key);
