@@ -19,8 +19,8 @@ use crate::wait::{DEADLINE, eventually, within};
 /// Where it serves unless told otherwise: in a namespace of its own any port is free.
 pub const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 2112);
 
-/// Longer than the capture ring holds a packet back.
-const CAPTURE_LATENCY: Duration = Duration::from_millis(200);
+/// Longer than the receiver holds anything back.
+const CAPTURE_LATENCY: Duration = Duration::from_millis(300);
 
 /// What differs from test to test in the configuration.
 #[derive(Clone, Debug)]

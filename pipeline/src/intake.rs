@@ -16,8 +16,8 @@ use std::time::Duration;
 use sip::Payload;
 use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Timestamp};
 
-pub use clock::ClockMode;
 use clock::{Clock, Stamp};
+pub use clock::{ClockMode, IDLE_LAG};
 use decrypted::Decrypted;
 pub use decrypted::{End, Piece};
 use duplicates::DuplicateFilter;
@@ -206,8 +206,8 @@ impl Intake {
         self.clock.elapsed(since_start);
     }
 
-    /// Live: no packet waited when [`Intake::elapsed`] was last called. From 100 ms without packets on, time moves on
-    /// without them.
+    /// Live: no packet waited when [`Intake::elapsed`] was last called. Without packets time moves on
+    /// [`IDLE_LAG`] behind the clock.
     pub fn idle(&mut self, batch: &mut FrameBatch) {
         batch.now = self.clock.idle();
         self.decoder.expire(batch.now);

@@ -23,4 +23,4 @@ pub use component::{
 pub use event::{Event, Fact, Measure};
 pub use facts::{Facts, LabelSet, Origin, Slot};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};
-pub use intake::{ClockMode, End, Intake, IntakeSettings, Piece, PortSet};
+pub use intake::{ClockMode, End, IDLE_LAG, Intake, IntakeSettings, Piece, PortSet};

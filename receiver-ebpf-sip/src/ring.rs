@@ -32,9 +32,9 @@ pub struct RingShape {
 }
 
 impl Default for RingShape {
-    /// 64 MiB: a reader that stalls for 5 s at 12,000 packets/s of 1 KiB loses nothing.
+    /// 64 MiB: a reader that stalls for 5 s at 12,000 packets/s of half a KiB loses nothing.
     fn default() -> Self {
-        Self { block_size: 1024 * 1024, blocks: 64, retire_ms: 80 }
+        Self { block_size: 1024 * 1024, blocks: 64, retire_ms: RETIRE_MS }
     }
 }
 
@@ -281,6 +281,9 @@ impl Drop for Mapping {
     }
 }
 
+/// Longest time a packet waits in an open block, usually: as long as caches stay warm is long enough. Kernels without a
+/// high-resolution timer for it round up, to 90 ms at most.
+pub const RETIRE_MS: u32 = 80;
 /// Only divides a block for the kernel's arithmetic; packets of a V3 ring have the length they have.
 const FRAME_SIZE: u32 = 2048;
 /// Behind version and private offset of `tpacket_block_desc`; begins with the status word.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use integration::exposition::Exposition;
 use integration::gate::{self, Pass};
 use integration::ringside::{Config, Ringside};
-use integration::wait::within;
+use integration::wait::{eventually, within};
 use testnet::skipped;
 
 use crate::stage::namespace;
@@ -101,11 +101,13 @@ fn between_pythons(style: Style, port: u16, transport: &str) {
     assert_all(&scrape);
     // Both ends are on this host: each message was written by one and read by the other.
     scrape.assert([("capture_duplicates_total", 2.0 * ALL)]);
-    let internal = Exposition::parse(&ringside.page("/internal/metrics"));
-    let accepted = internal.series().iter().find(|series| {
-        series.name == "otelcol_receiver_accepted_sip_messages" && series.labels["transport"] == transport
+    eventually(&format!("all messages over {transport}, as the program tells of itself"), || {
+        let internal = Exposition::parse(&ringside.page("/internal/metrics"));
+        let accepted = internal.series().iter().find(|series| {
+            series.name == "otelcol_receiver_accepted_sip_messages" && series.labels["transport"] == transport
+        });
+        accepted.filter(|series| series.value == 2.0 * ALL).map(|_| ())
     });
-    assert_eq!(accepted.map(|series| series.value), Some(2.0 * ALL), "messages over {transport}");
 }
 
 #[test]

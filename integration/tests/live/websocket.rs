@@ -163,7 +163,11 @@ fn calls_over_websocket_are_counted_once_and_completed() {
         }
         line.close();
         assert_answered(&ringside, N, 0.0);
-        assert_eq!(ringside.internal("otelcol_receiver_accepted_sip_messages"), Some(N * MESSAGES as f64));
+        eventually("all messages, as the program tells of itself", || {
+            ringside
+                .internal("otelcol_receiver_accepted_sip_messages")
+                .filter(|accepted| *accepted == N * MESSAGES as f64)
+        });
 
         let cable = cable();
         let ringside = Ringside::start(&cable.right, &Config::on("right").receiver(WS_PORTS));

@@ -11,9 +11,9 @@ use wire::Timestamp;
 /// Larger deviations than this are steps of the clock.
 const STEP: i64 = 1_000_000_000;
 
-/// How far time that passes without packets stays behind the monotonic clock, so that it never overtakes a packet
-/// that waits in the kernel's ring for its block to be handed over.
-const LAG: i64 = 100_000_000;
+/// How far time that passes without packets stays behind the monotonic clock: far enough that it never overtakes a packet
+/// that waits in the kernel's ring for its block to be handed over, nor what else a receiver holds back because of those.
+pub const IDLE_LAG: Duration = Duration::from_millis(250);
 
 /// Where time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Clock {
     /// The time it is when no packet waits.
     pub fn idle(&mut self) -> Timestamp {
         if let Some(expected) = self.expected() {
-            self.last = expected.saturating_sub(LAG).max(self.last);
+            self.last = expected.saturating_sub(IDLE_LAG.as_nanos() as i64).max(self.last);
         }
         timestamp(self.last)
     }
@@ -201,9 +201,9 @@ mod tests {
         clock.elapsed(millis(5000));
         assert_eq!(clock.idle(), Timestamp::ZERO);
         stamps(&mut clock, 0, 0, false);
-        clock.elapsed(millis(5100));
+        clock.elapsed(millis(5250));
         assert_eq!(clock.idle(), at(START));
-        clock.elapsed(millis(5300));
+        clock.elapsed(millis(5450));
         assert_eq!(clock.idle(), at(START + 200));
         stamps(&mut clock, 280, 280, false);
     }

@@ -21,10 +21,11 @@ use std::time::Duration;
 
 use aya::maps::{Array, MapData, MapError};
 use caps::Capability;
-use pipeline::{Piece, PortSet, Telemetry};
+use pipeline::{IDLE_LAG, Piece, PortSet, Telemetry};
 use wire::Timestamp;
 
 use crate::capabilities;
+use crate::ring::RETIRE_MS;
 use crate::sys;
 
 pub use attacher::StartError;
@@ -35,8 +36,11 @@ pub use probe::probe;
 use programs::Programs;
 pub use programs::{LoadError, Way};
 
-/// How long a record waits for packets that were seen before it: somewhat longer than the ring holds them back.
-const HOLD_BACK: Duration = Duration::from_millis(95);
+/// How long a record waits for packets that were seen before it: twice as long as the ring holds them back, and not so
+/// long that time that passes without packets could overtake it.
+const HOLD_BACK: Duration = Duration::from_millis(2 * RETIRE_MS as u64);
+
+const _: () = assert!(HOLD_BACK.as_millis() + POLL_EVERY.as_millis() < IDLE_LAG.as_millis());
 
 /// How often records are looked for: their kernel side wakes nobody, since that would be the dearest part of it.
 pub const POLL_EVERY: Duration = Duration::from_millis(20);
