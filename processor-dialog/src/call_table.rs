@@ -1,8 +1,8 @@
 //! Tables of what belongs to a Call-ID: entries that are found through the [`Group`] of theirs.
 //!
-//! A call has few entries of a kind, and a message that asks for one has its group at hand: walking those few touches
-//! what is needed next anyway, where an index of all calls' entries would be one more place in memory, each time
-//! somewhere else. Only a group with more than [`FEW`] entries of a kind has an index of them, so that nobody can make
+//! A call has few entries of a kind, and a message that asks for one has its group at hand: it tells of most keys that are
+//! new that they are, and what is known is found a step or two from the latest, where an index of all calls' entries would
+//! be one more place in memory, each time somewhere else. Only a group with more than [`FEW`] entries of a kind has an index of them, so that nobody can make
 //! a walk long.
 
 use crate::entries::{Entries, Handle};
@@ -284,7 +284,7 @@ mod tests {
             let mut found: std::collections::BTreeMap<(u64, u64), Handle> = Default::default();
             for (number, (adds, call, key)) in steps.into_iter().enumerate() {
                 let (number, of) = (number as u64, Key::for_test(call));
-                let own = Key::for_test(1000 * (call + 1) + key);
+                let own = Key::for_test(1000 * (call + 1) + 8 * key);
                 if adds {
                     let handle = table.insert(&mut groups, of, own, Number(number));
                     model.push((call, key, number, handle));
@@ -308,7 +308,7 @@ mod tests {
                     walked.reverse();
                     prop_assert_eq!(walked, of_call);
                     for key in 0..14 {
-                        let own = Key::for_test(1000 * (call + 1) + key);
+                        let own = Key::for_test(1000 * (call + 1) + 8 * key);
                         prop_assert_eq!(table.find(members, own), found.get(&(call, key)).copied());
                     }
                 }

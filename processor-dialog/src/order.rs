@@ -20,7 +20,7 @@ impl Stamp {
 #[derive(Default)]
 pub struct Order {
     queue: VecDeque<(u32, Stamp)>,
-    /// The last one given. Goes round, long after what stood in the queue a round ago was swept.
+    /// The last one given. Goes round, long after what was out of date a round ago was swept.
     last: Stamp,
 }
 

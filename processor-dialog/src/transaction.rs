@@ -62,7 +62,7 @@ impl State {
         // An ACK of a failure and a CANCEL carry the branch of the INVITE they are about (RFC 3261 §9.1, §17.1.1.3).
         let invite = match method {
             Method::Ack | Method::Cancel => {
-                self.find_in_all(self.keys.transaction(seen.call, seen.via, message, Method::Invite), seen, out)
+                self.find_transaction(self.keys.transaction(seen.call, seen.via, message, Method::Invite), seen, out)
             }
             _ => None,
         };
@@ -134,6 +134,11 @@ impl State {
         }
     }
 
+    /// The transaction with a key: one that is likely to be known.
+    fn find_transaction(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
+        self.find_in_call(key, seen.call).or_else(|| self.find_in_all(key, seen, out))
+    }
+
     /// The transaction with a key, of whatever call, also where all of that is at rest.
     fn find_in_all(&mut self, key: Key, seen: &Seen<'_>, out: &mut Facts) -> Option<Handle> {
         let mut found = self.transactions.find(key, |name| self.key_at_rest(name));
@@ -172,8 +177,7 @@ impl State {
     pub(crate) fn on_response(&mut self, status: u16, seen: &Seen<'_>, out: &mut Facts) {
         let message = seen.message;
         let key = seen.transaction;
-        let found = self.find_in_call(key, seen.call).or_else(|| self.find_in_all(key, seen, out));
-        let transaction = match found {
+        let transaction = match self.find_transaction(key, seen, out) {
             Some(handle) => handle,
             None => match self.open_orphan(key, seen, out) {
                 Some(handle) => handle,

@@ -1,7 +1,7 @@
 //! All transactions by their keys: those that are followed, and by name those that rest in a packed group.
 //!
-//! A message's own Call-ID leads to its transaction sooner; this is asked for what is not under that, which is what is
-//! new, and what another Call-ID shares a branch with.
+//! A response's own Call-ID leads to its transaction sooner; this is asked for requests, most of which are new, and for
+//! what another Call-ID shares a branch with.
 
 use crate::entries::{Entries, Handle};
 use crate::index::Index;
