@@ -28,18 +28,16 @@ pub struct Read<'a> {
 }
 
 impl State {
-    /// Parses the next messages of a batch and fetches what is known under their Call-IDs.
-    pub(crate) fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &'a [SipFrame]) -> [Option<Read<'a>>; AHEAD] {
-        let ahead: [_; AHEAD] = std::array::from_fn(|nth| {
-            let frame = frames.get(nth)?;
-            let read = self.read(frame, batch.message(frame));
+    /// Parses the next messages of a batch into `ahead`, and fetches what is known under their Call-IDs.
+    pub(crate) fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &'a [SipFrame], ahead: &mut [Option<Read<'a>>]) {
+        for (place, frame) in ahead.iter_mut().zip(frames) {
+            let read = place.insert(self.read(frame, batch.message(frame)));
             self.groups.fetch_index(read.call);
             // A response's is found in its call.
             if read.message.as_ref().is_ok_and(Message::is_request) {
                 self.transactions.fetch_index(read.transaction);
             }
-            Some(read)
-        });
+        }
         let mut groups = [None; AHEAD];
         for (group, read) in groups.iter_mut().zip(ahead.iter().flatten()) {
             *group = self.groups.fetch(read.call);
@@ -60,7 +58,6 @@ impl State {
                 self.wheel.fetch(dialog.timer);
             }
         }
-        ahead
     }
 
     fn read<'a>(&self, frame: &'a SipFrame, bytes: &'a [u8]) -> Read<'a> {

@@ -123,8 +123,11 @@ impl State {
     /// Takes a batch: each frame after the timers due before it, then the timers due by the batch's end.
     pub fn take(&mut self, batch: &FrameBatch, out: &mut Facts) {
         self.slots.next_batch();
+        let mut ahead = [const { None }; AHEAD];
         for frames in batch.frames.chunks(AHEAD) {
-            for read in self.read_ahead(batch, frames).iter().flatten() {
+            let ahead = &mut ahead[..frames.len()];
+            self.read_ahead(batch, frames, ahead);
+            for read in ahead.iter().flatten() {
                 self.fire_timers(read.frame.at, out);
                 self.on_message(read, out);
             }
