@@ -2,7 +2,7 @@
 //! followed.
 //!
 //! Of what is remembered of the calls of half a minute little is in the processor's caches, and a message asks for one
-//! thing after the other: its group, from there its latest request, from there a response's transaction. Following message after
+//! thing after the other: its group, from there its latest request, from there often its transaction. Following message after
 //! message, each of these is waited for in turn. Fetched for sixteen messages at a time they are waited for together,
 //! step by step: what was fetched for all in one step is looked at in the next. Nothing here changes anything, and what
 //! it expects may turn out otherwise: then it is fetched when it is asked for.

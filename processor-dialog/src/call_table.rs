@@ -1,9 +1,9 @@
 //! Tables of what belongs to a Call-ID: entries that are found through the [`Group`] of theirs.
 //!
-//! A call has few entries of a kind, and a message that asks for one has its group at hand: it tells of most keys that are
-//! new that they are, and what is known is found a step or two from the latest, where an index of all calls' entries would
-//! be one more place in memory, each time somewhere else. Only a group with more than [`FEW`] entries of a kind has an index of them, so that nobody can make
-//! a walk long.
+//! A call has few entries of a kind, and a message that asks for one has its group at hand. The group tells of most keys
+//! that are new that nothing has them; what is known is a step or two from the latest. An index of all calls' entries would
+//! be one more place in memory, each time somewhere else. Only a group with more than [`FEW`] entries of a kind has an
+//! index of them, so that nobody can make a walk long.
 
 use crate::entries::{Entries, Handle};
 use crate::group::{Group, Groups};

@@ -30,6 +30,8 @@ pub struct Group {
     pub cooling: bool,
     /// It is to be put to rest at the end of the batch.
     pub ending: bool,
+    /// Should it not be quiet then, it is to cool.
+    pub cools: bool,
     /// A message of another Call-ID belonged to a transaction of it. What hangs on what is then uncertain.
     pub crossed: bool,
 }

@@ -63,8 +63,8 @@ pub struct Rest {
     groups: usize,
     /// Call-IDs of which something came to its end, and when that is to be put to rest.
     cooling: VecDeque<(Timestamp, Key)>,
-    /// Groups to be put to rest at the end of the batch, and whether one that is not quiet then is to cool.
-    ending: Vec<(Handle, bool)>,
+    /// Groups to be put to rest at the end of the batch: at most one for each message of it, and those that cooled.
+    ending: Vec<Handle>,
     /// Reused.
     contents: Contents,
     writer: Writer,

@@ -8,13 +8,13 @@ use crate::state::State;
 use crate::wheel::Timer;
 
 impl State {
-    /// Asks for the entries of groups, the short lists and the timers of those, and for where timers and transactions are
-    /// linked to be brought near.
-    pub(super) fn bring_near(&self, groups: impl Iterator<Item = Handle>) {
+    /// Asks for what a call has to be brought near: requests, their first transactions, dialog and attempt, the latest of
+    /// their delays and early dialogs, and where timers and transactions are linked.
+    pub(super) fn bring_near(&self, groups: &[Handle]) {
         let mut requests = [None; TOGETHER];
         let mut others = [None; TOGETHER];
-        for (at, group) in groups.take(TOGETHER).enumerate() {
-            let Some(group) = self.groups.get(group) else { continue };
+        for (at, group) in groups.iter().take(TOGETHER).enumerate() {
+            let Some(group) = self.groups.get(*group) else { continue };
             requests[at] = Some(self.requests.fetch_latest(group.requests));
             others[at] = Some((self.dialogs.fetch_latest(group.dialogs), self.attempts.fetch_latest(group.attempts)));
         }

@@ -101,8 +101,8 @@ impl State {
             return;
         }
         let Some(group) = self.groups.find(seen.call) else { return };
-        let waits = self.groups.get(group).is_some_and(|group| group.cooling || group.ending);
-        if waits || self.is_within_a_dialog_that_is_up(group) {
+        let cools = self.groups.get(group).is_some_and(|group| group.cooling);
+        if cools || self.is_within_a_dialog_that_is_up(group) {
             return;
         }
         self.end_with_batch(group, is_final);
@@ -120,10 +120,10 @@ impl State {
     /// A group is to be put to rest at the end of the batch, when many are brought near together; `cools`: in a moment,
     /// should it not be quiet then.
     fn end_with_batch(&mut self, group: Handle, cools: bool) {
-        if let Some(entry) = self.groups.get_mut(group)
-            && !std::mem::replace(&mut entry.ending, true)
-        {
-            self.rest.ending.push((group, cools));
+        let Some(entry) = self.groups.get_mut(group) else { return };
+        entry.cools |= cools;
+        if !std::mem::replace(&mut entry.ending, true) {
+            self.rest.ending.push(group);
         }
     }
 
@@ -138,11 +138,14 @@ impl State {
         }
         let mut ending = std::mem::take(&mut self.rest.ending);
         for together in ending.chunks(TOGETHER) {
-            self.bring_near(together.iter().map(|(group, _)| *group));
-            for &(group, cools) in together {
+            self.bring_near(together);
+            for &group in together {
                 let Some(entry) = self.groups.get_mut(group) else { continue };
                 entry.ending = false;
-                if !self.put_to_rest(group, now)
+                let cools = std::mem::take(&mut entry.cools);
+                // Since it was noted something may have ended whose ACK is awaited.
+                if !entry.cooling
+                    && !self.put_to_rest(group, now)
                     && cools
                     && let Some(call) = self.groups.key(group)
                 {

@@ -42,6 +42,18 @@ impl Player {
         Self { state, facts: Facts::default(), names: vec![0], opened: 0 }
     }
 
+    /// The facts of messages that come in one batch, in any order and of whatever labels.
+    fn take_batch(&mut self, steps: &[(Duration, &Step)]) -> Vec<String> {
+        let mut batch = FrameBatch::default();
+        for (at, step) in steps {
+            batch.now = Timestamp::from_nanos(1_767_225_600_000_000_000) + *at;
+            batch.push(&step.bytes, SipFrame::datagram(step.source, step.destination, batch.now));
+        }
+        self.facts.clear();
+        self.state.take(&batch, &mut self.facts);
+        self.facts.events.iter().map(|event| format!("{:?}", event.fact)).collect()
+    }
+
     /// The facts of one message, or of the time that passes without one.
     fn take(&mut self, now: Duration, step: Option<&Step>) -> Vec<Event> {
         let now = Timestamp::from_nanos(1_767_225_600_000_000_000) + now;
@@ -107,6 +119,41 @@ proptest! {
             prop_assert_eq!(player.state.pool.held(), 0);
             prop_assert_eq!(player.state.transactions.known(), 0);
         }
+    }
+
+    #[test]
+    fn no_fact_changes_when_what_is_over_rests_at_the_end_of_a_batch(
+        messages in traffic::played(),
+        batches in prop::collection::vec(1usize..40, 150),
+    ) {
+        let calls = traffic::calls();
+        let mut now = Duration::ZERO;
+        let steps: Vec<(Duration, &Step)> = messages.iter().map(|played| {
+            now += Duration::from_millis(played.pause);
+            let call = &calls[played.call];
+            (now, &call[played.message % call.len()])
+        }).collect();
+        let mut one_by_one = Player::new(Habit::Never, Config::default());
+        let mut expected: Vec<String> = steps.chunks(1).flat_map(|step| one_by_one.take_batch(step)).collect();
+        let mut player = Player::new(Habit::Usual, Config::default());
+        let (mut facts, mut left) = (Vec::new(), &steps[..]);
+        for len in batches {
+            let (batch, rest) = left.split_at(len.min(left.len()));
+            facts.extend(player.take_batch(batch));
+            prop_assert!(player.state.rest.ending.is_empty());
+            left = rest;
+        }
+        prop_assert!(left.is_empty());
+        expected.sort();
+        facts.sort();
+        prop_assert_eq!(expected, facts);
+        for _ in 0..4 {
+            now += Duration::from_secs(100_000);
+            player.take(now, None);
+        }
+        prop_assert_eq!(player.held(), [0; 7]);
+        prop_assert_eq!(player.state.pool.held(), 0);
+        prop_assert_eq!(player.state.transactions.known(), 0);
     }
 
     #[test]
@@ -243,4 +290,23 @@ fn what_is_written_is_read_again() {
         }
     }
     assert!(checked > 10, "{checked} strings");
+}
+
+#[test]
+fn a_cancelled_call_waits_for_its_ack_though_its_end_came_in_one_batch() {
+    let mut player = Player::new(Habit::Usual, Config::default());
+    let steps = ladder::play(
+        "0.000 alice -> bob INVITE call=1
+         1.000 alice -> bob CANCEL call=1
+         1.001 alice <- bob 200 call=1
+         1.002 alice <- bob 487 call=1
+         1.003 alice -> bob ACK call=1",
+    );
+    let (end, ack) = steps.split_at(4);
+    player.take_batch(&end.iter().map(|step| (step.at, step)).collect::<Vec<_>>());
+    assert_eq!((player.state.rest.len(), player.state.rest.cooling.len()), (0, 1));
+    player.take_batch(&[(ack[0].at, &ack[0])]);
+    assert_eq!((player.state.rest.len(), player.state.rest.cooling.len()), (0, 1));
+    player.take(Duration::from_secs(4), None);
+    assert_eq!((player.state.rest.len(), player.state.rest.cooling.len()), (1, 0));
 }
