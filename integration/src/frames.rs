@@ -26,7 +26,8 @@ pub fn qinq(frame: &[u8], outer: u16, inner: u16) -> Vec<u8> {
     tagged(&vlan(frame, inner), ETHERTYPE_QINQ, outer)
 }
 
-fn tagged(frame: &[u8], ethertype: u16, id: u16) -> Vec<u8> {
+/// A tag of this kind round the payload of an Ethernet frame.
+pub fn tagged(frame: &[u8], ethertype: u16, id: u16) -> Vec<u8> {
     [&frame[..12], &ethertype.to_be_bytes(), &id.to_be_bytes(), &frame[12..]].concat()
 }
 

@@ -21,5 +21,6 @@ pub mod shared;
 pub mod sipp;
 pub mod soak;
 pub mod stores;
+pub mod testdata;
 pub mod traffic;
 pub mod wait;

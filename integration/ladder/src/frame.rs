@@ -1,5 +1,5 @@
-//! Packets round a payload: UDP, IPv4 and IPv6, Ethernet; checksums filled in as a network card would
-//! (RFC 768, RFC 791, RFC 8200). Bytes in, bytes out.
+//! Packets round a payload: UDP, TCP, IPv4 and IPv6, Ethernet; checksums filled in as a network card would
+//! (RFC 768, RFC 791, RFC 8200, RFC 9293). Bytes in, bytes out.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,6 +9,9 @@ pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// IP protocol number of UDP.
 pub const PROTOCOL_UDP: u8 = 17;
+
+/// IP protocol number of TCP.
+pub const PROTOCOL_TCP: u8 = 6;
 
 const TTL: u8 = 64;
 
@@ -24,16 +27,34 @@ pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u
     datagram.extend(length.to_be_bytes());
     datagram.extend([0, 0]);
     datagram.extend(payload);
-    let mut pseudo_header = addresses(source.ip(), destination.ip());
-    pseudo_header.extend([0, PROTOCOL_UDP]);
-    pseudo_header.extend(length.to_be_bytes());
     // Zero means "no checksum", so a sum of zero travels as its complement (RFC 768).
-    let sum = match checksum(&[&pseudo_header, &datagram]) {
+    let sum = match transport_checksum(source, destination, PROTOCOL_UDP, &datagram) {
         0 => 0xffff,
         sum => sum,
     };
     datagram[6..8].copy_from_slice(&sum.to_be_bytes());
     datagram
+}
+
+/// A TCP segment with its checksum and no options; a `flags` with ACK acknowledges what came before `acknowledged`.
+///
+/// # Panics
+/// When the two addresses are of different families.
+pub fn tcp(
+    source: SocketAddr,
+    destination: SocketAddr,
+    sequence: u32,
+    acknowledged: u32,
+    flags: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let ports = [source.port(), destination.port()].map(u16::to_be_bytes).concat();
+    let numbers = [sequence, acknowledged].map(u32::to_be_bytes).concat();
+    // Five words of header, the largest window that needs no scale.
+    let mut segment = [&ports[..], &numbers, &[5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0], payload].concat();
+    let sum = transport_checksum(source, destination, PROTOCOL_TCP, &segment);
+    segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    segment
 }
 
 /// An IP packet round `payload`, of the family of the addresses, unfragmented and without options.
@@ -88,6 +109,15 @@ fn addresses(source: IpAddr, destination: IpAddr) -> Vec<u8> {
         (IpAddr::V6(source), IpAddr::V6(destination)) => [source.octets(), destination.octets()].concat(),
         _ => panic!("{source} and {destination} are of different families"),
     }
+}
+
+/// The checksum over pseudo header, header and payload.
+fn transport_checksum(source: SocketAddr, destination: SocketAddr, protocol: u8, bytes: &[u8]) -> u16 {
+    let length = u16::try_from(bytes.len()).expect("IP carries at most 65,535 bytes");
+    let mut pseudo_header = addresses(source.ip(), destination.ip());
+    pseudo_header.extend([0, protocol]);
+    pseudo_header.extend(length.to_be_bytes());
+    checksum(&[&pseudo_header, bytes])
 }
 
 /// The Internet checksum (RFC 1071) over pieces, each but the last of even length.

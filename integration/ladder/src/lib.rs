@@ -32,6 +32,7 @@
 
 pub mod endpoint;
 mod flow;
+pub mod format;
 pub mod frame;
 mod line;
 mod message;

@@ -1,12 +1,13 @@
 //! Capture files and packets made by hand, and a receiver run over them.
 
 // Each test binary uses its own part.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use ladder::format::Order;
 use pipeline::{FrameBatch, Received, Receiver, ReceiverError, SipFrame, Tally};
 use receiver_pcap::{Config, PcapReceiver, Report};
 
@@ -30,78 +31,6 @@ pub fn datagram(port: u16, payload: &[u8]) -> Vec<u8> {
 /// The same with an Ethernet header.
 pub fn ethernet(packet: &[u8]) -> Vec<u8> {
     [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0][..], packet].concat()
-}
-
-/// Numbers in the byte order of a file.
-#[derive(Clone, Copy, Debug)]
-pub struct Order {
-    pub big: bool,
-}
-
-impl Order {
-    pub const BOTH: [Self; 2] = [Self { big: false }, Self { big: true }];
-    pub const LITTLE: Self = Self { big: false };
-
-    pub fn u16(self, number: u16) -> [u8; 2] {
-        if self.big { number.to_be_bytes() } else { number.to_le_bytes() }
-    }
-
-    pub fn u32(self, number: u32) -> [u8; 4] {
-        if self.big { number.to_be_bytes() } else { number.to_le_bytes() }
-    }
-
-    pub fn i64(self, number: i64) -> [u8; 8] {
-        if self.big { number.to_be_bytes() } else { number.to_le_bytes() }
-    }
-
-    /// The header of a classic file.
-    pub fn pcap(self, magic: u32, link_type: u32) -> Vec<u8> {
-        let numbers = [magic, 0, 0, 262_144, link_type].map(|number| self.u32(number)).concat();
-        [&numbers[..4], &self.u16(2), &self.u16(4), &numbers[4..]].concat()
-    }
-
-    /// A packet of a classic file.
-    pub fn record(self, seconds: u64, fraction: u32, bytes: &[u8]) -> Vec<u8> {
-        let len = u32::try_from(bytes.len()).expect("short");
-        let seconds = u32::try_from(seconds).expect("before 2106");
-        [&[seconds, fraction, len, len].map(|number| self.u32(number)).concat(), bytes].concat()
-    }
-
-    /// A block of a pcapng file.
-    pub fn block(self, kind: u32, body: &[u8]) -> Vec<u8> {
-        let padding = body.len().next_multiple_of(4) - body.len();
-        let total = self.u32(u32::try_from(body.len() + padding + 12).expect("short"));
-        [&self.u32(kind)[..], &total, body, &vec![0; padding], &total].concat()
-    }
-
-    pub fn section(self) -> Vec<u8> {
-        let body = [&self.u32(0x1a2b_3c4d)[..], &self.u16(1), &self.u16(0), &self.i64(-1)].concat();
-        self.block(0x0a0d_0d0a, &body)
-    }
-
-    /// `options` are code and value.
-    pub fn interface(self, link_type: u16, snap_len: u32, options: &[(u16, &[u8])]) -> Vec<u8> {
-        let mut body = [&self.u16(link_type)[..], &[0, 0], &self.u32(snap_len)].concat();
-        for (code, value) in options {
-            body.extend(self.u16(*code));
-            body.extend(self.u16(u16::try_from(value.len()).expect("short")));
-            body.extend(*value);
-            body.resize(body.len().next_multiple_of(4), 0);
-        }
-        if !options.is_empty() {
-            body.extend([0; 4]);
-        }
-        self.block(1, &body)
-    }
-
-    /// An enhanced packet with a comment behind it.
-    pub fn enhanced(self, interface: u32, units: u64, bytes: &[u8]) -> Vec<u8> {
-        let len = u32::try_from(bytes.len()).expect("short");
-        let numbers = [interface, (units >> 32) as u32, units as u32, len, len].map(|number| self.u32(number)).concat();
-        let padding = vec![0; bytes.len().next_multiple_of(4) - bytes.len()];
-        let comment = [&self.u16(1)[..], &self.u16(5), b"hello\0\0\0", &[0; 4]].concat();
-        self.block(6, &[&numbers[..], bytes, &padding, &comment].concat())
-    }
 }
 
 /// Seconds since 1970 in some unit of a second.
