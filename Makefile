@@ -16,8 +16,14 @@ PART :=
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
 
-.PHONY: help run build test check demo package install image test-package dashboards pictures cost bench bench-replay \
-	load soak fuzz deps-run deps-test deps-load
+# Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
+LIVE := alerts collector live
+UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$(wildcard */tests/*.rs */tests/*/main.rs))))))
+SKIPPED = $(abspath $(TARGET)/skipped.txt)
+TEST    = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED) $(CARGO) test --workspace --no-fail-fast
+
+.PHONY: help run build unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
+	load soak fuzz deps-run deps-unit deps-test deps-load
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -28,12 +34,19 @@ run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CA
 build: deps-run ## the release binary
 	$(CARGO) build --release --package ringside
 
+unit: deps-unit ## unit and in-process tests: no root, no peers, nothing installed but what building needs
+	$(TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
+
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
-	RINGSIDE_BIN=$(RINGSIDE) RINGSIDE_SKIPPED=$(abspath $(TARGET)/skipped.txt) \
-		scripts/test.sh $(abspath $(TARGET)/skipped.txt) $(CARGO) test --workspace --no-fail-fast
+	RINGSIDE_BIN=$(RINGSIDE) $(TEST)
 
-check: deps-run ## formatting, clippy with warnings denied, documentation
+# What is skipped where there is no RINGSIDE_SHARED, and little else.
+test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
+	RINGSIDE_BIN=$(RINGSIDE) $(TEST) --bin ringside --test captures --test real_captures --test torture
+
+check: deps-run ## formatting, clippy with warnings denied, documentation, subjects of commits
+	scripts/subjects.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
@@ -85,6 +98,9 @@ fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 
 deps-run:
 	@scripts/install-deps.sh run
+
+deps-unit:
+	@scripts/install-deps.sh unit
 
 deps-load:
 	@scripts/install-deps.sh load

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command with a Rust new enough for this workspace: ensure-rust.sh [COMMAND...]
+# Says by its exit whether there is one, and installs nothing: ensure-rust.sh --check
 #
 # Enough is what `rust-version` in Cargo.toml says. Looked for in this order: cargo in PATH, cargo in
 # ${CARGO_HOME:-~/.cargo}; then rustup brings exactly that version (its lints and formatting are those the
@@ -23,23 +24,36 @@ enough() {
     [ -n "$have" ] && [ "$(printf '%s\n%s\n' "$needed" "$have" | sort -V | head -n 1)" = "$needed" ]
 }
 
-if enough cargo; then
+check=
+if [ "${1:-}" = --check ]; then
+    check=1
+    shift
+fi
+
+# go COMMAND... ends here, with a Rust that is new enough in PATH.
+go() {
+    [ -z "$check" ] || exit 0
     exec "${@:-true}"
+}
+
+if enough cargo; then
+    go "$@"
 fi
 found=$(version_of cargo)
 found=${found:+only $found}
 export PATH="$home/bin:$PATH"
 hash -r
 if enough cargo; then
-    exec "${@:-true}"
+    go "$@"
 fi
 
 # A default toolchain that is too old must not win over the one installed here, now or by an earlier run.
 export RUSTUP_TOOLCHAIN=$needed RUSTUP_AUTO_INSTALL=0
 if enough cargo; then
-    exec "${@:-true}"
+    go "$@"
 fi
 
+[ -z "$check" ] || exit 1
 say "Rust $needed or later is needed, ${found:-none} is here"
 if command -v rustup >/dev/null; then
     say "installing Rust $needed with rustup"
@@ -64,4 +78,4 @@ if ! enough cargo; then
     say "rustup has brought $(version_of cargo), which is still older than $needed"
     exit 1
 fi
-exec "${@:-true}"
+go "$@"

@@ -1,72 +1,98 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, and only that: install-deps.sh run|test|load|package|pictures...
+# Installs what is missing on Debian, and only that: install-deps.sh run|unit|test|load|package|pictures...
 #
 #   run       what building and starting ringside needs
-#   test      what the tests need besides
+#   unit      what unit and in-process tests need: that, and room for them
+#   test      what all tests need besides `run`
 #   load      what measuring under load needs besides
 #   package   what the test of the package needs besides
 #   pictures  what drawing the pictures of the documentation needs besides
 #
-# Asks nothing, starts no service, and does nothing at all (no `apt-get update` either) when all is there.
+# Asks nothing, starts no service, and does nothing at all (no `apt-get update` either) when all is there. Otherwise it says
+# first what is missing and for what, whose rights it takes, how long and how large it is.
 set -euo pipefail
 
 packages=()
+missing=()
+cd "$(dirname "$0")/.."
 
-# need COMMAND-OR-FILE PACKAGE
+# need COMMAND-OR-FILE PACKAGE WHAT-FOR
 need() {
     case $1 in
         /*) [ -e "$1" ] ;;
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
-    esac || packages+=("$2")
+    esac || { packages+=("$2"); missing+=("$2: $3"); }
 }
 
-for purpose in "${@:?usage: install-deps.sh run|test|load|package|pictures...}"; do
+# What installing and building takes, told where anything is missing.
+room=()
+
+building() {
+    need clang clang "the eBPF program"
+    need llvm-strip llvm "its debug sections"
+    need cc gcc "Rust's linker"
+    need /usr/include/stdlib.h libc6-dev "what is linked"
+    need /usr/include/linux/bpf.h linux-libc-dev "the eBPF program's headers"
+    need curl curl "rustup, where Rust is missing"
+    need /etc/ssl/certs/ca-certificates.crt ca-certificates "downloads"
+    scripts/ensure-rust.sh --check || missing+=("Rust, by rustup into \$HOME: the build; 1 GB")
+}
+
+for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures...}"; do
     case $purpose in
         run)
-            need clang clang                      # the eBPF program
-            need llvm-strip llvm                  # its debug sections
-            need cc gcc                           # Rust's linker
-            need /usr/include/stdlib.h libc6-dev
-            need /usr/include/linux/bpf.h linux-libc-dev
-            need curl curl                        # rustup, where Rust is missing
-            need /etc/ssl/certs/ca-certificates.crt ca-certificates
+            building
+            room+=("compiler and build: 1 GB of packages, 1 GB below target/, 5 minutes on two cores")
+            ;;
+        unit)
+            building
+            room+=("compiler and build: 1 GB of packages, 3 GB below target/, 5 minutes on two cores")
             ;;
         test)
-            need sipp sip-tester                  # SIP callers and callees
-            need kamailio kamailio                # a real proxy
-            need "$(echo /usr/lib/*/kamailio/modules/tls.so)" kamailio-tls-modules
-            need openssl openssl                  # certificates
-            need python3 python3                  # peers that speak TLS
-            need prometheus prometheus            # with promtool
-            need victoria-metrics victoria-metrics
-            need tshark tshark                    # a second opinion on captures
-            need ip iproute2                      # links between network namespaces
-            need setpriv util-linux
-            need chromium chromium                # the console as a reader sees it
-            need node nodejs
-            need npm npm
+            need sipp sip-tester "SIP callers and callees"
+            need kamailio kamailio "a real proxy"
+            need "$(echo /usr/lib/*/kamailio/modules/tls.so)" kamailio-tls-modules "the same over TLS"
+            need openssl openssl "certificates"
+            need python3 python3 "peers that speak TLS"
+            need prometheus prometheus "a scraper, and promtool for the alerts"
+            need victoria-metrics victoria-metrics "a store that takes OTLP"
+            need tshark tshark "a second opinion on captures"
+            need ip iproute2 "links between network namespaces"
+            need setpriv util-linux "an ordinary user's rights"
+            need chromium chromium "the console as a reader sees it"
+            need node nodejs "what drives it"
+            need npm npm "what installs that"
+            [ -e integration/browser/node_modules/playwright-core ] ||
+                missing+=("playwright-core, by npm into integration/browser: what drives Chromium; 10 MB")
+            room+=("peers and tests: 1 GB of packages, 5 GB below target/, 15 minutes on two cores")
+            room+=("the live tests need root, or are skipped; with Go here a Collector is built once, for 3 minutes")
             ;;
         load)
-            need tcpreplay tcpreplay              # a capture onto a cable, at any rate
-            need tcpdump tcpdump                  # a reader to compare with
-            need taskset util-linux
+            need tcpreplay tcpreplay "a capture onto a cable, at any rate"
+            need tcpdump tcpdump "a reader to compare with"
+            need taskset util-linux "a core for each"
             ;;
         package)
-            need debootstrap debootstrap          # a bare Debian
-            need systemd-nspawn systemd-container # to boot it
+            need debootstrap debootstrap "a bare Debian"
+            need systemd-nspawn systemd-container "to boot it"
             ;;
         pictures)
-            need chromium chromium                # what a reader sees
-            need node nodejs
-            need npm npm
-            need script bsdutils                  # a terminal for the ladder
+            need chromium chromium "what a reader sees"
+            need node nodejs "what drives it"
+            need npm npm "what installs that"
+            need script bsdutils "a terminal for the ladder"
             ;;
         *) echo "install-deps: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac
 done
 
+[ ${#missing[@]} -gt 0 ] || exit 0
+{
+    echo "install-deps: this machine lacks, for 'make' to install:"
+    printf '    %s\n' "${missing[@]}"
+    [ ${#room[@]} -eq 0 ] || printf 'roughly: %s\n' "${room[@]}"
+} >&2
 [ ${#packages[@]} -gt 0 ] || exit 0
-echo "install-deps: installing ${packages[*]}" >&2
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -75,6 +101,7 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 1
     fi
     as_root=(sudo)
+    echo "install-deps: apt-get runs as root, by sudo" >&2
 fi
 if ! command -v apt-get >/dev/null; then
     echo "install-deps: no apt-get here; install by your own means: ${packages[*]}" >&2

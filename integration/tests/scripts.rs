@@ -6,8 +6,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PLAIN_TOOLS: [&str; 14] =
-    ["awk", "bash", "cat", "chmod", "dirname", "env", "head", "mkdir", "mktemp", "rm", "sed", "sh", "sort", "tee"];
+const PLAIN_TOOLS: [&str; 15] = [
+    "awk", "bash", "cat", "chmod", "dirname", "env", "head", "mkdir", "mktemp", "rm", "sed", "sh", "sort", "tee", "wc",
+];
 
 /// A directory that is the whole PATH of a script, with a home below it.
 struct Machine {
@@ -166,10 +167,77 @@ fn machine_without(missing: &[&str]) -> Machine {
 }
 
 #[test]
-fn nothing_is_installed_where_all_is_there() {
-    let machine = machine_without(&[]);
-    let output = machine.run("install-deps.sh", &["run", "test"]);
+fn nothing_is_installed_and_nothing_said_where_all_is_there() {
+    let machine = machine_without(&[]).has_cargo("2.0.0");
+    let output = machine.run("install-deps.sh", &["unit"]);
     assert_eq!((output.status.code(), machine.log().as_str()), (Some(0), ""), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(machine.run("install-deps.sh", &["run", "test"]).status.code(), Some(0));
+    assert_eq!(machine.log(), "");
+}
+
+#[test]
+fn what_is_missing_is_said_before_it_is_installed() {
+    let says = "echo \"apt-get $*\" >&2";
+    let machine = machine_without(&["sipp", "clang"]).has("apt-get", says).has("sudo", "\"$@\"").has("id", "echo 1000");
+    let output = machine.run("install-deps.sh", &["run", "test"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    let (before, after) = said.split_once("apt-get --quiet").expect("it is installed");
+    for word in [
+        "clang: the eBPF program",
+        "sip-tester: SIP callers",
+        "Rust, by rustup",
+        "by sudo",
+        "minutes",
+        "GB below target/",
+    ] {
+        assert!(before.contains(word), "{word}: {said}");
+    }
+    assert!(
+        !before.contains("kamailio:") && after.contains("install --no-install-recommends clang sip-tester"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_missing_rust_alone_is_said_and_left_to_who_installs_it() {
+    let machine = machine_without(&["npm"]).has_cargo("1.63.0");
+    let output = machine.run("install-deps.sh", &["unit"]);
+    assert_eq!((output.status.code(), machine.log().as_str()), (Some(0), ""));
+    assert!(text(&output.stderr).contains("Rust, by rustup"), "{}", text(&output.stderr));
+    assert_eq!(machine.run("ensure-rust.sh", &["--check"]).status.code(), Some(1));
+}
+
+/// Runs the tests by a stand-in for cargo that prints and does as told.
+fn tests_by(name: &str, cargo: &str) -> (Option<i32>, String) {
+    let machine = Machine::new(name).has("tests", cargo);
+    let skipped = machine.root.join("skipped").display().to_string();
+    let output = machine.run("test.sh", &[&skipped, "tests", &skipped]);
+    (output.status.code(), text(&output.stdout))
+}
+
+#[test]
+fn the_end_of_the_tests_tells_each_that_was_skipped_once_and_counts_them() {
+    let (status, said) = tests_by(
+        "tests",
+        "echo 'test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured'\n\
+         echo 'test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured'\n\
+         printf 'b: no root\\na: no browser\\nb: no root\\n' > \"$1\"",
+    );
+    let end = "\n2 tests were skipped:\n  a: no browser\n  b: no root\n\n8 passed, 0 failed, 3 skipped\n";
+    assert!(said.ends_with(end), "{said}");
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn tests_that_could_not_be_built_are_no_success() {
+    let (status, said) = tests_by("unbuilt", "echo 'error: could not compile'; exit 101");
+    assert!(said.contains("not all could be built") && said.ends_with("\n0 passed, 0 failed, 0 skipped\n"), "{said}");
+    assert_eq!(status, Some(101));
+    let (status, said) = tests_by("failing", "echo 'test result: FAILED. 1 passed; 2 failed; 0 ignored'; exit 101");
+    assert!(said.ends_with("\n1 passed, 2 failed, 0 skipped\n") && !said.contains("built"), "{said}");
+    assert_eq!(status, Some(101));
 }
 
 #[test]
