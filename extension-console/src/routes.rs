@@ -8,11 +8,10 @@ use endpoint::{Busy, Load};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
+use metrics::{ExtensionContext, Registry};
 use percent_encoding::percent_decode_str;
 use pipeline::call::live::ShownNumber;
 use pipeline::component::Health;
-use pipeline::config::ExtensionContext;
-use pipeline::metrics::Registry;
 use serde::Serialize;
 use tokio::time::{Duration, sleep};
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::MapError;
-use pipeline::PortSet;
+use intake::PortSet;
 
 use crate::capabilities::setcap_command;
 use crate::capture::failure;

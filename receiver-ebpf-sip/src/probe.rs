@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use caps::Capability;
-use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, ReceiverError};
+use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::{FrameBatch, ReceiverError};
 
 use crate::capabilities::{has, setcap_command};
 use crate::capture::{BATCH_PACKETS, Capture, failure};

@@ -6,9 +6,8 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
-use pipeline::{
-    CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, Received, Receiver, ReceiverError, Telemetry,
-};
+use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::capabilities::setcap_command_with_tls;
 use crate::capture::{BATCH_PACKETS, Capture, failure};

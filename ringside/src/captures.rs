@@ -9,12 +9,12 @@ mod rewrite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use config::graph::{Branch, Signal};
+use config::{Configuration, Node, Service};
+use engine::{FlowContext, Outlet, Shard, Sink, Turn};
+use metrics::Registry;
 use pipeline::call::Subject;
-use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, Service};
-use pipeline::engine::{self, FlowContext, Outlet, Shard, Sink, Turn};
-use pipeline::graph::{Branch, Signal};
-use pipeline::metrics::{LabelSets, Registry};
-use pipeline::{Call, Facts, FrameBatch};
+use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets};
 use receiver_pcap::{PcapReceiver, Report};
 
 use crate::cli::Captures;

@@ -8,11 +8,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use config::Sources;
 use ladder::Step;
-use pipeline::config::Sources;
-use pipeline::engine::KeptCall;
-use pipeline::metrics::{Exposition, Format, Undefined};
-use pipeline::{CallRecord, Slot};
+use metrics::{Exposition, Format, Undefined};
+use pipeline::{CallRecord, KeptCall, Slot};
 use proptest::prelude::*;
 
 use super::*;
@@ -56,7 +55,7 @@ struct Known {
 /// Reads `captures` with so many shards.
 fn read(captures: &[PathBuf], shards: usize) -> Known {
     let catalogue = catalogue();
-    let mut problems = pipeline::config::Problems::default();
+    let mut problems = pipeline::settings::Problems::default();
     let set = vec![format!("service.shards={shards}")];
     let files = vec![("test".to_owned(), CONFIGURATION.to_owned())];
     let tree = Sources { files, set, may_be_unset: None }.load(&|_| None, &mut problems).expect("it is TOML");

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::engine::KeptCall;
-use pipeline::metrics::LabelSets;
+use pipeline::{KeptCall, LabelSets};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
