@@ -5,97 +5,15 @@
 //! Each store is a release, so that who sees a numerator sees the denominator counted before it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pipeline::LabelSet;
-use pipeline::labels::{LabelSets, MAX_LABEL_SETS, Pages};
-use pipeline::{CallRecord, Telemetry};
+use pipeline::labels::{LabelSet, MAX_LABEL_SETS, Pages};
 
 use super::buckets::Buckets;
-use super::exemplars::{Exemplar, Exemplars};
 use super::schema::{F, Kind, Scope};
-use super::snapshot::Snapshot;
+use super::series::split;
 use super::stored::STORED;
-use crate::recorder;
-
-/// Every cell of the process: the label sets, and the rows of each shard.
-#[derive(Debug)]
-pub struct Registry {
-    namespace: Box<str>,
-    labels: Arc<LabelSets>,
-    shards: Mutex<Vec<Arc<Cells>>>,
-    exemplars: Exemplars,
-}
-
-impl Registry {
-    /// `namespace` is the prefix of every name, without the underscore that follows it.
-    pub fn new(namespace: &str) -> Arc<Self> {
-        Self::sharing(namespace, Arc::default())
-    }
-
-    /// The same with label sets that other registries have too: a processor gives labels for all of them.
-    pub fn sharing(namespace: &str, labels: Arc<LabelSets>) -> Arc<Self> {
-        Arc::new(Self {
-            namespace: namespace.into(),
-            labels,
-            shards: Mutex::default(),
-            exemplars: Exemplars::default(),
-        })
-    }
-
-    /// The prefix of every name, without the underscore that follows it.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// The pairs of `carrier` and `ua_type`.
-    pub fn label_sets(&self) -> &Arc<LabelSets> {
-        &self.labels
-    }
-
-    /// Rows for one more shard. They stay readable after the shard is gone.
-    pub fn shard(&self) -> ShardRows {
-        let cells = Arc::new(Cells::new());
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
-        ShardRows { cells, rows: Vec::new() }
-    }
-
-    /// A copy of every cell, shards summed. No shard waits for it.
-    pub fn snapshot(&self) -> Snapshot {
-        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards)
-    }
-
-    /// The same with the exemplars of delays.
-    pub fn snapshot_with_exemplars(&self) -> Snapshot {
-        // Copied first: a call is counted before it is an exemplar.
-        let exemplars = self.exemplars.copy();
-        self.snapshot().with(exemplars)
-    }
-
-    /// Makes a call whose trace left the exemplar of each delay it was measured with. Never waits.
-    pub fn exemplify(&self, set: LabelSet, trace_id: [u8; 16], call: &CallRecord) {
-        for (measure, value) in &call.measured {
-            let (family, variant) = recorder::histogram(*measure);
-            let exemplar = Exemplar { trace_id, span_id: call.span, value: *value, at: call.until };
-            self.exemplars.offer(set, family, variant, exemplar);
-        }
-    }
-
-    /// Every series at this instant, ratios included.
-    pub fn walk(&self, visitor: &mut dyn super::Visitor) {
-        self.snapshot().walk(visitor);
-    }
-
-    /// The rows about themselves, for `/internal/metrics`.
-    pub fn telemetry(&self, out: &mut Vec<Telemetry>) {
-        let one = |name, counter, value: u64| Telemetry { name, labels: Vec::new(), counter, value: value as f64 };
-        out.push(one("otelcol_metrics_label_sets", false, self.labels.len() as u64));
-        out.push(one("otelcol_metrics_label_sets_refused", true, self.labels.refused()));
-        out.push(one("otelcol_metrics_exemplars_refused", true, self.exemplars.refused()));
-    }
-}
 
 /// The rows of one shard. One writer: every method takes `&mut self`.
 ///
@@ -108,6 +26,11 @@ pub struct ShardRows {
 }
 
 impl ShardRows {
+    /// Writes to `cells`, which nobody else does.
+    pub(super) fn new(cells: Arc<Cells>) -> Self {
+        Self { cells, rows: Vec::new() }
+    }
+
     /// Adds `n` to a counter. A global family ignores `set`.
     // Inlined by force: who counts knows the family, so that its place is known when this is compiled. Looking it up was
     // half of what a count cost.
@@ -208,7 +131,7 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { globals: zeroed(), rows: Pages::default() }
     }
 
@@ -267,22 +190,6 @@ fn histogram_cells(cells: &[AtomicU64; ROW_CELLS], range: CellRange, variant: us
     let Place::Row(at) = range.place else { unreachable!("the layout puts histograms into rows") };
     let width = histogram_width(buckets);
     &cells[at + variant * width..][..width]
-}
-
-/// Bits of a sample that go to the fine half of a sum.
-///
-/// One 64-bit sum of nanoseconds would overflow after fourteen hours of 2,000 calls/s of three minutes. Two sums
-/// without a carry between them each only grow, so a reader between the two stores never sees time run
-/// back; they last for 10^12 samples.
-const FINE_BITS: u32 = 24;
-
-const fn split(value: u64) -> (u64, u64) {
-    (value >> FINE_BITS, value & ((1 << FINE_BITS) - 1))
-}
-
-/// The exact sum from its two halves.
-pub(super) const fn join(coarse: u64, fine: u64) -> u128 {
-    ((coarse as u128) << FINE_BITS) + fine as u128
 }
 
 /// Where each family is, indexed by [`F`].

@@ -5,7 +5,6 @@ use pipeline::labels::Pair;
 
 use super::buckets::Buckets;
 use super::exemplars::{Bucket, Exemplar, Held};
-use super::rows::join;
 
 /// Which series of its family: the same in every snapshot of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,4 +110,20 @@ impl<'a> Histogram<'a> {
             Some((*bound as f64 / scale, *total))
         })
     }
+}
+
+/// Bits of a sample that go to the fine half of a sum.
+///
+/// One 64-bit sum of nanoseconds would overflow after fourteen hours of 2,000 calls/s of three minutes. Two sums
+/// without a carry between them each only grow, so a reader between the two stores never sees time run
+/// back; they last for 10^12 samples.
+const FINE_BITS: u32 = 24;
+
+pub(super) const fn split(value: u64) -> (u64, u64) {
+    (value >> FINE_BITS, value & ((1 << FINE_BITS) - 1))
+}
+
+/// The exact sum from its two halves.
+pub(super) const fn join(coarse: u64, fine: u64) -> u128 {
+    ((coarse as u128) << FINE_BITS) + fine as u128
 }
