@@ -26,19 +26,18 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use config::graph::{Branch, Graph, ShardPlan};
+use config::graph::{Branch, Graph};
 use config::{Configuration, Service, Settings, Type};
 use metrics::recorder::Recorder;
 use metrics::{ExporterContext, ExtensionContext, Registry};
 use pipeline::{
     CallQueue, CallsWanted, ComponentId, Exporter, ExporterError, Extension, ExtensionError, Facts, FrameBatch,
-    LabelSets, ProcessorContext, Receiver, ReceiverError, Telemetry,
+    LabelSets, ReceiverError, Telemetry,
 };
 
 pub use board::Board;
 pub use calls::CallSink;
-use flow::{Flow, Stage};
-pub use shard::{Shard, Turn};
+pub use shard::{FlowContext, Outlet, Shard, Turn};
 use watch::Watchers;
 
 /// Every type of component the program has, as the engine builds them.
@@ -54,24 +53,6 @@ impl Sink for Recorder {
     fn take(&mut self, batch: &FrameBatch, facts: &Facts) {
         self.record(batch, facts);
     }
-}
-
-/// The end of a metrics pipeline: what it counted, and who carries that out.
-pub struct Outlet {
-    /// The rows recorded here.
-    pub registry: Arc<Registry>,
-    /// In order of the configuration.
-    pub exporters: Vec<ComponentId>,
-}
-
-/// What flows are built with besides their configuration.
-pub struct FlowContext<'a> {
-    /// Where labels are interned.
-    pub label_sets: &'a Arc<LabelSets>,
-    /// What somebody wants of the calls in a branch; `None` where no records are made.
-    pub wanted: &'a dyn Fn(&Branch) -> Option<CallsWanted>,
-    /// How many there are, each with a part of the calls.
-    pub shards: usize,
 }
 
 /// Everything built, nothing started.
@@ -219,47 +200,6 @@ impl Engine {
     /// The state of the program.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
-    }
-}
-
-impl Shard {
-    /// Builds what stands behind a set of receivers, as often as `context` says; adds its outlets of metrics, each with
-    /// rows for every one.
-    pub fn build(
-        plan: &ShardPlan,
-        receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
-        configuration: &Configuration,
-        catalogue: &Catalogue,
-        context: &FlowContext<'_>,
-        outlets: &mut Vec<Outlet>,
-    ) -> Self {
-        let first = outlets.len();
-        let flow = |nth: usize, outlets: &mut Vec<Outlet>| {
-            let mut next = first..;
-            Flow::build(&plan.trunk, &mut |branch: &Branch| {
-                let FlowContext { label_sets, wanted, shards } = *context;
-                let calls = wanted(branch);
-                let context = ProcessorContext { label_sets: Arc::clone(label_sets), calls, shards };
-                let stages = branch.processors.iter().map(|id| {
-                    let kind = kind(&catalogue.processors, id);
-                    Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
-                });
-                let stages = stages.collect();
-                if branch.exporters.is_empty() {
-                    return (stages, Vec::new());
-                }
-                let outlet = next.next().expect("there is no last number");
-                if nth == 0 {
-                    let namespace = &configuration.service.metrics.namespace;
-                    let registry = Registry::sharing(namespace, Arc::clone(&context.label_sets));
-                    outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
-                }
-                let recorder: Box<dyn Sink> = Box::new(Recorder::new(outlets[outlet].registry.shard()));
-                (stages, vec![recorder])
-            })
-        };
-        let flows = (0..context.shards.max(1)).map(|nth| flow(nth, outlets)).collect();
-        Self::new(receivers, flows)
     }
 }
 

@@ -6,21 +6,25 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::mpsc::Receiver as Questions;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use config::Settings;
-use config::graph::Tap;
+use config::graph::{Branch, ShardPlan, Tap};
+use config::{Configuration, Settings};
+use metrics::Registry;
+use metrics::recorder::Recorder;
 use pipeline::call::watch::Question;
-use pipeline::{ComponentId, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
+use pipeline::{
+    CallsWanted, ComponentId, FrameBatch, LabelSets, ProcessorContext, Received, Receiver, ReceiverError, Telemetry,
+};
 use wire::Timestamp;
 
 use super::board::Report;
-use super::flow::Flow;
+use super::flow::{Flow, Stage};
 use super::lane::Fallen;
 use super::split::{Ask, Split};
 use super::watch::WatchSink;
-use super::{Sink, named};
+use super::{Catalogue, Sink, kind, named};
 
 /// Receivers, and the flow behind them.
 pub struct Shard {
@@ -42,6 +46,24 @@ struct Source {
     ended: bool,
 }
 
+/// The end of a metrics pipeline: what it counted, and who carries that out.
+pub struct Outlet {
+    /// The rows recorded here.
+    pub registry: Arc<Registry>,
+    /// In order of the configuration.
+    pub exporters: Vec<ComponentId>,
+}
+
+/// What flows are built with besides their configuration.
+pub struct FlowContext<'a> {
+    /// Where labels are interned.
+    pub label_sets: &'a Arc<LabelSets>,
+    /// What somebody wants of the calls in a branch; `None` where no records are made.
+    pub wanted: &'a dyn Fn(&Branch) -> Option<CallsWanted>,
+    /// How many there are, each with a part of the calls.
+    pub shards: usize,
+}
+
 /// How it stands after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -55,7 +77,45 @@ pub enum Turn {
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Shard {
-    pub(super) fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, flows: Vec<Flow>) -> Self {
+    /// Builds what stands behind a set of receivers, as often as `context` says; adds its outlets of metrics, each with
+    /// rows for every one.
+    pub fn build(
+        plan: &ShardPlan,
+        receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
+        configuration: &Configuration,
+        catalogue: &Catalogue,
+        context: &FlowContext<'_>,
+        outlets: &mut Vec<Outlet>,
+    ) -> Self {
+        let first = outlets.len();
+        let flow = |nth: usize, outlets: &mut Vec<Outlet>| {
+            let mut next = first..;
+            Flow::build(&plan.trunk, &mut |branch: &Branch| {
+                let FlowContext { label_sets, wanted, shards } = *context;
+                let calls = wanted(branch);
+                let context = ProcessorContext { label_sets: Arc::clone(label_sets), calls, shards };
+                let stages = branch.processors.iter().map(|id| {
+                    let kind = kind(&catalogue.processors, id);
+                    Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
+                });
+                let stages = stages.collect();
+                if branch.exporters.is_empty() {
+                    return (stages, Vec::new());
+                }
+                let outlet = next.next().expect("there is no last number");
+                if nth == 0 {
+                    let namespace = &configuration.service.metrics.namespace;
+                    let registry = Registry::sharing(namespace, Arc::clone(&context.label_sets));
+                    outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
+                }
+                let recorder: Box<dyn Sink> = Box::new(Recorder::new(outlets[outlet].registry.shard()));
+                (stages, vec![recorder])
+            })
+        };
+        let flows = (0..context.shards.max(1)).map(|nth| flow(nth, outlets)).collect();
+        Self::new(receivers, flows)
+    }
+    fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, flows: Vec<Flow>) -> Self {
         let source = |(id, receiver)| Source { id, receiver, batch: FrameBatch::default(), ended: false };
         let sources = receivers.into_iter().map(source).collect();
         Self { sources, flows, split: None, now: Timestamp::ZERO, working: None, questions: None }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use config::{Role, Sources};
 use pipeline::event::{Evicted, Fact};
 use pipeline::settings::Problems;
-use pipeline::{CaptureStatus, Health, LabelSet, Processor, Received, Reports, Slot};
+use pipeline::{CaptureStatus, Health, LabelSet, Processor, ProcessorContext, Received, Receiver, Reports, Slot};
 use serde::{Deserialize, Serialize};
 
 use super::*;
