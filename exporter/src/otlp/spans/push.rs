@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::{Batcher, Limits};
-use super::call::{Labels, tell};
+use super::call::tell;
+use super::teller::Labels;
 use crate::otlp::payload::{Payload, Refused};
 use crate::otlp::stats::Stats;
 
