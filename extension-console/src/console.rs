@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Settings;
 use crate::follow::follow;
-use crate::routes::Site;
+use crate::site::Site;
 
 /// `[extensions.console]`.
 pub struct Console {
