@@ -8,6 +8,7 @@ pub mod capabilities;
 mod capture;
 mod classic;
 mod config;
+mod failure;
 mod filter;
 mod interfaces;
 pub mod probe;

@@ -10,8 +10,9 @@ use intake::{ClockMode, Intake, IntakeSettings, PortSet};
 use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::capabilities::setcap_command_with_tls;
-use crate::capture::{BATCH_PACKETS, Capture, failure};
+use crate::capture::{BATCH_PACKETS, Capture};
 use crate::config::{Config, Transport};
+use crate::failure::failure;
 use crate::ring::{RingCounts, RingShape};
 use crate::telemetry;
 use crate::tls::{self, Now, Tls, TlsError};
