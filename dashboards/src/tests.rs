@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use pipeline::metrics::schema::families;
+use metrics::schema::families;
 
 use super::{folder, rendered};
 
@@ -54,7 +54,7 @@ fn every_metric_asked_for_is_exported() {
     let mut exported = BTreeSet::new();
     for family in families() {
         exported.insert(family.name.to_owned());
-        if matches!(family.kind, pipeline::metrics::Kind::Histogram(_)) {
+        if matches!(family.kind, metrics::Kind::Histogram(_)) {
             exported.remove(family.name);
             exported.extend(["bucket", "sum", "count"].map(|part| format!("{}_{part}", family.name)));
         }

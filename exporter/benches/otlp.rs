@@ -11,8 +11,8 @@ use exporter::otlp::metrics::{Baseline, Chunks, Envelope, Times};
 use exporter::otlp::resource::{resource, scope};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pipeline::metrics::label_values::Input;
-use pipeline::metrics::{F, Registry};
+use metrics::label_values::Input;
+use metrics::{F, Registry};
 
 /// Rows of calls as a busy proxy shows them: about 50 data points per label set, a histogram being one.
 fn busy(label_sets: u64) -> Arc<Registry> {

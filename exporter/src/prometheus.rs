@@ -16,8 +16,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::ExporterContext;
 use pipeline::component::{Exporter, ExporterError};
-use pipeline::config::ExporterContext;
 
 pub use config::{Config, Settings};
 

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use exporter::prometheus::{Limits, Prometheus};
+use metrics::label_values::Input;
+use metrics::{Exposition, F, Format, Undefined};
+use pipeline::LabelSet;
 use pipeline::component::{CaptureStatus, Exporter};
-use pipeline::metrics::{Exposition, F, Format, LabelSet, Undefined, label_values::Input};
 use support::{Reply, Running, SETS, closed, fill, get, run, send, settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -365,7 +367,7 @@ async fn promtool_is_content_with_every_family() {
     for f in F::ALL {
         for variant in 0..f.family().variants() {
             match f.family().kind {
-                pipeline::metrics::Kind::Histogram(_) => rows.observe(LabelSet::OTHER, *f, variant, SOON),
+                metrics::Kind::Histogram(_) => rows.observe(LabelSet::OTHER, *f, variant, SOON),
                 _ => rows.add(LabelSet::OTHER, *f, variant, 1),
             }
         }

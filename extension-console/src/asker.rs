@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::engine::{KeptCall, Watch};
+use pipeline::{KeptCall, Watch};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 

@@ -4,8 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pipeline::call::live::ShownNumber;
-use pipeline::engine::KeptCall;
-use pipeline::metrics::LabelSets;
+use pipeline::{KeptCall, LabelSets};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Duration, sleep};
 

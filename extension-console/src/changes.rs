@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::entry::Entry;
-use crate::routes::Numbers;
+use crate::site::Numbers;
 
 /// A list as those pages know it that show it.
 #[derive(Default)]

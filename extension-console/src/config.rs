@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 /// `[extensions.console]`.

@@ -7,15 +7,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use endpoint::{Limits, Refused, Server, Site as _};
-use pipeline::Telemetry;
+use metrics::ExtensionContext;
 use pipeline::component::{Extension, ExtensionError, Reports};
-use pipeline::config::ExtensionContext;
-use pipeline::engine::Watch;
+use pipeline::{Telemetry, Watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
 use crate::follow::follow;
-use crate::routes::Site;
+use crate::site::Site;
 
 /// `[extensions.console]`.
 pub struct Console {

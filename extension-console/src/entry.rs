@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use call_views::{Summary, View};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use pipeline::CallRecord;
 use pipeline::call::IN_PROGRESS;
-use pipeline::engine::KeptCall;
-use pipeline::metrics::LabelSets;
+use pipeline::{CallRecord, KeptCall, LabelSets};
 use serde::{Serialize, Serializer};
 use wire::Timestamp;
 

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use pipeline::metrics::label_values::Input;
-use pipeline::metrics::ratios::Inputs;
-use pipeline::metrics::schema::{Family, Source};
-use pipeline::metrics::{F, LabelSet, Labels, Ratio, Snapshot, Value, Visitor};
+use metrics::label_values::Input;
+use metrics::ratios::Inputs;
+use metrics::schema::{Family, Source};
+use metrics::{F, Labels, Ratio, Snapshot, Value, Visitor};
+use pipeline::LabelSet;
 use serde::Serialize;
 
 /// What the rows say now.
@@ -104,7 +105,7 @@ impl Sums {
     }
 
     fn ratios(&self) -> BTreeMap<&'static str, Option<f64>> {
-        let families = pipeline::metrics::DERIVED.iter();
+        let families = metrics::DERIVED.iter();
         let ratios = families.filter_map(|family| match family.source {
             Source::Ratio(ratio) => Some((family.name, self.ratio(ratio))),
             _ => None,

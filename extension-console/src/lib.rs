@@ -8,11 +8,12 @@
 //! |---|---|
 //! | `config` | keys, and what makes an endpoint unsafe |
 //! | `guard` | who may ask: method, host name, token |
+//! | `site` | what is shown: calls, figures, and the rules a reload changes |
 //! | `routes`, `query`, `reply`, `files` | requests and answers |
 //! | `calls`, `entry`, `pieces` | the calls that are shown |
 //! | `asker` | questions to the shards, few of them however many look |
 //! | `figures` | ratios and numbers from the rows |
-//! | `follow`, `changes` | what pages that are open are told |
+//! | `pages`, `follow`, `changes` | pages that are open, and what they are told |
 
 mod asker;
 mod calls;
@@ -24,10 +25,12 @@ mod figures;
 mod files;
 mod follow;
 mod guard;
+mod pages;
 mod pieces;
 mod query;
 mod reply;
 mod routes;
+mod site;
 #[cfg(test)]
 mod tests;
 

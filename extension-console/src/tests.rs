@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::call::live::LiveAsk;
-use pipeline::config::CallsWanted;
-use pipeline::engine::KeptCall;
-use pipeline::metrics::LabelSets;
-use pipeline::{Call, CallRecord, Facts, FrameBatch, LabelSet, Processor, SipFrame};
+use pipeline::{Call, CallRecord, CallsWanted, Facts, FrameBatch, KeptCall, LabelSet, LabelSets, Processor, SipFrame};
 use processor_dialog::calls::Emit;
 use processor_dialog::{Config, Dialogs};
 use serde_json::Value;

@@ -1,11 +1,12 @@
-//! Segments of TCP on a SIP port, half of the senders allowed a WebSocket too, in any order and of any content, through `pipeline::Intake`: no panic, every bound
+//! Segments of TCP on a SIP port, half of the senders allowed a WebSocket too, in any order and of any content, through `intake::Intake`: no panic, every bound
 //! holds, every frame is one message of its stream, nothing is left after its time.
 //!
 //! The input is cut into segments: flags, sender (16 of them), what is added to the sequence number of the last one
 //! of this sender (signed), tenths of a second passed, two bytes of length, then that many bytes.
 #![no_main]
 
-use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings};
+use intake::{ClockMode, Intake, IntakeSettings};
+use pipeline::FrameBatch;
 use wire::{Link, Packet, Timestamp};
 
 const SENDERS: usize = 16;

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use sip::{AnomalyKind, Method, ParseError};
 
-use crate::facts::Slot;
-
 /// One fact about one slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
@@ -15,6 +13,15 @@ pub struct Event {
     pub slot: Slot,
     /// What happened.
     pub fact: Fact,
+}
+
+/// Who is counted: one request with its hops, and whatever inherits its labels. An index, reused once released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// What nobody's request began: labels are always `other`/`other`.
+    pub const OTHER: Self = Self(0);
 }
 
 /// What happened. Section numbers are those of `sip-metrics.md`.

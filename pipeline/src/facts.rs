@@ -7,25 +7,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use crate::call::Call;
-use crate::event::{Event, Fact};
-
-/// Who is counted: one request with its hops, and whatever inherits its labels. An index, reused once released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Slot(pub u32);
-
-impl Slot {
-    /// What nobody's request began: labels are always `other`/`other`.
-    pub const OTHER: Self = Self(0);
-}
-
-/// A pair of `carrier` and `ua_type`, interned; see [`crate::metrics::LabelSets`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LabelSet(pub u32);
-
-impl LabelSet {
-    /// `carrier="other"`, `ua_type="other"`.
-    pub const OTHER: Self = Self(0);
-}
+use crate::event::{Event, Fact, Slot};
+use crate::labels::LabelSet;
 
 /// Where a slot's request came from: what enrichment looks at, stated once per slot.
 #[derive(Clone, Debug, PartialEq, Eq)]

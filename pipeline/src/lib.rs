@@ -1,26 +1,118 @@
-//! The contract between stages: frames, facts, components, configuration, metric rows.
+//! The contract between stages: what crosses from one to the next, and what a component is to the program that runs it.
 //!
-//! Data flows one way: a [`Receiver`] fills a [`FrameBatch`], processors turn it into [`Facts`], the
-//! recorder adds facts to metric rows, exporters read rows. No stage knows another; all know this crate.
+//! Data flows one way: a [`Receiver`] fills a [`FrameBatch`] with SIP frames, [`Processor`]s turn it into [`Facts`],
+//! the recorder of a metrics pipeline counts [`Event`]s in rows, that of a traces pipeline hands over [`Call`]s, an
+//! [`Exporter`] carries them out. An [`Extension`] looks on. No stage knows another; all know this crate, which knows
+//! nothing but the messages themselves (`sip`, `wire`).
+//!
+//! | what | where |
+//! |---|---|
+//! | messages, unparsed, with addresses and capture time | [`frame`] |
+//! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
+//! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
+//! | the five traits, and what components tell about themselves | [`component`], [`context`] |
+//! | what a component's configuration is made of | [`settings`], [`id`] |
+//!
+//! # A processor
+//!
+//! A component offers a `Config` that serde reads, every key with a default, a check that turns it into settings or says
+//! what is wrong, and a constructor. This one counts messages that are longer than a datagram should be:
+//!
+//! ```
+//! use std::any::Any;
+//!
+//! use pipeline::settings::{Problems, size};
+//! use pipeline::{Facts, FrameBatch, Processor, SipFrame, Telemetry};
+//!
+//! /// `[processors.long_messages]`.
+//! #[derive(Clone, serde::Deserialize, serde::Serialize)]
+//! #[serde(default)]
+//! struct Config {
+//!     /// Messages above this are long. Default 1,300 bytes (RFC 3261 §18.1.1).
+//!     #[serde(with = "size")]
+//!     above: usize,
+//! }
+//!
+//! impl Default for Config {
+//!     fn default() -> Self {
+//!         Self { above: 1300 }
+//!     }
+//! }
+//!
+//! impl Config {
+//!     /// The settings; here they are the keys themselves. The path of a problem begins inside the table.
+//!     fn check(self, problems: &mut Problems) -> Option<Self> {
+//!         if self.above == 0 {
+//!             problems.error("above", "every message is longer than nothing", "write a size such as \"1300B\"");
+//!         }
+//!         (self.above > 0).then_some(self)
+//!     }
+//! }
+//!
+//! struct LongMessages {
+//!     config: Config,
+//!     seen: u64,
+//! }
+//!
+//! impl Processor for LongMessages {
+//!     // Never waits, logs or reads a clock: time is `frame.at`, the capture time.
+//!     fn process(&mut self, batch: &FrameBatch, _facts: &mut Facts) {
+//!         let long = |frame: &&SipFrame| batch.message(frame).len() > self.config.above;
+//!         self.seen += batch.frames.iter().filter(long).count() as u64;
+//!     }
+//!
+//!     // A reload: what its check made of the new table. All keys apply at once, so none needs a restart.
+//!     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
+//!         self.config = *settings.downcast().expect("settings come from the check of the same type");
+//!         Vec::new()
+//!     }
+//!
+//!     // For `/internal/metrics`.
+//!     fn telemetry(&self, out: &mut Vec<Telemetry>) {
+//!         let (name, value) = ("otelcol_processor_long_messages", self.seen as f64);
+//!         out.push(Telemetry { name, labels: Vec::new(), counter: true, value });
+//!     }
+//! }
+//!
+//! let mut problems = Problems::default();
+//! let config = Config { above: 20 }.check(&mut problems).expect("it is right");
+//! let mut processor = LongMessages { config, seen: 0 };
+//!
+//! let mut batch = FrameBatch::default();
+//! let [alice, bob] = ["192.0.2.1:5060", "192.0.2.2:5060"].map(|address| address.parse().expect("an address"));
+//! for message in ["SIP/2.0 200 OK\r\n\r\n", "OPTIONS sip:bob@example.com SIP/2.0\r\n\r\n"] {
+//!     batch.push(message.as_bytes(), SipFrame::datagram(alice, bob, wire::Timestamp::ZERO));
+//! }
+//! processor.process(&batch, &mut Facts::default());
+//!
+//! let mut numbers = Vec::new();
+//! processor.telemetry(&mut numbers);
+//! assert_eq!(numbers[0].value, 1.0);
+//! ```
+//!
+//! What it counts for everybody it states as a [`Fact`] on a [`Slot`]: `facts.push(slot, Fact::..)`. It is compiled in by
+//! an entry in `ringside/src/components.rs`.
 
 pub mod call;
 pub mod component;
-pub mod config;
-pub mod engine;
+pub mod context;
 pub mod event;
 pub mod facts;
 pub mod frame;
-pub mod graph;
-pub mod intake;
-pub mod metrics;
-pub mod recorder;
+pub mod id;
+pub mod labels;
+pub mod settings;
 
+pub use call::queue::{CallQueue, KeptCall};
+pub use call::watch::Watch;
 pub use call::{Call, CallRecord};
 pub use component::{
     CaptureStatus, Exporter, ExporterError, Extension, ExtensionError, Health, Processor, Received, Receiver,
     ReceiverError, Reports, Telemetry,
 };
-pub use event::{Event, Fact, Measure};
-pub use facts::{Facts, LabelSet, Origin, Slot};
+pub use context::{CallsWanted, ProcessorContext};
+pub use event::{Event, Fact, Measure, Slot};
+pub use facts::{Facts, Origin};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};
-pub use intake::{ClockMode, End, IDLE_LAG, Intake, IntakeSettings, Piece, PortSet};
+pub use id::ComponentId;
+pub use labels::{LabelSet, LabelSets};

@@ -10,10 +10,9 @@ mod processor_time;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pipeline::config::CallsWanted;
-use pipeline::metrics::Registry;
-use pipeline::recorder::Recorder;
-use pipeline::{Facts, FrameBatch, Processor, SipFrame};
+use metrics::Registry;
+use metrics::recorder::Recorder;
+use pipeline::{CallsWanted, Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use processor_time::{ProcessorTime, by_processor_time};
 use wire::Timestamp;

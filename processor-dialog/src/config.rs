@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline::config::{Problems, duration};
+use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
 use crate::calls;

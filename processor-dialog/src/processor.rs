@@ -4,8 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::config::CallsWanted;
-use pipeline::{CallRecord, Facts, FrameBatch, Processor, Telemetry};
+use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, Telemetry};
 
 use crate::config::Config;
 use crate::state::State;

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use pipeline::config::CallsWanted;
 use pipeline::event::{Fact, ReasonProtocol};
-use pipeline::{Facts, FrameBatch, SipFrame};
+use pipeline::{CallsWanted, Facts, FrameBatch, SipFrame};
 use sip::{Message, Method};
 use wire::Timestamp;
 

@@ -4,8 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
-use pipeline::config::CallsWanted;
-use pipeline::{Facts, FrameBatch, Processor, SipFrame};
+use pipeline::{CallsWanted, Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 

@@ -5,9 +5,8 @@
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pipeline::config::Problems;
-use pipeline::metrics::LabelSets;
-use pipeline::{Facts, FrameBatch, Processor, Slot};
+use pipeline::settings::Problems;
+use pipeline::{Facts, FrameBatch, LabelSets, Processor, Slot};
 use processor_enrich::{Carrier, Config, Enrich, UserAgent};
 
 /// Origins of a batch.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 use crate::carriers::{Carriers, Network};

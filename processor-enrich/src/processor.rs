@@ -3,8 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use pipeline::metrics::LabelSets;
-use pipeline::{Facts, FrameBatch, LabelSet, Origin, Processor, Telemetry};
+use pipeline::{Facts, FrameBatch, LabelSet, LabelSets, Origin, Processor, Telemetry};
 
 use crate::config::Settings;
 use crate::user_agents::{MAX_VALUE, Searcher};

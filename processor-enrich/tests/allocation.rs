@@ -4,9 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use pipeline::config::Problems;
-use pipeline::metrics::LabelSets;
-use pipeline::{Facts, FrameBatch, Processor, Slot};
+use pipeline::settings::Problems;
+use pipeline::{Facts, FrameBatch, LabelSets, Processor, Slot};
 use processor_enrich::{Carrier, Config, Enrich, UserAgent};
 
 struct Counting;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeline::config::{Problems, duration};
+use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
 /// When a call is worth a trace. A call that none of the first four keeps is left to `ratio`.

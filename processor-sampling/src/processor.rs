@@ -4,8 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use pipeline::call::Subject;
-use pipeline::metrics::LabelSets;
-use pipeline::{CallRecord, Facts, FrameBatch, Processor, Telemetry};
+use pipeline::{CallRecord, Facts, FrameBatch, LabelSets, Processor, Telemetry};
 use wire::Timestamp;
 
 use crate::bucket::Bucket;

@@ -11,6 +11,7 @@ use wire::Packet;
 
 use crate::capabilities::setcap_command;
 use crate::config::Config;
+use crate::failure::failure;
 use crate::filter::{Filter, FilterError};
 use crate::interfaces::{Changes, Interfaces, LinkWatch, Wanted};
 use crate::program::Verdict;
@@ -197,15 +198,4 @@ fn cannot_open(error: io::Error) -> ReceiverError {
 
 fn failed(what: &str, error: &dyn std::error::Error, cure: &str) -> ReceiverError {
     ReceiverError::Failed { what: format!("{what}: {}", failure(error)), cure: cure.into() }
-}
-
-/// An error and its causes, in one line.
-pub fn failure(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {}", error.to_string().lines().next().unwrap_or_default());
-        cause = error.source();
-    }
-    line
 }

@@ -1,6 +1,6 @@
 //! `[receivers.ebpf_sip]` of pipeline.toml.
 
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 use crate::tls::TlsConfig;

@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::MapError;
-use pipeline::PortSet;
+use intake::PortSet;
 
 use crate::capabilities::setcap_command;
-use crate::capture::failure;
 use crate::classic;
 use crate::config::{Config, Transport};
+use crate::failure::failure;
 use crate::interfaces::{Changes, Wanted};
 use crate::program::{LoadError, Program};
 use crate::sys;

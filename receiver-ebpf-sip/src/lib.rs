@@ -1,5 +1,5 @@
 //! Live SIP off the wire: an eBPF socket filter decides in the kernel, a TPACKET_V3 ring carries packets
-//! over, and what every receiver shares ([`pipeline::intake`]) makes SIP frames of them.
+//! over, and what every receiver shares ([`intake`]) makes SIP frames of them.
 //!
 //! Passive: it never sends, delays or drops a packet of the host. Needs CAP_NET_RAW, and CAP_BPF for the
 //! eBPF program, both only until it has started. Where asked to it reads TLS in the clear ([`tls`]), which needs more.
@@ -8,6 +8,7 @@ pub mod capabilities;
 mod capture;
 mod classic;
 mod config;
+mod failure;
 mod filter;
 mod interfaces;
 pub mod probe;

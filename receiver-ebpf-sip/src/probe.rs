@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use caps::Capability;
-use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, ReceiverError};
+use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::{FrameBatch, ReceiverError};
 
 use crate::capabilities::{has, setcap_command};
-use crate::capture::{BATCH_PACKETS, Capture, failure};
+use crate::capture::{BATCH_PACKETS, Capture};
 use crate::config::Config;
+use crate::failure::failure;
 use crate::filter::cure;
 use crate::interfaces::{Interfaces, Wanted};
 use crate::program::{LoadError, Program};

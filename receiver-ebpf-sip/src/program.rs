@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use pipeline::PortSet;
+use intake::PortSet;
 
 use crate::capabilities;
 use crate::config::Transport;

@@ -6,13 +6,13 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
-use pipeline::{
-    CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, Received, Receiver, ReceiverError, Telemetry,
-};
+use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::capabilities::setcap_command_with_tls;
-use crate::capture::{BATCH_PACKETS, Capture, failure};
+use crate::capture::{BATCH_PACKETS, Capture};
 use crate::config::{Config, Transport};
+use crate::failure::failure;
 use crate::ring::{RingCounts, RingShape};
 use crate::telemetry;
 use crate::tls::{self, Now, Tls, TlsError};

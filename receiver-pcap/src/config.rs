@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the receiver.

@@ -1,11 +1,12 @@
 //! Capture files as if they were live: pcap and pcapng in, SIP frames out.
 //!
-//! From packet bytes on everything is what a live receiver does too ([`pipeline::Intake`]). Files are streamed through
+//! From packet bytes on everything is what a live receiver does too ([`intake::Intake`]). Files are streamed through
 //! one buffer each, merged by time stamp, never read ahead of what is asked for. Damage ends a file, not the run.
 
 mod buffer;
 pub mod config;
 mod file;
+mod format;
 mod link;
 mod merge;
 mod pcap;

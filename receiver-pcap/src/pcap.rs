@@ -5,7 +5,7 @@ use std::io;
 use wire::{Link, Timestamp};
 
 use crate::buffer::Buffer;
-use crate::file::{ByteOrder, Damage, Head, MAX_PACKET, Next};
+use crate::format::{ByteOrder, Damage, Head, MAX_PACKET, Next};
 use crate::link::link;
 
 /// What the file header says.

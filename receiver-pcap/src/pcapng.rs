@@ -7,7 +7,7 @@ use std::io;
 use wire::{Link, Timestamp};
 
 use crate::buffer::Buffer;
-use crate::file::{ByteOrder, Damage, Head, MAX_PACKET, Next};
+use crate::format::{ByteOrder, Damage, Head, MAX_PACKET, Next};
 use crate::link::link;
 
 const SECTION: u32 = 0x0a0d_0d0a;

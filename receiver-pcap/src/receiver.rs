@@ -5,9 +5,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::{
-    CaptureStatus, ClockMode, FrameBatch, Intake, IntakeSettings, PortSet, Received, Receiver, ReceiverError, Telemetry,
-};
+use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::config::Config;
 use crate::file::NotUsable;

@@ -9,12 +9,12 @@ mod rewrite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use config::graph::{Branch, Signal};
+use config::{Configuration, Node, Service};
+use engine::{FlowContext, Outlet, Shard, Sink, Turn};
+use metrics::Registry;
 use pipeline::call::Subject;
-use pipeline::config::{CallsWanted, ComponentId, Configuration, Node, Service};
-use pipeline::engine::{self, FlowContext, Outlet, Shard, Sink, Turn};
-use pipeline::graph::{Branch, Signal};
-use pipeline::metrics::{LabelSets, Registry};
-use pipeline::{Call, Facts, FrameBatch};
+use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets};
 use receiver_pcap::{PcapReceiver, Report};
 
 use crate::cli::Captures;
@@ -48,20 +48,7 @@ impl Reading {
     /// The same for what leaves this host: numbers are hidden as `run` hides them, and records are made where traces
     /// need them; with `calls`, wherever calls are followed.
     pub fn exported(captures: &Captures, calls: bool) -> Result<Self, Failure> {
-        let wanted = |service: &Service| CallsWanted {
-            instance: service
-                .telemetry
-                .resource
-                .get("service.instance.id")
-                .map(String::as_str)
-                .unwrap_or_default()
-                .into(),
-            requests: true,
-            pieces: true,
-            number: None,
-            watched: false,
-        };
-        Self::adjusted(captures, |service| calls.then(|| wanted(service)), |_| ())
+        Self::adjusted(captures, |service| calls.then(|| engine::traced(service)), |_| ())
     }
 
     fn adjusted(
@@ -260,13 +247,4 @@ fn remarks(report: &Report, seen: bool) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod shards;
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_without_remarks_is_passed_over_in_silence() {
-        assert_eq!(remarks(&Report::default(), false), Vec::<String>::new());
-    }
-}
+mod tests;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use config::{Role, Type};
+use engine::Catalogue;
 use exporter::otlp::{self, Otlp};
 use exporter::prometheus::{self, Prometheus};
 use extension_console::Console;
-use pipeline::config::{Catalogue, ExporterContext, ExtensionContext, ProcessorContext, Role, Type};
-use pipeline::{Exporter, Extension, Processor, Receiver};
+use metrics::{ExporterContext, ExtensionContext};
+use pipeline::{Exporter, Extension, Processor, ProcessorContext, Receiver};
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
 use processor_sampling::Sampling;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pipeline::config::{ComponentId, duration};
+use pipeline::ComponentId;
+use pipeline::settings::duration;
 use receiver_ebpf_sip::Config;
 use receiver_ebpf_sip::probe::{self, Check, Finding, Severity, Traffic};
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use pipeline::config::service::{Encoding, Level, Logs};
+use config::service::{Encoding, Level, Logs};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};

@@ -11,9 +11,9 @@ use std::fs::File;
 use std::io::{BufWriter, Read};
 use std::path::Path;
 
-use pipeline::config::Configuration;
-use pipeline::engine::Outlet;
-use pipeline::metrics::{self, Exposition, Undefined};
+use config::Configuration;
+use engine::Outlet;
+use metrics::{Exposition, Undefined};
 
 use crate::captures::{self, Reading};
 use crate::cli::{Format, Replay};

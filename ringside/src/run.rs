@@ -10,8 +10,9 @@ use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
-use pipeline::config::{Catalogue, Problems, Service};
-use pipeline::engine::{Ended, Engine, Running};
+use config::Service;
+use engine::{Catalogue, Ended, Engine, Running};
+use pipeline::settings::Problems;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -93,7 +94,7 @@ impl Program {
         };
         tokio::select! {
             result = timeout(limit, graceful) => result.unwrap_or_else(|_| {
-                let limit = pipeline::config::duration::format(limit);
+                let limit = pipeline::settings::duration::format(limit);
                 Err(Failure::Failed(format!("not ended within service.shutdown_timeout ({limit}); ended anyway")))
             }),
             name = signals.end() => Err(Failure::Failed(format!("a second signal ({name}): ended at once"))),

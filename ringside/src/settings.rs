@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use config::{Configuration, Node, Sources};
+use engine::Catalogue;
 use exporter::otlp::env;
-use pipeline::config::{Catalogue, ComponentId, Configuration, Node, Place, Problems, Sources};
+use pipeline::ComponentId;
+use pipeline::settings::{Place, Problems};
 
 use crate::cli::Run;
 use crate::failure::Failure;
@@ -73,7 +76,7 @@ pub fn share_ports(tree: &mut Node) {
 
 /// The text of errors, for standard error.
 pub fn refused(problems: &Problems) -> Failure {
-    let errors = problems.iter().filter(|problem| problem.severity == pipeline::config::Severity::Error).count();
+    let errors = problems.iter().filter(|problem| problem.severity == pipeline::settings::Severity::Error).count();
     let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
     Failure::Usage(format!("the configuration cannot be used: {errors}\n{}", problems.to_string().trim_end()))
 }

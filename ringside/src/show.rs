@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use pipeline::config::Type;
+use config::Type;
 
 use crate::cli::{Configured, Run};
 use crate::components::catalogue;

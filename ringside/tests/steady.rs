@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ladder::traffic::Traffic;
-use pipeline::config::Problems;
-use pipeline::metrics::Registry;
-use pipeline::recorder::Recorder;
+use metrics::Registry;
+use metrics::recorder::Recorder;
+use pipeline::settings::Problems;
 use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::Dialogs;
 use processor_enrich::{Carrier, Enrich, UserAgent};

@@ -3,9 +3,11 @@
 //! A value is noted, not looked at: of most messages few are asked for. Only Vias are read, for they are counted.
 
 use crate::anomaly::{Anomalies, AnomalyKind};
+use crate::content_length::ContentLength;
 use crate::cursor::Cursor;
+use crate::error::ParseError;
 use crate::header::{Extent, Header, Line, any_line, usual_field};
-use crate::parse::{ContentLength, MAX_FIELDS, MAX_VIAS, ParseError};
+use crate::limits::{MAX_FIELDS, MAX_VIAS};
 use crate::scan;
 use crate::value::{self, Value};
 use crate::via::{self, Via};

@@ -6,8 +6,7 @@
 use crate::cseq;
 use crate::header::{Header, Line, Lines};
 use crate::method::Method;
-use crate::parse::skip_line_ends;
-use crate::start::{self, Start};
+use crate::start::{self, Start, skip_line_ends};
 
 /// Messages of one group may mean something to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

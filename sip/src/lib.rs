@@ -7,11 +7,14 @@
 
 mod anomaly;
 mod contact;
+mod content_length;
 mod cseq;
 mod cursor;
+mod error;
 mod fields;
 mod group;
 mod header;
+mod limits;
 mod message;
 mod method;
 mod parse;
@@ -29,10 +32,12 @@ pub mod websocket;
 pub use anomaly::{Anomalies, AnomalyKind};
 pub use contact::Contact;
 pub use cseq::CSeq;
+pub use error::ParseError;
 pub use group::{Group, group};
+pub use limits::{MAX_FIELDS, MAX_MESSAGE, MAX_STREAM_MESSAGE, MAX_VIAS};
 pub use message::Message;
 pub use method::Method;
-pub use parse::{Framing, MAX_FIELDS, MAX_MESSAGE, MAX_STREAM_MESSAGE, MAX_VIAS, ParseError, parse};
+pub use parse::{Framing, parse};
 pub use party::Party;
 pub use reason::{Reason, ReasonProtocol};
 pub use sort::{Payload, sort};

@@ -4,23 +4,16 @@
 
 use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::contact::Contacts;
+use crate::content_length::ContentLength;
 use crate::cseq;
+use crate::error::ParseError;
 use crate::fields::Fields;
 use crate::header::Header;
+use crate::limits::{MAX_MESSAGE, MAX_STREAM_MESSAGE};
 use crate::message::{Lazy, Message};
 use crate::method::Method;
 use crate::party;
-use crate::start::{self, Start};
-use crate::value;
-
-/// Longest message in a datagram or in a WebSocket, bytes.
-pub const MAX_MESSAGE: usize = 65_535;
-/// Longest message on a stream, bytes.
-pub const MAX_STREAM_MESSAGE: usize = 262_144;
-/// Most header fields of a message.
-pub const MAX_FIELDS: usize = 256;
-/// Most Vias of a message.
-pub const MAX_VIAS: u16 = 70;
+use crate::start::{self, Start, skip_line_ends};
 
 /// How the bytes of one message were found, which decides what Content-Length means (RFC 3261 §18.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,83 +36,6 @@ impl Framing {
             Self::Stream => MAX_STREAM_MESSAGE,
         }
     }
-}
-
-/// Why bytes are not a message that can be used: `parse_errors_total{reason}`. Of several reasons the one that
-/// stands first here is given, except that [`Self::TooLarge`] comes before all once a bound is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum ParseError {
-    /// The first line is neither a request line nor a status line.
-    #[error("the first line is no start line")]
-    StartLine,
-    /// A SIP version other than 2.0.
-    #[error("the SIP version is not 2.0")]
-    Version,
-    /// A status that is not three digits from 100 to 699.
-    #[error("the status is not from 100 to 699")]
-    Status,
-    /// Via, From, To, Call-ID or CSeq is missing or empty.
-    #[error("Via, From, To, Call-ID or CSeq is missing")]
-    MissingHeader,
-    /// CSeq is no number and method, or its number is above 2^32-1.
-    #[error("CSeq cannot be read")]
-    Cseq,
-    /// CSeq names another method than the request line.
-    #[error("CSeq and request line name different methods")]
-    CseqMismatch,
-    /// An element of the Via list cannot be read.
-    #[error("a Via cannot be read")]
-    Via,
-    /// Content-Length contradicts what came, where that forbids use of the message.
-    #[error("Content-Length contradicts the message")]
-    ContentLength,
-    /// More bytes, header fields or Vias than the bounds allow.
-    #[error("the message exceeds a bound")]
-    TooLarge,
-}
-
-impl ParseError {
-    /// All reasons, in the order of [`Self::index`].
-    pub const ALL: [Self; 9] = [
-        Self::StartLine,
-        Self::Version,
-        Self::Status,
-        Self::MissingHeader,
-        Self::Cseq,
-        Self::CseqMismatch,
-        Self::Via,
-        Self::ContentLength,
-        Self::TooLarge,
-    ];
-
-    /// Position in [`Self::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// Value of the `reason` label.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::StartLine => "start_line",
-            Self::Version => "version",
-            Self::Status => "status",
-            Self::MissingHeader => "missing_header",
-            Self::Cseq => "cseq",
-            Self::CseqMismatch => "cseq_mismatch",
-            Self::Via => "via",
-            Self::ContentLength => "content_length",
-            Self::TooLarge => "too_large",
-        }
-    }
-}
-
-/// Without CR and LF at the front, which may stand before a message (RFC 3261 §7.5).
-#[inline]
-pub(crate) fn skip_line_ends(mut bytes: &[u8]) -> &[u8] {
-    while let [b'\r' | b'\n', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    bytes
 }
 
 /// Reads one message; CR and LF before it are skipped.
@@ -177,36 +93,6 @@ pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> 
             values: fields.values,
         },
     })
-}
-
-/// What Content-Length says.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum ContentLength {
-    #[default]
-    Absent,
-    /// Clamped to 2^32-1, which is more than any message has.
-    Bytes(u32),
-    /// No number.
-    Invalid,
-    /// Several fields with different values; the first one, which counts in a datagram.
-    Several(u32),
-}
-
-impl ContentLength {
-    pub fn of(value: &[u8]) -> Self {
-        match value::number_and_rest(value, u32::MAX) {
-            Some((number, [])) => Self::Bytes(number.value),
-            _ => Self::Invalid,
-        }
-    }
-
-    /// After another field with this value.
-    pub fn and(self, value: &[u8]) -> Self {
-        match self {
-            Self::Bytes(first) if Self::of(value) != self => Self::Several(first),
-            _ => self,
-        }
-    }
 }
 
 /// The body among the bytes after the header (RFC 3261 §18.3, §20.14).

@@ -2,7 +2,7 @@
 //!
 //! Looks at the first bytes and the first line only; what it calls SIP is for [`parse()`](crate::parse()) to read.
 
-use crate::parse::{self, ParseError};
+use crate::error::ParseError;
 use crate::start;
 use crate::stream;
 
@@ -40,7 +40,7 @@ fn any(payload: &[u8]) -> Payload<'_> {
         [20..=63, 0xfe, ..] => return Payload::NonSip,
         _ => {}
     }
-    let message = parse::skip_line_ends(payload);
+    let message = start::skip_line_ends(payload);
     match start::parse(message) {
         Ok(_) | Err(ParseError::Version | ParseError::Status) => Payload::Sip(message),
         Err(_) if first_line_names_sip(message) => Payload::StartLineError,

@@ -1,9 +1,18 @@
 //! The first line of a message: request line or status line (RFC 3261 §7.1, §7.2).
 
+use crate::error::ParseError;
 use crate::method::Method;
-use crate::parse::ParseError;
 use crate::scan::{self, Lanes};
 use crate::value::{self, Value};
+
+/// Without CR and LF at the front, which may stand before a message (RFC 3261 §7.5).
+#[inline]
+pub(crate) fn skip_line_ends(mut bytes: &[u8]) -> &[u8] {
+    while let [b'\r' | b'\n', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
 
 /// First line of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

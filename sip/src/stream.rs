@@ -3,9 +3,11 @@
 //! Content-Length rules; without it there is no body. Where the place in the stream is lost, the next start line is
 //! looked for. Keeps positions, never bytes, so that no byte is looked at twice however small the pieces are.
 
+use crate::content_length::ContentLength;
+use crate::error::ParseError;
 use crate::header::{Header, Line, Lines};
+use crate::limits::MAX_STREAM_MESSAGE;
 use crate::method::Method;
-use crate::parse::{ContentLength, MAX_STREAM_MESSAGE, ParseError};
 use crate::start;
 use crate::value;
 
@@ -174,7 +176,7 @@ impl Framer {
 /// Whether a segment whose place in the stream is not known begins with a message, line ends before it included. Of a
 /// first line that is not whole a known method or the version is enough.
 pub fn begins_message(payload: &[u8]) -> bool {
-    let message = crate::parse::skip_line_ends(payload);
+    let message = start::skip_line_ends(payload);
     if memchr::memchr(b'\n', message).is_none() {
         let word = memchr::memchr(b' ', message).map_or(&b""[..], |space| &message[..space]);
         return start::names_sip(word) || Method::named(word) != Method::Other;

@@ -9,7 +9,7 @@
 mod frame;
 mod upgrade;
 
-use crate::parse::MAX_MESSAGE;
+use crate::limits::MAX_MESSAGE;
 use crate::stream::{begins_message, header_len};
 use frame::{Header, Kind, Malformed};
 use upgrade::Sender;

@@ -10,6 +10,7 @@ use crate::ip::{self, Ip};
 use crate::link::{self, Network};
 use crate::packet::{Link, Packet};
 use crate::reassembly::{Key, Outcome, Piece, Reassembly, ReassemblyCounts};
+use crate::skip::Skip;
 use crate::time::Timestamp;
 use crate::{transport, tunnel};
 
@@ -68,37 +69,6 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// The capture cut it.
     pub truncated: bool,
-}
-
-/// Why a packet is of no use. [`Skip::reason`] is a metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Skip {
-    /// ARP, LLDP, spanning tree and the like.
-    NotIp,
-    /// IP, but neither UDP nor TCP, nor a tunnel of a kind and depth that is followed.
-    OtherProtocol,
-    /// Headers that contradict themselves or end too early.
-    Malformed,
-    /// The capture cut it within the headers, or cut a fragment.
-    Cut,
-    /// A fragment that no packet can be made of: overlap, beyond the end, empty.
-    Fragment,
-}
-
-impl Skip {
-    /// Every reason, each at the position `skip as usize`.
-    pub const ALL: [Self; 5] = [Self::NotIp, Self::OtherProtocol, Self::Malformed, Self::Cut, Self::Fragment];
-
-    /// The reason as a label value.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::NotIp => "not_ip",
-            Self::OtherProtocol => "other_protocol",
-            Self::Malformed => "malformed",
-            Self::Cut => "cut",
-            Self::Fragment => "fragment",
-        }
-    }
 }
 
 impl Default for Decoder {

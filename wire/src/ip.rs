@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::decode::Skip;
 use crate::link::{self, Network};
+use crate::skip::Skip;
 
 pub(crate) const IPV4_IN_IP: u8 = 4;
 pub(crate) const TCP: u8 = 6;

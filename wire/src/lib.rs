@@ -8,13 +8,15 @@ mod ip;
 mod link;
 pub mod packet;
 pub mod reassembly;
+mod skip;
 pub mod stream;
 pub mod time;
 mod transport;
 mod tunnel;
 
-pub use decode::{Datagram, Decoded, Decoder, Segment, Skip};
+pub use decode::{Datagram, Decoded, Decoder, Segment};
 pub use packet::{Link, Packet};
 pub use reassembly::ReassemblyCounts;
+pub use skip::Skip;
 pub use stream::{Chunk, Flow, Reader, Streams};
 pub use time::Timestamp;

@@ -3,8 +3,8 @@
 //! VLAN tags (802.1Q, 802.1ad, and the values in use before it), MPLS labels (RFC 3032) and PPPoE sessions
 //! (RFC 2516) are stepped over, however many there are.
 
-use crate::decode::Skip;
 use crate::packet::Link;
+use crate::skip::Skip;
 
 pub(crate) const IPV4: u16 = 0x0800;
 pub(crate) const IPV6: u16 = 0x86dd;

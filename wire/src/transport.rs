@@ -1,7 +1,7 @@
 //! UDP and TCP headers (RFC 768, RFC 9293 §3.1): the payload of an IP packet in, ports and payload out.
 
-use crate::decode::Skip;
 use crate::ip;
+use crate::skip::Skip;
 
 /// One UDP datagram.
 #[derive(Clone, Copy, Debug)]

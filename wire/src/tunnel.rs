@@ -2,9 +2,9 @@
 //!
 //! IP in IP (RFC 2003, RFC 2473, RFC 4213), GRE version 0 (RFC 2784, RFC 2890), VXLAN (RFC 7348).
 
-use crate::decode::Skip;
 use crate::ip;
 use crate::link::{self, Network};
+use crate::skip::Skip;
 
 pub(crate) const VXLAN_PORT: u16 = 4789;
 

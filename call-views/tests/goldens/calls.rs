@@ -1,8 +1,7 @@
 //! Calls out of flows: a text ladder in, the records that the dialog processor makes of it out.
 
 use call_views::View;
-use pipeline::config::CallsWanted;
-use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame, Transport};
+use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame, Transport};
 use processor_dialog::calls::{Config as Calls, Numbers, Privacy};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
-use pipeline::config::{Problems, size};
+use pipeline::settings::{Problems, size};
 
 pub use endpoint::Endpoint;
 pub use tables::{Batch, Compression, GrpcConfig, HttpConfig, Queue, Retry, Temporality, Tls, TlsVersion};

@@ -7,8 +7,10 @@
 
 mod pairs;
 
-use pipeline::config::node::{Value, path_text};
-use pipeline::config::{ComponentId, Node, Place, Problems, Step};
+use config::node::{Value, path_text};
+use config::{Node, Step};
+use pipeline::ComponentId;
+use pipeline::settings::{Place, Problems};
 
 use super::payload::Signal;
 use super::resource;
@@ -321,9 +323,9 @@ fn carried(tree: &Node, id: &str) -> Vec<Signal> {
         if !names.iter().any(|name| matches!(&name.value, Value::Text(name) if name == id)) {
             continue;
         }
-        let signal = match pipeline::graph::Signal::of(name) {
-            Some(pipeline::graph::Signal::Metrics) => Signal::Metrics,
-            Some(pipeline::graph::Signal::Traces) => Signal::Traces,
+        let signal = match config::graph::Signal::of(name) {
+            Some(config::graph::Signal::Metrics) => Signal::Metrics,
+            Some(config::graph::Signal::Traces) => Signal::Traces,
             None => continue,
         };
         if !carried.contains(&signal) {

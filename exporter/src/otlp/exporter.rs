@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pipeline::Telemetry;
+use ::metrics::ExporterContext;
 use pipeline::component::{Exporter, ExporterError, Reports};
-use pipeline::config::{ComponentId, ExporterContext};
+use pipeline::{ComponentId, Telemetry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};

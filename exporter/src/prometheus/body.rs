@@ -9,7 +9,7 @@ use endpoint::Busy;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use pipeline::metrics::Exposition;
+use metrics::Exposition;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The body of every response.

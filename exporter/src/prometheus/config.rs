@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use endpoint::address;
-use pipeline::config::Problems;
-use pipeline::metrics::Undefined;
+use metrics::Undefined;
+use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 /// `[exporters.prometheus]`.

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use metrics::text::float;
 use pipeline::Telemetry;
-use pipeline::metrics::text::{Escaped, float};
+use pipeline::labels::Escaped;
 
 /// Families in order of their names, each announced once.
 pub fn render(all: &[Telemetry]) -> String {

@@ -5,7 +5,7 @@
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
-use pipeline::metrics::Format;
+use metrics::Format;
 
 /// OpenMetrics when the client names it and does not like the text format better; text format otherwise.
 pub fn format(headers: &HeaderMap) -> Format {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use exporter::otlp::{GrpcConfig, HttpConfig, Payload, Protocol, Sender, Settings, Signal, Stats};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 use prost::Message;
 
 pub const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exporter::otlp::{HttpConfig, Otlp, Settings, Temporality};
+use metrics::{ExporterContext, F, Registry, ShardRows};
 use pipeline::component::{Exporter, Telemetry};
-use pipeline::config::{ComponentId, ExporterContext, Problems};
-use pipeline::engine::{CallQueue, CallSink};
-use pipeline::metrics::{F, LabelSet, Registry, ShardRows};
-use pipeline::{CaptureStatus, Health};
+use pipeline::settings::Problems;
+use pipeline::{CallQueue, CaptureStatus, ComponentId, Health, LabelSet};
 use server::Server;
 
 /// Far more than anything here takes.
@@ -178,7 +177,7 @@ async fn calls_that_never_end_hold_nothing_up() {
     let queue = Arc::new(CallQueue::new(10));
     let mut fixture = start(settings(&server.address, |_| {}), Some(Arc::clone(&queue)));
     // As a shard that does not end when it is told to.
-    let _sink = CallSink::new([queue], Arc::default(), Vec::new());
+    let _entrance = queue.entrance().expect("nobody closed it");
     assert_eq!(fixture.exporter.addresses().len(), 2);
     let stopped = tokio::time::timeout(LONG, fixture.exporter.stop(Duration::from_secs(2))).await;
     stopped.expect("it ends in time");

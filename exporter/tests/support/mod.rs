@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exporter::prometheus::{Config, Limits, Prometheus, Settings};
+use metrics::{ExporterContext, F, Registry, Undefined};
+use pipeline::ComponentId;
 use pipeline::component::{CaptureStatus, Exporter, Health, Telemetry};
-use pipeline::config::{ComponentId, ExporterContext, Problems};
-use pipeline::metrics::{F, Registry, Undefined};
+use pipeline::settings::Problems;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

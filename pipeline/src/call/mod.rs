@@ -7,17 +7,19 @@
 
 pub mod ladder;
 pub mod live;
+pub mod queue;
 pub mod verdict;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ladder::{Endpoint, LadderForm, Message, Ringing, Session, SpanId, Transaction};
 use wire::Timestamp;
 
 use crate::event::Measure;
-use crate::facts::Slot;
+use crate::event::Slot;
 use crate::frame::Transport;
-use ladder::{Endpoint, LadderForm, Message, Ringing, Session, SpanId, Transaction};
 
 /// A call that went as far as its record says, handed from stage to stage. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +50,7 @@ pub struct CallRecord {
     /// A call or a single request.
     pub subject: Subject,
     /// 1, or more when pieces of the same call left before (`emit = "progressive"`, `max_segment`; never where
-    /// [`crate::config::CallsWanted::pieces`] is off). Parts listed in an earlier piece are not listed again, nor are
+    /// [`crate::CallsWanted::pieces`] is off). Parts listed in an earlier piece are not listed again, nor are
     /// delays in `measured`; what is said of the call as a whole is repeated as it stands now, endpoints included.
     pub piece: u32,
     /// Nothing of this call follows.
@@ -123,7 +125,7 @@ pub struct CallRecord {
     /// What was seen, in order; a retransmission is a number on its first sighting. Empty when `ladder = "off"`.
     pub ladder: Vec<Message>,
     /// Header fields of each message of the ladder, a line each, as far as privacy allows; an empty text where none
-    /// were kept. No element at all unless somebody asked ([`crate::config::CallsWanted::watched`]).
+    /// were kept. No element at all unless somebody asked ([`crate::CallsWanted::watched`]).
     pub headers: Box<[Box<str>]>,
     /// Messages beyond the bound of the ladder: counted, not listed.
     pub ladder_cut: u32,

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use pipeline::call::ladder::{Endpoint, SpanId};
 use pipeline::call::{IN_PROGRESS, Offered, Subject};
-use pipeline::config::CallsWanted;
-use pipeline::{CallRecord, Slot};
+use pipeline::{CallRecord, CallsWanted, Slot};
 use sip::{Message, Start};
 
 use super::call::shown;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipeline::call::ladder::LadderForm;
-use pipeline::config::{Problems, duration};
+use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
 /// Records of whole calls.

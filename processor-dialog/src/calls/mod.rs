@@ -36,9 +36,8 @@ use std::time::Duration;
 pub use config::{Addresses, CallIds, Config, Emit, Ladder, Numbers, Privacy, SpanIds, TraceId, TraceSource};
 pub use identity::trace_id;
 pub use lifetime::Part;
-use pipeline::config::CallsWanted;
 use pipeline::event::Fact;
-use pipeline::{CallRecord, Facts, Measure, Slot, Telemetry};
+use pipeline::{CallRecord, CallsWanted, Facts, Measure, Slot, Telemetry};
 
 use self::call::Call;
 use self::live::Newest;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ladder::Step;
+use metrics::recorder::Recorder;
+use metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::config::CallsWanted;
-use pipeline::metrics::{Family, Labels, Registry, Value, Visitor};
-use pipeline::recorder::Recorder;
-use pipeline::{CallRecord, Facts, FrameBatch, Processor, SipFrame};
+use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use pipeline::CallsWanted;
 use pipeline::call::Trace;
 use pipeline::call::ladder::SpanId;
-use pipeline::config::CallsWanted;
 use processor_dialog::Config;
 use processor_dialog::calls::{self, SpanIds, TraceId, TraceSource, trace_id};
 

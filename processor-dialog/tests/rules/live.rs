@@ -1,8 +1,7 @@
 //! Calls that are up, told of when somebody asks, and what their messages said.
 
-use pipeline::CallRecord;
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::config::CallsWanted;
+use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
 use processor_dialog::calls::{CallIds, Numbers, Privacy};
 

@@ -280,7 +280,7 @@ fn pieces_of_a_long_call_take_what_they_told_along() {
 
 #[test]
 fn who_wants_whole_calls_gets_them_in_one_piece() {
-    let whole = pipeline::config::CallsWanted { pieces: false, ..wanted() };
+    let whole = pipeline::CallsWanted { pieces: false, ..wanted() };
     let config = with(calls::Config {
         emit: Emit::Progressive,
         max_segment: Duration::from_secs(1),

@@ -1,7 +1,6 @@
 //! What a record shows of numbers, Call-IDs and addresses: nothing that is not to be shown, wherever it stood.
 
-use pipeline::CallRecord;
-use pipeline::config::CallsWanted;
+use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
 use processor_dialog::calls::{self, Addresses, CallIds, Numbers, Privacy, trace_id};
 

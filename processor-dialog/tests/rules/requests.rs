@@ -1,8 +1,7 @@
 //! Records of single requests outside calls.
 
 use pipeline::call::Subject;
-use pipeline::config::CallsWanted;
-use pipeline::{CallRecord, Measure};
+use pipeline::{CallRecord, CallsWanted, Measure};
 use processor_dialog::Config;
 
 use crate::expect::{Labelled, Player, calls, calls_for, wanted};

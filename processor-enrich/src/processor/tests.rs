@@ -1,5 +1,5 @@
 use pipeline::Slot;
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 
 use super::*;
 use crate::config::{Carrier, Config, UserAgent};

@@ -23,7 +23,7 @@ use super::programs::{Prober, Probes};
 use super::record::{self, Decision};
 use super::selection::Selection;
 use crate::capabilities;
-use crate::capture::failure;
+use crate::failure::failure;
 use crate::sys;
 
 /// How often it sees whether files with probes are still used, so that those of a container that ended are let go.

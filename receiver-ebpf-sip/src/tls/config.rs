@@ -1,6 +1,6 @@
 //! `[receivers.ebpf_sip.tls]` of pipeline.toml.
 
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 use super::selection::{FORM, Selection};

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
-use pipeline::{End, Piece, Telemetry};
+use intake::{End, Piece};
+use pipeline::Telemetry;
 use wire::Timestamp;
 
 use super::aside::Aside;

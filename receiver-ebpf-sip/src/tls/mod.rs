@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use aya::maps::{Array, MapData, MapError};
 use caps::Capability;
-use pipeline::{IDLE_LAG, Piece, PortSet, Telemetry};
+use intake::{IDLE_LAG, Piece, PortSet};
+use pipeline::Telemetry;
 use wire::Timestamp;
 
 use crate::capabilities;

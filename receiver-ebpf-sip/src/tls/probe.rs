@@ -9,7 +9,7 @@ use super::config::TlsConfig;
 use super::process::{self, Process};
 use super::programs::{Programs, Way};
 use crate::capabilities::{has, is_refusal, setcap_command_with_tls};
-use crate::capture::failure;
+use crate::failure::failure;
 use crate::probe::{Check, Finding, Severity};
 
 /// Looks at everything that reading TLS with `config` needs.

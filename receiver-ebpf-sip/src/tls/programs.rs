@@ -274,7 +274,7 @@ fn missing(name: &str) -> LoadError {
 }
 
 fn unusable(error: impl std::error::Error) -> LoadError {
-    LoadError::Object(crate::capture::failure(&error))
+    LoadError::Object(crate::failure::failure(&error))
 }
 
 /// Compiled by build.rs.

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pipeline::{End, PortSet};
+use intake::{End, PortSet};
 use receiver_ebpf_sip::TlsConfig;
 use receiver_ebpf_sip::tls::{Now, Tls, Way};
 use testnet::{Namespace, skipped};

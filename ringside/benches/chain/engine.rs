@@ -4,10 +4,11 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pipeline::config::{Configuration, Problems, Sources};
-use pipeline::engine::{FlowContext, Shard, Turn};
-use pipeline::metrics::LabelSets;
-use pipeline::{CaptureStatus, FrameBatch, Intake, Received, Receiver, ReceiverError};
+use config::{Configuration, Sources};
+use engine::{FlowContext, Shard, Turn};
+use intake::Intake;
+use pipeline::settings::Problems;
+use pipeline::{CaptureStatus, FrameBatch, LabelSets, Received, Receiver, ReceiverError};
 
 use super::packets::intake;
 use super::{LABELS, Packets};

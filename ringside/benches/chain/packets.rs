@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use intake::{ClockMode, Intake, IntakeSettings, PortSet};
 use ladder::traffic::Traffic;
 use ladder::{Step, frame};
-use pipeline::{ClockMode, FrameBatch, Intake, IntakeSettings, PortSet};
+use pipeline::FrameBatch;
 use wire::{Link, Packet, Timestamp};
 
 use super::{CALL, FULL};

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use pipeline::config::Problems;
-use pipeline::metrics::Registry;
-use pipeline::recorder::Recorder;
-use pipeline::{Facts, FrameBatch, Intake, Processor};
+use intake::Intake;
+use metrics::Registry;
+use metrics::recorder::Recorder;
+use pipeline::settings::Problems;
+use pipeline::{Facts, FrameBatch, Processor};
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
 

@@ -1,8 +1,10 @@
 //! The configuration as commands over capture files run it: these in place of the pipelines' receivers.
 
-use pipeline::config::node::Value;
-use pipeline::config::{ComponentId, Node, Place};
-use pipeline::graph::Signal;
+use config::Node;
+use config::graph::Signal;
+use config::node::Value;
+use pipeline::ComponentId;
+use pipeline::settings::Place;
 
 use crate::cli::Captures;
 use crate::settings::share_ports;
@@ -105,7 +107,8 @@ fn list(place: &str, items: impl IntoIterator<Item = Value>) -> Node {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::config::{Problems, Sources};
+    use config::Sources;
+    use pipeline::settings::Problems;
 
     use super::*;
 

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use config::Configuration;
+use engine::Sink;
 use exporter::otlp::metrics::Pusher;
 use exporter::otlp::resource::{resource, scope};
 use exporter::otlp::spans::{Batcher, Limits, Pace, push};
 use exporter::otlp::{Failure as Lost, Outcome, Payload, Sender, Settings, Signal, Stats};
-use pipeline::config::{ComponentId, Configuration};
-use pipeline::engine::{KeptCall, Sink};
-use pipeline::metrics::LabelSets;
-use pipeline::{Facts, FrameBatch};
+use pipeline::{ComponentId, Facts, FrameBatch, KeptCall, LabelSets};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;

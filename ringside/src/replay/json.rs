@@ -1,6 +1,6 @@
 //! `replay --format json`: every series as an object, in one array.
 
-use pipeline::metrics::{Family, Kind, Labels, Registry, Value, Visitor};
+use metrics::{Family, Kind, Labels, Registry, Value, Visitor};
 use serde_json::{Map, json};
 
 /// The series of a registry: `{name, type, labels, value}`, or `{name, type, labels, count, sum, buckets}`. An

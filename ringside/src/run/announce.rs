@@ -2,9 +2,8 @@
 
 use std::io::Write;
 
-use pipeline::Health;
-use pipeline::config::ComponentId;
-use pipeline::engine::Engine;
+use engine::Engine;
+use pipeline::{ComponentId, Health};
 
 use crate::settings::Loaded;
 

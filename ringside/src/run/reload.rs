@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pipeline::config::{Catalogue, Severity};
+use engine::Catalogue;
+use pipeline::settings::Severity;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 

@@ -8,7 +8,10 @@ use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pipeline::config::{Catalogue, Configuration, ExporterContext, Problems, Role, Settings, Sources, Type};
+use config::{Configuration, Role, Settings, Sources, Type};
+use engine::Catalogue;
+use metrics::ExporterContext;
+use pipeline::settings::Problems;
 use pipeline::{CaptureStatus, Exporter, ExporterError, FrameBatch, Received, Receiver, ReceiverError};
 
 use super::*;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::{MAX_FIELDS, MAX_VIAS};
 use crate::via::Via;
 
 const DATAGRAM: Framing = Framing::Datagram { truncated: false };

@@ -1,7 +1,7 @@
 //! Endpoints as the Collector reads them: text in, scheme, authority and path out.
 
 use hyper::Uri;
-use pipeline::config::Problems;
+use pipeline::settings::Problems;
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pipeline::config::{duration, size};
+use pipeline::settings::{duration, size};
 use serde::{Deserialize, Serialize};
 
 /// `[exporters.otlp_grpc]`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::config::Sources;
+use config::Sources;
 
 use super::*;
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pipeline::metrics::SeriesId;
+use metrics::SeriesId;
 
 /// Of one exporter. Cheap to clone: all clones are the same.
 #[derive(Clone, Debug, Default)]

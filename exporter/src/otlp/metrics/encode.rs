@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 
 use hyper::body::Bytes;
+use metrics::schema::Source;
+use metrics::{Cursor, Family, Histogram, Labels, Snapshot, Value, Visitor};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -15,8 +17,6 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ScopeMetrics, Sum, exemplar, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use pipeline::metrics::schema::Source;
-use pipeline::metrics::{Cursor, Family, Histogram, Labels, Snapshot, Value, Visitor};
 use prost::Message;
 
 use super::baseline::{Baseline, Mark, Marked, Series};
@@ -266,7 +266,7 @@ impl Writer {
     }
 
     fn metric(&self, family: &Family) -> Metric {
-        use pipeline::metrics::Kind;
+        use metrics::Kind;
         let cumulative = AggregationTemporality::Cumulative as i32;
         let counted = match self.baseline {
             Some(_) => AggregationTemporality::Delta as i32,

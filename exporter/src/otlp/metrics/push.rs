@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use metrics::Registry;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use pipeline::metrics::Registry;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 

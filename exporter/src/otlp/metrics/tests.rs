@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::label_values::Input;
+use metrics::{Exposition, F, Format, Kind, Registry, Undefined};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, number_data_point};
-use pipeline::metrics::label_values::Input;
-use pipeline::metrics::{Exposition, F, Format, Kind, LabelSet, Registry, Undefined};
+use pipeline::LabelSet;
 use prost::Message;
 
 use super::*;
@@ -156,7 +157,7 @@ fn names_and_values_are_those_of_a_scrape_of_the_same_instant() {
     assert_eq!(scraped.len(), pushed.len());
     let families: std::collections::BTreeSet<String> =
         chunks.iter().flat_map(decode).map(|metric| metric.name).collect();
-    assert_eq!(families.len(), pipeline::metrics::schema::families().count(), "every family has a point");
+    assert_eq!(families.len(), metrics::schema::families().count(), "every family has a point");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use super::call::Told;
+use super::teller::Told;
 use crate::otlp::payload::{Payload, Signal};
 
 /// How large requests may become.

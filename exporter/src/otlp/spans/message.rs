@@ -8,7 +8,8 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use pipeline::call::ladder::{LadderForm, Message, Owner, SpanId};
 
 use super::attribute::{self as a, Attributes};
-use super::call::{Teller, Told, cseq, ends, hash};
+use super::teller::{Teller, Told};
+use super::values::{cseq, ends, hash};
 
 /// Where the spans of owners are in [`Told::spans`].
 pub(super) struct Places {

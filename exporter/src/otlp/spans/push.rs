@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::engine::KeptCall;
-use pipeline::metrics::LabelSets;
+use pipeline::{KeptCall, LabelSets};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::{Batcher, Limits};
-use super::call::{Labels, tell};
+use super::call::tell;
+use super::teller::Labels;
 use crate::otlp::payload::{Payload, Refused};
 use crate::otlp::stats::Stats;
 

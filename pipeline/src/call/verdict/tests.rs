@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use wire::Timestamp;
+
 use super::*;
 use crate::call::ladder::{LadderForm, SpanId};
-use crate::facts::Slot;
+use crate::event::Slot;
 use crate::frame::Transport;
-use wire::Timestamp;
 
 fn transaction(method: Method, status: Option<u16>) -> Transaction {
     Transaction {
@@ -32,7 +33,7 @@ fn transaction(method: Method, status: Option<u16>) -> Transaction {
     }
 }
 
-pub(crate) fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
+fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
     CallRecord {
         subject: Subject::Call,
         piece: 1,

@@ -128,7 +128,7 @@ fn attributes(metric: &Metric) -> Vec<KeyValue> {
 fn no_strategy_moves_a_name() {
     let metrics: Vec<Metric> = chunks(&populated(), envelope(), NOW, None).iter().flat_map(decode).collect();
     let names: std::collections::BTreeSet<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-    assert_eq!(names.len(), pipeline::metrics::schema::families().count(), "the whole schema is here");
+    assert_eq!(names.len(), metrics::schema::families().count(), "the whole schema is here");
     for (title, strategy) in STRATEGIES {
         for metric in &metrics {
             assert_eq!(name(strategy, metric), metric.name, "{title}");

@@ -4,8 +4,9 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
-use super::super::call::{Labels, tell};
+use super::super::call::tell;
 use super::super::sample;
+use super::super::teller::Labels;
 use super::*;
 
 const LIMITS: Limits = Limits { min_items: 512, max_items: 2048, max_bytes: 7 << 19 };

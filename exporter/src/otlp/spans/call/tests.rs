@@ -3,12 +3,18 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use pipeline::call::Offered;
-use pipeline::call::ladder::{LadderForm, Owner};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use pipeline::call::ladder::{LadderForm, Owner, Session, SpanId};
+use pipeline::call::{IN_PROGRESS, Offered};
+use pipeline::{CallRecord, Transport};
 use sip::Method;
+use wire::Timestamp;
 
 use super::super::attribute::{self, Kind};
 use super::super::sample::{CALL, START, TRACE, at, call, id, kept, message, request, transaction};
+use super::super::values::transaction_id;
 use super::*;
 
 const LABELS: Labels<'_> = Labels { carrier: "telecom-alpha", ua_type: "yealink" };

@@ -1,0 +1,139 @@
+//! What is compiled in: for each type of component how its table is checked and how it is built.
+//!
+//! A component's crate offers a serde `Config` (every key with a default; unknown keys are found here, so no
+//! `deny_unknown_fields`), a function from that to settings that are ready to use, and a constructor. It
+//! knows neither files nor lines: it names the path inside its own table, `carriers[1].cidrs[0]`.
+
+use std::any::Any;
+
+use pipeline::settings::Problems;
+use pipeline::{Exporter, Extension, Processor, ProcessorContext, Receiver};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::node::{Node, Step, parse_path, path_text};
+
+/// Every type of component the program has. Exporters are built in a context `E`, extensions in an `X`: what these
+/// hold is the engine's matter.
+pub struct Catalogue<E, X> {
+    /// Types of receivers.
+    pub receivers: Vec<Type<dyn Receiver, ()>>,
+    /// Types of processors.
+    pub processors: Vec<Type<dyn Processor, ProcessorContext>>,
+    /// Types of exporters.
+    pub exporters: Vec<Type<dyn Exporter, E>>,
+    /// Types of extensions.
+    pub extensions: Vec<Type<dyn Extension, X>>,
+}
+
+impl<E, X> Default for Catalogue<E, X> {
+    /// Nothing is compiled in.
+    fn default() -> Self {
+        let (receivers, processors, exporters, extensions) = Default::default();
+        Self { receivers, processors, exporters, extensions }
+    }
+}
+
+/// One type of component, making a `P` in a context `X`.
+pub struct Type<P: ?Sized, X> {
+    /// The name in the configuration.
+    pub name: &'static str,
+    /// One line about it, for `ringside components`.
+    pub about: &'static str,
+    /// What it does in a pipeline.
+    pub role: Role,
+    check: Box<Check>,
+    build: Box<Build<P, X>>,
+}
+
+type Check = dyn Fn(&Node, &mut Problems) -> (Option<toml::Table>, Option<Make>);
+type Build<P, X> = dyn Fn(Settings, &X) -> Box<P>;
+type Make = Box<dyn Fn() -> Settings>;
+
+/// Settings of one instance, ready to use; its type knows what is inside.
+pub type Settings = Box<dyn Any + Send>;
+
+/// What a component does in a pipeline, as far as the graph must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Brings frames off the wire.
+    Receives,
+    /// Brings frames out of files: on a clock of its own, and needed by commands that read files even if
+    /// no pipeline names it.
+    ReadsFiles,
+    /// Turns frames into facts: a pipeline has one such processor at most, for slots are its own.
+    StatesFacts,
+    /// Works on facts: stands after one that states them.
+    UsesFacts,
+    /// Says which calls leave: stands last in traces pipelines, and with its default settings where none is named.
+    ChoosesCalls,
+    /// Carries metrics out, and no calls.
+    ExportsMetrics,
+    /// Carries metrics and calls out.
+    Exports,
+    /// Stands beside the pipelines and shows calls: with it every call is on record, whatever is sampled.
+    WatchesCalls,
+}
+
+/// A component's table after its check.
+pub struct Checked {
+    /// The table with its defaults filled in.
+    pub effective: toml::Table,
+    make: Make,
+}
+
+impl Checked {
+    /// Settings for one more instance.
+    pub fn settings(&self) -> Settings {
+        (self.make)()
+    }
+}
+
+impl<P: ?Sized, X> Type<P, X> {
+    /// A type whose table is read as `C`, which `check` turns into settings `S`, from which `build` makes one.
+    pub fn new<C, S>(
+        name: &'static str,
+        role: Role,
+        about: &'static str,
+        check: impl Fn(C, &mut Problems) -> Option<S> + 'static,
+        build: impl Fn(S, &X) -> Box<P> + 'static,
+    ) -> Self
+    where
+        C: Default + Serialize + DeserializeOwned,
+        S: Clone + Send + 'static,
+    {
+        let check = move |node: &Node, problems: &mut Problems| {
+            let Some(config) = node.read::<C>(&[], problems) else { return (None, None) };
+            let effective =
+                toml::Table::try_from(&config).expect("a configuration read from TOML can be written as TOML");
+            let mut found = Problems::default();
+            let settings = check(config, &mut found);
+            problems.append(found);
+            (Some(effective), settings.map(|settings| Box::new(move || Box::new(settings.clone()) as Settings) as Make))
+        };
+        let build = move |settings: Settings, context: &X| {
+            let settings = settings.downcast::<S>().expect("settings come from the check of the same type");
+            build(*settings, context)
+        };
+        Self { name, role, about, check: Box::new(check), build: Box::new(build) }
+    }
+
+    /// Checks a component's table, which stands at `path`. `None` after an error, all of which are in `problems`.
+    pub fn check(&self, node: &Node, path: &[Step], problems: &mut Problems) -> Option<Checked> {
+        let mut found = Problems::default();
+        let (effective, make) = (self.check)(node, &mut found);
+        let ok = !found.has_errors();
+        for problem in found.iter_mut() {
+            let inside = parse_path(&problem.path).unwrap_or_default();
+            problem.place.get_or_insert_with(|| node.nearest(&inside).clone());
+            problem.path = path_text(&[path, &inside].concat());
+        }
+        problems.append(found);
+        effective.zip(make).filter(|_| ok).map(|(effective, make)| Checked { effective, make })
+    }
+
+    /// Makes an instance.
+    pub fn build(&self, settings: Settings, context: &X) -> Box<P> {
+        (self.build)(settings, context)
+    }
+}

@@ -1,0 +1,265 @@
+//! From the tree to a configuration that can run: every component checked, every pipeline joined.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use pipeline::settings::{Place, Problems, duration};
+use pipeline::{ComponentId, Processor, ProcessorContext, id};
+
+use super::catalogue::{Catalogue, Checked, Role, Type};
+use super::graph::{Graph, Roles, ShardPlan, Signal};
+use super::node::{self, Node, Step, Value, parse_path, path_text};
+use super::service::{Pipeline, Service};
+use super::suggest;
+
+/// A configuration without errors.
+pub struct Configuration {
+    /// `[service]`.
+    pub service: Service,
+    /// `[receivers.<id>]`.
+    pub receivers: Components,
+    /// `[processors.<id>]`.
+    pub processors: Components,
+    /// `[exporters.<id>]`.
+    pub exporters: Components,
+    /// `[extensions.<id>]`.
+    pub extensions: Components,
+    /// What runs.
+    pub graph: Graph,
+}
+
+/// The components of one kind by id, ready to be built.
+pub type Components = BTreeMap<ComponentId, Checked>;
+
+impl Configuration {
+    /// Checks everything that stands in `tree`. `None` after an error; `problems` then holds every one found.
+    pub fn check<E, X>(tree: &Node, catalogue: &Catalogue<E, X>, problems: &mut Problems) -> Option<Self> {
+        let mut found = Problems::default();
+        check_top(tree, &mut found);
+        let receivers = section("receivers", tree, &catalogue.receivers, &mut found);
+        let mut processors = section("processors", tree, &catalogue.processors, &mut found);
+        let exporters = section("exporters", tree, &catalogue.exporters, &mut found);
+        let extensions = section("extensions", tree, &catalogue.extensions, &mut found);
+        let mut service = service(tree, &mut found);
+        let graph = service.as_mut().and_then(|service| {
+            let mut roles = roles(tree, catalogue);
+            check_unused(tree, service, &roles, &mut found);
+            check_extensions(tree, service, catalogue, &mut found);
+            add_choosers(service, catalogue, &mut roles, &mut processors);
+            Graph::build(service, &roles, &mut found)
+        });
+        let configuration = (!found.has_errors())
+            .then(|| Some(Self { service: service?, receivers, processors, exporters, extensions, graph: graph? }))
+            .flatten();
+        let configuration = configuration.filter(|whole| whole.check_windows(catalogue, &mut found));
+        locate(&mut found, tree);
+        problems.append(found);
+        configuration
+    }
+
+    /// Capture duplicates are removed once, by the receiver: all who hang on it must want the same.
+    fn check_windows<E, X>(&self, catalogue: &Catalogue<E, X>, problems: &mut Problems) -> bool {
+        let before = problems.has_errors();
+        for ShardPlan { receivers, trunk } in &self.graph.shards {
+            let mut instances = Vec::new();
+            trunk.walk(&mut |branch| instances.extend(&branch.processors));
+            let stating =
+                |id: &&&ComponentId| catalogue.processor(id).is_some_and(|kind| kind.role == Role::StatesFacts);
+            let stating: Vec<&ComponentId> = instances.iter().filter(stating).copied().collect();
+            let [first, others @ ..] = stating.as_slice() else { continue };
+            let context = ProcessorContext { label_sets: Default::default(), calls: None, shards: 1 };
+            let window = |id: &ComponentId| {
+                let kind = catalogue.processor(id).expect("its role was found there");
+                kind.build(self.processors[id].settings(), &context).duplicate_window()
+            };
+            for other in others {
+                if let (Some(wanted), Some(also)) = (window(first), window(other))
+                    && wanted != also
+                {
+                    let (wanted, also) = (duration::format(wanted), duration::format(also));
+                    let receiver = &receivers[0];
+                    let path = path_text(&[Step::Key("processors".to_owned()), Step::Key(other.to_string())]);
+                    let what = format!("wants capture duplicates within {also} removed, `{first}` within {wanted}");
+                    problems.error(path, what, format!("give both the same window, for both are fed by `{receiver}`"));
+                }
+            }
+        }
+        problems.has_errors() == before
+    }
+}
+
+impl<E, X> Catalogue<E, X> {
+    /// The type of a processor.
+    pub(crate) fn processor(&self, id: &ComponentId) -> Option<&Type<dyn Processor, ProcessorContext>> {
+        self.processors.iter().find(|kind| kind.name == id.kind())
+    }
+}
+
+/// The role of every component that is defined.
+fn roles<E, X>(tree: &Node, catalogue: &Catalogue<E, X>) -> Roles {
+    fn role<P: ?Sized, X>(types: &[Type<P, X>], id: &ComponentId) -> Option<Role> {
+        types.iter().find(|kind| kind.name == id.kind()).map(|kind| kind.role)
+    }
+    let mut roles = Roles::new();
+    for list in LISTS {
+        let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { continue };
+        for id in entries.keys().filter_map(|name| ComponentId::parse(name)) {
+            let role = match list {
+                "receivers" => role(&catalogue.receivers, &id),
+                "processors" => role(&catalogue.processors, &id),
+                _ => role(&catalogue.exporters, &id),
+            };
+            roles.insert((list, id), role);
+        }
+    }
+    roles
+}
+
+/// The lists of a pipeline.
+const LISTS: [&str; 3] = ["receivers", "processors", "exporters"];
+
+/// Tables that may stand at the top.
+const TOP: [&str; 5] = ["receivers", "processors", "exporters", "extensions", "service"];
+
+fn check_top(tree: &Node, problems: &mut Problems) {
+    let Value::Table(entries) = &tree.value else { return };
+    for (key, entry) in entries {
+        let path = path_text(&[Step::Key(key.clone())]);
+        if !TOP.contains(&key.as_str()) {
+            problems.error_at(&entry.key, path, "unknown key", suggest::cure(key, &TOP));
+        } else if !matches!(entry.node.value, Value::Table(_)) {
+            problems.error_at(&entry.node.place, path, "not a table", format!("write `[{key}...]`"));
+        }
+    }
+}
+
+/// Checks every component of one kind.
+fn section<P: ?Sized, X>(list: &str, tree: &Node, types: &[Type<P, X>], problems: &mut Problems) -> Components {
+    let mut components = Components::new();
+    let Some(Value::Table(entries)) = tree.get(list).map(|entry| &entry.node.value) else { return components };
+    for (name, node::Entry { key, node }) in entries {
+        let path = [Step::Key(list.to_owned()), Step::Key(name.clone())];
+        let Some(id) = ComponentId::parse(name) else {
+            problems.error_at(key, path_text(&path), format!("{name:?} is no name of a component"), id::FORM);
+            continue;
+        };
+        let Some(kind) = types.iter().find(|kind| kind.name == id.kind()) else {
+            let known: Vec<&str> = types.iter().map(|kind| kind.name).collect();
+            let what = format!("`{}` is not among the {list} compiled in", id.kind());
+            let cure = match known.is_empty() {
+                true => format!("take it out; no {list} are compiled in"),
+                false => suggest::cure(id.kind(), &known),
+            };
+            problems.error_at(key, path_text(&path), what, cure);
+            continue;
+        };
+        if let Some(checked) = kind.check(node, &path, problems) {
+            components.insert(id, checked);
+        }
+    }
+    components
+}
+
+fn service(tree: &Node, problems: &mut Problems) -> Option<Service> {
+    let prefix = [Step::Key("service".to_owned())];
+    let empty = Node::empty(tree.place.clone());
+    let node = tree.get("service").map_or(&empty, |entry| &entry.node);
+    let service: Service = node.read(&prefix, problems)?;
+    let mut found = Problems::default();
+    service.check(&mut found);
+    found.iter_mut().for_each(|problem| problem.path.insert_str(0, "service."));
+    problems.append(found);
+    Some(service)
+}
+
+/// A table that no pipeline names is a mistake: most likely a misspelt or forgotten reference.
+fn check_unused(tree: &Node, service: &Service, roles: &Roles, problems: &mut Problems) {
+    for ((list, id), role) in roles {
+        let mut pipelines = service.pipelines.values();
+        let used = pipelines.any(|pipeline| {
+            let names = match *list {
+                "receivers" => &pipeline.receivers,
+                "processors" => &pipeline.processors,
+                _ => &pipeline.exporters,
+            };
+            names.iter().any(|name| name == id.as_str())
+        });
+        // Files are read by commands of their own, with the same configuration.
+        if used || role.is_none_or(|role| role == Role::ReadsFiles) {
+            continue;
+        }
+        let path = path_text(&[Step::Key((*list).to_owned()), Step::Key(id.to_string())]);
+        let cure = format!("name it in `{list}` of a pipeline under `[service.pipelines]`, or take it out");
+        let entry = tree.get(list).and_then(|section| section.node.get(id.as_str()));
+        let place = entry.map_or(&tree.place, |entry| &entry.key);
+        problems.error_at(place, path, "no pipeline uses it", cure);
+    }
+}
+
+/// An extension that is defined runs, and one that is to run is defined.
+fn check_extensions<E, X>(tree: &Node, service: &Service, catalogue: &Catalogue<E, X>, problems: &mut Problems) {
+    let defined = match tree.get("extensions").map(|entry| &entry.node.value) {
+        Some(Value::Table(entries)) => {
+            entries.iter().map(|(name, entry)| (name.as_str(), &entry.key)).collect::<Vec<_>>()
+        }
+        _ => Vec::new(),
+    };
+    for (index, name) in service.extensions.iter().enumerate() {
+        let path = format!("service.extensions[{index}]");
+        if service.extensions[..index].contains(name) {
+            problems.error(path, format!("`{name}` stands twice"), "name it once");
+        } else if !defined.iter().any(|(known, _)| known == name) {
+            let table = path_text(&[Step::Key("extensions".to_owned()), Step::Key(name.clone())]);
+            let cure = match suggest::closest(name, defined.iter().map(|(known, _)| *known)) {
+                Some(meant) => format!("did you mean `{meant}`? Otherwise add a table `[{table}]`"),
+                None => format!("add a table `[{table}]`"),
+            };
+            problems.error(path, format!("`{name}` is not defined"), cure);
+        }
+    }
+    // Of a type that is not compiled in more has been said.
+    let is_known = |name: &str| {
+        catalogue.extensions.iter().any(|kind| ComponentId::parse(name).is_some_and(|id| kind.name == id.kind()))
+    };
+    for (name, place) in defined.into_iter().filter(|(name, _)| is_known(name)) {
+        if !service.extensions.iter().any(|used| used == name) {
+            let path = path_text(&[Step::Key("extensions".to_owned()), Step::Key(name.to_owned())]);
+            let cure = "name it in `service.extensions`, or take it out";
+            problems.error_at(place, path, "nothing starts it", cure);
+        }
+    }
+}
+
+/// A traces pipeline that says nothing about which calls leave is as one with the default settings: they are added
+/// to it under an id of their own, so that the effective configuration shows them.
+fn add_choosers<E, X>(
+    service: &mut Service,
+    catalogue: &Catalogue<E, X>,
+    roles: &mut Roles,
+    processors: &mut Components,
+) {
+    let Some(kind) = catalogue.processors.iter().find(|kind| kind.role == Role::ChoosesCalls) else { return };
+    let name = format!("{}/default", kind.name);
+    let id = ComponentId::parse(&name).expect("a type of the catalogue and a plain word make an id");
+    for (pipeline, Pipeline { processors: names, .. }) in &mut service.pipelines {
+        let chooses = |name: &String| ComponentId::parse(name).is_some_and(|id| id.kind() == kind.name);
+        if Signal::of(pipeline) != Some(Signal::Traces) || names.iter().any(chooses) {
+            continue;
+        }
+        names.push(name.clone());
+        if let Entry::Vacant(vacant) = processors.entry(id.clone()) {
+            let empty = Node::empty(Place::file("default"));
+            let checked = kind.check(&empty, &[], &mut Problems::default());
+            vacant.insert(checked.expect("the default settings of a component are right"));
+            roles.insert(("processors", id.clone()), Some(kind.role));
+        }
+    }
+}
+
+/// Finds the place of every problem that has only a path yet.
+fn locate(problems: &mut Problems, tree: &Node) {
+    for problem in problems.iter_mut() {
+        let path = parse_path(&problem.path).unwrap_or_default();
+        problem.place.get_or_insert_with(|| tree.nearest(&path).clone());
+    }
+}

@@ -1,0 +1,382 @@
+//! From the tree to a component's own `Config`: a serde deserializer that knows where everything stands.
+//!
+//! It reports every unknown key (with the keys expected there) and every value that does not fit, not only
+//! the first. It is written by hand because three things are wanted together that no ready-made one gives:
+//! places in merged files, numbers and booleans that may be written as text (a variable is text), and
+//! errors that do not end the reading.
+
+use std::cell::{Cell, RefCell};
+use std::collections::btree_map;
+use std::fmt;
+
+use pipeline::settings::{Place, Problems};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+
+use super::node::{Entry, Node, Step, Value, path_text};
+use super::{secret, source, suggest};
+
+impl Node {
+    /// Reads a `T`, whose keys should all have serde defaults. Paths of problems begin with `prefix`.
+    /// `None` when a value does not fit; an unknown key is an error in `problems` too, but the rest is read.
+    pub fn read<T: DeserializeOwned>(&self, prefix: &[Step], problems: &mut Problems) -> Option<T> {
+        let reading = Reading::default();
+        // A value that does not fit is left out and the rest is read again, so that it hides no other.
+        // Each round leaves out one more, so there is an end.
+        let value = loop {
+            let mistake = match T::deserialize(Reader { node: self, reading: &reading }) {
+                Ok(value) => break Some(value),
+                Err(mistake) => mistake,
+            };
+            let path = reading.path.take();
+            let (what, cure) = mistake.explain(self.at(&path), secret::is_secret(&[prefix, &path].concat()));
+            problems.error_at(self.nearest(&path), absolute(prefix, &path), what, cure);
+            let mut left_out = reading.left_out.borrow_mut();
+            if path.is_empty() || left_out.contains(&path) {
+                break None;
+            }
+            left_out.push(path);
+        };
+        for unknown in reading.unknown.into_inner() {
+            problems.error_at(&unknown.place, absolute(prefix, &unknown.path), "unknown key", unknown.cure);
+        }
+        value.filter(|_| reading.left_out.into_inner().is_empty() && !reading.shifted.get())
+    }
+}
+
+fn absolute(prefix: &[Step], path: &[Step]) -> String {
+    path_text(&[prefix, path].concat())
+}
+
+/// What is remembered while one `T` is read, over all rounds.
+#[derive(Default)]
+struct Reading {
+    /// The way from the root to the value being read. An error leaves it as it is.
+    path: RefCell<Vec<Step>>,
+    /// Values that did not fit.
+    left_out: RefCell<Vec<Vec<Step>>>,
+    unknown: RefCell<Vec<Unknown>>,
+    /// A list was read without one of its values.
+    shifted: Cell<bool>,
+}
+
+struct Unknown {
+    path: Vec<Step>,
+    place: Place,
+    cure: String,
+}
+
+impl Reading {
+    /// Goes from a value at `depth` to one inside it, unless that one is left out.
+    fn enter(&self, depth: usize, step: Step) -> bool {
+        let mut path = self.path.borrow_mut();
+        path.truncate(depth);
+        path.push(step);
+        !self.left_out.borrow().contains(&path)
+    }
+
+    fn leave(&self, depth: usize) {
+        self.path.borrow_mut().truncate(depth);
+    }
+
+    fn depth(&self) -> usize {
+        self.path.borrow().len()
+    }
+
+    fn unknown_key(&self, key: &str, place: &Place, expected: &[&str]) {
+        let mut path = self.path.borrow().clone();
+        path.push(Step::Key(key.to_owned()));
+        let mut unknown = self.unknown.borrow_mut();
+        if unknown.iter().all(|other| other.path != path) {
+            unknown.push(Unknown { path, place: place.clone(), cure: suggest::cure(key, expected) });
+        }
+    }
+}
+
+/// Why a value does not fit.
+#[derive(Debug)]
+enum Mistake {
+    /// Something else is expected: says what.
+    Expected(String),
+    /// One of a few words is expected.
+    Word { found: String, known: &'static [&'static str] },
+    /// A key that has no default is missing.
+    Missing(&'static str),
+    /// In the words of the type that was read.
+    Other(String),
+}
+
+impl Mistake {
+    fn explain(self, node: Option<&Node>, secret: bool) -> (String, String) {
+        let found = match node {
+            Some(_) if secret => "the value".to_owned(),
+            Some(node) => node.describe(),
+            None => "nothing".to_owned(),
+        };
+        match self {
+            Self::Expected(expected) => (format!("{found} does not fit"), format!("write {expected}")),
+            Self::Word { found: word, known } => (format!("{found} is not known"), suggest::cure(&word, known)),
+            Self::Missing(key) => (format!("`{key}` is missing"), format!("add `{key} = ...`")),
+            Self::Other(text) => (format!("{found} does not fit"), text),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl de::Error for Mistake {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self::Other(text.to_string())
+    }
+
+    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected.to_string();
+        // What serde calls text and names of files.
+        let text = ["a string", "path string"].contains(&expected.as_str());
+        Self::Expected(if text { "text in quotes".to_owned() } else { expected })
+    }
+
+    fn invalid_value(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::Expected(expected.to_string())
+    }
+
+    fn invalid_length(_: usize, expected: &dyn de::Expected) -> Self {
+        Self::Expected(expected.to_string())
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Self::Missing(key)
+    }
+}
+
+/// One value, ready for serde.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    reading: &'a Reading,
+}
+
+impl Reader<'_> {
+    /// A whole number from `low` to `high`, perhaps written as text.
+    fn whole<T: TryFrom<i128>>(self, low: impl fmt::Display, high: impl fmt::Display) -> Result<T, Mistake> {
+        let number = match &self.node.value {
+            Value::Integer(number) => Some(i128::from(*number)),
+            Value::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let fitting = number.filter(|number| *number <= LARGEST).and_then(|number| T::try_from(number).ok());
+        fitting.ok_or_else(|| Mistake::Expected(format!("a whole number from {low} to {high}")))
+    }
+
+    fn items<'de, V: Visitor<'de>>(self, items: &[Node], visitor: V) -> Result<V::Value, Mistake> {
+        let depth = self.reading.depth();
+        let value = visitor.visit_seq(Items { rest: items.iter().enumerate(), reading: self.reading, depth })?;
+        self.reading.leave(depth);
+        Ok(value)
+    }
+
+    /// Without `known` every key is let through: they are names given by the operator.
+    fn entries<'de, V: Visitor<'de>>(
+        self,
+        known: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        let Value::Table(entries) = &self.node.value else { return Err(Mistake::Expected("a table".to_owned())) };
+        let depth = self.reading.depth();
+        let rest = entries.iter();
+        let value = visitor.visit_map(Entries { rest, next: None, known, reading: self.reading, depth })?;
+        self.reading.leave(depth);
+        Ok(value)
+    }
+}
+
+/// The largest whole number TOML can hold.
+const LARGEST: i128 = i64::MAX as i128;
+
+macro_rules! whole_numbers {
+    ($($method:ident $visit:ident $type:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+            visitor.$visit(self.whole::<$type>($type::MIN, LARGEST.min($type::MAX.into()))?)
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'_> {
+    type Error = Mistake;
+
+    whole_numbers! {
+        deserialize_u8 visit_u8 u8
+        deserialize_u16 visit_u16 u16
+        deserialize_u32 visit_u32 u32
+        deserialize_u64 visit_u64 u64
+        deserialize_i8 visit_i8 i8
+        deserialize_i16 visit_i16 i16
+        deserialize_i32 visit_i32 i32
+        deserialize_i64 visit_i64 i64
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let number = match &self.node.value {
+            Value::Float(number) => Some(*number),
+            // Exact up to 2^53, far above any setting.
+            Value::Integer(number) => Some(*number as f64),
+            Value::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        visitor.visit_f64(number.ok_or_else(|| Mistake::Expected("a number".to_owned()))?)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let truth = match &self.node.value {
+            Value::Boolean(truth) => Some(*truth),
+            Value::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        visitor.visit_bool(truth.ok_or_else(|| Mistake::Expected("true or false".to_owned()))?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::Text(text) => visitor.visit_str(text),
+            _ => Err(de::Error::invalid_type(de::Unexpected::Other(""), &visitor)),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Mistake> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::List(items) => self.items(items, visitor),
+            Value::Text(text) if self.node.variable.is_some() => match source::list(text, self.node) {
+                Some(items) => self.items(&items, visitor),
+                None => Err(Mistake::Expected("a list in it, such as [5060, 5062]".to_owned())),
+            },
+            _ => Err(Mistake::Expected("a list: [...]".to_owned())),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.entries(None, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        self.entries(Some(fields), visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::Text(text) if known.contains(&text.as_str()) => {
+                visitor.visit_enum(text.as_str().into_deserializer())
+            }
+            Value::Text(text) => Err(Mistake::Word { found: text.clone(), known }),
+            _ => Err(Mistake::Word { found: String::new(), known }),
+        }
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Boolean(truth) => visitor.visit_bool(*truth),
+            Value::List(items) => self.items(items, visitor),
+            Value::Table(_) => self.entries(None, visitor),
+            Value::Unresolved => visitor.visit_unit(),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        i128 u128 char bytes byte_buf unit unit_struct tuple_struct identifier ignored_any
+    }
+}
+
+/// The values of a list that were not left out.
+struct Items<'a> {
+    rest: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
+    reading: &'a Reading,
+    depth: usize,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = Mistake;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mistake> {
+        for (index, node) in self.rest.by_ref() {
+            if matches!(node.value, Value::Unresolved) {
+                // What follows would be found at another index than it stands.
+                self.reading.shifted.set(true);
+            } else if self.reading.enter(self.depth, Step::Index(index)) {
+                return seed.deserialize(Reader { node, reading: self.reading }).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The entries of a table that are known and were not left out.
+struct Entries<'a> {
+    rest: btree_map::Iter<'a, String, Entry>,
+    next: Option<&'a Entry>,
+    known: Option<&'static [&'static str]>,
+    reading: &'a Reading,
+    depth: usize,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_> {
+    type Error = Mistake;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Mistake> {
+        for (key, entry) in self.rest.by_ref() {
+            self.reading.leave(self.depth);
+            if let Some(known) = self.known.filter(|known| !known.contains(&key.as_str())) {
+                self.reading.unknown_key(key, &entry.key, known);
+            } else if !matches!(entry.node.value, Value::Unresolved)
+                && self.reading.enter(self.depth, Step::Key(key.clone()))
+            {
+                self.next = Some(entry);
+                return seed.deserialize(key.as_str().into_deserializer()).map(Some);
+            }
+        }
+        // A key that is missing is missed by the table itself.
+        self.reading.leave(self.depth);
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
+        let entry = self.next.take().expect("serde asks for a value only after its key");
+        seed.deserialize(Reader { node: &entry.node, reading: self.reading })
+    }
+}

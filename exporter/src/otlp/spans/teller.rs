@@ -1,0 +1,293 @@
+//! The parts of a call as spans: the call itself, transactions, ringing, sessions, and what all of them share.
+
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
+use pipeline::call::ladder::{Ringing, Session, SpanId, Transaction};
+use pipeline::call::verdict::ErrorType;
+use pipeline::call::{IN_PROGRESS, Subject, Trace};
+use pipeline::{Call, CallRecord, Transport};
+use wire::Timestamp;
+
+use super::attribute::{self as a, Attributes};
+use super::values::{cseq, ends, hex, network_transport, status, trace_state, transaction_id};
+
+/// What a call is labelled with, spelled as on metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// Value of `carrier`.
+    pub carrier: &'a str,
+    /// Value of `ua_type`.
+    pub ua_type: &'a str,
+}
+
+/// A call as OTLP tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Its spans.
+    pub spans: Vec<Span>,
+    /// Its messages, where those are log records.
+    pub logs: Vec<LogRecord>,
+}
+
+/// What every span of a call shares.
+pub(super) struct Teller<'a> {
+    pub record: &'a CallRecord,
+    labels: Labels<'a>,
+    trace: Trace,
+    /// `ot=th:…` when chance chose the call.
+    state: String,
+}
+
+impl<'a> Teller<'a> {
+    /// Tells `call`, which is labelled so.
+    pub fn new(call: &'a Call, labels: Labels<'a>) -> Self {
+        let record = &*call.record;
+        let state = call.threshold.map(trace_state).unwrap_or_default();
+        Self { record, labels, trace: record.trace(labels.carrier), state }
+    }
+
+    /// The root of a call.
+    pub fn call(&self) -> Span {
+        let record = self.record;
+        let mut attributes = Attributes::with_room(24);
+        attributes.text(a::CALL_OUTCOME, record.outcome);
+        if let Some(end) = record.end {
+            attributes.text(a::CALL_END, end);
+        }
+        if let Some(side) = record.disconnected_by {
+            attributes.text(a::CALL_DISCONNECT_PARTY, side.as_str());
+        }
+        if let Some(cause) = record.hangup_cause {
+            attributes.int(a::HANGUP_CAUSE, cause);
+        }
+        for (attribute, delay) in [
+            (a::CALL_SETUP_DELAY, record.setup),
+            (a::CALL_RING_DELAY, record.ring),
+            (a::CALL_DURATION, record.duration),
+        ] {
+            if let Some(delay) = delay {
+                attributes.double(attribute, delay.as_secs_f64());
+            }
+        }
+        attributes.text(a::REQUEST_METHOD, sip::Method::Invite.as_str());
+        if let Some(status) = record.status {
+            attributes.int(a::RESPONSE_STATUS_CODE, status);
+        }
+        let deciding = |one: &&Transaction| {
+            one.method == sip::Method::Invite && !one.hop && !one.in_dialog && one.status == record.status
+        };
+        if let Some(reason) = record.transactions.iter().rfind(deciding).and_then(|one| one.reason.as_deref()) {
+            attributes.text(a::RESPONSE_REASON, reason);
+        }
+        if let Some(session) = record.sessions.first() {
+            attributes.text(a::DIALOG_ID, hex(&session.dialog_id));
+        }
+        if record.retransmissions > 0 {
+            attributes.int(a::RETRANSMISSION_COUNT, record.retransmissions);
+        }
+        let error = record.error();
+        self.shared(error, record.transport, &mut attributes);
+        self.origin(&mut attributes);
+        Span {
+            span_id: record.span.0.to_vec(),
+            parent_span_id: self.trace.parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
+            flags: self.flags(self.trace.parent.is_some()),
+            dropped_events_count: record.ladder_cut,
+            status: status(error),
+            ..self.span("SIP call", SpanKind::Internal, record.start, Some(record.until), attributes)
+        }
+    }
+
+    /// A request with its responses, at one hop.
+    pub fn transaction(&self, transaction: &Transaction) -> Span {
+        let record = self.record;
+        let mut attributes = Attributes::with_room(24);
+        attributes.text(a::REQUEST_METHOD, transaction.method.as_str());
+        if let Some(status) = transaction.status {
+            attributes.int(a::RESPONSE_STATUS_CODE, status);
+        }
+        if let Some(reason) = transaction.reason.as_deref() {
+            attributes.text(a::RESPONSE_REASON, reason);
+        }
+        let cseq = cseq(transaction.cseq, transaction.method);
+        attributes.text(a::TRANSACTION_ID, transaction_id(&record.call_id, &cseq, &transaction.branch));
+        attributes.text(a::CSEQ, cseq);
+        if !transaction.branch.is_empty() {
+            attributes.text(a::BRANCH_ID, &*transaction.branch);
+        }
+        if transaction.in_dialog {
+            attributes.boolean(a::IN_DIALOG, true);
+        }
+        if transaction.retransmissions > 0 {
+            attributes.int(a::RETRANSMISSION_COUNT, transaction.retransmissions);
+        }
+        let (local, peer) = ends(transaction);
+        self.endpoint(a::NETWORK_LOCAL_ADDRESS, a::NETWORK_LOCAL_PORT, local, &mut attributes);
+        self.endpoint(a::NETWORK_PEER_ADDRESS, a::NETWORK_PEER_PORT, peer, &mut attributes);
+        let error = transaction.error();
+        self.shared(error, transaction.transport, &mut attributes);
+        self.open(transaction.end, &mut attributes);
+        let single = record.subject == Subject::Request;
+        if single {
+            if transaction.hops > 0 {
+                attributes.int(a::HOPS, transaction.hops);
+            }
+            self.origin(&mut attributes);
+        }
+        let kind = if transaction.outgoing { SpanKind::Client } else { SpanKind::Server };
+        let parent = if single { self.trace.parent } else { Some(transaction.parent) };
+        Span {
+            span_id: transaction.span.0.to_vec(),
+            parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
+            flags: self.flags(single && parent.is_some()),
+            dropped_events_count: if single { record.ladder_cut } else { 0 },
+            status: status(error),
+            ..self.span(transaction.method.as_str(), kind, transaction.start, transaction.end, attributes)
+        }
+    }
+
+    /// An early dialog.
+    pub fn ringing(&self, ringing: &Ringing) -> Span {
+        let mut attributes = Attributes::with_room(2);
+        attributes.boolean(a::FORK_WINNER, ringing.winner);
+        self.open(ringing.end, &mut attributes);
+        let name = if ringing.early_media { "early media" } else { "ringing" };
+        Span {
+            span_id: ringing.span.0.to_vec(),
+            parent_span_id: ringing.parent.0.to_vec(),
+            ..self.span(name, SpanKind::Internal, ringing.start, ringing.end, attributes)
+        }
+    }
+
+    /// An answered interval.
+    pub fn session(&self, session: &Session) -> Span {
+        let mut attributes = Attributes::with_room(5);
+        attributes.text(a::DIALOG_ID, hex(&session.dialog_id));
+        attributes.int(a::SESSION_SEGMENT, session.segment);
+        if let Some(end) = session.ended {
+            attributes.text(a::CALL_END, end);
+        }
+        if let Some(side) = session.disconnected_by {
+            attributes.text(a::CALL_DISCONNECT_PARTY, side.as_str());
+        }
+        self.open(session.end, &mut attributes);
+        let link = |before: SpanId| Link {
+            trace_id: self.trace.id.to_vec(),
+            span_id: before.0.to_vec(),
+            trace_state: self.state.clone(),
+            flags: self.flags(false),
+            ..Link::default()
+        };
+        Span {
+            span_id: session.span.0.to_vec(),
+            parent_span_id: session.parent.0.to_vec(),
+            links: session.previous.map(link).into_iter().collect(),
+            ..self.span("session", SpanKind::Internal, session.start, session.end, attributes)
+        }
+    }
+
+    /// A span of this trace, without identity and parent.
+    pub fn span(
+        &self,
+        name: &str,
+        kind: SpanKind,
+        start: Timestamp,
+        end: Option<Timestamp>,
+        attributes: Attributes,
+    ) -> Span {
+        Span {
+            trace_id: self.trace.id.to_vec(),
+            trace_state: self.state.clone(),
+            flags: self.flags(false),
+            name: name.to_owned(),
+            kind: kind.into(),
+            start_time_unix_nano: start.as_nanos(),
+            end_time_unix_nano: end.unwrap_or(self.record.until).max(start).as_nanos(),
+            attributes: attributes.into_inner(),
+            ..Span::default()
+        }
+    }
+
+    /// A log record of this trace, without the span it belongs to.
+    pub fn log(&self, at: Timestamp, attributes: Attributes) -> LogRecord {
+        LogRecord {
+            time_unix_nano: at.as_nanos(),
+            observed_time_unix_nano: at.as_nanos(),
+            severity_number: opentelemetry_proto::tonic::logs::v1::SeverityNumber::Info.into(),
+            event_name: a::MESSAGE.to_owned(),
+            trace_id: self.trace.id.to_vec(),
+            flags: self.trace_flags(),
+            attributes: attributes.into_inner(),
+            ..LogRecord::default()
+        }
+    }
+
+    /// What the call and each transaction say alike.
+    fn shared(&self, error: Option<ErrorType>, transport: Transport, attributes: &mut Attributes) {
+        if let Some(error) = error {
+            attributes.text(a::ERROR_TYPE, error.to_string());
+        }
+        attributes.text(a::CARRIER, self.labels.carrier);
+        attributes.text(a::UA_TYPE, self.labels.ua_type);
+        attributes.text(a::CALL_ID, &*self.record.call_id);
+        attributes.text(a::NETWORK_TRANSPORT, network_transport(transport));
+        attributes.text(a::NETWORK_PROTOCOL_NAME, "sip");
+        attributes.text(a::NETWORK_PROTOCOL_VERSION, "2.0");
+    }
+
+    /// Who began it, and for whom it was.
+    fn origin(&self, attributes: &mut Attributes) {
+        let record = self.record;
+        for (attribute, text) in
+            [(a::FROM_USER, &record.caller), (a::TO_USER, &record.callee), (a::USER_AGENT_ORIGINAL, &record.user_agent)]
+        {
+            if let Some(text) = text {
+                attributes.text(attribute, &**text);
+            }
+        }
+        self.endpoint(a::CLIENT_ADDRESS, a::CLIENT_PORT, record.source, attributes);
+        match &record.server {
+            Some((host, port)) => {
+                attributes.text(a::SERVER_ADDRESS, &**host);
+                if let Some(port) = port {
+                    attributes.int(a::SERVER_PORT, *port);
+                }
+            }
+            None => self.endpoint(a::SERVER_ADDRESS, a::SERVER_PORT, record.destination, attributes),
+        }
+    }
+
+    /// Address and port of an endpoint.
+    pub fn endpoint(&self, address: a::Attribute, port: a::Attribute, index: u16, attributes: &mut Attributes) {
+        let endpoint = self.record.endpoint(index).address;
+        attributes.text(address, endpoint.ip().to_string());
+        attributes.int(port, endpoint.port());
+    }
+
+    /// Marks a part that is still open while nothing more of the call will follow.
+    fn open(&self, end: Option<Timestamp>, attributes: &mut Attributes) {
+        if end.is_none() {
+            attributes.text(a::CALL_OUTCOME, IN_PROGRESS);
+        }
+    }
+
+    /// Trace flags, and whether the parent is somebody else's span.
+    fn flags(&self, remote_parent: bool) -> u32 {
+        self.trace_flags() | PARENT_IS_KNOWN | if remote_parent { PARENT_IS_REMOTE } else { 0 }
+    }
+
+    /// W3C trace flags. A trace id of our own is a hash, which is as good as random; one that was offered may be not.
+    fn trace_flags(&self) -> u32 {
+        if self.trace.id == self.record.trace_id { SAMPLED | RANDOM } else { SAMPLED }
+    }
+}
+
+/// W3C Trace Context, `sampled`.
+const SAMPLED: u32 = 1;
+/// W3C Trace Context level 2, `random`.
+const RANDOM: u32 = 2;
+/// OTLP `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK`.
+const PARENT_IS_KNOWN: u32 = 0x100;
+/// OTLP `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`.
+const PARENT_IS_REMOTE: u32 = 0x200;

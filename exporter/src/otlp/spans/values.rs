@@ -1,0 +1,61 @@
+//! Values of attributes and fields: what a record holds in, as OpenTelemetry and OpenSIPS write it out.
+
+use md5::{Digest, Md5};
+use opentelemetry_proto::tonic::trace::v1::Status;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use pipeline::Transport;
+use pipeline::call::ladder::Transaction;
+use pipeline::call::verdict::ErrorType;
+
+/// The two ends of a transaction as indexes: this side and the other.
+pub(super) fn ends(transaction: &Transaction) -> (u16, u16) {
+    let Transaction { source, destination, .. } = *transaction;
+    if transaction.outgoing { (source, destination) } else { (destination, source) }
+}
+
+/// CSeq as it is written.
+pub(super) fn cseq(number: u32, method: sip::Method) -> String {
+    format!("{number} {}", method.as_str())
+}
+
+/// The status of a span that is an error.
+pub(super) fn status(error: Option<ErrorType>) -> Option<Status> {
+    error.map(|_| Status { code: StatusCode::Error.into(), message: String::new() })
+}
+
+/// The transport below TLS and WebSocket, as the semantic conventions have it.
+pub(super) fn network_transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => "tcp",
+    }
+}
+
+/// OpenTelemetry's entry of `tracestate` for a threshold of 56 bits: hexadecimal, without zeros at the end.
+pub(super) fn trace_state(threshold: u64) -> String {
+    let digits = format!("{threshold:014x}");
+    let digits = digits.trim_end_matches('0');
+    format!("ot=th:{}", if digits.is_empty() { "0" } else { digits })
+}
+
+/// As OpenSIPS makes it.
+pub(super) fn transaction_id(call_id: &str, cseq: &str, branch: &str) -> String {
+    hex(&hash(&[call_id.as_bytes(), cseq.as_bytes(), branch.as_bytes()]))
+}
+
+/// MD5 over the lengths and values of `parts`.
+pub(super) fn hash(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Md5::new();
+    for part in parts {
+        hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Two digits for each byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -1,0 +1,284 @@
+//! What every receiver shares: packets in, SIP frames out (`sip-metrics.md` 0.2, 1.1, 2.2 rule 1).
+//!
+//! In this order: the capture clock is straightened, the packet decoded down to its datagram or segment, other ports
+//! are passed over, copies of the same capture dropped, streams put in order and cut into messages, and what is no SIP
+//! is counted. It reads no clock itself, keeps nothing of a packet but fragments and pieces of messages, and parses
+//! no message.
+
+mod clock;
+mod decrypted;
+mod duplicates;
+mod ports;
+mod streams;
+
+use std::time::Duration;
+
+use pipeline::{FrameBatch, SipFrame, Telemetry};
+use sip::Payload;
+use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Timestamp};
+
+use clock::{Clock, Stamp};
+pub use clock::{ClockMode, IDLE_LAG};
+use decrypted::Decrypted;
+pub use decrypted::{End, Piece};
+use duplicates::DuplicateFilter;
+pub use ports::PortSet;
+use ports::{Lookout, SipPorts};
+use streams::{Sink, SipReader};
+
+/// Longest message in a datagram (`sip-metrics.md` 1.8); only segmentation offload can show a longer one.
+const MAX_MESSAGE: usize = 65_535;
+
+/// How an intake behaves; see [`Intake::new`].
+#[derive(Clone, Debug)]
+pub struct IntakeSettings {
+    /// Where time comes from.
+    pub clock: ClockMode,
+    /// SIP is looked for to and from these.
+    pub ports: PortSet,
+    /// SIP in WebSockets is looked for to and from these, whatever `tcp` says. Default none.
+    pub ws_ports: PortSet,
+    /// Look into datagrams. Default `true`.
+    pub udp: bool,
+    /// Look for SIP in streams. Default `true`.
+    pub tcp: bool,
+    /// How long after a payload an identical one is a capture duplicate; zero keeps every copy. Default 20 ms.
+    pub duplicate_window: Duration,
+    /// Most datagrams in reassembly. Default 4,096.
+    pub max_fragmented: usize,
+    /// Most directions of TCP connections followed. Default 65,536: some 30 MB.
+    pub max_streams: usize,
+    /// Note on which other ports SIP is seen; costs a look at every datagram and segment.
+    pub note_other_ports: bool,
+}
+
+impl IntakeSettings {
+    /// The defaults, for `ports` and a source of packets.
+    pub fn new(clock: ClockMode, ports: PortSet) -> Self {
+        Self {
+            clock,
+            ports,
+            ws_ports: PortSet::from_iter([]),
+            udp: true,
+            tcp: true,
+            duplicate_window: Duration::from_millis(20),
+            max_fragmented: 4096,
+            max_streams: 65_536,
+            note_other_ports: false,
+        }
+    }
+}
+
+/// Turns the packets of one receiver into frames. Allocates only for fragments, new streams, and messages that come in
+/// several segments, and until its buffers have their size.
+#[derive(Debug)]
+pub struct Intake {
+    clock: Clock,
+    decoder: Decoder,
+    lookout: Lookout,
+    duplicates: DuplicateFilter,
+    streams: Streams<SipReader>,
+    /// Once there was a piece: few receivers have any.
+    decrypted: Option<Box<Decrypted>>,
+    max_streams: usize,
+    other_ports: Option<SipPorts>,
+    counts: Counts,
+}
+
+/// What no [`pipeline::Tally`] has room for: the program about itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    packets: u64,
+    /// By position in [`Skip::ALL`].
+    skipped: [u64; Skip::ALL.len()],
+    other_port: u64,
+    /// Datagrams and segments of a transport that nobody asked for.
+    other_transport: u64,
+    evicted_fragments: u64,
+    evicted_streams: u64,
+    compressed: u64,
+}
+
+impl Intake {
+    /// An intake at the beginning of its capture.
+    pub fn new(settings: IntakeSettings) -> Self {
+        let IntakeSettings { ports, ws_ports, udp, tcp, .. } = settings;
+        Self {
+            clock: Clock::new(settings.clock),
+            decoder: Decoder::new(settings.max_fragmented),
+            lookout: Lookout { ports, ws_ports, udp, tcp },
+            duplicates: DuplicateFilter::new(settings.duplicate_window),
+            streams: Streams::new(settings.max_streams),
+            decrypted: None,
+            max_streams: settings.max_streams,
+            other_ports: settings.note_other_ports.then(SipPorts::default),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Changes [`IntakeSettings::ports`] and [`IntakeSettings::ws_ports`].
+    pub fn set_ports(&mut self, ports: PortSet, ws_ports: PortSet) {
+        (self.lookout.ports, self.lookout.ws_ports) = (ports, ws_ports);
+    }
+
+    /// Changes [`IntakeSettings::udp`] and [`IntakeSettings::tcp`].
+    pub fn set_transports(&mut self, udp: bool, tcp: bool) {
+        (self.lookout.udp, self.lookout.tcp) = (udp, tcp);
+    }
+
+    /// Changes [`IntakeSettings::duplicate_window`].
+    pub fn set_duplicate_window(&mut self, window: Duration) {
+        self.duplicates.set_window(window);
+    }
+
+    /// Takes one packet: `batch` gains frames, a count, or nothing but the time.
+    pub fn packet(&mut self, packet: &Packet<'_>, batch: &mut FrameBatch) {
+        let Self { clock, decoder, lookout, counts, streams, .. } = self;
+        let stamp = clock.stamp(packet.at);
+        batch.now = stamp.at;
+        batch.tally.clock_steps += u64::from(stamp.stepped);
+        counts.packets += 1;
+        let compressed = &mut counts.compressed;
+        if !streams.is_empty() {
+            streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false });
+        }
+        // Looked at where it stands: taken out, a datagram was copied field by field, twice.
+        match &decoder.decode(&Packet { at: stamp.at, ..*packet }) {
+            Decoded::Datagram(datagram) => {
+                if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {
+                    counts.other_port += 1;
+                    if let Some(other_ports) = &mut self.other_ports {
+                        other_ports.note(datagram.source, datagram.destination, datagram.payload);
+                    }
+                } else if !lookout.udp {
+                    counts.other_transport += 1;
+                } else if self.duplicates.is_repeat(stamp.at, datagram) {
+                    batch.tally.capture_duplicates += 1;
+                } else {
+                    sort(datagram, packet.outgoing, stamp, batch);
+                }
+            }
+            Decoded::Segment(segment) => {
+                let Segment { source, destination, payload, .. } = *segment;
+                let expected = lookout.in_stream(Flow { source, destination }, false);
+                if expected.sip || expected.websocket {
+                    let outgoing = Some(packet.outgoing);
+                    let compressed = &mut counts.compressed;
+                    let mut sink = Sink { batch, stamp, outgoing, lookout, compressed, over_tls: false };
+                    streams.segment(segment, stamp.at, &mut sink);
+                    batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
+                    counts.evicted_streams = streams.evicted();
+                } else if lookout.ports.holds_one_of(source, destination) {
+                    counts.other_transport += 1;
+                } else {
+                    counts.other_port += 1;
+                    if let Some(other_ports) = &mut self.other_ports {
+                        other_ports.note(source, destination, payload);
+                    }
+                }
+            }
+            // Only a fragment that has to wait can push another out.
+            Decoded::Held => {
+                let evicted = decoder.counts().evicted;
+                batch.tally.evicted_fragments += evicted - counts.evicted_fragments;
+                counts.evicted_fragments = evicted;
+            }
+            Decoded::Skipped(skip) => counts.skipped[*skip as usize] += 1,
+        }
+    }
+
+    /// Takes bytes that were read in the clear inside a process; between packets, in the order of time.
+    pub fn decrypted(&mut self, piece: &Piece<'_>, batch: &mut FrameBatch) {
+        let stamp = self.clock.stamp(piece.at);
+        batch.now = stamp.at;
+        batch.tally.clock_steps += u64::from(stamp.stepped);
+        let decrypted = self.decrypted.get_or_insert_with(|| Box::new(Decrypted::new(self.max_streams)));
+        let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
+        let outgoing = Some(piece.seen_at == End::Sender && !piece.source.ip().is_loopback());
+        decrypted.piece(piece, &mut Sink { batch, stamp, outgoing, lookout, compressed, over_tls: true });
+    }
+
+    /// Live: tells how much monotonic time has passed since the receiver began. Called before it looks for packets,
+    /// so that none that already waits can be ahead.
+    pub fn elapsed(&mut self, since_start: Duration) {
+        self.clock.elapsed(since_start);
+    }
+
+    /// Live: no packet waited when [`Intake::elapsed`] was last called. Without packets time moves on
+    /// [`IDLE_LAG`] behind the clock.
+    pub fn idle(&mut self, batch: &mut FrameBatch) {
+        batch.now = self.clock.idle();
+        self.decoder.expire(batch.now);
+        let stamp = self.clock.stamp_of_now();
+        let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
+        let mut sink = Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false };
+        self.streams.expire(stamp.at, &mut sink);
+        if let Some(decrypted) = &mut self.decrypted {
+            sink.over_tls = true;
+            decrypted.expire(&mut sink);
+        }
+    }
+
+    /// The capture clock: time of the last packet, or what has passed since.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Ports that are not looked at and on which SIP was seen all the same, the busiest first; empty unless noted.
+    pub fn other_ports(&self) -> Vec<u16> {
+        self.other_ports.as_ref().map(SipPorts::busiest_first).unwrap_or_default()
+    }
+
+    /// The program about itself: packets, and why those were passed over that carry no frame.
+    pub fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        let mut number = |name, reason: Option<&str>, counter, value: u64| {
+            let labels = reason.map(|reason| ("reason", reason.to_owned())).into_iter().collect();
+            out.push(Telemetry { name, labels, counter, value: value as f64 });
+        };
+        number("otelcol_receiver_packets", None, true, self.counts.packets);
+        let by_skip = Skip::ALL.iter().map(|&skip| (skip.reason(), self.counts.skipped[skip as usize]));
+        for (reason, count) in
+            by_skip.chain([("other_port", self.counts.other_port), ("other_transport", self.counts.other_transport)])
+        {
+            number("otelcol_receiver_skipped_packets", Some(reason), true, count);
+        }
+        let given_up = self.decoder.counts();
+        let reasons =
+            [("evicted", given_up.evicted), ("timeout", given_up.timed_out), ("contradiction", given_up.contradictory)];
+        for (reason, count) in reasons {
+            number("otelcol_receiver_dropped_fragmented_datagrams", Some(reason), true, count);
+        }
+        number("otelcol_receiver_fragmented_datagrams", None, false, self.decoder.fragmented() as u64);
+        let (streams, bytes) = self.decrypted.as_ref().map_or((0, 0), |decrypted| decrypted.size());
+        number("otelcol_receiver_streams", None, false, (self.streams.len() + streams) as u64);
+        number("otelcol_receiver_stream_bytes", None, false, (self.streams.kept_bytes() + bytes) as u64);
+        number("otelcol_receiver_compressed_websocket_messages", None, true, self.counts.compressed);
+        number("otelcol_receiver_duplicate_filter_overwritten", None, true, self.duplicates.overwritten());
+    }
+}
+
+/// Tells what a payload is and counts it or makes it a frame.
+fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut FrameBatch) {
+    let tally = &mut batch.tally;
+    let message = match sip::sort(datagram.payload) {
+        Payload::Sip(message) => message,
+        Payload::Stun => return tally.keepalives_stun += 1,
+        Payload::Crlf => return tally.keepalives_crlf += 1,
+        Payload::StartLineError => return tally.start_line_errors += 1,
+        Payload::NonSip => return tally.non_sip += 1,
+    };
+    if message.len() > MAX_MESSAGE {
+        return tally.too_large += 1;
+    }
+    let frame = SipFrame {
+        first: datagram.first,
+        wall_offset: stamp.wall_offset,
+        outgoing,
+        truncated: datagram.truncated,
+        ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
+    };
+    batch.push(message, frame);
+}
+
+#[cfg(test)]
+mod tests;

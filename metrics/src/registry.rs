@@ -1,0 +1,89 @@
+//! The registry: the rows of all shards, the label sets and exemplars they share; snapshots of them out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pipeline::labels::{LabelSet, LabelSets};
+use pipeline::{CallRecord, Telemetry};
+
+use super::exemplars::{Exemplar, Exemplars};
+use super::recorder;
+use super::rows::{Cells, ShardRows};
+use super::snapshot::{Snapshot, Visitor};
+
+/// Every cell of the process: the label sets, and the rows of each shard.
+#[derive(Debug)]
+pub struct Registry {
+    namespace: Box<str>,
+    labels: Arc<LabelSets>,
+    shards: Mutex<Vec<Arc<Cells>>>,
+    exemplars: Exemplars,
+}
+
+impl Registry {
+    /// `namespace` is the prefix of every name, without the underscore that follows it.
+    pub fn new(namespace: &str) -> Arc<Self> {
+        Self::sharing(namespace, Arc::default())
+    }
+
+    /// The same with label sets that other registries have too: a processor gives labels for all of them.
+    pub fn sharing(namespace: &str, labels: Arc<LabelSets>) -> Arc<Self> {
+        Arc::new(Self {
+            namespace: namespace.into(),
+            labels,
+            shards: Mutex::default(),
+            exemplars: Exemplars::default(),
+        })
+    }
+
+    /// The prefix of every name, without the underscore that follows it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The pairs of `carrier` and `ua_type`.
+    pub fn label_sets(&self) -> &Arc<LabelSets> {
+        &self.labels
+    }
+
+    /// Rows for one more shard. They stay readable after the shard is gone.
+    pub fn shard(&self) -> ShardRows {
+        let cells = Arc::new(Cells::new());
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
+        ShardRows::new(cells)
+    }
+
+    /// A copy of every cell, shards summed. No shard waits for it.
+    pub fn snapshot(&self) -> Snapshot {
+        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards)
+    }
+
+    /// The same with the exemplars of delays.
+    pub fn snapshot_with_exemplars(&self) -> Snapshot {
+        // Copied first: a call is counted before it is an exemplar.
+        let exemplars = self.exemplars.copy();
+        self.snapshot().with(exemplars)
+    }
+
+    /// Makes a call whose trace left the exemplar of each delay it was measured with. Never waits.
+    pub fn exemplify(&self, set: LabelSet, trace_id: [u8; 16], call: &CallRecord) {
+        for (measure, value) in &call.measured {
+            let (family, variant) = recorder::histogram(*measure);
+            let exemplar = Exemplar { trace_id, span_id: call.span, value: *value, at: call.until };
+            self.exemplars.offer(set, family, variant, exemplar);
+        }
+    }
+
+    /// Every series at this instant, ratios included.
+    pub fn walk(&self, visitor: &mut dyn Visitor) {
+        self.snapshot().walk(visitor);
+    }
+
+    /// The rows about themselves, for `/internal/metrics`.
+    pub fn telemetry(&self, out: &mut Vec<Telemetry>) {
+        let one = |name, counter, value: u64| Telemetry { name, labels: Vec::new(), counter, value: value as f64 };
+        out.push(one("otelcol_metrics_label_sets", false, self.labels.len() as u64));
+        out.push(one("otelcol_metrics_label_sets_refused", true, self.labels.refused()));
+        out.push(one("otelcol_metrics_exemplars_refused", true, self.exemplars.refused()));
+    }
+}

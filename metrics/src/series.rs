@@ -1,0 +1,129 @@
+//! One series as a visitor sees it: its labels and its value.
+
+use pipeline::LabelSet;
+use pipeline::labels::Pair;
+
+use super::buckets::Buckets;
+use super::exemplars::{Bucket, Exemplar, Held};
+
+/// Which series of its family: the same in every snapshot of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesId {
+    /// `None` for a global family.
+    pub set: Option<LabelSet>,
+    /// Index into the product of the values of the further labels.
+    pub variant: usize,
+}
+
+/// The labels of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// The series itself.
+    pub id: SeriesId,
+    /// `carrier` and `ua_type`; `None` for a global family.
+    pub pair: Option<&'a Pair>,
+    /// The others. Their values need no escaping.
+    pub further: &'a [(&'static str, &'a str)],
+}
+
+impl<'a> Labels<'a> {
+    /// Names and values, unescaped, `carrier` and `ua_type` first.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let pair = self.pair.map(|pair| [("carrier", &*pair.carrier), ("ua_type", &*pair.ua_type)]);
+        pair.into_iter().flatten().chain(self.further.iter().copied())
+    }
+}
+
+/// The value of a series.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Of a counter.
+    Counter(u64),
+    /// Of a gauge.
+    Gauge(i64),
+    /// Percent; `None` is undefined: nothing to divide by.
+    Ratio(Option<f64>),
+    /// Of a histogram.
+    Histogram(Histogram<'a>),
+}
+
+/// One histogram series.
+#[derive(Clone, Copy, Debug)]
+pub struct Histogram<'a> {
+    pub(super) buckets: Buckets,
+    /// Those of its buckets, then the two halves of the sum.
+    pub(super) cells: &'a [u64],
+    pub(super) exemplars: &'a Held,
+    /// The first of its buckets.
+    pub(super) first: Bucket,
+}
+
+impl<'a> Histogram<'a> {
+    /// Samples in all; the sum of all buckets, so that the two cannot disagree.
+    pub fn count(&self) -> u64 {
+        self.cells[..=self.buckets.bounds.len()].iter().sum()
+    }
+
+    /// Sum of the samples in the family's unit.
+    pub fn sum(&self) -> f64 {
+        self.in_unit(self.total())
+    }
+
+    /// The exact sum: nanoseconds, or what was counted.
+    pub fn total(&self) -> u128 {
+        let [.., fine, coarse] = *self.cells else { return 0 };
+        join(coarse, fine)
+    }
+
+    /// A sum, or a difference of sums, in the family's unit.
+    pub fn in_unit(&self, total: u128) -> f64 {
+        total as f64 / self.buckets.unit.scale()
+    }
+
+    /// Samples in each bucket: at or below each finite bound but above the one before, then above the last.
+    pub fn counts(&self) -> &'a [u64] {
+        &self.cells[..=self.buckets.bounds.len()]
+    }
+
+    /// The finite bounds in the family's unit.
+    pub fn bounds(&self) -> impl Iterator<Item = f64> + 'a {
+        let scale = self.buckets.unit.scale();
+        self.buckets.bounds.iter().map(move |bound| *bound as f64 / scale)
+    }
+
+    /// The exemplar of a bucket, by its index in [`Histogram::counts`], and its value in the family's unit.
+    pub fn exemplar(&self, index: usize) -> Option<(&'a Exemplar, f64)> {
+        if self.exemplars.is_empty() {
+            return None;
+        }
+        let bucket = Bucket { index: u8::try_from(index).ok()?, ..self.first };
+        let exemplar = self.exemplars.get(&bucket)?;
+        let nanos = u64::try_from(exemplar.value.as_nanos()).unwrap_or(u64::MAX);
+        Some((exemplar, nanos as f64 / self.buckets.unit.scale()))
+    }
+
+    /// Each finite bound in the family's unit, and how many samples were at or below it.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + 'a {
+        let scale = self.buckets.unit.scale();
+        self.buckets.bounds.iter().zip(self.cells).scan(0, move |total, (bound, count)| {
+            *total += count;
+            Some((*bound as f64 / scale, *total))
+        })
+    }
+}
+
+/// Bits of a sample that go to the fine half of a sum.
+///
+/// One 64-bit sum of nanoseconds would overflow after fourteen hours of 2,000 calls/s of three minutes. Two sums
+/// without a carry between them each only grow, so a reader between the two stores never sees time run
+/// back; they last for 10^12 samples.
+const FINE_BITS: u32 = 24;
+
+pub(super) const fn split(value: u64) -> (u64, u64) {
+    (value >> FINE_BITS, value & ((1 << FINE_BITS) - 1))
+}
+
+/// The exact sum from its two halves.
+pub(super) const fn join(coarse: u64, fine: u64) -> u128 {
+    ((coarse as u128) << FINE_BITS) + fine as u128
+}

@@ -1,0 +1,326 @@
+//! A snapshot: the cells of all shards copied at one instant, and the series they make.
+//!
+//! A family at a time, its label sets in order: a [`Visitor`] sees what a scrape shows, ratios included.
+//! Cells are copied from the last to the first: numerators before the denominators they were counted
+//! after, so that ratios and inputs in one snapshot agree and no ratio exceeds 100 %.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pipeline::LabelSet;
+use pipeline::labels::{LabelSets, Pair};
+
+use super::exemplars::{Bucket, Held};
+use super::label_values::Input;
+use super::ratios::Inputs;
+use super::rows::{BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, Place, ROW_BLOCKS, ROW_CELLS, histogram_width};
+use super::schema::{DERIVED, F, FAMILIES, Family, Kind, Presence, Scope, Source, Values};
+use super::series::{Histogram, Labels, SeriesId, Value};
+
+/// Takes what [`Snapshot::walk`] finds.
+pub trait Visitor {
+    /// A family with at least one series begins.
+    fn family(&mut self, family: &'static Family);
+    /// One series of it.
+    fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>);
+}
+
+/// The copy.
+#[derive(Debug)]
+pub struct Snapshot {
+    namespace: Box<str>,
+    labels: Arc<LabelSets>,
+    globals: Vec<u64>,
+    rows: Vec<RowCopy>,
+    /// [`ROW_CELLS`] per row.
+    cells: Vec<u64>,
+    /// [`BLOCK`] per block that any row has.
+    blocks: Vec<u64>,
+    /// None unless they were asked for.
+    exemplars: Held,
+}
+
+#[derive(Debug)]
+struct RowCopy {
+    set: LabelSet,
+    /// False for `other`/`other` before anything was counted there.
+    touched: bool,
+    /// Which of [`Snapshot::blocks`] each block is, counted from 1; 0 where there is none.
+    blocks: [u32; ROW_BLOCKS],
+}
+
+/// How far a walk has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    family: usize,
+    row: usize,
+    announced: bool,
+}
+
+impl Snapshot {
+    pub(super) fn take(namespace: &str, labels: Arc<LabelSets>, shards: &[Arc<Cells>]) -> Self {
+        let mut copy = Self {
+            namespace: namespace.into(),
+            globals: vec![0; GLOBAL_CELLS],
+            rows: Vec::new(),
+            cells: Vec::new(),
+            blocks: Vec::new(),
+            exemplars: Held::default(),
+            labels,
+        };
+        for shard in shards {
+            add_up(&mut copy.globals, shard.globals.as_slice());
+        }
+        // Sizes first: growing step by step would copy the copy.
+        let sets = (0..copy.labels.len() as u32).map(LabelSet);
+        let rows = sets.clone().filter(|set| shards.iter().any(|shard| shard.row(*set).is_some())).count();
+        copy.rows.reserve_exact(rows + 1);
+        copy.cells.reserve_exact((rows + 1) * ROW_CELLS);
+        for set in sets {
+            copy.take_row(set, shards);
+        }
+        copy
+    }
+
+    /// Shows `exemplars` too.
+    pub(super) fn with(self, exemplars: Held) -> Self {
+        Self { exemplars, ..self }
+    }
+
+    fn take_row(&mut self, set: LabelSet, shards: &[Arc<Cells>]) {
+        let touched = shards.iter().any(|shard| shard.row(set).is_some());
+        if !touched && set != LabelSet::OTHER {
+            return;
+        }
+        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS] };
+        let start = self.cells.len();
+        self.cells.resize(start + ROW_CELLS, 0);
+        for from in shards.iter().filter_map(|shard| shard.row(set)) {
+            // Status codes and causes first: a response is counted after its request.
+            for (index, block) in from.blocks.iter().enumerate() {
+                let Some(block) = block.get() else { continue };
+                if row.blocks[index] == 0 {
+                    self.blocks.resize(self.blocks.len() + BLOCK, 0);
+                    row.blocks[index] = (self.blocks.len() / BLOCK) as u32;
+                }
+                let at = (row.blocks[index] as usize - 1) * BLOCK;
+                add_up(&mut self.blocks[at..at + BLOCK], block.as_slice());
+            }
+            add_up(&mut self.cells[start..], from.cells.as_slice());
+        }
+        self.rows.push(row);
+    }
+
+    /// The prefix of every name, without the underscore that follows it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Shows `visitor` every series.
+    pub fn walk(&self, visitor: &mut dyn Visitor) {
+        let mut cursor = Cursor::default();
+        while self.step(&mut cursor, visitor) {}
+    }
+
+    /// Shows `visitor` the next family, or as much of it as belongs to a few label sets; `false` when
+    /// nothing was left. For who must not hold the thread for long.
+    pub fn step(&self, cursor: &mut Cursor, visitor: &mut dyn Visitor) -> bool {
+        let family = match FAMILIES.get(cursor.family) {
+            Some(family) => family,
+            None => match DERIVED.get(cursor.family - FAMILIES.len()) {
+                Some(family) => family,
+                None => return false,
+            },
+        };
+        let mut walk = Walk { family, visitor, announced: cursor.announced };
+        match family.scope {
+            Scope::Global => walk.global(self),
+            Scope::Call => {
+                let end = self.rows.len().min(cursor.row + ROWS_PER_STEP);
+                for index in cursor.row..end {
+                    walk.row(self, index);
+                }
+                cursor.announced = walk.announced;
+                cursor.row = end;
+                if end < self.rows.len() {
+                    return true;
+                }
+            }
+        }
+        *cursor = Cursor { family: cursor.family + 1, ..Cursor::default() };
+        true
+    }
+
+    /// The cells of one row.
+    fn cells(&self, row: usize) -> &[u64] {
+        &self.cells[row * ROW_CELLS..][..ROW_CELLS]
+    }
+
+    /// One cell of a family that is no histogram; 0 where its block does not exist.
+    fn cell(&self, row: usize, range: CellRange, variant: usize) -> u64 {
+        match range.place {
+            Place::Global(at) => self.globals[at + variant],
+            Place::Row(at) => self.cells(row)[at + variant],
+            Place::Blocks(at) => match self.rows[row].blocks[at + variant / BLOCK] {
+                0 => 0,
+                block => self.blocks[(block as usize - 1) * BLOCK + variant % BLOCK],
+            },
+        }
+    }
+
+    fn inputs(&self, row: usize) -> Inputs<'_> {
+        let Place::Row(at) = LAYOUT[F::RatioInputs as usize].place else {
+            unreachable!("inputs have carrier and ua_type")
+        };
+        Inputs {
+            inputs: &self.cells(row)[at..][..Input::ALL.len()],
+            sdc: self.cell(row, LAYOUT[F::SdcEvents as usize], 0),
+        }
+    }
+
+    /// Whether the ratios of a row exist: an initial INVITE or a REGISTER was seen.
+    fn attempted(&self, row: usize) -> bool {
+        let Inputs { inputs, .. } = self.inputs(row);
+        [Input::Ti, Input::A, Input::Reg].iter().any(|input| inputs[input.index()] != 0)
+            || self.cell(row, LAYOUT[F::Requests as usize], REGISTER) != 0
+    }
+}
+
+/// One step of a walk: one family.
+struct Walk<'v> {
+    family: &'static Family,
+    visitor: &'v mut dyn Visitor,
+    announced: bool,
+}
+
+impl Walk<'_> {
+    fn global(&mut self, snapshot: &Snapshot) {
+        for variant in 0..self.family.variants() {
+            let value = match self.family.source {
+                Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
+                Source::One => 1,
+                Source::View(..) | Source::Ratio(_) => unreachable!("views and ratios have carrier and ua_type"),
+            };
+            self.show(None, variant, &self.number(value));
+        }
+    }
+
+    fn row(&mut self, snapshot: &Snapshot, index: usize) {
+        let row = &snapshot.rows[index];
+        let pair = Some((row.set, snapshot.labels.pair(row.set)));
+        match self.family.source {
+            Source::Ratio(ratio) => {
+                if snapshot.attempted(index) {
+                    self.show(pair, 0, &Value::Ratio(ratio.of(snapshot.inputs(index))));
+                }
+            }
+            Source::View(f, variant) => {
+                let value = snapshot.cell(index, LAYOUT[f as usize], variant);
+                if self.is_shown(row, value) {
+                    self.show(pair, 0, &self.number(value));
+                }
+            }
+            Source::Stored(f) => self.stored(snapshot, index, f, pair),
+            Source::One => unreachable!("the constant is global"),
+        }
+    }
+
+    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Option<(LabelSet, &Pair)>) {
+        let row = &snapshot.rows[index];
+        let range = LAYOUT[f as usize];
+        match (self.family.kind, range.place) {
+            (Kind::Histogram(buckets), Place::Row(at)) => {
+                let width = histogram_width(buckets);
+                for (variant, cells) in
+                    snapshot.cells(index)[at..][..width * range.variants].chunks_exact(width).enumerate()
+                {
+                    let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
+                    let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
+                    if histogram.count() != 0 {
+                        self.show(pair, variant, &Value::Histogram(histogram));
+                    }
+                }
+            }
+            (_, Place::Blocks(at)) => {
+                for block in 0..range.variants.div_ceil(BLOCK) {
+                    if row.blocks[at + block] == 0 {
+                        continue;
+                    }
+                    for variant in block * BLOCK..(block + 1) * BLOCK {
+                        let value = snapshot.cell(index, range, variant);
+                        if value != 0 {
+                            self.show(pair, variant, &self.number(value));
+                        }
+                    }
+                }
+            }
+            _ => {
+                for variant in 0..range.variants {
+                    let value = snapshot.cell(index, range, variant);
+                    if self.is_shown(row, value) {
+                        self.show(pair, variant, &self.number(value));
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_shown(&self, row: &RowCopy, value: u64) -> bool {
+        value != 0
+            || match self.family.presence {
+                Presence::Start => row.set == LabelSet::OTHER,
+                Presence::Touched => row.touched,
+                Presence::Nonzero | Presence::Attempted => false,
+            }
+    }
+
+    fn number(&self, cell: u64) -> Value<'static> {
+        match self.family.kind {
+            Kind::Gauge => Value::Gauge(cell as i64),
+            Kind::Counter | Kind::Histogram(_) => Value::Counter(cell),
+        }
+    }
+
+    fn show(&mut self, pair: Option<(LabelSet, &Pair)>, variant: usize, value: &Value<'_>) {
+        if !self.announced {
+            self.visitor.family(self.family);
+            self.announced = true;
+        }
+        let mut number = itoa::Buffer::new();
+        let mut further = [("", ""); MAX_LABELS];
+        let mut rest = variant;
+        for (slot, label) in further.iter_mut().zip(self.family.labels).rev() {
+            let index = rest % label.values.count();
+            rest /= label.values.count();
+            *slot = (
+                label.name,
+                match label.values {
+                    Values::Listed(values) => values[index],
+                    Values::Numbers { .. } => "",
+                },
+            );
+        }
+        // A family has at most one label of numbers: its text lives in the one buffer.
+        if let Some(at) = self.family.labels.iter().position(|label| matches!(label.values, Values::Numbers { .. })) {
+            let Values::Numbers { first, count } = self.family.labels[at].values else { unreachable!("found above") };
+            debug_assert_eq!(at + 1, self.family.labels.len(), "numbers run fastest");
+            further[at].1 = number.format(first + (variant % count as usize) as u16);
+        }
+        let (set, pair) = pair.unzip();
+        let further = &further[..self.family.labels.len()];
+        self.visitor.series(&Labels { id: SeriesId { set, variant }, pair, further }, value);
+    }
+}
+
+/// Adds `from` to `to`, cell by cell, the last first.
+fn add_up(to: &mut [u64], from: &[std::sync::atomic::AtomicU64]) {
+    for (to, from) in to.iter_mut().zip(from).rev() {
+        *to = to.wrapping_add(from.load(Ordering::Acquire));
+    }
+}
+
+/// Label sets per step.
+const ROWS_PER_STEP: usize = 64;
+/// Most labels of a family besides `carrier` and `ua_type`.
+const MAX_LABELS: usize = 2;
+const REGISTER: usize = sip::Method::Register.index();

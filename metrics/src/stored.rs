@@ -1,0 +1,163 @@
+//! The families that are stored: one list makes the index [`F`] and the table [`FAMILIES`].
+
+use super::buckets;
+use super::label_values::{
+    ANOMALIES, CAUSES, DIALOG_STATES, ENDS, Hop, Input, Keepalive, METHODS, OUTCOMES, PARSE_ERRORS, PROTOCOLS,
+    REGISTRATION_OUTCOMES, Repeated, Ring, Success, TABLES, Unmatched,
+};
+use super::schema::{Family, Label, Presence, Source};
+
+/// Defines [`F`] and [`FAMILIES`] from one list, so that index and family cannot part.
+macro_rules! stored {
+    ($(
+        $(#[$doc:meta])*
+        $id:ident: $make:ident($name:literal $(, $buckets:expr)?; $help:literal) $(.$with:ident($($arg:expr)?))*;
+    )+) => {
+        /// A stored family; `as usize` indexes [`FAMILIES`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum F { $($(#[$doc])* #[doc = concat!("`", $name, "`")] $id,)+ }
+
+        impl F {
+            /// How many families are stored.
+            pub const COUNT: usize = Self::ALL.len();
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$id),+];
+
+            /// The family it stands for.
+            pub const fn family(self) -> &'static Family {
+                &FAMILIES[self as usize]
+            }
+        }
+
+        /// The families that are stored, indexed by [`F`].
+        pub static FAMILIES: &[Family] = STORED;
+
+        /// [`FAMILIES`] for what is computed when compiling.
+        pub(super) const STORED: &[Family] = &[
+            $(Family::$make($name, Source::Stored(F::$id), $($buckets,)? $help)$(.$with($($arg)?))*,)+
+        ];
+    };
+}
+
+stored! {
+    Packets: counter("packets_total";
+        "SIP messages parsed, retransmissions and hop copies included (RFC 3261 §7).").when(Presence::Start);
+    /// Variant: [`sip::Method::index`].
+    Requests: counter("requests_total";
+        "Requests as their originator made them, once each, by method (RFC 3261 §7.1).").by(METHOD);
+    /// Variant: status - 100.
+    Responses: counter("responses_total";
+        "Responses as the originator of the request received them, once each, by status code (RFC 3261 §7.2).")
+        .by(CODE);
+    /// Variant: [`Repeated::at`].
+    Retransmissions: counter("retransmissions_total";
+        "Messages sent again over the same path, by what was repeated and whether the originator's own hop \
+         shows it (RFC 3261 §17).").by(&[Label::listed("kind", Repeated::VALUES), Label::listed("hop", Hop::VALUES)]);
+    /// Variant: [`sip::Method::index`].
+    TransactionTimeouts: counter("transaction_timeouts_total";
+        "Requests without the response they need in time, by method (RFC 3261 §17.1, Timers B and F; §16.6, \
+         Timer C).").by(METHOD);
+    LateResponses: counter("late_responses_total";
+        "Responses that came after their request had timed out (RFC 3261 §17.1).");
+    Late2xx: counter("late_2xx_total";
+        "2xx to an INVITE that came after its failure was counted; no outcome changes (RFC 6026).");
+    /// Variant: [`Unmatched`].
+    Unmatched: counter("unmatched_total";
+        "Responses without a request that was seen, ACKs without transaction or dialog (RFC 3261 §17).")
+        .by(&[Label::listed("kind", Unmatched::VALUES)]).global();
+    CaptureDuplicates: counter("capture_duplicates_total";
+        "Second sightings of the same message by the capture itself.").global();
+    NonSip: counter("non_sip_total"; "Payloads on a SIP port that are no SIP: RTP, DTLS, garbage.").global();
+    TlsRecords: counter("tls_records_total"; "TLS records on a SIP port, not decrypted (RFC 8446 §5.1).").global();
+    StreamResync: counter("stream_resync_total";
+        "Places where reading a byte stream had to start anew (RFC 3261 §18.3).").global();
+    ClockSteps: counter("clock_steps_total"; "Steps of the capture clock by more than one second.").global();
+    /// Variant: [`Keepalive`].
+    Keepalives: counter("keepalives_total";
+        "Keep-alives on a SIP port, by type (RFC 5626 §4.4, RFC 7118 §6).")
+        .by(&[Label::listed("type", Keepalive::VALUES)]).global();
+    /// Variant: [`sip::ParseError::index`].
+    ParseErrors: counter("parse_errors_total";
+        "Messages dropped because they cannot be used, by reason (RFC 3261 §7, RFC 4475).")
+        .by(&[Label::listed("reason", PARSE_ERRORS)]).global();
+    /// Variant: [`sip::AnomalyKind::index`].
+    Anomalies: counter("anomalies_total";
+        "Imperfect messages that were used all the same, by kind (RFC 3261 §7, RFC 4475).")
+        .by(&[Label::listed("kind", ANOMALIES)]).global();
+    /// Variant: [`pipeline::event::Evicted`].
+    Evicted: counter("evicted_total";
+        "Entries given up because a table was full, by table.").by(&[Label::listed("table", TABLES)]).global();
+    CaptureDrops: counter("capture_drops_total"; "Packets the kernel dropped before they were read.").global();
+    /// A plain count: [`super::ShardRows::observe_count`].
+    RequestViaDepth: histogram("request_via_depth", buckets::VIA_DEPTH;
+        "Largest number of Via values seen per initial INVITE, no unit (RFC 3261 §8.1.1.7, §16.6).");
+
+    /// Variant: [`Input`].
+    RatioInputs: counter("ratio_input_total";
+        "Events that enter the ratios, by input; per INVITE and per attempt (RFC 6076 §4, ITU-T E.425 §1).")
+        .by(&[Label::listed("input", Input::VALUES)]);
+    SdcEvents: counter("sdc_total";
+        "Sessions that ended by a 200 to the BYE or by session timer expiry (not in an RFC).");
+    /// Variant: [`pipeline::event::Outcome`].
+    SessionOutcomes: counter("session_outcomes_total";
+        "Session attempts by how they ended (RFC 6076 §4.6 to §4.9).").by(&[Label::listed("outcome", OUTCOMES)]);
+    /// Variant: [`pipeline::event::RegistrationOutcome`].
+    RegistrationOutcomes: counter("registration_outcomes_total";
+        "Registration attempts by how they ended (RFC 6076 §4.1, §4.2).")
+        .by(&[Label::listed("outcome", REGISTRATION_OUTCOMES)]);
+    RegistrationsActive: gauge("registrations_active";
+        "Contact bindings that are registered and have not expired (RFC 3261 §10.3).");
+    RegistrationsExpired: counter("registrations_expired_total";
+        "Contact bindings that ran out without a refresh (RFC 3261 §10.3).");
+    /// Variant: [`pipeline::event::End`].
+    SessionsEnded: counter("sessions_ended_total";
+        "Confirmed dialogs that ended, by how (RFC 3261 §15, RFC 4028 §10).").by(&[Label::listed("end", ENDS)]);
+    ShortCalls: counter("short_calls_total";
+        "Completed sessions shorter than the configured short_call (RFC 6076 §4.5).");
+    AckMissing: counter("ack_missing_total"; "Answered INVITEs without ACK 32 s after the 2xx (RFC 3261 §13.3.1.4).");
+    Sessions: gauge("sessions";
+        "Sessions between the 200 to the INVITE and the 200 to the BYE or session timer expiry (RFC 4028).");
+    /// Variant: [`pipeline::event::DialogState`].
+    Dialogs: gauge("dialogs";
+        "INVITE dialogs now, by state (RFC 3261 §12).").by(&[Label::listed("state", DIALOG_STATES)])
+        .when(Presence::Touched);
+    /// Variant: [`super::label_values::reason`].
+    Reasons: counter("reason_total";
+        "Reason values on BYE, CANCEL and final responses, by protocol and cause (RFC 3326, RFC 6432).")
+        .by(&[Label::listed("protocol", PROTOCOLS), Label::numbers("cause", 0, CAUSES)]);
+
+    Ttr: histogram("ttr", buckets::TTR; "Initial INVITE to its first 1xx, in milliseconds (not in an RFC).");
+    Pdd: histogram("pdd", buckets::PDD;
+        "Post-dial delay: initial INVITE to its first 101-199, else to its 2xx, in milliseconds (close to \
+         RFC 6076 §4.3.1, ITU-T E.721).");
+    Rrd: histogram("rrd", buckets::REGISTER_MS;
+        "Accepted REGISTER to its 200, challenge excluded, in milliseconds (close to RFC 6076 §4.1).");
+    Lrd: histogram("lrd", buckets::REGISTER_MS; "Redirected REGISTER to its 3xx, in milliseconds (not in an RFC).");
+    Ord: histogram("ord", buckets::REGISTER_MS; "OPTIONS to its first response, in milliseconds (not in an RFC).");
+    Spd: histogram("spd", buckets::SESSION;
+        "200 to the INVITE to 200 to the BYE, in seconds (not in an RFC; sdt_seconds is RFC 6076 §4.5).");
+    RrdRfc6076: histogram("rrd_rfc6076_seconds", buckets::EXCHANGE;
+        "Registration request delay: first REGISTER to 2xx, challenge included, in seconds (RFC 6076 §4.1).");
+    /// Variant: [`Success`].
+    Srd: histogram("srd_seconds", buckets::SRD;
+        "Session request delay: first INVITE to first 101-199 or final, in seconds (RFC 6076 §4.3).").by(RESULT);
+    AnswerDelay: histogram("answer_delay_seconds", buckets::ANSWER;
+        "First INVITE of the attempt to its first 2xx, in seconds (not in an RFC).");
+    /// Variant: [`Ring`].
+    RingTime: histogram("ring_seconds", buckets::ANSWER;
+        "First 180 to the answer or the deciding final, in seconds (not in an RFC).")
+        .by(&[Label::listed("result", Ring::VALUES)]);
+    /// Variant: [`Success`].
+    Sdd: histogram("sdd_seconds", buckets::EXCHANGE;
+        "Session disconnect delay: first BYE to its final, in seconds (RFC 6076 §4.4).").by(RESULT);
+    /// Variant: [`Success`].
+    Sdt: histogram("sdt_seconds", buckets::SESSION;
+        "Session duration time: first 2xx to first BYE, in seconds (RFC 6076 §4.5).").by(RESULT);
+}
+
+/// The status code of variant 0 of [`F::Responses`].
+pub const FIRST_CODE: u16 = 100;
+
+const METHOD: &[Label] = &[Label::listed("method", METHODS)];
+const RESULT: &[Label] = &[Label::listed("result", Success::VALUES)];
+const CODE: &[Label] = &[Label::numbers("code", FIRST_CODE, 600)];

@@ -1,0 +1,10 @@
+//! What is said of the files that were read, and captures on one and on several shards.
+
+mod shards;
+
+use super::*;
+
+#[test]
+fn a_file_without_remarks_is_passed_over_in_silence() {
+    assert_eq!(remarks(&Report::default(), false), Vec::<String>::new());
+}
