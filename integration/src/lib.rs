@@ -17,7 +17,6 @@ pub mod proxy;
 pub mod ringside;
 pub mod scraper;
 pub mod scratch;
-pub mod shared;
 pub mod sipp;
 pub mod soak;
 pub mod stores;

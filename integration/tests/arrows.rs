@@ -11,7 +11,7 @@ use toml::{Table, Value};
 /// From the ground up. No crate knows another of its floor: no stage another, and none the engine.
 const FLOORS: [&[&str]; 5] = [
     &["wire", "sip", "endpoint", "ladder", "testnet"],
-    &["pipeline"],
+    &["pipeline", "corpus"],
     &["config", "metrics", "intake", "call-views"],
     &[
         "engine",

@@ -318,7 +318,7 @@ impl State {
     }
 
     /// Counts the response that a transaction took last for its logical request, unless another transaction did, or
-    /// as many are counted as may be (2.4). Returns whether it counts.
+    /// as many are counted as may be (2.4, 3.7). Returns whether it counts.
     fn count_item(&mut self, request: Handle, transaction: Handle, item: Mark) -> bool {
         let Some(lr) = self.requests.get_mut(request) else { return false };
         if usize::from(lr.items_counted) == MAX_ITEMS {

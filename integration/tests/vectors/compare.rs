@@ -1,5 +1,5 @@
-//! The comparison of `sip-metrics.md` §7: counters, gauges and counts exactly, sums within 0.001 ms or 1 µs, an
-//! undefined ratio `null` or absent, a series not listed absent or 0.
+//! The comparison of `sip-metrics.md` §7: counters, gauges and counts exactly, sums within 0.001 ms or 1 µs unless the
+//! vector says otherwise, an undefined ratio `null` or absent, a series not listed absent or 0.
 
 use serde_json::Value;
 
@@ -10,7 +10,8 @@ const MILLISECONDS: [&str; 5] =
 /// Ratios stand in the vectors with six decimals.
 const DECIMALS: f64 = 5e-7;
 
-/// The hand-worked values: a counter is the sum over the series that match, a gauge one series.
+/// The hand-worked values: a counter is the sum over the series that match, a gauge one series, and what must be present
+/// stands there by itself.
 pub fn differences_from_expected(series: &[Value], expected: &[Value]) -> Vec<String> {
     expected.iter().filter_map(|expected| difference_from_expected(series, expected)).collect()
 }
@@ -24,6 +25,7 @@ fn difference_from_expected(series: &[Value], expected: &Value) -> Option<String
             let sum_differs = expected["sum"].as_f64().is_some_and(|wanted| !sums_agree(expected, sum("sum"), wanted));
             count_differs || sum_differs
         }
+        "present" => !matching.iter().any(|series| series["value"].as_f64() == expected["value"].as_f64()),
         "gauge" if expected["value"] == "undefined" => matching.iter().any(|series| !series["value"].is_null()),
         "gauge" => matching.len() > 1 || (sum("value") - expected["value"].as_f64().expect("a value")).abs() > DECIMALS,
         _ => sum("value") != expected["value"].as_f64().expect("a value"),
@@ -86,7 +88,8 @@ fn buckets_agree(found: &Value, listed: &Value) -> bool {
 
 fn sums_agree(metric: &Value, found: f64, wanted: f64) -> bool {
     let name = metric["metric"].as_str().expect("a name");
-    let tolerance = if MILLISECONDS.contains(&name) { 1e-3 } else { 1e-6 };
+    let usual = if MILLISECONDS.contains(&name) { 1e-3 } else { 1e-6 };
+    let tolerance = metric["tol"].as_f64().unwrap_or(usual);
     (found - wanted).abs() <= tolerance + f64::EPSILON * wanted.abs()
 }
 
@@ -142,6 +145,15 @@ mod tests {
             differences,
             ["listed a{code=200} 1 but found a{code=200} 2", "listed b{code=200} 3 but found nothing"]
         );
+    }
+
+    #[test]
+    fn what_must_be_present_is_there_also_at_zero() {
+        let expected = json!({ "metric": "a", "type": "present", "labels": { "code": "200" }, "value": 0 });
+        let differences = |series: &[Value]| differences_from_expected(series, std::slice::from_ref(&expected));
+        assert!(differences(&[counter("a", 0)]).is_empty());
+        assert_eq!(differences(&[counter("a", 1)]).len(), 1);
+        assert_eq!(differences(&[]), ["expected a{code=200} 0 but found nothing"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The public vectors of the metrics specification: `ringside replay --format json` over each capture, every series
-//! compared with the expected one (`sip-metrics.md` §7).
+//! The vectors of the metrics specification, each by `ringside replay --format json`: every series compared with the
+//! expected one (`sip-metrics.md` §7).
 
 mod compare;
+mod unmet;
 mod vector;
 
 use integration::ringside;
@@ -11,21 +12,59 @@ use serde_json::Value;
 use compare::{differences_from_complete, differences_from_expected};
 use vector::Vector;
 
-/// Replays one vector and compares all that its file says.
+/// Every series after the last packet.
 #[track_caller]
-fn check(id: &str) {
-    let vector = Vector::load(id);
+fn replay(vector: &Vector) -> Vec<Value> {
     let folder = Folder::new("vector");
     std::fs::write(folder.join("pipeline.toml"), vector.configuration()).expect("a configuration");
     let capture = vector.capture.display().to_string();
     let output =
         ringside::command(&["replay", "--config", "pipeline.toml", "--format", "json", &capture], folder.path());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{id}: {}: {said}", output.status);
-    let series: Vec<Value> = serde_json::from_slice(&output.stdout).expect("replay writes JSON");
+    assert!(output.status.success(), "{}: {}: {said}", vector.id, output.status);
+    serde_json::from_slice(&output.stdout).expect("replay writes JSON")
+}
+
+/// Replays one vector of `public-vectors/` and compares all that its file says.
+#[track_caller]
+fn check(id: &str) {
+    let vector = Vector::load("public-vectors", id);
+    let series = replay(&vector);
     let mut differences = differences_from_expected(&series, &vector.expected);
-    differences.extend(differences_from_complete(&series, &vector.complete));
-    assert!(differences.is_empty(), "{id} {}\n  {}\n{said}", vector.title, differences.join("\n  "));
+    let complete = vector.complete.expect("all series are listed");
+    differences.extend(differences_from_complete(&series, &complete));
+    assert!(differences.is_empty(), "{id} {}\n  {}", vector.title, differences.join("\n  "));
+}
+
+/// Compares all vectors of a folder. Those that `unmet` lists have to differ.
+#[track_caller]
+fn check_all(folder: &str, unmet: &[&str], differences: impl Fn(&Vector, &[Value]) -> Vec<String>) {
+    let vectors = Vector::all(folder);
+    assert!(!vectors.is_empty());
+    let is_vector = |id: &&str| vectors.iter().any(|vector| vector.id == *id);
+    assert_eq!(unmet.iter().copied().find(|id| !is_vector(id)), None, "is listed as not met, but is not in {folder}");
+    let found = vectors.iter().map(|vector| {
+        let mut differences = differences(vector, &replay(vector));
+        if !differences.is_empty() {
+            differences.insert(0, vector.title.clone());
+        }
+        (vector.id.clone(), differences)
+    });
+    let wrong = corpus::unexpected(unmet, found);
+    assert!(wrong.is_empty(), "{folder} (tests/vectors/unmet.rs)\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn public_cases_come_to_what_is_expected_of_them() {
+    check_all("public-cases", unmet::PUBLIC_CASES, |case, series| differences_from_expected(series, &case.expected));
+}
+
+/// What is expected of their media is not compared: there is no processor for it.
+#[test]
+fn calls_with_media_come_to_the_sip_that_is_expected_of_them() {
+    check_all("media-vectors", unmet::MEDIA_VECTORS, |vector, series| {
+        differences_from_complete(series, vector.complete.as_deref().expect("all series are listed"))
+    });
 }
 
 macro_rules! vectors {

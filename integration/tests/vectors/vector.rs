@@ -1,34 +1,47 @@
 //! One vector: its file in, capture, configuration and expected values out.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 /// What a vector's file says.
 pub struct Vector {
+    pub id: String,
     pub title: String,
     pub capture: PathBuf,
     /// Values worked by hand.
     pub expected: Vec<Value>,
-    /// Every series that is not zero.
-    pub complete: Vec<Value>,
+    /// Every series that is not zero, where all are listed.
+    pub complete: Option<Vec<Value>>,
     configuration: Value,
 }
 
 impl Vector {
+    /// One of a folder of `testdata/`.
     #[track_caller]
-    pub fn load(id: &str) -> Self {
-        let folder = integration::shared::path("spec/public-vectors");
-        let text = std::fs::read_to_string(folder.join(format!("{id}.json"))).expect("a vector");
-        let vector: Value = serde_json::from_str(&text).expect("JSON");
-        let list = |value: &Value| value.as_array().expect("a list").clone();
+    pub fn load(folder: &str, id: &str) -> Self {
+        let folder = testdata(folder);
+        let vector = json(&folder.join(format!("{id}.json")));
+        let text = |key: &str| vector[key].as_str().unwrap_or_else(|| panic!("{id} has no {key}")).to_owned();
         Self {
-            title: vector["title"].as_str().expect("a title").to_owned(),
-            capture: folder.join(vector["file"].as_str().expect("a file")),
-            expected: list(&vector["expect"]),
-            complete: list(&vector["complete"]["metrics"]),
+            id: text("id"),
+            title: text("title"),
+            capture: folder.join(text("file")),
+            expected: vector["expect"].as_array().expect("a list").clone(),
+            complete: vector["complete"]["metrics"].as_array().cloned(),
             configuration: vector["config"].clone(),
         }
+    }
+
+    /// All of a folder of `testdata/`, in order of their numbers.
+    pub fn all(folder: &str) -> Vec<Self> {
+        let files = fs::read_dir(testdata(folder)).expect("the folder is there");
+        let id = |path: PathBuf| path.file_name()?.to_str()?.strip_suffix(".json").map(str::to_owned);
+        let ids = files.filter_map(|entry| id(entry.expect("an entry").path())).filter(|id| id != "index");
+        let mut vectors: Vec<Self> = ids.map(|id| Self::load(folder, &id)).collect();
+        vectors.sort_by_key(|vector| vector.id[1..].parse::<u32>().expect("P and a number"));
+        vectors
     }
 
     /// The configuration file: carriers and user agents belong to enrich, everything else to dialog.
@@ -45,6 +58,15 @@ impl Vector {
              processors = [\"dialog\", \"enrich\"]\nexporters = [\"prometheus\"]\n"
         )
     }
+}
+
+fn testdata(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(folder)
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A JSON value as TOML writes it on one line; only objects differ.

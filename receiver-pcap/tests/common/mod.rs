@@ -50,6 +50,8 @@ pub struct Replay {
     pub frames: Vec<SipFrame>,
     /// The numbers of [`message`], in order.
     pub numbers: Vec<u32>,
+    /// Method or status of each frame.
+    pub kinds: Vec<String>,
     pub tally: Tally,
     pub now: wire::Timestamp,
     pub problems: Vec<String>,
@@ -58,16 +60,17 @@ pub struct Replay {
 
 impl Replay {
     pub fn files(files: &[PathBuf]) -> Result<Self, ReceiverError> {
-        Self::with(files, Duration::from_millis(20))
+        Self::with(Config { files: files.into(), ..Config::default() }, Duration::from_millis(20))
     }
 
-    pub fn with(files: &[PathBuf], duplicate_window: Duration) -> Result<Self, ReceiverError> {
+    pub fn with(config: Config, duplicate_window: Duration) -> Result<Self, ReceiverError> {
         let report = Arc::new(Report::default());
-        let mut receiver = PcapReceiver::new(Config { files: files.into(), ..Config::default() }, Arc::clone(&report));
+        let mut receiver = PcapReceiver::new(config, Arc::clone(&report));
         receiver.set_duplicate_window(duplicate_window);
         receiver.start()?;
         let mut batch = FrameBatch::default();
         let (mut frames, mut numbers, mut tally) = (Vec::new(), Vec::new(), Tally::default());
+        let mut kinds = Vec::new();
         loop {
             let received = receiver.receive(&mut batch, Duration::ZERO)?;
             for frame in &batch.frames {
@@ -75,6 +78,7 @@ impl Replay {
                 let number: Option<u32> =
                     text.strip_prefix(OPTIONS).and_then(|rest| std::str::from_utf8(rest).ok()?.trim().parse().ok());
                 numbers.extend(number);
+                kinds.push(kind(text));
                 frames.push(frame.clone());
             }
             add(&mut tally, &batch.tally);
@@ -83,7 +87,7 @@ impl Replay {
             }
         }
         let problems = report.problems();
-        Ok(Self { frames, numbers, tally, now: batch.now, problems, report })
+        Ok(Self { frames, numbers, kinds, tally, now: batch.now, problems, report })
     }
 
     /// Writes each as a file of its own and reads them together.
@@ -94,6 +98,18 @@ impl Replay {
             std::fs::write(file, bytes).expect("room for a small file");
         }
         Self::files(&files)
+    }
+}
+
+/// The method of a request, the status of a response.
+fn kind(message: &[u8]) -> String {
+    let text = String::from_utf8_lossy(message);
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    if first.to_ascii_uppercase().starts_with("SIP/") {
+        words.next().unwrap_or_default().to_owned()
+    } else {
+        first.to_owned()
     }
 }
 

@@ -104,47 +104,55 @@ impl Sink for Keep {
     }
 }
 
-/// What a capture of so many `shards` comes to, held against what one makes of it.
+/// What several shards make of `captures` and one does not, and the other way round; nothing when it is the same.
+fn differences(captures: &[PathBuf]) -> Vec<String> {
+    let one = read(captures, 1);
+    let differs = |shards| {
+        let several = read(captures, shards);
+        let series = [only_in(&several.series, &one.series), only_in(&one.series, &several.series)];
+        let calls = [only_in(&several.calls, &one.calls), only_in(&one.calls, &several.calls)];
+        let same = series.iter().all(Vec::is_empty) && calls.iter().all(Vec::is_empty);
+        (!same).then(|| format!("{captures:?}, {shards} shards: {series:?} {calls:?}"))
+    };
+    [2, 3, 8].into_iter().filter_map(differs).collect()
+}
+
 #[track_caller]
 fn check(captures: &[PathBuf]) {
-    let one = read(captures, 1);
-    for shards in [2, 3, 8] {
-        let several = read(captures, shards);
-        let told = format!("{captures:?}, {shards} shards");
-        assert_eq!(only_in(&several.series, &one.series), only_in(&one.series, &several.series), "{told}");
-        assert_eq!(only_in(&several.calls, &one.calls), only_in(&one.calls, &several.calls), "{told}");
-    }
+    let differences = differences(captures);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// Each capture alone. Those that [`DIFFERING`] lists have to differ; returns the others.
+#[track_caller]
+fn check_each(captures: Vec<PathBuf>) -> Vec<PathBuf> {
+    assert!(!captures.is_empty());
+    let name = |path: &PathBuf| path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+    let found = captures.iter().map(|capture| (name(capture), differences(std::slice::from_ref(capture))));
+    let wrong = corpus::unexpected(DIFFERING, found);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    captures.into_iter().filter(|capture| !DIFFERING.contains(&&*name(capture))).collect()
+}
+
+/// The first of them tell enough.
 fn only_in<'a, T: PartialEq>(list: &'a [T], other: &[T]) -> Vec<&'a T> {
-    list.iter().filter(|element| !other.contains(element)).collect()
+    list.iter().filter(|element| !other.contains(element)).take(3).collect()
 }
 
-/// Captures that lie with the cases of the live tests.
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../integration/cases");
-    let inside = |path: &PathBuf| path.is_dir();
-    files(&folder).into_iter().filter(inside).flat_map(|case| files(&case)).collect()
-}
-
-/// Files of the shared test data: `RINGSIDE_SHARED`, else beside the checkout.
-fn shared(folder: &str) -> Vec<PathBuf> {
-    let root = std::env::var_os("RINGSIDE_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
-    files(&root.join(folder))
+/// Captures in a folder of the repository and in the folders of that.
+fn own(folder: &str) -> Vec<PathBuf> {
+    let inside = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder));
+    let deeper = inside.iter().filter(|path| path.is_dir()).flat_map(|folder| files(folder));
+    let files = deeper.chain(inside.iter().cloned());
+    files.filter(|path| corpus::is_capture(path)).collect()
 }
 
 /// In order of their names.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder);
-    let entries = entries.unwrap_or_else(|error| panic!("{}: {error} (RINGSIDE_SHARED?)", folder.display()));
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     files
-}
-
-fn is_capture(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "pcap" || extension == "pcapng" || extension == "cap")
 }
 
 /// A capture file that is removed when the test is through with it.
@@ -168,31 +176,47 @@ impl Drop for Written {
 }
 
 #[test]
-fn every_vector_and_every_real_capture_comes_to_the_same() {
-    let captures = [shared("spec/public-vectors"), shared("data/captures/pcap"), cases()].concat();
-    let captures: Vec<PathBuf> = captures.into_iter().filter(|path| is_capture(path)).collect();
-    assert!(captures.len() >= 50, "only {} captures are there", captures.len());
-    let is_damaged = |path: &PathBuf| DAMAGED.iter().any(|name| path.ends_with(name));
-    let (damaged, even): (Vec<PathBuf>, _) = captures.into_iter().partition(is_damaged);
-    assert_eq!(damaged.len(), DAMAGED.len());
-    even.iter().for_each(|capture| check(std::slice::from_ref(capture)));
-    // Merged by their clocks.
-    check(&even);
+fn every_vector_comes_to_the_same() {
+    let vectors = ["testdata/public-vectors", "testdata/media-vectors", "integration/cases"].map(own);
+    // Then merged by their clocks.
+    check(&check_each(vectors.concat()));
 }
 
-/// In these a Call-ID was changed, by hand and by a fuzzer, in one message of a transaction.
-const DAMAGED: [&str; 2] = ["heplify--FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "nDPI--fuzz-2006-06-26-2594.pcap"];
+/// They are not merged: many tell of the same call.
+#[test]
+fn every_public_case_comes_to_the_same() {
+    check_each(own("testdata/public-cases"));
+}
+
+#[test]
+fn every_real_capture_comes_to_the_same() {
+    let Some(captures) = corpus::captures("real captures on several shards") else { return };
+    check(&check_each(captures.into_iter().map(|capture| capture.path).collect()));
+}
+
+/// Captures in which messages with one branch have different Call-IDs: two of other people's were changed, by hand and by
+/// a fuzzer, and there are pings and calls that all have the same branch.
+const DIFFERING: &[&str] = &[
+    "heplify--FAX-Call-t38-CA-TDM-SIP-FB-1.pcap",
+    "nDPI--fuzz-2006-06-26-2594.pcap",
+    "P36.pcap",
+    "P37.pcap",
+    "P39.pcap",
+    "P40.pcap",
+];
 
 #[test]
 fn torture_messages_come_to_the_same() {
+    let Some(messages) = corpus::files("torture messages on several shards", "captures/torture-rfc4475") else {
+        return;
+    };
     let [source, destination] = ["alice", "bob"].map(ladder::endpoint::address);
     let step = |(index, path): (u64, PathBuf)| {
         let bytes = std::fs::read(path).expect("a message");
         // Many have one branch: each comes when the others are forgotten.
         Step { at: Duration::from_secs(1000 * index), source, destination, bytes }
     };
-    let steps: Vec<Step> = (0..).zip(shared("data/captures/torture-rfc4475")).map(step).collect();
-    assert!(steps.len() >= 49);
+    let steps: Vec<Step> = (0..).zip(messages).map(step).collect();
     let capture = Written::new(&steps);
     check(std::slice::from_ref(&capture.0));
 }
