@@ -75,7 +75,7 @@ struct Messages(BTreeMap<String, Vec<u8>>);
 impl Messages {
     /// Those of a folder; `None` when they are not at hand for `test`.
     fn of(folder: &str, test: &str) -> Option<Self> {
-        let files = corpus::files(&format!("{folder}: {test}"), &format!("captures/{folder}"))?;
+        let files = corpus::files(&format!("{test} ({folder})"), &format!("captures/{folder}"))?;
         let read = |path: PathBuf| {
             let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
             (name, fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
