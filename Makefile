@@ -19,8 +19,10 @@ FUZZ_TIME := 60
 # Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
 LIVE := alerts collector live
 UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$(wildcard */tests/*.rs */tests/*/main.rs))))))
-SKIPPED = $(abspath $(TARGET)/skipped.txt)
-TEST    = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED) $(CARGO) test --workspace --no-fail-fast
+SKIPPED    = $(abspath $(TARGET)/skipped.txt)
+# All of them by calls of cargo for the whole workspace, so that none builds a crate with features of its own.
+CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
+TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
 .PHONY: help run build unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
 	load soak fuzz deps-run deps-unit deps-test deps-load
@@ -35,15 +37,16 @@ build: deps-run ## the release binary
 	$(CARGO) build --release --package ringside
 
 unit: deps-unit ## unit and in-process tests: no root, no peers, nothing installed but what building needs
-	$(TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
+	$(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
 
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
-	RINGSIDE_BIN=$(RINGSIDE) $(TEST)
+	RINGSIDE_BIN=$(RINGSIDE) $(TEST) $(CARGO_TEST)
 
-# What is skipped where there is no RINGSIDE_SHARED, and little else.
+# What is skipped where nobody names them, and nothing else.
 test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
-	RINGSIDE_BIN=$(RINGSIDE) $(TEST) --bin ringside --test captures --test real_captures --test torture
+	RINGSIDE_BIN=$(RINGSIDE) $(TEST) sh -c '$(CARGO_TEST) --test real_captures --test torture; first=$$?; \
+		$(CARGO_TEST) --bin ringside --test captures -- real_capture torture other_peoples && exit $$first'
 
 check: deps-run ## formatting, clippy with warnings denied, documentation, subjects of commits
 	scripts/subjects.sh
