@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pipeline::call::live::LiveAsk;
 use pipeline::{Call, CallRecord, CallsWanted, Facts, FrameBatch, KeptCall, LabelSet, LabelSets, Processor, SipFrame};
-use processor_dialog::calls::Emit;
+use call_records::Emit;
 use processor_dialog::{Config, Dialogs};
 use serde_json::Value;
 use wire::Timestamp;

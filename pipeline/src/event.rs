@@ -67,10 +67,12 @@ pub enum Fact {
     InviteAnswered,
     /// The deciding final of an initial INVITE was not 2xx (4.2).
     InviteFailed(u16),
-    /// The primary session of an initial INVITE was completed by the seed's rule: `SDC` (3.5).
-    SeedSessionCompleted,
-    /// The seed's session store took one up (`true`) or gave one back.
-    SeedSession(bool),
+    /// The primary session of an initial INVITE was completed by the per-INVITE rule: `SDC` (3.5).
+    PerInviteSessionCompleted,
+    /// The store of per-INVITE sessions took one up (3.5).
+    PerInviteSessionOpened,
+    /// The store of per-INVITE sessions gave one back.
+    PerInviteSessionClosed,
 
     /// A session attempt began (2.6).
     AttemptOpened,
@@ -306,7 +308,7 @@ impl RegistrationOutcome {
 /// Tables that turn entries out when they are full (3.7, 1.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evicted {
-    /// Dialogs, with their session in the seed's store.
+    /// Dialogs, with their per-INVITE session.
     Dialogs,
     /// Logical requests, with their transactions.
     LogicalRequests,
@@ -387,7 +389,7 @@ pub enum Measure {
     /// OPTIONS to its first response.
     Options,
     /// 200 to INVITE to 200 to BYE.
-    SeedSession,
+    PerInviteSession,
     /// First REGISTER of an attempt to 2xx (RFC 6076 §4.1).
     RegistrationStrict,
     /// Session request delay of an answered attempt (RFC 6076 §4.3).

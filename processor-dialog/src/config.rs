@@ -5,7 +5,7 @@ use std::time::Duration;
 use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
-use crate::calls;
+use call_records as calls;
 
 /// Timeouts, windows and bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -103,6 +103,11 @@ impl Config {
     /// The part of one of so many `shards`: of the bounds an equal share, of everything else all.
     pub(crate) fn divided(self, shards: usize) -> Self {
         Self { max_calls: self.max_calls.div_ceil(shards), ..self }
+    }
+
+    /// What records of calls wait for.
+    pub(crate) fn waits(&self) -> calls::Waits {
+        calls::Waits { timeout: self.timeout(), proceeding: self.proceeding, retry_window: self.retry_window }
     }
 
     /// `timeout` of `sip-metrics.md` 0.3.

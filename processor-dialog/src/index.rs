@@ -1,10 +1,10 @@
 //! An index by hash: from the hash of a key to the places of entries, which stay where they are.
 //!
-//! Open addressing, slot after slot (Knuth 6.4, algorithm R for removal): no mark is left where an entry was, so that
-//! steady traffic never makes it grow, which tables with tombstones do now and then; and growing looks at no entry.
+//! Open addressing, slot after slot (Knuth 6.4, algorithm R for removal): removal shifts entries back and
+//! leaves no tombstone, so that steady traffic never makes it grow; and growing looks at no entry.
 //! At most two in three slots are taken, so that a look costs one cache line, also for what is not there.
 
-use crate::fetch::fetch;
+use crate::prefetch::prefetch;
 
 /// Places by hash; several may have the same.
 #[derive(Default)]
@@ -26,10 +26,10 @@ impl Index {
         self.slot_of(hash, is_it).map(|at| place(self.slots[at]))
     }
 
-    /// Asks for what [`Index::find`] looks at first to be brought near.
-    pub fn fetch(&self, hash: u64) {
+    /// Prefetches what [`Index::find`] looks at first.
+    pub fn prefetch(&self, hash: u64) {
         if let Some(slot) = self.slots.get(self.home(hash)) {
-            fetch(slot);
+            prefetch(slot);
         }
     }
 
@@ -40,13 +40,6 @@ impl Index {
         }
         self.put(hash & UPPER | (u64::from(place) + 1));
         self.len += 1;
-    }
-
-    /// What was at one place is at another. Returns whether it was there.
-    pub fn replace(&mut self, hash: u64, place: u32, by: u32) -> bool {
-        let Some(at) = self.slot_of(hash, |known| known == place) else { return false };
-        self.slots[at] = hash & UPPER | (u64::from(by) + 1);
-        true
     }
 
     /// Takes a place out. Returns whether it was there.

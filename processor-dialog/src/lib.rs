@@ -2,42 +2,40 @@
 //!
 //! Sans-io: `now` is the capture time of the frame, so a replayed file and the live wire state the same facts.
 //! What comes in is a batch of frames, what goes out are [`pipeline::Facts`]: what was seen for the first time,
-//! what it turned out to be, how long it took. It never reads a clock, waits, logs or keeps a byte of the wire,
-//! but for records of calls where those were asked for. The rules are those of `sip-metrics.md` sections 2 to 4.
+//! what it turned out to be, how long it took. It never reads a clock, waits, logs or keeps a byte of the wire. The rules
+//! are those of `sip-metrics.md` sections 2 to 4.
 //!
-//! A message goes from `ahead` over `state` to `transaction` (is it new?), and from there to what it is about:
-//! `invite` and `attempt`, `dialog`, `bye` and `session`, `registration`. `calls` looks on. What is over and only
-//! kept to absorb repeats is packed by `rest`.
+//! A message goes from `dispatch` to its `call`, the one record of everything under its Call-ID, and takes a `turn` there:
+//! `on_request` or `on_response`; what falls due takes its own, `on_due`. A turn asks the rules, each of which knows one
+//! thing: `transaction`, `request`, `attempt`, `dialog`, `session`, `registration`. Records of calls look on; they are
+//! another crate's, `call-records`.
 
-mod ahead;
 mod attempt;
-mod bye;
-mod call_table;
-pub mod calls;
+mod bindings;
+mod call;
+mod calls;
 mod causes;
-mod chain;
 mod config;
 mod dialog;
-mod entries;
-mod fetch;
-mod group;
+mod dispatch;
+mod hash;
+mod idle;
 mod index;
-mod invite;
-mod items;
-mod key;
-mod logical_request;
-mod order;
+mod list;
+mod observed;
+mod on_due;
+mod on_request;
+mod on_response;
 mod pages;
+mod prefetch;
 mod processor;
 mod registration;
-mod rest;
+mod request;
 mod session;
 mod slab;
 mod slots;
-mod state;
-mod table;
 mod transaction;
-mod transaction_table;
+mod turn;
 mod wheel;
 
 pub use config::{Config, MAX_CALLS};

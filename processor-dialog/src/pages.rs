@@ -24,9 +24,9 @@ impl<P, const BUSY: usize> Default for Pages<P, BUSY> {
 }
 
 impl<P: Page, const BUSY: usize> Pages<P, BUSY> {
-    /// Takes from the first page that has room, so that late pages empty first; from a `new` one where none has. `take` is
+    /// Takes from the first page that has room, so that late pages empty first; from a `new` one where none has. `alloc` is
     /// given the page's number, too.
-    pub fn take<R>(&mut self, new: impl FnOnce() -> P, take: impl FnOnce(usize, &mut P) -> R) -> R {
+    pub fn alloc<R>(&mut self, new: impl FnOnce() -> P, alloc: impl FnOnce(usize, &mut P) -> R) -> R {
         let number = self.open.first().unwrap_or_else(|| {
             self.pages.push(None);
             self.open.add(self.pages.len() - 1);
@@ -41,7 +41,7 @@ impl<P: Page, const BUSY: usize> Pages<P, BUSY> {
             }
         };
         self.empty -= usize::from(page.is_empty());
-        let taken = take(number, page);
+        let taken = alloc(number, page);
         if page.is_full() {
             self.open.remove(number);
         }
@@ -49,18 +49,18 @@ impl<P: Page, const BUSY: usize> Pages<P, BUSY> {
     }
 
     /// Gives back to a page that something was taken from. Returns whether pages went back to the allocator with it.
-    pub fn give(&mut self, number: usize, give: impl FnOnce(&mut P)) -> bool {
+    pub fn free(&mut self, number: usize, free: impl FnOnce(&mut P)) -> bool {
         let page = self.pages[number].as_mut().expect("a taken place's page exists");
-        give(page);
+        free(page);
         self.open.add(number);
         if !page.is_empty() {
             return false;
         }
         self.empty += 1;
-        self.free()
+        self.trim()
     }
 
-    fn free(&mut self) -> bool {
+    fn trim(&mut self) -> bool {
         let reserve = 1 + (self.used - self.empty) / BUSY;
         if self.empty <= 2 * reserve {
             return false;

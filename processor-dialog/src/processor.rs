@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::time::Duration;
 
+use call_records::Records;
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, Telemetry};
 
 use crate::config::Config;
-use crate::state::State;
+use crate::dispatch::State;
 
 /// `[processors.dialog]`: follows transactions, dialogs, attempts and registrations.
 pub struct Dialogs {
@@ -34,7 +35,7 @@ impl Processor for Dialogs {
     }
 
     fn drain(&mut self, facts: &mut Facts) {
-        self.state.drain_calls(facts);
+        self.state.drain_records(facts);
     }
 
     /// Expects a [`Config`].
@@ -50,7 +51,10 @@ impl Processor for Dialogs {
     }
 
     fn live_calls(&mut self, ask: &LiveAsk, out: &mut Vec<CallRecord>) {
-        self.state.live_calls(ask, out);
+        let hashes = &self.state.hashes;
+        if let Some((records, _)) = &mut self.state.records {
+            records.live_calls(ask, |call_id| hashes.call(call_id).0, out);
+        }
     }
 
     fn shown_number(&self, number: &str) -> Option<ShownNumber> {
@@ -59,18 +63,19 @@ impl Processor for Dialogs {
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         let state = &self.state;
+        let held = &state.held;
+        let records = state.records.as_ref().map(|(records, _)| records);
         let tables = [
-            ("dialogs", state.dialogs.len()),
-            ("transactions", state.transactions.len()),
-            ("logical_requests", state.requests.len()),
-            ("attempts", state.attempts.len()),
-            ("registrations", state.registrations.len()),
-            ("bindings", state.bindings_held),
-            ("timers", state.wheel.len()),
+            ("calls", state.calls.len()),
+            ("dialogs", held.dialogs),
+            ("logical_requests", held.requests),
+            ("attempts", held.attempts),
+            ("registrations", held.registrations),
+            ("bindings", state.bindings.len()),
             ("slots", state.slots.len()),
-            ("resting_calls", state.rest.len()),
         ];
-        for (table, held) in tables.into_iter().chain(state.calls.held()) {
+        let of_records = records.into_iter().flat_map(Records::held);
+        for (table, held) in tables.into_iter().chain(of_records) {
             out.push(Telemetry {
                 name: "otelcol_processor_table_entries",
                 labels: vec![("table", table.to_owned())],
@@ -78,6 +83,8 @@ impl Processor for Dialogs {
                 value: held as f64,
             });
         }
-        state.calls.telemetry(out);
+        if let Some(records) = records {
+            records.telemetry(out);
+        }
     }
 }

@@ -7,33 +7,24 @@ use crate::pages::{self, Pages};
 
 /// Places for `T`; a free one keeps what was in it.
 pub struct Slab<T> {
-    pages: Pages<Box<Page<T>>, 4>,
+    pages: Pages<Page<T>, 4>,
     taken: usize,
 }
 
 struct Page<T> {
-    places: [T; PAGE],
+    places: Box<[T]>,
     /// A bit for each place that is taken.
-    taken: [u64; WORDS],
+    taken: [u64; MAX_PLACES / BITS],
     held: usize,
 }
 
-impl<T: Default> Page<T> {
-    /// Apart from whoever takes a place: a page goes over the stack, whose room is made ready at each call.
-    #[cold]
-    #[inline(never)]
-    fn new() -> Box<Self> {
-        Box::new(Self { places: std::array::from_fn(|_| T::default()), taken: [0; WORDS], held: 0 })
-    }
-}
-
-impl<T> pages::Page for Box<Page<T>> {
+impl<T> pages::Page for Page<T> {
     fn is_empty(&self) -> bool {
         self.held == 0
     }
 
     fn is_full(&self) -> bool {
-        self.held == PAGE
+        self.held == self.places.len()
     }
 }
 
@@ -45,22 +36,27 @@ impl<T> Default for Slab<T> {
 
 impl<T: Default> Slab<T> {
     /// Takes a free place, in the first page that has one, so that late pages empty first.
-    pub fn take(&mut self) -> u32 {
+    pub fn alloc(&mut self) -> u32 {
         self.taken += 1;
-        self.pages.take(Page::new, |number, page| {
+        let new = || Page {
+            places: std::iter::repeat_with(T::default).take(Self::PLACES).collect(),
+            taken: [0; MAX_PLACES / BITS],
+            held: 0,
+        };
+        self.pages.alloc(new, |number, page| {
             let word = page.taken.iter().position(|word| *word != u64::MAX).expect("the page has room");
             let bit = page.taken[word].trailing_ones() as usize;
             page.taken[word] |= 1 << bit;
             page.held += 1;
-            (number * PAGE + word * BITS + bit) as u32
+            (number * Self::PLACES + word * BITS + bit) as u32
         })
     }
 
-    /// Gives a place back that was taken. Returns whether pages went back to the allocator with it.
-    pub fn give(&mut self, index: u32) -> bool {
+    /// Frees a place that was taken. Returns whether pages went back to the allocator with it.
+    pub fn free(&mut self, index: u32) -> bool {
         self.taken -= 1;
-        let place = index as usize % PAGE;
-        self.pages.give(index as usize / PAGE, |page| {
+        let place = index as usize % Self::PLACES;
+        self.pages.free(index as usize / Self::PLACES, |page| {
             page.taken[place / BITS] &= !(1 << (place % BITS));
             page.held -= 1;
         })
@@ -68,6 +64,16 @@ impl<T: Default> Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// Places in a page: as many as make about 100 KiB. Of such pages the allocator has few in one piece of memory, so that
+    /// one that is still in use keeps few others from going back to the system.
+    const PLACES: usize = {
+        let mut places = MAX_PLACES;
+        while places > BITS && places * size_of::<T>() > PAGE_BYTES {
+            places /= 2;
+        }
+        places
+    };
+
     /// Places taken.
     pub fn len(&self) -> usize {
         self.taken
@@ -75,14 +81,14 @@ impl<T> Slab<T> {
 
     /// What is at a place, taken or not; `None` where there is no page.
     pub fn get(&self, index: u32) -> Option<&T> {
-        let page = self.pages.get(index as usize / PAGE)?;
-        Some(&page.places[index as usize % PAGE])
+        let page = self.pages.get(index as usize / Self::PLACES)?;
+        Some(&page.places[index as usize % Self::PLACES])
     }
 
     /// The same, to change it.
     pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
-        let page = self.pages.get_mut(index as usize / PAGE)?;
-        Some(&mut page.places[index as usize % PAGE])
+        let page = self.pages.get_mut(index as usize / Self::PLACES)?;
+        Some(&mut page.places[index as usize % Self::PLACES])
     }
 
     /// Pages held.
@@ -106,10 +112,10 @@ impl<T> std::ops::IndexMut<u32> for Slab<T> {
     }
 }
 
-/// Places in a page. Where calls are followed most memory is in pages of some 100 KiB: of such the allocator has few in
-/// one piece of memory, so that one that is still in use keeps few others from going back to the system.
-const PAGE: usize = WORDS * BITS;
-const WORDS: usize = 16;
+/// Most places in a page.
+const MAX_PLACES: usize = 1024;
+/// About the bytes of a page.
+const PAGE_BYTES: usize = 128 << 10;
 const BITS: usize = u64::BITS as usize;
 
 #[cfg(test)]
@@ -119,12 +125,12 @@ mod tests {
     #[test]
     fn the_lowest_free_place_is_taken_and_a_peak_is_given_back() {
         let mut slab: Slab<u64> = Slab::default();
-        let places: Vec<u32> = (0..10_000).map(|_| slab.take()).collect();
+        let places: Vec<u32> = (0..10_000).map(|_| slab.alloc()).collect();
         assert!(places.iter().copied().eq(0..10_000));
-        slab.give(77);
-        slab.give(7_777);
-        assert_eq!((slab.take(), slab.take(), slab.take()), (77, 7_777, 10_000));
-        (0..=10_000).for_each(|place| _ = slab.give(place));
+        slab.free(77);
+        slab.free(7_777);
+        assert_eq!((slab.alloc(), slab.alloc(), slab.alloc()), (77, 7_777, 10_000));
+        (0..=10_000).for_each(|place| _ = slab.free(place));
         assert!(slab.pages() <= 4, "{} pages", slab.pages());
         assert_eq!(slab.len(), 0);
     }

@@ -9,13 +9,13 @@ use crate::slab::Slab;
 #[derive(Default)]
 pub struct Slots {
     holders: Slab<u32>,
-    given_back: Vec<u32>,
+    freed: Vec<u32>,
 }
 
 impl Slots {
     /// A slot with one holder.
     pub fn open(&mut self) -> Slot {
-        let index = self.holders.take();
+        let index = self.holders.alloc();
         self.holders[index] = 1;
         Slot(index + 1)
     }
@@ -36,19 +36,29 @@ impl Slots {
         let holders = &mut self.holders[slot.0 - 1];
         *holders -= 1;
         if *holders == 0 {
-            self.given_back.push(slot.0);
+            self.freed.push(slot.0);
         }
     }
 
     /// A new batch begins: what was given back may be opened again.
     pub fn next_batch(&mut self) {
-        for slot in self.given_back.drain(..) {
-            self.holders.give(slot - 1);
+        for slot in self.freed.drain(..) {
+            self.holders.free(slot - 1);
         }
     }
 
     /// Slots in use.
     pub fn len(&self) -> usize {
-        self.holders.len() - self.given_back.len()
+        self.holders.len() - self.freed.len()
+    }
+}
+
+impl call_records::SlotHolder for Slots {
+    fn hold(&mut self, slot: Slot) -> Slot {
+        self.hold(slot)
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.release(slot);
     }
 }

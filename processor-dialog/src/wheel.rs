@@ -8,84 +8,15 @@ use std::collections::BinaryHeap;
 
 use wire::Timestamp;
 
-use crate::entries::Handle;
-use crate::fetch::fetch;
 use crate::slab::Slab;
 
 /// What a timer wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A logical request.
-    Request(Handle),
-    /// A session attempt.
-    Attempt(Handle),
-    /// A dialog's state.
-    Dialog(Handle),
-    /// A dialog's entry in the seed's session store.
-    Session(Handle),
-    /// A registration attempt.
-    Registration(Handle),
-    /// The bindings of one address-of-record.
-    Bindings(Handle),
-    /// The end of a call on record.
-    Call(Handle),
-    /// The next piece of a call on record.
-    CallPiece(Handle),
-    /// The end of a single request on record.
-    SingleRequest(Handle),
-    /// Something under a Call-ID at rest is forgotten.
-    Rested(Handle),
-}
-
-impl Target {
-    /// What kind of entry it is.
-    fn kind(self) -> u8 {
-        match self {
-            Self::Request(_) => 0,
-            Self::Attempt(_) => 1,
-            Self::Dialog(_) => 2,
-            Self::Session(_) => 3,
-            Self::Registration(_) => 4,
-            Self::Bindings(_) => 5,
-            Self::Call(_) => 6,
-            Self::CallPiece(_) => 7,
-            Self::SingleRequest(_) => 8,
-            Self::Rested(_) => 9,
-        }
-    }
-
-    /// The entry itself.
-    fn handle(self) -> Handle {
-        match self {
-            Self::Request(handle)
-            | Self::Attempt(handle)
-            | Self::Dialog(handle)
-            | Self::Session(handle)
-            | Self::Registration(handle)
-            | Self::Bindings(handle)
-            | Self::Call(handle)
-            | Self::CallPiece(handle)
-            | Self::SingleRequest(handle)
-            | Self::Rested(handle) => handle,
-        }
-    }
-
-    /// The target of this kind and handle; `None` of [`UNSET`].
-    fn of(kind: u8, handle: Handle) -> Option<Self> {
-        const KINDS: [fn(Handle) -> Target; 10] = [
-            Target::Request,
-            Target::Attempt,
-            Target::Dialog,
-            Target::Session,
-            Target::Registration,
-            Target::Bindings,
-            Target::Call,
-            Target::CallPiece,
-            Target::SingleRequest,
-            Target::Rested,
-        ];
-        KINDS.get(usize::from(kind)).map(|target| target(handle))
-    }
+    /// The call at a place.
+    Call(u32),
+    /// The bindings at a place.
+    Bindings(u32),
 }
 
 /// A set timer's name; the owner keeps it to move or cancel. [`Timer::default`] is none.
@@ -98,22 +29,20 @@ impl Default for Timer {
     }
 }
 
-/// A timer: half a cache line, for every call has some.
+/// A timer.
 #[derive(Default)]
 struct Node {
     due: u64,
     /// When it was set, among others; goes round, so that it tells only near ones apart.
     order: u32,
-    /// What it wakes: [`Target::handle`].
-    handle: Handle,
+    /// What it wakes; `None` when it is not set.
+    target: Option<Target>,
     previous: u32,
     next: u32,
     bucket: u16,
-    /// What it wakes: [`Target::kind`]; [`UNSET`] when it is not set.
-    kind: u8,
 }
 
-const _: () = assert!(size_of::<Node>() == 32);
+const _: () = assert!(size_of::<Node>() <= 40);
 
 /// All timers.
 pub struct Wheel {
@@ -147,7 +76,7 @@ impl Wheel {
         let bucket = self.bucket_of(due);
         let mut stays = false;
         if timer.0 == NIL {
-            timer.0 = self.nodes.take();
+            timer.0 = self.nodes.alloc();
         } else {
             // Most timers are moved to a later time. They stay where they are, whose turn comes first, and are placed
             // anew from there: the neighbours in two buckets need not be touched for each move.
@@ -161,7 +90,7 @@ impl Wheel {
         let node = &mut self.nodes[timer.0];
         node.due = due.as_nanos();
         node.order = self.set;
-        (node.kind, node.handle) = (target.kind(), target.handle());
+        node.target = Some(target);
         if !stays {
             self.link(timer.0, bucket);
         }
@@ -173,24 +102,24 @@ impl Wheel {
             return;
         }
         self.unlink(timer.0);
-        self.give_node(timer.0);
+        self.free_node(timer.0);
         timer.0 = NIL;
     }
 
-    /// The earliest timer due at or before `now`. Its node is given back: the owner's [`Timer`] is void then.
+    /// The earliest timer due at or before `now`. Its node is freed: the owner's [`Timer`] is void then.
     pub fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Target)> {
         let last = tick_of(now);
         loop {
             while let Some(&Reverse((due, order, index))) = self.firing.peek() {
                 // The page of one that was cancelled may be gone.
                 let node = self.nodes.get(index).filter(|node| node.order == order);
-                let target = node.and_then(|node| Target::of(node.kind, node.handle));
+                let target = node.and_then(|node| node.target);
                 if target.is_some() && due > now.as_nanos() {
                     return None;
                 }
                 self.firing.pop();
                 if let Some(target) = target {
-                    self.give_node(index);
+                    self.free_node(index);
                     return Some((Timestamp::from_nanos(due), target));
                 }
             }
@@ -205,26 +134,8 @@ impl Wheel {
         }
     }
 
-    /// Asks for a timer to be brought near.
-    pub fn fetch(&self, timer: Timer) {
-        if let Some(node) = self.nodes.get(timer.0) {
-            fetch(node);
-        }
-    }
-
-    /// Asks for what unsetting a timer changes to be brought near.
-    pub fn fetch_neighbours(&self, timer: Timer) {
-        if let Some(node) = self.nodes.get(timer.0) {
-            [node.previous, node.next].into_iter().filter_map(|node| self.nodes.get(node)).for_each(fetch);
-        }
-    }
-
-    /// When a timer is due; `None` when it is not set.
-    pub fn due(&self, timer: Timer) -> Option<Timestamp> {
-        (timer.0 != NIL).then(|| Timestamp::from_nanos(self.nodes[timer.0].due))
-    }
-
     /// Timers set.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -342,9 +253,9 @@ impl Wheel {
         }
     }
 
-    fn give_node(&mut self, index: u32) {
-        self.nodes[index].kind = UNSET;
-        self.nodes.give(index);
+    fn free_node(&mut self, index: u32) {
+        self.nodes[index].target = None;
+        self.nodes.free(index);
     }
 }
 
@@ -379,9 +290,6 @@ const NIL: u32 = u32::MAX;
 /// In place of a bucket: the timer is in the heap of the current tick.
 const FIRING: u16 = u16::MAX;
 
-/// In place of a kind: the timer is not set.
-const UNSET: u8 = u8::MAX;
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -389,12 +297,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key::Key;
-    use crate::table::Table;
 
-    fn targets(count: usize) -> Vec<Target> {
-        let mut table = Table::new(count);
-        (0..count).map(|i| Target::Request(table.insert(Key::default(), i))).collect()
+    fn targets(count: u32) -> Vec<Target> {
+        (0..count).map(Target::Call).collect()
     }
 
     proptest! {
@@ -405,7 +310,7 @@ mod tests {
             let start = Timestamp::from_nanos(1_767_225_600_000_000_000);
             let mut wheel = Wheel::default();
             assert_eq!(wheel.pop(start), None);
-            let targets = targets(delays.len());
+            let targets = targets(delays.len() as u32);
             let mut expected = Vec::new();
             let mut timers = vec![Timer::default(); delays.len()];
             for (i, &(delay, moved, other)) in delays.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use call_views::View;
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame, Transport};
-use processor_dialog::calls::{Config as Calls, Numbers, Privacy};
+use call_records::{Config as Calls, Numbers, Privacy};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 

@@ -84,7 +84,8 @@ impl Recorder {
             Fact::AnsweredLate => one(F::Late2xx, 0),
             Fact::ViaDepth(depth) => rows.observe_count(set, F::RequestViaDepth, 0, depth.into()),
             Fact::Evicted(table) => one(F::Evicted, table.index()),
-            Fact::SeedSession(up) => rows.adjust(set, F::Sessions, 0, if up { 1 } else { -1 }),
+            Fact::PerInviteSessionOpened => rows.adjust(set, F::Sessions, 0, 1),
+            Fact::PerInviteSessionClosed => rows.adjust(set, F::Sessions, 0, -1),
             Fact::DialogMoved { from, to } => {
                 if let Some(state) = from {
                     rows.adjust(set, F::Dialogs, state.index(), -1);
@@ -110,7 +111,7 @@ impl Recorder {
             Fact::InvitedInitially
             | Fact::InviteAnswered
             | Fact::InviteFailed(_)
-            | Fact::SeedSessionCompleted
+            | Fact::PerInviteSessionCompleted
             | Fact::AttemptOpened
             | Fact::AttemptEnded { .. }
             | Fact::SessionCompleted
@@ -128,7 +129,7 @@ pub(crate) fn histogram(measure: Measure) -> (F, usize) {
         Measure::Registration => (F::Rrd, 0),
         Measure::RegistrationRedirect => (F::Lrd, 0),
         Measure::Options => (F::Ord, 0),
-        Measure::SeedSession => (F::Spd, 0),
+        Measure::PerInviteSession => (F::Spd, 0),
         Measure::RegistrationStrict => (F::RrdRfc6076, 0),
         Measure::SetupSuccess => (F::Srd, Success::Success.index()),
         Measure::SetupFailure => (F::Srd, Success::Failure.index()),

@@ -37,7 +37,7 @@ pub fn count(rows: &mut ShardRows, set: LabelSet, fact: Fact) {
             _ if ineffective(status) => input(Input::NIneff),
             _ => {}
         },
-        Fact::SeedSessionCompleted => rows.add(set, F::SdcEvents, 0, 1),
+        Fact::PerInviteSessionCompleted => rows.add(set, F::SdcEvents, 0, 1),
 
         // The strict side: attempts, challenge and retry being one.
         Fact::AttemptOpened => input(Input::A),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipeline::CallRecord;
 use processor_dialog::Config;
-use processor_dialog::calls::{self, Numbers, Privacy, trace_id};
+use call_records::{self, Numbers, Privacy, trace_id};
 
 use crate::expect;
 
@@ -14,7 +14,7 @@ fn plain() -> Config {
 
 fn with(numbers: Numbers) -> Config {
     let privacy = Privacy { numbers, key: "secret".to_owned(), ..Privacy::default() };
-    Config { calls: calls::Config { privacy, ..calls::Config::default() }, ..Config::default() }
+    Config { calls: call_records::Config { privacy, ..call_records::Config::default() }, ..Config::default() }
 }
 
 fn one(config: Config, ladder: &str) -> CallRecord {

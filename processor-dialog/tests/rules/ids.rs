@@ -6,7 +6,7 @@ use pipeline::CallsWanted;
 use pipeline::call::Trace;
 use pipeline::call::ladder::SpanId;
 use processor_dialog::Config;
-use processor_dialog::calls::{self, SpanIds, TraceId, TraceSource, trace_id};
+use call_records::{self, SpanIds, TraceId, TraceSource, trace_id};
 
 use crate::expect::{call, call_with, calls, calls_for, wanted};
 use crate::story::all;
@@ -25,7 +25,7 @@ const CALL: &str = "
 fn from(from: &[TraceSource], trusted: &[&str]) -> Config {
     let trusted_carriers = trusted.iter().map(|name| (*name).to_owned()).collect();
     let trace_id = TraceId { from: from.to_vec(), trusted_carriers };
-    Config { calls: calls::Config { trace_id, ..calls::Config::default() }, ..Config::default() }
+    Config { calls: call_records::Config { trace_id, ..call_records::Config::default() }, ..Config::default() }
 }
 
 fn hex(id: &[u8]) -> String {
@@ -105,7 +105,7 @@ fn the_two_sides_of_a_proxy_are_one_trace() {
 
 #[test]
 fn an_opensips_finds_its_parents_here() {
-    let calls = calls::Config { span_ids: SpanIds::Opensips, ..calls::Config::default() };
+    let calls = call_records::Config { span_ids: SpanIds::Opensips, ..call_records::Config::default() };
     let record = call_with(Config { calls, ..Config::default() }, CALL);
     let parent = |cseq: &str, branch: &str| hashed(&["call-1", cseq, branch])[..16].to_owned();
     assert_eq!(hex(&record.transactions[0].span.0), parent("1 INVITE", "z9hG4bK1.1"));

@@ -1,7 +1,7 @@
 //! The ladder of a record: every message once, at its first sighting on a hop, and whose event it is.
 
 use processor_dialog::Config;
-use processor_dialog::calls::{self, Ladder};
+use call_records::{self, Ladder};
 
 use crate::expect::{call, call_with, calls};
 use crate::story::{ladder, same};
@@ -166,7 +166,7 @@ fn a_message_says_how_long_it_was_and_when_its_last_byte_came() {
 
 #[test]
 fn without_a_ladder_spans_stay_and_no_message_is_kept() {
-    let calls = calls::Config { ladder: Ladder::Off, ..calls::Config::default() };
+    let calls = call_records::Config { ladder: Ladder::Off, ..call_records::Config::default() };
     let record = call_with(
         Config { calls, ..Config::default() },
         "0.0 alice -> bob INVITE\n 0.5 alice -> bob INVITE again\n 1.0 alice <- bob 486",

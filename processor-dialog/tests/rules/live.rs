@@ -3,7 +3,7 @@
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
-use processor_dialog::calls::{CallIds, Numbers, Privacy};
+use call_records::{CallIds, Numbers, Privacy};
 
 use crate::expect::{Labelled, Player, calls_for, wanted};
 

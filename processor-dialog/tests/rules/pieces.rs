@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use pipeline::CallRecord;
 use processor_dialog::Config;
-use processor_dialog::calls::{self, Emit};
+use call_records::{self, Emit};
 
 use crate::expect::{Labelled, Player, calls, calls_for, wanted};
 use crate::story::{at, ladder, same, spans};
 
-fn with(calls: calls::Config) -> Config {
+fn with(calls: call_records::Config) -> Config {
     Config { calls, ..Config::default() }
 }
 
 fn progressive() -> Config {
-    with(calls::Config { emit: Emit::Progressive, ..calls::Config::default() })
+    with(call_records::Config { emit: Emit::Progressive, ..call_records::Config::default() })
 }
 
 fn segments(max_segment: u64) -> Config {
-    with(calls::Config { max_segment: Duration::from_secs(max_segment), ..calls::Config::default() })
+    with(call_records::Config { max_segment: Duration::from_secs(max_segment), ..call_records::Config::default() })
 }
 
 /// How long after the last line the record of a call leaves, in tenths of a second.
@@ -281,10 +281,10 @@ fn pieces_of_a_long_call_take_what_they_told_along() {
 #[test]
 fn who_wants_whole_calls_gets_them_in_one_piece() {
     let whole = pipeline::CallsWanted { pieces: false, ..wanted() };
-    let config = with(calls::Config {
+    let config = with(call_records::Config {
         emit: Emit::Progressive,
         max_segment: Duration::from_secs(1),
-        ..calls::Config::default()
+        ..call_records::Config::default()
     });
     let records: Vec<CallRecord> = calls_for(whole, config, ANSWERED);
     assert_eq!(records.len(), 1);

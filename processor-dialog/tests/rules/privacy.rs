@@ -2,12 +2,12 @@
 
 use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
-use processor_dialog::calls::{self, Addresses, CallIds, Numbers, Privacy, trace_id};
+use call_records::{self, Addresses, CallIds, Numbers, Privacy, trace_id};
 
 use crate::expect::{call_with, calls_for, wanted};
 
 fn with(privacy: Privacy) -> Config {
-    Config { calls: calls::Config { privacy, ..calls::Config::default() }, ..Config::default() }
+    Config { calls: call_records::Config { privacy, ..call_records::Config::default() }, ..Config::default() }
 }
 
 fn numbers(numbers: Numbers) -> Config {

@@ -7,7 +7,7 @@ use pipeline::CallRecord;
 use pipeline::call::Subject;
 use pipeline::call::ladder::{Owner, SpanId};
 use processor_dialog::Config;
-use processor_dialog::calls::{self, Emit};
+use call_records::{self, Emit};
 use proptest::prelude::*;
 
 use crate::expect::{Labelled, Player};
@@ -25,7 +25,7 @@ proptest! {
         max_segment in prop::sample::select(vec![1u64, 60, 900]),
     ) {
         let max_segment = Duration::from_secs(max_segment);
-        let calls_config = calls::Config { emit, max_segment, ..calls::Config::default() };
+        let calls_config = call_records::Config { emit, max_segment, ..call_records::Config::default() };
         let config = Config { max_calls, calls: calls_config, ..Config::default() };
         let mut player = Player::new(config, Labelled::No);
         let traffic = calls();

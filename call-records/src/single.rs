@@ -1,0 +1,246 @@
+//! Single requests outside calls (REGISTER, OPTIONS, MESSAGE and the like): a record of the root transaction each,
+//! where somebody asked for them.
+//!
+//! It leaves [`T4`] after its final, so that late repeats are in it, or when none came in time. Transactions below the
+//! root are counted; should one above show itself later, the record is that one's.
+
+use pipeline::call::Subject;
+use pipeline::call::ladder::{Message, Owner, SpanId, Transaction};
+use pipeline::event::Outcome;
+use pipeline::{CallRecord, Facts, Slot};
+use sip::Method;
+use wire::Timestamp;
+
+use crate::call::{Noted, shown};
+use crate::config::{Ladder, SpanIds};
+use crate::lifetime::T4;
+use crate::pieces::show_endpoints;
+use crate::privacy::Own;
+use crate::timeline::{MAX_MESSAGES, mark, reason};
+use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
+use crate::observed::{Context, Observed, SlotHolder};
+use crate::records::Records;
+use crate::timers::{Due, Timer};
+use crate::{begin, identity, push_tight};
+
+/// A single request on record.
+pub struct Single {
+    pub record: CallRecord,
+    told: Transaction,
+    transaction: TransactionId,
+    own: Own,
+    wall_offset: i64,
+    ladder: Vec<Noted>,
+    timer: Timer,
+}
+
+impl Single {
+    /// The record of a request at a root.
+    fn new(seen: &Observed<'_>, sighting: &Sighting, slot: Slot, context: &Context<'_>) -> Self {
+        let mut own = Own::default();
+        own.learn(seen.message, &context.config.privacy);
+        let (message, frame) = (seen.message, seen.frame);
+        let mut record = begin::record(Subject::Request, seen, slot, &own, context.config, context.wanted);
+        let (cseq, branch) = (identity::cseq(message), message.via.branch);
+        record.trace_id = identity::request_trace_id(message.call_id, cseq, branch);
+        record.offered = None;
+        record.span = match context.config.span_ids {
+            SpanIds::Own => begin::identity(message, context.wanted).span("txn", cseq, branch),
+            SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
+        };
+        let told = Transaction {
+            span: record.span,
+            parent: record.span,
+            method: message.method(),
+            cseq: message.cseq.number,
+            branch: context.config.privacy.branch(branch, &own),
+            source: record.source,
+            destination: record.destination,
+            transport: frame.transport,
+            outgoing: frame.outgoing,
+            hop: false,
+            in_dialog: false,
+            start: record.start,
+            end: None,
+            status: None,
+            reason: None,
+            cancelled: false,
+            timed_out: false,
+            retransmissions: 0,
+            hops: 0,
+        };
+        let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
+        Self { record, told, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }
+    }
+
+    /// A transaction above it showed itself: the record is that one's from now on.
+    fn become_root(&mut self, root: Self) {
+        let hops = self.told.hops + 1;
+        let started = self.told.start.min(root.told.start);
+        let (before, measured) = (self.record.clone(), std::mem::take(&mut self.record.measured));
+        let timer = self.timer;
+        *self = root;
+        self.timer = timer;
+        self.told.hops = hops;
+        (self.told.start, self.record.start) = (started, started);
+        self.record.messages = before.messages;
+        self.record.retransmissions = before.retransmissions;
+        self.record.ladder_cut = before.ladder_cut;
+        self.record.until = before.until.max(self.record.until);
+        self.record.measured = measured;
+    }
+
+    fn note(&mut self, seen: &Observed<'_>, item: u64, ladder: Ladder) {
+        if ladder == Ladder::Off {
+            return;
+        }
+        let message = seen.message;
+        let forward = message.is_request();
+        let place = |address| self.record.endpoints.iter().position(|endpoint| endpoint.address == address);
+        let places = (place(seen.frame.source), place(seen.frame.destination));
+        let (Some(source), Some(destination), true) = (places.0, places.1, self.ladder.len() < MAX_MESSAGES) else {
+            return self.record.ladder_cut += 1;
+        };
+        let told = Message {
+            at: shown(seen.now(), self.wall_offset),
+            method: message.method(),
+            status: message.status(),
+            cseq: message.cseq.number,
+            source: source as u16,
+            destination: destination as u16,
+            owner: Owner::Transaction(0),
+            forward,
+            sdp: message.has_sdp(),
+            bytes: seen.frame.range.len() as u32,
+            retransmissions: 0,
+        };
+        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item) }, 2);
+    }
+
+    fn repeat(&mut self, sighting: &Sighting) {
+        self.record.retransmissions += 1;
+        if sighting.transaction != self.transaction {
+            return;
+        }
+        self.told.retransmissions += 1;
+        let mark = mark(SPAN, sighting.item);
+        if let Some(noted) = self.ladder.iter_mut().find(|noted| noted.mark == mark) {
+            noted.told.retransmissions = noted.told.retransmissions.saturating_add(1);
+        }
+    }
+}
+
+impl Records {
+    /// A message of a request that has a record.
+    pub(crate) fn on_single(&mut self, sighting: &Sighting, seen: &Observed<'_>) {
+        let (id, is_request) = (sighting.request, seen.message.is_request());
+        let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers: None };
+        self.singles.to_back(&id);
+        let Some(single) = self.singles.get_mut(&id) else { return };
+        single.record.messages += 1;
+        single.record.until = single.record.until.max(shown(seen.now(), single.wall_offset));
+        match sighting.kind {
+            SightingKind::Retransmission => return single.repeat(sighting),
+            SightingKind::Copy => return,
+            SightingKind::First => {}
+        }
+        if sighting.transaction != single.transaction {
+            if is_request && sighting.only_root {
+                let root = Single::new(seen, sighting, single.record.slot, &context);
+                single.become_root(root);
+            } else {
+                single.told.hops = single.told.hops.saturating_add(u16::from(is_request && !sighting.root));
+                return;
+            }
+        }
+        single.note(seen, sighting.item, context.config.ladder);
+        let Some(status) = seen.message.status().filter(|status| *status >= 200 && single.told.end.is_none()) else {
+            return;
+        };
+        single.told.end = Some(shown(seen.now(), single.wall_offset));
+        single.told.status = Some(status);
+        if status >= 300 {
+            single.own.learn(seen.message, &context.config.privacy);
+            single.told.reason = reason(seen, &single.own, &context);
+            single.record.hangup_cause = seen.q850_cause();
+        }
+        single.record.outcome = FINAL;
+        single.record.status = Some(status);
+        self.timers.set(&mut single.timer, seen.now() + T4, Due::Single(id));
+    }
+
+    /// A message of a request without a record, outside any call on record: it begins one, where it may.
+    pub(crate) fn on_first_of_single(
+        &mut self,
+        sighting: &Sighting,
+        seen: &Observed<'_>,
+        slots: &mut impl SlotHolder,
+        out: &mut Facts,
+    ) {
+        let begins = self.wanted.requests
+            && sighting.kind == SightingKind::First
+            && sighting.root
+            && sighting.undecided
+            && seen.message.is_request()
+            && seen.message.to.tag.is_empty()
+            && stands_alone(seen.message.method());
+        if !begins {
+            return;
+        }
+        let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers: None };
+        let mut single = Single::new(seen, sighting, slots.hold(sighting.slot), &context);
+        single.record.messages = 1;
+        single.note(seen, sighting.item, context.config.ladder);
+        while self.singles.len() >= self.capacity
+            && let Some((&oldest, _)) = self.singles.front()
+        {
+            self.counts.evicted += 1;
+            self.send_single(oldest, slots, out);
+        }
+        self.singles.insert(sighting.request, Box::new(single));
+    }
+
+    /// No final came in time.
+    pub(crate) fn on_single_timed_out(
+        &mut self,
+        id: RequestId,
+        now: Timestamp,
+        slots: &mut impl SlotHolder,
+        out: &mut Facts,
+    ) {
+        let Some(single) = self.singles.get_mut(&id) else { return };
+        let at = shown(now, single.wall_offset);
+        if single.told.end.is_none() {
+            single.told.end = Some(at);
+            single.told.timed_out = true;
+            single.record.outcome = Outcome::Timeout.as_str();
+            single.record.until = single.record.until.max(at);
+        }
+        self.send_single(id, slots, out);
+    }
+
+    /// Nothing more is awaited of a single request, or its request was forgotten: what is not over by now never will be.
+    pub(crate) fn send_single(&mut self, id: RequestId, slots: &mut impl SlotHolder, out: &mut Facts) {
+        let Some(single) = self.singles.remove(&id) else { return };
+        let Single { mut record, told, ladder, mut timer, .. } = *single;
+        self.timers.cancel(&mut timer);
+        slots.release(record.slot);
+        self.counts.requests += 1;
+        record.transactions = vec![told];
+        record.ladder = ladder.into_iter().map(|noted| noted.told).collect();
+        show_endpoints(&mut record.endpoints, &self.config.privacy);
+        self.send(record, out);
+    }
+}
+
+/// Methods of requests that need no call: the others live in dialogs, or begin them.
+fn stands_alone(method: Method) -> bool {
+    use Method::{Ack, Bye, Cancel, Info, Invite, Prack, Update};
+    !matches!(method, Invite | Ack | Bye | Cancel | Prack | Update | Info)
+}
+
+/// The one transaction there is, in marks of messages.
+const SPAN: SpanId = SpanId([0; 8]);
+
+/// What [`CallRecord::outcome`] is of a single request that has its final.
+const FINAL: &str = "final";

@@ -1,0 +1,408 @@
+//! What a message adds to a call: a transaction or an answer to one, ringing, a line of the ladder.
+//!
+//! Each message is listed once, at its first sighting on a hop, and belongs to its transaction, the ACK of a 2xx to
+//! its session.
+
+use std::net::SocketAddr;
+
+use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, SpanId, Transaction};
+use sip::Method;
+use wire::Timestamp;
+
+use crate::call::{Call, Leg, Noted, Ring};
+use crate::config::{Ladder, SpanIds};
+use crate::privacy::Own;
+use crate::change::{Sighting, SightingKind, TransactionId};
+use crate::observed::Context;
+use crate::{headers, identity, push_tight};
+use crate::observed::Observed;
+
+/// Where a message belongs.
+enum Owned {
+    Leg(usize),
+    Session(usize),
+    /// The call itself: its transaction left with an earlier piece, or was seen to begin by nobody.
+    Call,
+    /// A repeat of what left with an earlier piece.
+    Late,
+    /// Nowhere: a bound is met.
+    Beyond,
+}
+
+impl Call {
+    /// Takes a message under its Call-ID.
+    pub fn take(&mut self, seen: &Observed<'_>, sighting: Option<&Sighting>, context: &Context<'_>) {
+        self.record.messages += 1;
+        self.last_until(seen.now());
+        let Some(sighting) = sighting else {
+            self.record.ladder_cut += u32::from(context.config.ladder != Ladder::Off);
+            return;
+        };
+        match sighting.kind {
+            SightingKind::First => self.take_first(seen, sighting, context),
+            SightingKind::Retransmission => self.take_repeat(sighting),
+            SightingKind::Copy => {}
+        }
+    }
+
+    fn take_repeat(&mut self, sighting: &Sighting) {
+        self.record.retransmissions += 1;
+        let leg = self.legs.iter_mut().find(|leg| leg.transaction == sighting.transaction);
+        let of = match leg {
+            Some(leg) => {
+                leg.told.retransmissions += 1;
+                leg.told.span
+            }
+            None => SpanId(sighting.transaction.to_be_bytes()),
+        };
+        let mark = mark(of, sighting.item);
+        if let Some(noted) = self.ladder.iter_mut().find(|noted| noted.mark == mark) {
+            noted.told.retransmissions = noted.told.retransmissions.saturating_add(1);
+        }
+    }
+
+    fn take_first(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) {
+        self.learn(seen, context);
+        let place = self.place(seen, sighting, context);
+        let of = match place {
+            Owned::Leg(leg) => {
+                let of = self.legs[leg].told.span;
+                // A transaction that was forgotten, and is repeated later than anybody should.
+                if self.ladder.iter().any(|noted| noted.mark == mark(of, sighting.item)) {
+                    return self.take_repeat(sighting);
+                }
+                self.advance(leg, seen, sighting, context);
+                of
+            }
+            Owned::Late => return self.record.retransmissions += 1,
+            Owned::Session(_) | Owned::Call | Owned::Beyond => SpanId(sighting.transaction.to_be_bytes()),
+        };
+        let owner = match place {
+            Owned::Leg(leg) => Owner::Transaction(leg as u16),
+            Owned::Session(session) => Owner::Session(session as u16),
+            _ => Owner::Call,
+        };
+        if context.config.ladder != Ladder::Off {
+            let beyond = matches!(place, Owned::Beyond) || !self.note(seen, owner, mark(of, sighting.item), context);
+            self.record.ladder_cut += u32::from(beyond);
+        }
+    }
+
+    /// What is said of the call as a whole, wherever the message belongs.
+    fn learn(&mut self, seen: &Observed<'_>, context: &Context<'_>) {
+        let message = seen.message;
+        let (method, status) = (message.method(), message.status());
+        if method == Method::Invite && status.is_none() {
+            self.own.learn(message, &context.config.privacy);
+            if message.to.tag.is_empty() {
+                let from = tag_mark(seen.from);
+                if !self.is_caller(from)
+                    && let Some(free) = self.callers.iter_mut().find(|caller| **caller == 0)
+                {
+                    *free = from;
+                }
+                self.record.debug |= message.is_marked_for_logging();
+                self.record.has_number |= context
+                    .wanted
+                    .number
+                    .as_ref()
+                    .is_some_and(|wanted| context.config.privacy.has_number(wanted, message));
+            }
+        }
+        let tells_why = status.is_some_and(|status| status >= 200)
+            || status.is_none() && matches!(method, Method::Bye | Method::Cancel);
+        if tells_why && self.record.hangup_cause.is_none() {
+            self.record.hangup_cause = seen.q850_cause();
+        }
+    }
+
+    fn leg_of(&self, transaction: TransactionId) -> Option<usize> {
+        self.legs.iter().position(|leg| leg.transaction == transaction)
+    }
+
+    fn place(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) -> Owned {
+        if let Some(leg) = self.leg_of(sighting.transaction) {
+            return Owned::Leg(leg);
+        }
+        if seen.message.method() == Method::Ack {
+            return self.session_of(seen.dialog).map_or(Owned::Call, Owned::Session);
+        }
+        self.open_leg(seen, sighting, context)
+    }
+
+    /// A transaction that the record does not have.
+    fn open_leg(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) -> Owned {
+        let message = seen.message;
+        let (cseq, branch) = (identity::cseq(message), message.via.branch);
+        let mut span = match context.config.span_ids {
+            SpanIds::Own => self.identity.span("txn", cseq, branch),
+            SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
+        };
+        if self.left().any(|left| left.span == span) {
+            return Owned::Late;
+        }
+        if self.legs.iter().any(|leg| leg.told.span == span) {
+            // Senders that do not care for unique branches: told apart by their number.
+            for number in 2..=MAX_LEGS {
+                span = self.identity.span(&format!("txn.{number}"), cseq, branch);
+                if !self.has_span(span) {
+                    break;
+                }
+            }
+        }
+        if !message.is_request() && sighting.request_seen {
+            // It was there before the record, or beyond its bound.
+            return if self.legs.len() < MAX_LEGS { Owned::Call } else { Owned::Beyond };
+        }
+        let bound = if matters(message.method()) { MAX_LEGS } else { MAX_LEGS - LEGS_THAT_MATTER };
+        let (from, to) = if message.is_request() {
+            (seen.frame.source, seen.frame.destination)
+        } else {
+            (seen.frame.destination, seen.frame.source)
+        };
+        let (Some(source), Some(destination), true) = (self.endpoint(from), self.endpoint(to), self.legs.len() < bound)
+        else {
+            return Owned::Beyond;
+        };
+        let told = Transaction {
+            span,
+            parent: self.parent_of(seen),
+            method: message.method(),
+            cseq: message.cseq.number,
+            branch: context.config.privacy.branch(branch, &self.own),
+            source,
+            destination,
+            transport: seen.frame.transport,
+            outgoing: false,
+            hop: false,
+            in_dialog: false,
+            start: self.shown(seen.frame.first),
+            end: None,
+            status: None,
+            reason: None,
+            cancelled: false,
+            timed_out: false,
+            retransmissions: 0,
+            hops: 0,
+        };
+        let above = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
+        let (transaction, via) = (sighting.transaction, context.hop(&message.via));
+        let (request, heard) = (sighting.request, Timestamp::ZERO);
+        let leg = Leg { told, transaction, request, via, above, heard };
+        push_tight(&mut self.legs, leg, USUAL_LEGS);
+        Owned::Leg(self.legs.len() - 1)
+    }
+
+    /// What a transaction at the first hop is part of. What is below others of the same request, and what a CANCEL
+    /// is about, is told when it leaves: only then all are there.
+    fn parent_of(&self, seen: &Observed<'_>) -> SpanId {
+        let message = seen.message;
+        let call = self.record.span;
+        if matches!(message.method(), Method::Bye | Method::Cancel) || message.to.tag.is_empty() {
+            return call;
+        }
+        let session = self.session_of(seen.dialog).map(|index| &self.sessions[index]);
+        if let Some(session) = session {
+            // Responses name the tag of the dialog that the INVITE is only about to create.
+            let creates_it = !message.is_request()
+                && message.method() == Method::Invite
+                && message.cseq.number == session.cseq
+                && message.to.tag.starts_with(&session.tag);
+            return if creates_it { call } else { session.told.span };
+        }
+        if !message.is_request() || message.method() == Method::Invite {
+            return call;
+        }
+        // Before the answer: part of what is to be answered.
+        let invites = self.legs.iter().filter(|leg| leg.is_initial_invite() && leg.told.end.is_none());
+        invites.rev().max_by_key(|leg| leg.told.cseq).map_or(call, |leg| leg.told.span)
+    }
+
+    /// Takes a message of a transaction.
+    fn advance(&mut self, index: usize, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) {
+        let message = seen.message;
+        let Some(status) = message.status() else {
+            if message.method() != Method::Ack {
+                self.take_request(index, seen);
+            }
+            return;
+        };
+        let at = self.shown(seen.now());
+        let (root, tag) = (sighting.root, seen.to);
+        let leg = &mut self.legs[index];
+        let same = leg.told.cseq == message.cseq.number;
+        let rings = root && same && leg.is_initial_invite() && !message.to.tag.is_empty();
+        if rings && (180..190).contains(&status) && leg.told.end.is_none() {
+            self.ring(index, tag, status, seen);
+        }
+        let leg = &mut self.legs[index];
+        if status < 200 {
+            if leg.told.method == Method::Invite {
+                leg.heard = at;
+            }
+            return;
+        }
+        let decides = leg.told.end.is_none();
+        if decides {
+            leg.told.end = Some(at);
+            leg.told.status = Some(status);
+        }
+        let span = leg.told.span;
+        if decides && status >= 300 {
+            self.own.learn(message, &context.config.privacy);
+            self.legs[index].told.reason = reason(seen, &self.own, context);
+        }
+        for ring in self.rings.iter_mut().filter(|ring| ring.told.parent == span) {
+            ring.told.end.get_or_insert(at);
+            ring.told.winner |= status < 300 && ring.tag == tag;
+        }
+    }
+
+    /// The request itself, perhaps after its responses.
+    fn take_request(&mut self, index: usize, seen: &Observed<'_>) {
+        let message = seen.message;
+        self.legs[index].told.in_dialog = !message.to.tag.is_empty();
+        let parent = self.parent_of(seen);
+        let (start, at) = (self.shown(seen.frame.first), self.shown(seen.now()));
+        let leg = &mut self.legs[index];
+        leg.told.parent = parent;
+        leg.told.start = leg.told.start.min(start);
+        leg.told.outgoing = seen.frame.outgoing;
+        if message.method() != Method::Cancel {
+            return;
+        }
+        let (via, cseq) = (leg.via, leg.told.cseq);
+        let about = |leg: &&mut Leg| leg.told.method == Method::Invite && leg.via == via && leg.told.cseq == cseq;
+        let Some(invite) = self.legs.iter_mut().find(about) else { return };
+        invite.told.cancelled = true;
+        let span = invite.told.span;
+        for ring in self.rings.iter_mut().filter(|ring| ring.told.parent == span) {
+            ring.told.end.get_or_insert(at);
+        }
+    }
+
+    /// An 18x with a To tag.
+    fn ring(&mut self, index: usize, tag: u32, status: u16, seen: &Observed<'_>) {
+        let parent = self.legs[index].told.span;
+        let (start, to_tag, cseq) = (self.shown(seen.now()), seen.message.to.tag, identity::cseq(seen.message));
+        let known = self.rings.iter().position(|ring| ring.told.parent == parent && ring.tag == tag);
+        let place = match known {
+            Some(place) => place,
+            None if self.rings.len() == MAX_RINGS => return,
+            None => {
+                let span = self.identity.span("ringing", cseq, to_tag);
+                let early = || self.identity.span("early", cseq, to_tag);
+                if self.rings.iter().any(|ring| ring.told.span == span || ring.told.span == early()) {
+                    // One phone, reached by two branches.
+                    return;
+                }
+                let told = Ringing { span, parent, early_media: false, start, end: None, winner: false };
+                push_tight(&mut self.rings, Ring { told, tag }, 1);
+                self.rings.len() - 1
+            }
+        };
+        let ring = &mut self.rings[place].told;
+        if status == 183 && !ring.early_media && seen.message.has_sdp() {
+            ring.early_media = true;
+            ring.span = self.identity.span("early", cseq, to_tag);
+        }
+    }
+
+    /// Lists a message; `false` when a bound is met.
+    fn note(&mut self, seen: &Observed<'_>, owner: Owner, mark: u32, context: &Context<'_>) -> bool {
+        let message = seen.message;
+        let bound = if matters(message.method()) { MAX_MESSAGES } else { MAX_MESSAGES - MESSAGES_THAT_MATTER };
+        if self.ladder.len() >= bound {
+            return false;
+        }
+        let (Some(source), Some(destination)) =
+            (self.endpoint(seen.frame.source), self.endpoint(seen.frame.destination))
+        else {
+            return false;
+        };
+        let told = Message {
+            at: self.shown(seen.now()),
+            method: message.method(),
+            status: message.status(),
+            cseq: message.cseq.number,
+            source,
+            destination,
+            owner,
+            forward: message.is_request() == self.is_caller(tag_mark(seen.from)),
+            sdp: message.has_sdp(),
+            bytes: seen.frame.range.len() as u32,
+            retransmissions: 0,
+        };
+        push_tight(&mut self.ladder, Noted { told, mark }, USUAL_MESSAGES);
+        if let Some(room) = context.headers {
+            let kept = room.then(|| headers::kept(message, &context.config.privacy)).flatten();
+            push_tight(&mut self.headers, kept, USUAL_MESSAGES);
+        }
+        true
+    }
+
+    /// The index of an address; `None` when there are too many.
+    fn endpoint(&mut self, address: SocketAddr) -> Option<u16> {
+        let endpoints = &mut self.record.endpoints;
+        let place = endpoints.iter().position(|endpoint| endpoint.address == address);
+        let place = match place {
+            None if endpoints.len() == MAX_ENDPOINTS => return None,
+            None => {
+                push_tight(endpoints, Endpoint { address }, 1);
+                endpoints.len() - 1
+            }
+            Some(place) => place,
+        };
+        Some(place as u16)
+    }
+}
+
+impl Leg {
+    /// An INVITE without a To tag.
+    pub fn is_initial_invite(&self) -> bool {
+        self.told.method == Method::Invite && !self.told.in_dialog
+    }
+}
+
+/// Methods that make and end calls have room when others have none any more.
+fn matters(method: Method) -> bool {
+    matches!(method, Method::Invite | Method::Ack | Method::Cancel | Method::Bye)
+}
+
+/// The reason phrase of a response, without what may not be shown.
+pub fn reason(seen: &Observed<'_>, own: &Own, context: &Context<'_>) -> Option<Box<str>> {
+    let sip::Start::Response { reason, .. } = seen.message.start else { return None };
+    (!reason.is_empty()).then(|| context.config.privacy.cleared(reason, MAX_REASON, own))
+}
+
+/// An item of the part with a span, to find it by among the messages of one call.
+pub fn mark(span: SpanId, item: u64) -> u32 {
+    let mixed = (u64::from_be_bytes(span.0) ^ item.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 32) as u32
+}
+
+/// Of a From tag, never 0: a caller may have none.
+pub fn tag_mark(from: u32) -> u32 {
+    from | 1
+}
+
+/// Messages of an ordinary answered call.
+const USUAL_MESSAGES: usize = 7;
+/// Transactions of an ordinary call: INVITE and BYE.
+const USUAL_LEGS: usize = 2;
+/// Most messages in the ladder of one record.
+pub const MAX_MESSAGES: usize = 256;
+/// How many of them only the methods that make and end calls may take.
+const MESSAGES_THAT_MATTER: usize = 32;
+/// Most transactions of one record.
+const MAX_LEGS: usize = 64;
+/// How many of them only the methods that make and end calls may take.
+const LEGS_THAT_MATTER: usize = 8;
+/// Most early dialogs of one record.
+const MAX_RINGS: usize = 32;
+/// Most addresses of one record.
+const MAX_ENDPOINTS: usize = 32;
+/// Most Vias of a transaction that others are looked for by.
+const MAX_ABOVE: usize = 16;
+/// Longest reason phrase kept, in bytes.
+const MAX_REASON: usize = 128;

@@ -1,0 +1,93 @@
+//! Where calls are held: records in pages, an index by Call-ID, and who has been idle longest.
+
+use wire::Timestamp;
+
+use crate::call::{Call, Rank};
+use crate::hash::Key;
+use crate::idle::Idle;
+use crate::index::Index;
+use crate::prefetch::prefetch;
+use crate::slab::Slab;
+
+/// All calls, by Call-ID.
+#[derive(Default)]
+pub struct Calls {
+    places: Slab<Call>,
+    index: Index,
+    /// By [`Rank`].
+    idle: [Idle; 4],
+}
+
+impl Calls {
+    /// Calls held.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The call at a place.
+    pub fn get_mut(&mut self, place: u32) -> &mut Call {
+        &mut self.places[place]
+    }
+
+    /// The place of the call with a key, a new one where there was none. It is active at `now`.
+    pub fn find_or_open(&mut self, key: Key, now: Timestamp) -> u32 {
+        if let Some(place) = self.index.find(key.0, |place| self.places[place].key == key) {
+            self.places[place].links.touch(now);
+            return place;
+        }
+        let place = self.places.alloc();
+        self.places[place] = Call { key, ..Call::default() };
+        self.index.insert(key.0, place);
+        self.idle[Rank::Over as usize].link(&mut self.places, place, now);
+        place
+    }
+
+    /// Prefetches what the call with a key is found by.
+    pub fn prefetch_index(&self, key: Key) {
+        self.index.prefetch(key.0);
+    }
+
+    /// Prefetches what may be the call with a key.
+    pub fn prefetch(&self, key: Key) {
+        if let Some(call) = self.index.find(key.0, |_| true).and_then(|place| self.places.get(place)) {
+            prefetch(call);
+        }
+    }
+
+    /// Gives a call its rank. Returns the one it had.
+    pub fn set_rank(&mut self, place: u32, rank: Rank) -> Rank {
+        let before = self.places[place].rank;
+        if before != rank {
+            self.idle[before as usize].unlink(&mut self.places, place);
+            self.places[place].rank = rank;
+            self.idle[rank as usize].relink(&mut self.places, place);
+        }
+        before
+    }
+
+    /// The call that has been idle longest, to the second, of the first group of ranks that has any; never `but`.
+    pub fn longest_idle(&mut self, groups: &[&[Rank]], but: u32) -> Option<u32> {
+        groups.iter().find_map(|group| {
+            let mut found: Option<(u32, u32)> = None;
+            for rank in *group {
+                if let Some(longest) = self.idle[*rank as usize].longest(&mut self.places, Some(but))
+                    && found.is_none_or(|(_, since)| longest.1 < since)
+                {
+                    found = Some(longest);
+                }
+            }
+            found.map(|(place, _)| place)
+        })
+    }
+
+    /// Forgets a call.
+    pub fn close(&mut self, place: u32) {
+        let Call { key, rank, .. } = self.places[place];
+        self.idle[rank as usize].unlink(&mut self.places, place);
+        self.index.remove(key.0, place);
+        self.places[place] = Call::default();
+        if self.places.free(place) {
+            self.index.shrink();
+        }
+    }
+}

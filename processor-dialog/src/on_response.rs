@@ -1,0 +1,429 @@
+//! A response at its call: what it decides, confirms or ends (`sip-metrics.md` 2.3 to 2.7, 3.1 to 3.6, 4.5, 4.6).
+
+use call_records::Change;
+use pipeline::event::{DialogState, End, Fact, RegistrationOutcome};
+use pipeline::{Measure, Slot};
+use sip::Method;
+use std::time::Duration;
+use wire::Timestamp;
+
+use crate::call::TransactionAt;
+use crate::dialog::Dialog;
+use crate::hash::Tag;
+use crate::list::At;
+use crate::observed::Observed;
+use crate::request::{Progress, Request};
+use crate::session::Session;
+use crate::transaction::{ItemId, Sighting};
+use crate::turn::{Turn, dialog_id};
+
+impl Turn<'_> {
+    /// Takes a response. Returns whether it is the 2xx of a REGISTER, whose bindings are then to be noted under the labels
+    /// returned.
+    pub fn on_response(&mut self, status: u16, seen: &Observed<'_>) -> Option<Slot> {
+        let at = match self.call.find_transaction(self.pools, seen.branch, seen.method()) {
+            Some(at) => at,
+            None => self.open_orphan(seen)?,
+        };
+        let rseq = if status < 200 { seen.message.rseq() } else { None };
+        let item = ItemId::response(status, self.hashes.response(seen.to, rseq));
+        if self.see(at, item, seen) != Sighting::First {
+            // A repeated provisional still shows that somebody waits (2.3).
+            if status < 200 && self.call.transaction(self.pools, at).root {
+                self.on_provisional(at.request, seen);
+            }
+            return None;
+        }
+        let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
+        let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
+        tx.note_final(status, seen);
+        if !tx.root {
+            return None;
+        }
+        let (transactions, pools) = (&mut self.pools.transactions, &mut self.pools.of_transactions);
+        let fresh = request.count_item(transactions, pools, at.transaction, item);
+        let (slot, serial, method) = (request.slot, request.serial, request.method);
+        let (progress, t1) = (request.progress, request.t1);
+        if fresh {
+            self.push(slot, Fact::Responded(status));
+        }
+        if let Progress::TimedOut { .. } = progress {
+            if fresh {
+                self.push(slot, Fact::RespondedLate);
+            }
+            return None;
+        }
+        if let Progress::Calling { .. } = progress
+            && method == Method::Options
+        {
+            self.measure(Some(serial), slot, Measure::Options, seen.now() - t1);
+        }
+        if self.request(at.request).is_initial_invite() {
+            self.on_invite_response(at, status, fresh, seen);
+            return None;
+        }
+        if status < 200 {
+            self.on_provisional(at.request, seen);
+            return None;
+        }
+        if !fresh {
+            return None;
+        }
+        if self.request(at.request).status().is_some() {
+            // Another branch of an INVITE nobody saw was answered too (3.6).
+            if status < 300 && method == Method::Invite && !self.request(at.request).is_counted() {
+                self.on_in_dialog_final(at.request, status, seen);
+            }
+            return None;
+        }
+        let was_open = self.request(at.request).is_open();
+        let timeout = self.config.timeout();
+        self.request_mut(at.request).decide(status, seen.now(), timeout);
+        self.wake(seen.now() + timeout);
+        self.settled = true;
+        if status >= 300 {
+            self.count_reasons_of_final(at.request, status, seen);
+        }
+        // What a final means to dialogs and registrations.
+        match method {
+            Method::Register => return self.on_register_final(at.request, status, seen),
+            Method::Bye => self.on_bye_final(at.request, status, was_open, seen),
+            // A response to them says nothing about the dialog (2.6).
+            Method::Cancel | Method::Ack => {}
+            _ => self.on_in_dialog_final(at.request, status, seen),
+        }
+        None
+    }
+
+    /// A response without its request: counted, under `other`, once per logical request (2.3).
+    fn open_orphan(&mut self, seen: &Observed<'_>) -> Option<TransactionAt> {
+        let orphan = |request: &Request| request.slot == Slot::OTHER && !request.is_counted() && request.is_behind(seen);
+        let request = match self.call.requests.find(&self.pools.requests, orphan) {
+            Some(request) => request,
+            None => {
+                self.push(Slot::OTHER, Fact::ResponseUnmatched);
+                self.open_request(Slot::OTHER, Tag::NONE, seen)
+            }
+        };
+        self.attach_to(request, seen).ok()
+    }
+
+    /// A 1xx gives an INVITE more time, and nothing else any (2.3).
+    fn on_provisional(&mut self, request: At, seen: &Observed<'_>) {
+        let proceeding = self.config.proceeding;
+        self.request_mut(request).on_provisional(seen.now(), proceeding);
+    }
+
+    /// A response to an initial INVITE, at a root. `fresh`: its item was not counted before.
+    fn on_invite_response(&mut self, at: TransactionAt, status: u16, fresh: bool, seen: &Observed<'_>) {
+        match status {
+            ..200 if fresh => self.on_invite_provisional(at.request, status, seen),
+            ..200 => self.on_provisional(at.request, seen),
+            200..300 if fresh => self.on_invite_success(at.request, status, seen),
+            200..300 => {}
+            300.. => {
+                if fresh {
+                    self.count_reasons_of_final(at.request, status, seen);
+                }
+                let fork_hold = self.config.fork_hold;
+                let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
+                if !request.is_open() {
+                    return;
+                }
+                match request.on_branch_failed(&self.pools.transactions, at.transaction, seen.now(), fork_hold) {
+                    Some(failure) => self.on_invite_failed(at.request, failure),
+                    None => {
+                        let until = request.progress.until();
+                        self.wake(until);
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_invite_provisional(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+        let now = seen.now();
+        let request = self.request(at);
+        let (serial, slot, t1, open) = (request.serial, request.slot, request.t1, request.is_open());
+        if !open && request.status().is_none_or(|status| status >= 300) {
+            return;
+        }
+        let Some(invite) = self.call.invite(self.pools, serial) else { return };
+        let attempt = invite.attempt;
+        let (mut first, mut dialed, mut rings) = (false, false, false);
+        if open {
+            first = !std::mem::replace(&mut invite.provisional, true);
+            dialed = status > 100 && !std::mem::replace(&mut invite.dialed, true);
+            rings = status == 180 && invite.first_180.is_none();
+            if rings {
+                invite.first_180 = Some(now);
+            }
+        }
+        if first {
+            self.measure(Some(serial), slot, Measure::FirstResponse, now - t1);
+        }
+        if dialed {
+            self.measure(Some(serial), slot, Measure::PostDial, now - t1);
+        }
+        let attempt = self.call.find_attempt(self.pools, attempt);
+        if let Some(attempt) = attempt
+            && rings
+        {
+            self.attempt(attempt).on_alerted();
+        }
+        if status > 100 {
+            self.on_attempt_progress(attempt, seen);
+            if seen.to != Tag::NONE {
+                self.open_early(at, seen);
+            }
+        }
+        self.on_provisional(at, seen);
+    }
+
+    /// A 101-199, or another branch's 2xx: one delay for each dialog created (RFC 6076 §5.4).
+    fn on_attempt_progress(&mut self, attempt: Option<At>, seen: &Observed<'_>) {
+        let Some(at) = attempt else { return };
+        let attempt = self.call.attempts.get_mut(&mut self.pools.attempts, at);
+        let slot = attempt.slot;
+        let Some(progressed) = attempt.on_progress(&mut self.pools.delays, seen.to, seen.now()) else { return };
+        self.tell(Change::AttemptProgressed(progressed.delay));
+        if progressed.counts {
+            self.measure(None, slot, Measure::SetupSuccess, progressed.delay);
+        }
+    }
+
+    fn on_invite_success(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+        let (now, timeout) = (seen.now(), self.config.timeout());
+        let request = self.request(at);
+        let (serial, slot, t1, open) = (request.serial, request.slot, request.t1, request.is_open());
+        let failed = !open && request.status().is_none_or(|status| status >= 300);
+        if failed {
+            // A dialog outside all ratios (2.6, 3.6).
+            self.push(slot, Fact::AnsweredLate);
+            let dialog = self.confirm(at, Confirmed::Unobserved, seen);
+            if status == 200 {
+                self.open_session(dialog, false, seen);
+            }
+            return;
+        }
+        let Some(invite) = self.call.invite(self.pools, serial) else { return };
+        let (attempt, first_180) = (invite.attempt, invite.first_180);
+        let first_200 = status == 200 && !std::mem::replace(&mut invite.answered_200, true);
+        let dialed = !open || std::mem::replace(&mut invite.dialed, true);
+        let attempt = self.call.find_attempt(self.pools, attempt);
+        if first_200 {
+            self.push(slot, Fact::InviteAnswered);
+        }
+        if open {
+            self.request_mut(at).decide(status, now, timeout);
+            self.wake(now + timeout);
+            self.settled = true;
+            if !dialed {
+                self.measure(Some(serial), slot, Measure::PostDial, now - t1);
+            }
+            if let Some(since) = first_180 {
+                self.on_rang(attempt, Measure::RingAnswered, now - since);
+            }
+            if let Some(attempt) = attempt {
+                self.on_attempt_answered(attempt, status, seen);
+            }
+        } else {
+            self.on_attempt_progress(attempt, seen);
+        }
+        // Without its attempt, which was evicted, it is outside the ratios too (3.7).
+        let primary = open && attempt.is_some();
+        let kind = if primary { Confirmed::Primary } else { Confirmed::Further };
+        let dialog = self.confirm(at, kind, seen);
+        if status == 200 {
+            self.open_session(dialog, first_200, seen);
+        }
+    }
+
+    /// The first 2xx of an attempt.
+    fn on_attempt_answered(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+        let attempt = self.call.attempts.get_mut(&mut self.pools.attempts, at);
+        let (slot, delay) = (attempt.slot, attempt.since_start(seen.now()));
+        let ended = attempt.on_answer(&mut self.pools.delays, seen.to, status, seen.now());
+        self.measure_setup(at, Measure::SetupSuccess, seen.now());
+        self.measure(None, slot, Measure::Answer, delay);
+        self.tell(Change::AttemptProgressed(delay));
+        self.on_attempt_ended(at, ended);
+    }
+
+    /// A provisional response opened a dialog, or told again of one.
+    fn open_early(&mut self, request: At, seen: &Observed<'_>) {
+        let known = self.call.find_dialog(self.pools, seen.tags());
+        if known.is_none_or(|at| !self.dialog(at).is_live()) {
+            self.open_dialog(request, seen);
+        }
+    }
+
+    /// Opens an early dialog under a request's labels, in place of any other with the same tags.
+    fn open_dialog(&mut self, request: At, seen: &Observed<'_>) -> At {
+        if let Some(former) = self.call.find_dialog(self.pools, seen.tags()) {
+            self.forget_dialog(former, seen.now());
+        }
+        let (request_slot, attempt_slot) = self.slots_of_invite(request);
+        let (serial, cseq) = (self.request(request).serial, self.request(request).cseq);
+        let (request_slot, attempt_slot) = (self.slots.hold(request_slot), self.slots.hold(attempt_slot));
+        self.push(attempt_slot, Fact::DialogMoved { from: None, to: Some(DialogState::Early) });
+        self.held.dialogs += 1;
+        self.held.live_dialogs += 1;
+        self.settled = true;
+        let dialog = Dialog::new(seen.tags(), request_slot, attempt_slot, serial, cseq);
+        self.call.dialogs.push(&mut self.pools.dialogs, dialog)
+    }
+
+    /// A 2xx to an initial INVITE confirms the dialog of its To tag. Returns it.
+    fn confirm(&mut self, request: At, kind: Confirmed, seen: &Observed<'_>) -> At {
+        let primary = kind == Confirmed::Primary;
+        let known = self.call.find_dialog(self.pools, seen.tags());
+        let at = match known {
+            // What the answer of a hop whose INVITE was not seen made (3.6) gives way to what is observed.
+            Some(at) if !self.dialog(at).gives_way(primary) => at,
+            _ => self.open_dialog(request, seen),
+        };
+        let max_age = self.config.max_dialog_age;
+        let dialog = self.dialog(at);
+        let observed = kind != Confirmed::Unobserved;
+        if !dialog.confirm(primary, observed, seen.now(), seen.session_expires(), max_age) {
+            return at;
+        }
+        let (slot, due, id) = (dialog.attempt_slot, dialog.due(), dialog_id(dialog.tags));
+        self.wake(due);
+        self.settled = true;
+        self.push(slot, Fact::DialogMoved { from: Some(DialogState::Early), to: Some(DialogState::Confirmed) });
+        self.tell(Change::DialogConfirmed { dialog: id });
+        at
+    }
+
+    /// A 200 to INVITE started a dialog (3.5).
+    fn open_session(&mut self, at: At, primary: bool, seen: &Observed<'_>) {
+        let interval = self.session_interval(seen);
+        let dialog = self.dialog(at);
+        if dialog.session.is_some() || !dialog.is_live() {
+            return;
+        }
+        let session = Session::new(primary, seen.now(), interval);
+        dialog.session = Some(session);
+        let slot = dialog.request_slot;
+        self.push(slot, Fact::PerInviteSessionOpened);
+        self.wake(session.expires);
+    }
+
+    fn session_interval(&self, seen: &Observed<'_>) -> Duration {
+        seen.session_expires().unwrap_or(self.config.session_expires_default)
+    }
+
+    /// The dialog that a final is about: that of its request, or the one it names itself.
+    fn dialog_answered(&mut self, request: At, seen: &Observed<'_>) -> Option<At> {
+        let request = self.request(request);
+        let within = crate::observed::pair(request.from, request.to);
+        let known = (request.to != Tag::NONE || request.method == Method::Bye)
+            .then(|| self.call.find_dialog(self.pools, within))
+            .flatten();
+        known.or_else(|| self.call.find_dialog(self.pools, seen.tags()))
+    }
+
+    /// The final of a request within a dialog, or of an INVITE nobody saw (3.2, 3.4, 3.6).
+    fn on_in_dialog_final(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+        let request = self.request(at);
+        let method = request.method;
+        // A request that was seen without a To tag is in no dialog: OPTIONS, MESSAGE, SUBSCRIBE and the like.
+        if request.is_counted() && request.to == Tag::NONE && method != Method::Invite {
+            return;
+        }
+        let known = self.dialog_answered(at, seen);
+        match (method, status) {
+            (Method::Invite | Method::Update, 200..300) => match known {
+                Some(dialog) => self.refresh(dialog, seen),
+                None if method == Method::Invite => {
+                    let dialog = self.confirm(at, Confirmed::Unobserved, seen);
+                    if status == 200 {
+                        self.open_session(dialog, false, seen);
+                    }
+                }
+                None => {}
+            },
+            (_, 481) => self.break_dialog(known, End::Gone, seen.now()),
+            (_, 408) => self.break_dialog(known, End::Timeout, seen.now()),
+            _ => {}
+        }
+    }
+
+    /// A 2xx to a re-INVITE or UPDATE starts the timers of a dialog and its session anew.
+    fn refresh(&mut self, at: At, seen: &Observed<'_>) {
+        let (max_age, interval) = (self.config.max_dialog_age, self.session_interval(seen));
+        let dialog = self.dialog(at);
+        dialog.refresh(seen.now(), seen.session_expires(), max_age);
+        if let Some(session) = &mut dialog.session {
+            session.refresh(seen.now(), interval);
+        }
+        let expires = dialog.session.map_or(Timestamp::NEVER, |session| session.expires);
+        let due = dialog.due().min(expires);
+        self.wake(due);
+    }
+
+    /// A request within a dialog failed so that it should end (3.2).
+    pub fn break_dialog(&mut self, dialog: Option<At>, end: End, now: Timestamp) {
+        let until = now + self.config.timeout();
+        let Some(at) = dialog else { return };
+        self.dialog(at).on_broken(until, end);
+        self.wake(until);
+    }
+
+    /// The final of a BYE (3.3).
+    fn on_bye_final(&mut self, request: At, status: u16, was_open: bool, seen: &Observed<'_>) {
+        let now = seen.now();
+        let Some(at) = self.dialog_answered(request, seen) else { return };
+        if status == 200 {
+            self.complete_session(at, Some(now));
+        }
+        let counted = self.request(request).is_counted();
+        if counted && !was_open {
+            return;
+        }
+        let (retry_after, window) = (seen.message.retry_after().is_some(), self.config.retry_window);
+        let tags = self.dialog(at).tags;
+        let open = self.call.open_byes(self.pools, tags);
+        let ended = self.dialog(at).on_bye_final(status, retry_after, counted, open, now, window);
+        self.on_bye_told(at, ended);
+    }
+
+    /// The final of a REGISTER.
+    fn on_register_final(&mut self, at: At, status: u16, seen: &Observed<'_>) -> Option<Slot> {
+        let now = seen.now();
+        let request = self.request(at);
+        let (serial, slot, t1, counted) = (request.serial, request.slot, request.t1, request.is_counted());
+        if counted && status == 200 {
+            self.measure(Some(serial), slot, Measure::Registration, now - t1);
+        }
+        if counted && (300..400).contains(&status) {
+            self.measure(Some(serial), slot, Measure::RegistrationRedirect, now - t1);
+        }
+        let binds = (status < 300).then_some(slot);
+        let window = self.config.retry_window;
+        let Some(registration) = self.registration_of(serial) else { return binds };
+        let outcome = registration.on_final(status, now);
+        let (slot, delay, due) = (registration.slot, registration.since_start(now), registration.due(window));
+        self.wake(due);
+        if outcome == Some(RegistrationOutcome::Success) {
+            self.measure(Some(serial), slot, Measure::RegistrationStrict, delay);
+        }
+        if let Some(outcome) = outcome {
+            self.on_registration_ended(slot, outcome);
+        }
+        binds
+    }
+}
+
+/// What a 2xx makes of the dialog it confirms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Confirmed {
+    /// The first of an attempt.
+    Primary,
+    /// Another one, by fork.
+    Further,
+    /// Nobody saw its INVITE, or that had failed (3.6).
+    Unobserved,
+}

@@ -1,0 +1,493 @@
+//! One turn: a message, or a deadline, at the call it is about. What a rule returns is told here to whom it concerns,
+//! stated as facts, and noted for records of calls.
+//!
+//! The rules themselves know one thing each ([`crate::request`], [`crate::attempt`], [`crate::dialog`],
+//! [`crate::registration`]); none of them calls back.
+
+use call_records::{Change, DialogId, RequestId, SightingKind};
+use pipeline::event::{Fact, Outcome, ReasonProtocol, RegistrationOutcome};
+use pipeline::{Facts, Measure, Slot};
+use sip::Method;
+use std::time::Duration;
+use wire::Timestamp;
+
+use crate::attempt::{self, Attempt};
+use crate::call::{Call, Invite, Pools, TransactionAt};
+use crate::causes;
+use crate::config::Config;
+use crate::dialog::{self, Dialog, Ending};
+use crate::hash::{Hashes, Tag};
+use crate::list::At;
+use crate::observed::Observed;
+use crate::registration::Registration;
+use crate::request::{Progress, Request};
+use crate::slots::Slots;
+use crate::transaction::{Failure, ItemId, Sighting};
+
+/// What a turn works with.
+pub struct Turn<'a> {
+    pub config: &'a Config,
+    pub hashes: &'a Hashes,
+    pub call: &'a mut Call,
+    pub pools: &'a mut Pools,
+    pub slots: &'a mut Slots,
+    pub held: &'a mut Held,
+    pub out: &'a mut Facts,
+    /// What records of calls are told; `None` where nobody asked for any.
+    pub records: Option<&'a mut Told>,
+    /// The earliest deadline that was set.
+    pub due: Timestamp,
+    /// Something opened or ended: the rank of the call may be another.
+    pub settled: bool,
+}
+
+/// What records of calls are told of one turn.
+#[derive(Default)]
+pub struct Told {
+    /// What the message turned out to be.
+    pub sighting: Option<call_records::Sighting>,
+    /// What changed, in order.
+    pub changes: Vec<Change>,
+}
+
+/// How many of each are held, over all calls (3.7).
+#[derive(Default)]
+pub struct Held {
+    pub requests: usize,
+    /// Those without an outcome.
+    pub attempts: usize,
+    /// Those without an outcome.
+    pub registrations: usize,
+    /// Over ones too.
+    pub dialogs: usize,
+    /// Those that are not over, or whose per-INVITE session is up.
+    pub live_dialogs: usize,
+    /// Calls that nobody saw begin.
+    pub unobserved: usize,
+}
+
+impl Turn<'_> {
+    /// States a fact.
+    pub fn push(&mut self, slot: Slot, fact: Fact) {
+        self.out.push(slot, fact);
+    }
+
+    /// Tells records of calls.
+    pub fn tell(&mut self, change: Change) {
+        if let Some(records) = &mut self.records {
+            records.changes.push(change);
+        }
+    }
+
+    /// Something falls due then.
+    pub fn wake(&mut self, at: Timestamp) {
+        self.due = self.due.min(at);
+    }
+
+    /// A delay or duration ended; `request` where it is of one request.
+    pub fn measure(&mut self, request: Option<u32>, slot: Slot, measure: Measure, delay: Duration) {
+        self.out.push(slot, Fact::Measured(measure, delay));
+        if self.records.is_some() {
+            let request = request.map(|serial| self.request_id(serial));
+            self.tell(Change::Measured { request, measure, delay });
+        }
+    }
+
+    /// A number for a request, unique while it is remembered.
+    pub fn request_id(&self, serial: u32) -> RequestId {
+        self.call.key.0.wrapping_add(u64::from(serial).wrapping_mul(SPREAD))
+    }
+
+    /// The request at a place.
+    pub fn request(&self, at: At) -> &Request {
+        self.call.requests.get(&self.pools.requests, at)
+    }
+
+    /// The request at a place, to change it.
+    pub fn request_mut(&mut self, at: At) -> &mut Request {
+        self.call.requests.get_mut(&mut self.pools.requests, at)
+    }
+
+    /// The attempt at a place.
+    pub fn attempt(&mut self, at: At) -> &mut Attempt {
+        self.call.attempts.get_mut(&mut self.pools.attempts, at)
+    }
+
+    /// The dialog at a place.
+    pub fn dialog(&mut self, at: At) -> &mut Dialog {
+        self.call.dialogs.get_mut(&mut self.pools.dialogs, at)
+    }
+
+    /// A message is an item of a transaction (2.2): states what it turned out to be.
+    pub fn see(&mut self, at: TransactionAt, item: ItemId, seen: &Observed<'_>) -> Sighting {
+        let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
+        let (slot, serial, began) = (request.slot, request.serial, request.t1);
+        let undecided = request.status().is_none() && !matches!(request.progress, Progress::TimedOut { .. });
+        let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
+        let sighting = tx.see(item, seen.tuple, &mut self.pools.of_transactions);
+        let (root, request_seen) = (tx.root, tx.request != crate::transaction::RequestSeen::No);
+        self.out.push(slot, Fact::MessageSeen);
+        let kind = match sighting {
+            Sighting::First => SightingKind::First,
+            Sighting::Retransmission => {
+                let request = seen.message.is_request();
+                self.out.push(slot, Fact::Retransmitted { request, first_hop: root });
+                SightingKind::Retransmission
+            }
+            Sighting::Copy => {
+                self.out.push(slot, Fact::SeenElsewhere);
+                SightingKind::Copy
+            }
+        };
+        if self.records.is_some() {
+            let request = self.request_id(serial);
+            let method = if item == ItemId::ACK { Method::Invite } else { seen.method() };
+            let transaction = seen.branch.bits().wrapping_add((method.index() as u64).wrapping_mul(SPREAD));
+            let item = item.bits();
+            let sighting = call_records::Sighting {
+                request,
+                slot,
+                began,
+                transaction,
+                item,
+                kind,
+                root,
+                only_root: root && self.request(at.request).has_one_root(&self.pools.transactions),
+                request_seen,
+                undecided,
+            };
+            if let Some(records) = &mut self.records {
+                records.sighting = Some(sighting);
+            }
+        }
+        sighting
+    }
+
+    /// Counts each Reason value of a message (4.6). Returns whether there was any.
+    pub fn count_reasons(&mut self, slot: Slot, seen: &Observed<'_>) -> bool {
+        let mut any = false;
+        for reason in seen.message.reasons() {
+            let protocol = match reason.protocol {
+                sip::ReasonProtocol::Q850 => ReasonProtocol::Q850,
+                sip::ReasonProtocol::Sip => ReasonProtocol::Sip,
+                sip::ReasonProtocol::Other => continue,
+            };
+            if let Some(cause) = reason.cause {
+                any = true;
+                self.push(slot, Fact::ReasonGiven { protocol, cause });
+            }
+        }
+        any
+    }
+
+    /// Counts the Reason values of the first final of 300 or more of a request; of an INVITE without any, the cause its
+    /// status stands for, where that is configured.
+    pub fn count_reasons_of_final(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+        let request = self.request_mut(at);
+        if std::mem::replace(&mut request.reason_counted, true) {
+            return;
+        }
+        let (slot, invite) = (request.slot, request.method == Method::Invite);
+        if !self.count_reasons(slot, seen)
+            && self.config.derive_causes
+            && invite
+            && let Some(cause) = causes::of_status(status)
+        {
+            self.push(slot, Fact::ReasonGiven { protocol: ReasonProtocol::Derived, cause });
+        }
+    }
+
+    /// An attempt ended.
+    pub fn on_attempt_ended(&mut self, at: At, ended: attempt::Ended) {
+        let attempt::Ended { outcome, status, effective, at: when } = ended;
+        let slot = self.attempt(at).slot;
+        self.settled = true;
+        self.held.attempts -= 1;
+        self.push(slot, Fact::AttemptEnded { outcome, status, effective });
+        self.tell(Change::AttemptEnded { outcome, status, at: when });
+    }
+
+    /// An initial INVITE was decided by a final of 300 or more.
+    pub fn on_invite_failed(&mut self, at: At, failure: Failure) {
+        let timeout = self.config.timeout();
+        let request = self.request_mut(at);
+        request.decide(failure.status, failure.at, timeout);
+        let (serial, slot) = (request.serial, request.slot);
+        self.wake(failure.at + timeout);
+        self.push(slot, Fact::InviteFailed(failure.status));
+        let Some(&mut Invite { attempt, first_180, cancelled, .. }) = self.call.invite(self.pools, serial) else { return };
+        let attempt = self.call.find_attempt(self.pools, attempt);
+        if let Some(since) = first_180 {
+            self.on_rang(attempt, Measure::RingUnanswered, failure.at - since);
+        }
+        self.end_early_dialogs(serial, failure.at);
+        let Some(attempt) = attempt else { return };
+        let ner_use_q850 = self.config.ner_use_q850;
+        let ended = self.attempt(attempt).on_failure(failure, cancelled, ner_use_q850);
+        let due = self.call.attempts.get(&self.pools.attempts, attempt).due(self.config.retry_window);
+        self.wake(due);
+        let Some(ended) = ended else { return };
+        if ended.outcome != Outcome::Redirected {
+            self.measure_setup(attempt, Measure::SetupFailure, failure.at);
+        }
+        let since = self.attempt(attempt).since_start(failure.at);
+        self.tell(Change::AttemptProgressed(since));
+        self.on_attempt_ended(attempt, ended);
+    }
+
+    /// Ringing ended.
+    pub fn on_rang(&mut self, attempt: Option<At>, measure: Measure, delay: Duration) {
+        let slot = attempt.map_or(Slot::OTHER, |at| self.attempt(at).slot);
+        self.measure(None, slot, measure, delay);
+        self.tell(Change::Rang(delay));
+    }
+
+    /// The session request delays of an attempt that ended; without any, the time to its end.
+    pub fn measure_setup(&mut self, attempt: At, measure: Measure, at: Timestamp) {
+        let attempt = self.call.attempts.get(&self.pools.attempts, attempt);
+        let slot = attempt.slot;
+        let mut any = false;
+        for delay in attempt.delays(&self.pools.delays) {
+            any = true;
+            self.out.push(slot, Fact::Measured(measure, delay));
+            if let Some(records) = &mut self.records {
+                records.changes.push(Change::Measured { request: None, measure, delay });
+            }
+        }
+        if !any {
+            let delay = attempt.since_start(at);
+            self.measure(None, slot, measure, delay);
+        }
+    }
+
+    /// The dialogs that only provisional responses to an INVITE speak of have lost: to another branch, with the INVITE, or
+    /// with what is known of it.
+    pub fn end_early_dialogs(&mut self, invite: u32, at: Timestamp) {
+        let until = at + self.config.timeout();
+        let (out, due, settled, held) = (&mut self.out, &mut self.due, &mut self.settled, &mut self.held);
+        self.call.dialogs.for_each(&mut self.pools.dialogs, |dialog| {
+            if dialog.invite == invite && dialog.end_early(until) {
+                let from = Some(pipeline::event::DialogState::Early);
+                out.push(dialog.attempt_slot, Fact::DialogMoved { from, to: None });
+                *due = (*due).min(until);
+                *settled = true;
+                held.live_dialogs -= 1;
+            }
+        });
+    }
+
+    /// A confirmed dialog ended. It is remembered a little longer, for the labels of what comes late.
+    pub fn on_dialog_ended(&mut self, at: At, ended: dialog::Ended) {
+        let dialog::Ended { from, end, at: when, duration, by } = ended;
+        let until = when + self.config.timeout();
+        let short_call = self.config.short_call;
+        let dialog = self.dialog(at);
+        let (slot, primary, id) = (dialog.attempt_slot, dialog.primary, dialog_id(dialog.tags));
+        dialog.remember(until);
+        let has_session = dialog.session.is_some();
+        self.held.live_dialogs -= usize::from(!has_session);
+        self.wake(until);
+        self.settled = true;
+        match by {
+            Ending::Final(disconnect) => {
+                if primary && let Some(disconnect) = disconnect {
+                    let success = end == pipeline::event::End::Bye;
+                    let measure = if success { Measure::DisconnectSuccess } else { Measure::DisconnectFailure };
+                    self.measure(None, slot, measure, disconnect);
+                    self.measure(None, slot, Measure::DurationSuccess, duration);
+                    if duration < short_call {
+                        self.push(slot, Fact::CallWasShort);
+                    }
+                }
+                // A 481 to BYE is completion: the BYE did not fail for lack of a response (3.3).
+                if primary && matches!(end, pipeline::event::End::Bye | pipeline::event::End::Gone) {
+                    self.push(slot, Fact::SessionCompleted);
+                }
+            }
+            Ending::NoFinal if primary => {
+                let duration = duration + self.config.timeout();
+                self.measure(None, slot, Measure::DurationFailure, duration);
+            }
+            Ending::NoFinal | Ending::Time => {}
+        }
+        self.push(slot, Fact::DialogMoved { from: Some(from), to: None });
+        self.push(slot, Fact::SessionEnded(end));
+        self.tell(Change::DialogEnded { dialog: id, end, duration: primary.then_some(duration), at: when });
+    }
+
+    /// A BYE of a dialog has its final, or got none: what that made of the dialog.
+    pub fn on_bye_told(&mut self, at: At, ended: Option<dialog::Ended>) {
+        match ended {
+            Some(ended) => self.on_dialog_ended(at, ended),
+            None => {
+                let due = self.dialog(at).due();
+                self.wake(due);
+            }
+        }
+    }
+
+    /// The registration attempt whose latest REGISTER has a number.
+    pub fn registration_of(&mut self, serial: u32) -> Option<&mut Registration> {
+        let latest = |registration: &Registration| registration.latest == serial;
+        let at = self.call.registrations.find(&self.pools.registrations, latest)?;
+        Some(self.call.registrations.get_mut(&mut self.pools.registrations, at))
+    }
+
+    /// The per-INVITE session of a dialog is completed: by a 200 to BYE, or by its time (3.5).
+    pub fn complete_session(&mut self, at: At, by_bye: Option<Timestamp>) {
+        let dialog = self.dialog(at);
+        let slot = dialog.request_slot;
+        let Some(session) = dialog.session.take() else { return };
+        if session.primary
+            && let Some(now) = by_bye
+        {
+            self.measure(None, slot, Measure::PerInviteSession, now - session.since);
+        }
+        self.push(slot, Fact::PerInviteSessionClosed);
+        if session.primary {
+            self.push(slot, Fact::PerInviteSessionCompleted);
+        }
+        self.settled = true;
+        // It may be that nothing but the session held it.
+        let dialog = self.dialog(at);
+        let (due, live) = (dialog.due(), dialog.is_live());
+        self.held.live_dialogs -= usize::from(!live);
+        self.wake(due);
+    }
+
+    /// Takes a dialog out, with what the gauges show of it.
+    pub fn forget_dialog(&mut self, at: At, now: Timestamp) {
+        let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
+        self.held.dialogs -= 1;
+        self.held.live_dialogs -= usize::from(dialog.is_live() || dialog.session.is_some());
+        self.settled = true;
+        if dialog.is_up() {
+            self.tell(Change::DialogLost { dialog: dialog_id(dialog.tags), at: now });
+        }
+        if let Some(from) = dialog.shown() {
+            self.push(dialog.attempt_slot, Fact::DialogMoved { from: Some(from), to: None });
+        }
+        if let Some(depth) = dialog.via_depth {
+            self.push(dialog.request_slot, Fact::ViaDepth(depth.into()));
+        }
+        if dialog.session.is_some() {
+            self.push(dialog.request_slot, Fact::PerInviteSessionClosed);
+        }
+        self.slots.release(dialog.request_slot);
+        self.slots.release(dialog.attempt_slot);
+    }
+
+    /// Takes an attempt out.
+    pub fn forget_attempt(&mut self, at: At, now: Timestamp) {
+        let mut attempt = self.call.attempts.remove(&mut self.pools.attempts, at);
+        self.settled = true;
+        if attempt.is_undecided() {
+            self.held.attempts -= 1;
+            self.tell(Change::AttemptLost { at: now });
+        }
+        attempt.clear(&mut self.pools.delays);
+        self.slots.release(attempt.slot);
+    }
+
+    /// Forgets an attempt that nothing can happen to: its INVITEs are forgotten, and it awaits none.
+    pub fn forget_attempt_if_done(&mut self, serial: u32, now: Timestamp) {
+        let Some(at) = self.call.find_attempt(self.pools, serial) else { return };
+        let has_invite = self.call.invites.find(&self.pools.invites, |invite| invite.attempt == serial).is_some();
+        if !has_invite && !self.attempt(at).awaits_invite() {
+            self.forget_attempt(at, now);
+        }
+    }
+
+    /// Takes a registration attempt out whose REGISTERs are forgotten, unless it awaits one.
+    pub fn forget_registration_if_done(&mut self, serial: u32) {
+        let remembered = |registration: &Registration| {
+            let of_it = |request: &Request| {
+                request.method == Method::Register
+                    && (registration.serial..=registration.latest).contains(&request.serial)
+            };
+            self.call.requests.find(&self.pools.requests, of_it).is_some()
+        };
+        let done = |registration: &Registration| {
+            (registration.serial..=registration.latest).contains(&serial)
+                && !registration.awaits_register()
+                && !remembered(registration)
+        };
+        let Some(at) = self.call.registrations.find(&self.pools.registrations, done) else { return };
+        let registration = self.call.registrations.remove(&mut self.pools.registrations, at);
+        self.held.registrations -= usize::from(registration.is_undecided());
+        self.settled = true;
+        self.slots.release(registration.slot);
+    }
+
+    /// A registration attempt has its outcome.
+    pub fn on_registration_ended(&mut self, slot: Slot, outcome: RegistrationOutcome) {
+        self.settled = true;
+        self.held.registrations -= 1;
+        self.push(slot, Fact::RegistrationEnded(outcome));
+    }
+
+    /// Takes a request out, with its transactions and what hangs on it.
+    pub fn forget_request(&mut self, at: At, now: Timestamp) {
+        let mut request = self.call.requests.remove(&mut self.pools.requests, at);
+        self.held.requests -= 1;
+        self.call.request_count -= 1;
+        self.settled = true;
+        let serial = request.serial;
+        while let Some(mut tx) = request.transactions.pop(&mut self.pools.transactions) {
+            tx.clear(&mut self.pools.of_transactions);
+        }
+        if let Some(at) = self.call.invites.find(&self.pools.invites, |invite| invite.serial == serial) {
+            let invite = self.call.invites.remove(&mut self.pools.invites, at);
+            // An answered INVITE is remembered as long as its dialog.
+            let primary = |dialog: &Dialog| dialog.invite == serial && dialog.primary;
+            match self.call.dialogs.find(&self.pools.dialogs, primary) {
+                Some(dialog) => self.dialog(dialog).via_depth = Some(request.depth),
+                None => self.push(request.slot, Fact::ViaDepth(request.depth.into())),
+            }
+            self.forget_attempt_if_done(invite.attempt, now);
+        }
+        if request.method == Method::Register {
+            self.forget_registration_if_done(serial);
+        }
+        if self.records.is_some() {
+            let request = self.request_id(serial);
+            self.tell(Change::RequestForgotten { request });
+        }
+        self.slots.release(request.slot);
+    }
+
+    /// Takes everything of the call out: it makes room for others.
+    pub fn forget_all(&mut self, now: Timestamp) {
+        while let Some(at) = self.call.dialogs.newest() {
+            self.forget_dialog(at, now);
+        }
+        while let Some(at) = self.call.requests.newest() {
+            self.forget_request(at, now);
+        }
+        while let Some(at) = self.call.attempts.newest() {
+            self.forget_attempt(at, now);
+        }
+        while let Some(registration) = self.call.registrations.pop(&mut self.pools.registrations) {
+            self.held.registrations -= usize::from(registration.is_undecided());
+            self.slots.release(registration.slot);
+        }
+    }
+
+    /// Whose labels the INVITE behind a new dialog gives it: those of the request, and those of its attempt.
+    pub fn slots_of_invite(&mut self, request: At) -> (Slot, Slot) {
+        let request = self.request(request);
+        let (serial, slot) = (request.serial, request.slot);
+        let attempt = self.call.invite(self.pools, serial).map(|invite| invite.attempt);
+        let attempt = attempt.and_then(|attempt| self.call.find_attempt(self.pools, attempt));
+        let strict = attempt.map_or(slot, |attempt| self.attempt(attempt).slot);
+        (slot, strict)
+    }
+}
+
+/// The number of a dialog for records of calls.
+pub fn dialog_id([a, b]: [Tag; 2]) -> DialogId {
+    u64::from(a.bits()) << 32 | u64::from(b.bits())
+}
+
+/// Spreads small numbers over all bits.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
