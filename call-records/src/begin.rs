@@ -10,8 +10,8 @@ use sip::{Message, Start};
 use crate::call::shown;
 use crate::config::{Config, TraceSource};
 use crate::identity::{self, Identity};
-use crate::privacy::Own;
 use crate::observed::Observed;
+use crate::privacy::Own;
 
 /// The beginning of a record: everything but its parts, its span, and for a request its trace.
 pub fn record(

@@ -5,16 +5,14 @@ use pipeline::call::ladder::{Message, Ringing, Session, SpanId, Transaction};
 use sip::Method;
 use wire::Timestamp;
 
+use crate::change::{DialogId, TransactionId};
 use crate::headers::Kept;
 use crate::identity::Identity;
 use crate::lifetime::Life;
 use crate::privacy::Own;
-use crate::change::{DialogId, RequestId, TransactionId};
 
 /// A call on record. All times but those of its life are on the clock people see.
 pub struct Call {
-    /// Its number among all calls that were on record.
-    pub number: u64,
     /// The first byte of its first INVITE, on the capture clock.
     pub began: Timestamp,
     /// What is said of the call as a whole. Its lists are those of pieces that leave, but for endpoints, which hold
@@ -43,8 +41,6 @@ pub struct Call {
 pub struct Leg {
     pub told: Transaction,
     pub transaction: TransactionId,
-    /// The request it belongs to.
-    pub request: RequestId,
     /// Sent-by and branch of its top Via.
     pub via: u64,
     /// Those below it, the nearest first.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pipeline::event::{End, Outcome};
 use pipeline::{Measure, Slot};
+use sip::Method;
 use wire::Timestamp;
 
 /// Everything under one Call-ID: a keyed hash of it.
@@ -67,7 +68,7 @@ pub enum Change {
         outcome: Outcome,
         /// The status that decided it; `None` where none did.
         status: Option<u16>,
-        /// When.
+        /// Since when nothing can join it.
         at: Timestamp,
     },
     /// An attempt was forgotten that had not ended.
@@ -97,6 +98,8 @@ pub enum Change {
         duration: Option<Duration>,
         /// When.
         at: Timestamp,
+        /// Since when no other BYE is waited for.
+        settled: Timestamp,
     },
     /// A confirmed dialog was forgotten that had not ended.
     DialogLost {
@@ -118,6 +121,10 @@ pub enum Change {
     RequestTimedOut {
         /// Which.
         request: RequestId,
+        /// Its method.
+        method: Method,
+        /// Its CSeq number.
+        cseq: u32,
         /// When.
         at: Timestamp,
     },

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use pipeline::call::{IN_PROGRESS, Subject};
-use pipeline::event::{End, Outcome};
+use pipeline::event::Outcome;
 use pipeline::{Facts, Slot};
 use wire::Timestamp;
 
@@ -28,14 +28,13 @@ pub const T4: Duration = Duration::from_secs(5);
 pub struct Life {
     /// Attempts that are undecided or may be retried.
     attempts: u32,
-    /// Confirmed dialogs.
-    dialogs: Vec<DialogId>,
+    /// Confirmed dialogs that are up, those beyond the bound of sessions too.
+    dialogs: u32,
     phase: Phase,
     /// The end of [`Phase::Redirected`] and [`Phase::Over`].
     ends: Timer,
-    /// The next piece, and when it leaves.
+    /// The next piece.
     cut: Timer,
-    cut_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -51,18 +50,7 @@ enum Phase {
 impl Life {
     /// Nothing is undecided and nothing is up.
     pub fn is_over(&self) -> bool {
-        self.attempts == 0 && self.dialogs.is_empty()
-    }
-
-    /// A confirmed dialog of it is up.
-    pub fn has(&self, dialog: DialogId) -> bool {
-        self.dialogs.contains(&dialog)
-    }
-
-    /// Returns whether the dialog was one of it.
-    fn leave(&mut self, dialog: DialogId) -> bool {
-        let known = self.dialogs.iter().position(|known| *known == dialog);
-        known.map(|at| self.dialogs.swap_remove(at)).is_some()
+        self.attempts == 0 && self.dialogs == 0
     }
 }
 
@@ -89,17 +77,14 @@ impl Records {
         let slot = slots.hold(slot);
         let mut record = begin::record(Subject::Call, seen, slot, &own, config, &self.wanted);
         record.span = begin::root_span(&identity, seen.message);
-        self.counts.begun += 1;
-        let number = self.counts.begun;
         let call = Call {
-            number,
             began: seen.frame.first,
             record,
             identity,
             own,
             wall_offset: seen.frame.wall_offset,
             callers: [0; MAX_CALLERS],
-            life: Life { attempts: 1, cut_at: seen.frame.first + config.max_segment, ..Life::default() },
+            life: Life { attempts: 1, cut: Timer::unset(seen.frame.first + config.max_segment), ..Life::default() },
             legs: Vec::new(),
             rings: Vec::new(),
             sessions: Vec::new(),
@@ -118,8 +103,8 @@ impl Records {
         self.calls.insert(seen.call, Box::new(call));
         if self.wanted.watched {
             let calls = &self.calls;
-            let is_up = |call, number| calls.get(&call).is_some_and(|call| call.number == number);
-            self.newest.began(seen.call, number, is_up);
+            let is_up = |call, began| calls.get(&call).is_some_and(|call| call.began == began);
+            self.newest.began(seen.call, seen.frame.first, is_up);
         }
         self.go_on(seen.call, seen.now());
     }
@@ -130,7 +115,7 @@ impl Records {
         call.life.phase = Phase::Up;
         self.timers.cancel(&mut call.life.ends);
         if self.wanted.pieces && !call.life.cut.is_set() {
-            let due = call.life.cut_at.max(now);
+            let due = call.life.cut.due().max(now);
             self.timers.set(&mut call.life.cut, due, Due::Piece(id));
         }
     }
@@ -142,8 +127,7 @@ impl Records {
         call.life.attempts = call.life.attempts.saturating_sub(1);
         call.record.outcome = outcome.as_str();
         call.record.status = status;
-        call.piece_due |=
-            progressive && self.wanted.pieces && outcome == Outcome::Answered && call.record.piece == 1;
+        call.piece_due |= progressive && self.wanted.pieces && outcome == Outcome::Answered && call.record.piece == 1;
         if outcome == Outcome::Redirected {
             call.life.phase = Phase::Redirected;
             return self.timers.set(&mut call.life.ends, at + self.waits.retry_window, Due::Call(id));
@@ -154,26 +138,19 @@ impl Records {
     /// A dialog was confirmed under a Call-ID.
     pub(crate) fn on_dialog_confirmed(&mut self, dialog: DialogId, seen: &Observed<'_>) {
         let Some(call) = self.calls.get_mut(&seen.call) else { return };
-        if !call.life.has(dialog) {
-            call.life.dialogs.push(dialog);
+        if !call.has_up(dialog) {
+            call.life.dialogs += 1;
         }
         call.answered(dialog, seen);
         self.go_on(seen.call, seen.now());
     }
 
-    /// A confirmed dialog ended after `duration` (`None` for others than the primary one).
-    pub(crate) fn on_dialog_ended(
-        &mut self,
-        id: CallId,
-        dialog: DialogId,
-        end: End,
-        duration: Option<Duration>,
-        at: Timestamp,
-    ) {
-        let Some(call) = self.calls.get_mut(&id).filter(|call| call.life.has(dialog)) else { return };
-        call.life.leave(dialog);
-        call.hung_up(dialog, end, duration, at);
-        self.end_if_over(id, at);
+    /// A confirmed dialog ended, and no other BYE of it is waited for.
+    pub(crate) fn on_dialog_ended(&mut self, id: CallId, at: Timestamp) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.life.dialogs = call.life.dialogs.saturating_sub(1);
+            self.end_if_over(id, at);
+        }
     }
 
     /// An attempt that had not ended was forgotten, and cannot end any more.
@@ -185,11 +162,9 @@ impl Records {
 
     /// A confirmed dialog that had not ended was forgotten, and cannot end any more.
     pub(crate) fn on_dialog_lost(&mut self, id: CallId, dialog: DialogId, at: Timestamp) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if call.life.leave(dialog) {
-            call.forgotten(dialog);
-            self.end_if_over(id, at);
-        }
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.has_up(dialog)) else { return };
+        call.forgotten(dialog);
+        self.on_dialog_ended(id, at);
     }
 
     fn end_if_over(&mut self, id: CallId, at: Timestamp) {
@@ -203,13 +178,7 @@ impl Records {
     }
 
     /// Nothing joined a redirected call, or nothing more is awaited of one that is over.
-    pub(crate) fn on_call_due(
-        &mut self,
-        id: CallId,
-        now: Timestamp,
-        slots: &mut impl SlotHolder,
-        out: &mut Facts,
-    ) {
+    pub(crate) fn on_call_due(&mut self, id: CallId, now: Timestamp, slots: &mut impl SlotHolder, out: &mut Facts) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.life.ends = Timer::default();
         match call.life.phase {
@@ -226,7 +195,7 @@ impl Records {
     pub(crate) fn on_piece_due(&mut self, id: CallId, now: Timestamp, out: &mut Facts) {
         let next = now + self.config.max_segment;
         let Some(call) = self.calls.get_mut(&id) else { return };
-        (call.life.cut, call.life.cut_at) = (Timer::default(), next);
+        call.life.cut = Timer::default();
         self.timers.set(&mut call.life.cut, next, Due::Piece(id));
         call.last_until(now);
         self.send_piece(id, Some(now), out);

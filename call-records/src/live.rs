@@ -7,26 +7,27 @@ use std::collections::VecDeque;
 use pipeline::CallRecord;
 use pipeline::call::IN_PROGRESS;
 use pipeline::call::live::LiveAsk;
+use wire::Timestamp;
 
 use crate::call::Call;
+use crate::change::CallId;
 use crate::config::Privacy;
 use crate::headers;
 use crate::pieces::show_endpoints;
-use crate::change::CallId;
 use crate::records::Records;
 
 /// The calls that began last, of those that are up at least [`SHOWN`].
 #[derive(Default)]
-pub struct Newest(VecDeque<(CallId, u64)>);
+pub struct Newest(VecDeque<(CallId, Timestamp)>);
 
 impl Newest {
-    /// A call began; `is_up` knows whether an older one still is, by its id and its number.
-    pub fn began(&mut self, call: CallId, number: u64, is_up: impl Fn(CallId, u64) -> bool) {
+    /// A call began; `is_up` knows whether an older one still is, by its id and its beginning.
+    pub fn began(&mut self, call: CallId, began: Timestamp, is_up: impl Fn(CallId, Timestamp) -> bool) {
         if self.0.len() >= 2 * SHOWN {
-            self.0.retain(|(call, number)| is_up(*call, *number));
+            self.0.retain(|(call, began)| is_up(*call, *began));
             self.0.drain(..self.0.len().saturating_sub(SHOWN));
         }
-        self.0.push_back((call, number));
+        self.0.push_back((call, began));
     }
 }
 
@@ -34,7 +35,7 @@ impl Records {
     /// Adds records of calls that are up. `of`: the id of the call with a Call-ID.
     pub fn live_calls(&mut self, ask: &LiveAsk, of: impl Fn(&[u8]) -> CallId, out: &mut Vec<CallRecord>) {
         let (calls, privacy) = (&self.calls, &self.config.privacy);
-        let up = |&(id, number): &(CallId, u64)| calls.get(&id).filter(|call| call.number == number);
+        let up = |&(id, began): &(CallId, Timestamp)| calls.get(&id).filter(|call| call.began == began);
         let found = match ask {
             LiveAsk::Newest(most) => {
                 let up = self.newest.0.iter().rev().filter_map(up);

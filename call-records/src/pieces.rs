@@ -9,9 +9,9 @@ use sip::Method;
 use wire::Timestamp;
 
 use crate::call::{Call, Closed, Left, Leg};
+use crate::change::CallId;
 use crate::config::Privacy;
 use crate::headers::Kept;
-use crate::change::CallId;
 use crate::records::Records;
 use crate::{headers, push_tight};
 

@@ -40,8 +40,6 @@ pub(crate) struct Counts {
     pub requests: u64,
     pub evicted: u64,
     pub cut: u64,
-    /// Calls begun, which numbers them.
-    pub begun: u64,
 }
 
 impl Records {
@@ -108,13 +106,7 @@ impl Records {
     }
 
     /// Something changed without a message: time passed, or room was needed.
-    pub fn on_changes(
-        &mut self,
-        call: CallId,
-        changes: &[Change],
-        slots: &mut impl SlotHolder,
-        out: &mut Facts,
-    ) {
+    pub fn on_changes(&mut self, call: CallId, changes: &[Change], slots: &mut impl SlotHolder, out: &mut Facts) {
         for change in changes {
             self.on_change(call, change, None, slots, out);
         }
@@ -135,9 +127,17 @@ impl Records {
                 }
             }
             Change::RequestForgotten { request } => self.send_single(request, slots, out),
-            Change::RequestTimedOut { request, at } => self.on_request_timed_out(id, request, at, slots, out),
+            Change::RequestTimedOut { request, at, .. } if self.singles.contains_key(&request) => {
+                self.on_single_timed_out(request, at, slots, out);
+            }
+            Change::RequestTimedOut { method, cseq, at, .. } => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.time_out(at, |leg| (leg.told.method, leg.told.cseq) == (method, cseq));
+                }
+            }
             Change::Measured { request, measure, delay } => {
-                let single = request.and_then(|request| self.singles.get_mut(&request)).map(|single| &mut single.record);
+                let single =
+                    request.and_then(|request| self.singles.get_mut(&request)).map(|single| &mut single.record);
                 let record = single.or_else(|| self.calls.get_mut(&id).map(|call| &mut call.record));
                 if let Some(record) = record.filter(|record| record.measured.len() < MAX_MEASURED) {
                     push_tight(&mut record.measured, (measure, delay), USUAL_MEASURED);
@@ -165,25 +165,12 @@ impl Records {
                     call.on_bye(dialog, seen);
                 }
             }
-            Change::DialogEnded { dialog, end, duration, at } => self.on_dialog_ended(id, dialog, end, duration, at),
+            Change::DialogEnded { dialog, end, duration, at, settled } => {
+                let Some(call) = self.calls.get_mut(&id).filter(|call| call.has_up(dialog)) else { return };
+                call.hung_up(dialog, end, duration, at);
+                self.on_dialog_ended(id, settled);
+            }
             Change::DialogLost { dialog, at } => self.on_dialog_lost(id, dialog, at),
-        }
-    }
-
-    /// A request got no final in time.
-    fn on_request_timed_out(
-        &mut self,
-        call: CallId,
-        request: RequestId,
-        now: Timestamp,
-        slots: &mut impl SlotHolder,
-        out: &mut Facts,
-    ) {
-        if self.singles.contains_key(&request) {
-            return self.on_single_timed_out(request, now, slots, out);
-        }
-        if let Some(call) = self.calls.get_mut(&call) {
-            call.time_out(now, |leg| leg.request == request);
         }
     }
 

@@ -40,7 +40,8 @@ impl Call {
             previous: None,
             segment: 1,
             dialog_id: identity::dialog_id(message.call_id, message.from.tag, tag),
-            start: self.shown(seen.now()),
+            // What waited for its cause may have been captured before the record began.
+            start: self.shown(seen.now()).max(self.record.start),
             end: None,
             ended: None,
             disconnected_by: None,
@@ -58,6 +59,15 @@ impl Call {
         push_tight(&mut self.sessions, answered, 1);
     }
 
+    /// A confirmed dialog of it is up; of those beyond the bound one cannot tell.
+    pub fn has_up(&self, dialog: DialogId) -> bool {
+        let is_it = |session: &Answered| session.dialog == dialog;
+        match self.sessions.iter().rfind(|session| is_it(session)) {
+            Some(session) => session.told.ended.is_none() && !session.forgotten,
+            None => self.sessions.len() == MAX_SESSIONS,
+        }
+    }
+
     fn dialog(&mut self, dialog: DialogId) -> Option<&mut Session> {
         let known = |session: &&mut Answered| session.dialog == dialog && !session.forgotten;
         self.sessions.iter_mut().find(known).map(|session| &mut session.told)
@@ -67,7 +77,8 @@ impl Call {
     pub fn hung_up(&mut self, dialog: DialogId, end: End, duration: Option<Duration>, at: Timestamp) {
         let shown = self.shown(at);
         if let Some(session) = self.dialog(dialog) {
-            session.end.get_or_insert(shown);
+            // What ended it may have been captured before its answer.
+            session.end.get_or_insert(shown.max(session.start));
             session.ended = Some(end.as_str());
         }
         if duration.is_some() || self.record.end.is_none() {
@@ -105,7 +116,7 @@ impl Call {
     pub fn on_bye(&mut self, dialog: DialogId, seen: &Observed<'_>) {
         let side = if self.is_caller(tag_mark(seen.from)) { Side::Caller } else { Side::Callee };
         let at = self.shown(seen.frame.first);
-        if !self.life.has(dialog) {
+        if !self.has_up(dialog) {
             return;
         }
         self.record.disconnected_by.get_or_insert(side);

@@ -12,14 +12,14 @@ use sip::Method;
 use wire::Timestamp;
 
 use crate::call::{Noted, shown};
+use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
 use crate::config::{Ladder, SpanIds};
 use crate::lifetime::T4;
+use crate::observed::{Context, Observed, SlotHolder};
 use crate::pieces::show_endpoints;
 use crate::privacy::Own;
-use crate::timeline::{MAX_MESSAGES, mark, reason};
-use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
-use crate::observed::{Context, Observed, SlotHolder};
 use crate::records::Records;
+use crate::timeline::{MAX_MESSAGES, mark, reason};
 use crate::timers::{Due, Timer};
 use crate::{begin, identity, push_tight};
 

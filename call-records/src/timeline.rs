@@ -10,12 +10,12 @@ use sip::Method;
 use wire::Timestamp;
 
 use crate::call::{Call, Leg, Noted, Ring};
-use crate::config::{Ladder, SpanIds};
-use crate::privacy::Own;
 use crate::change::{Sighting, SightingKind, TransactionId};
+use crate::config::{Ladder, SpanIds};
 use crate::observed::Context;
-use crate::{headers, identity, push_tight};
 use crate::observed::Observed;
+use crate::privacy::Own;
+use crate::{headers, identity, push_tight};
 
 /// Where a message belongs.
 enum Owned {
@@ -176,7 +176,7 @@ impl Call {
             outgoing: false,
             hop: false,
             in_dialog: false,
-            start: self.shown(seen.frame.first),
+            start: self.shown(seen.frame.first).max(self.record.start),
             end: None,
             status: None,
             reason: None,
@@ -187,8 +187,7 @@ impl Call {
         };
         let above = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
         let (transaction, via) = (sighting.transaction, context.hop(&message.via));
-        let (request, heard) = (sighting.request, Timestamp::ZERO);
-        let leg = Leg { told, transaction, request, via, above, heard };
+        let leg = Leg { told, transaction, via, above, heard: Timestamp::ZERO };
         push_tight(&mut self.legs, leg, USUAL_LEGS);
         Owned::Leg(self.legs.len() - 1)
     }
@@ -333,10 +332,14 @@ impl Call {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
+        // One that waited in vain for what caused it comes late.
+        let place = self.ladder.iter().rposition(|noted| noted.told.at <= told.at).map_or(0, |before| before + 1);
         push_tight(&mut self.ladder, Noted { told, mark }, USUAL_MESSAGES);
+        self.ladder[place..].rotate_right(1);
         if let Some(room) = context.headers {
             let kept = room.then(|| headers::kept(message, &context.config.privacy)).flatten();
             push_tight(&mut self.headers, kept, USUAL_MESSAGES);
+            self.headers[place..].rotate_right(1);
         }
         true
     }

@@ -1,6 +1,7 @@
 //! When records leave: in order of due time, then of setting.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use wire::Timestamp;
 
@@ -17,21 +18,35 @@ pub enum Due {
     Single(RequestId),
 }
 
-/// A set timer; its owner keeps it to move or cancel it. None by default.
+/// A timer; its owner keeps it to move or cancel it. Not set by default.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Timer(Option<(Timestamp, u64)>);
+pub struct Timer {
+    due: Timestamp,
+    /// When it was set, among others; `None` while it is not.
+    set: Option<NonZeroU64>,
+}
 
 impl Timer {
+    /// One that is not set, but says when it is to be.
+    pub fn unset(due: Timestamp) -> Self {
+        Self { due, set: None }
+    }
+
+    /// When it is due, or was when it was unset.
+    pub fn due(self) -> Timestamp {
+        self.due
+    }
+
     /// It is set.
     pub fn is_set(self) -> bool {
-        self.0.is_some()
+        self.set.is_some()
     }
 }
 
 /// All timers.
 #[derive(Default)]
 pub struct Timers {
-    queue: BTreeMap<(Timestamp, u64), Due>,
+    queue: BTreeMap<(Timestamp, NonZeroU64), Due>,
     set: u64,
 }
 
@@ -40,15 +55,15 @@ impl Timers {
     pub fn set(&mut self, timer: &mut Timer, due: Timestamp, what: Due) {
         self.cancel(timer);
         self.set += 1;
-        let at = (due, self.set);
-        self.queue.insert(at, what);
-        timer.0 = Some(at);
+        timer.due = due;
+        timer.set = NonZeroU64::new(self.set);
+        self.queue.extend(timer.set.map(|set| ((due, set), what)));
     }
 
     /// Unsets `timer`; it may not be set.
     pub fn cancel(&mut self, timer: &mut Timer) {
-        if let Some(at) = timer.0.take() {
-            self.queue.remove(&at);
+        if let Some(set) = timer.set.take() {
+            self.queue.remove(&(timer.due, set));
         }
     }
 

@@ -99,6 +99,21 @@ impl Flow {
         self.branches.iter_mut().for_each(|branch| branch.process(batch, Some(&self.facts), working));
     }
 
+    /// Lets every processor decide what only waits for what cannot follow any more.
+    pub(super) fn settle(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
+        self.begin(before);
+        for place in 0..self.stages.len() {
+            self.pass_tap(place, batch);
+            let stage = &mut self.stages[place];
+            working(&stage.id);
+            stage.processor.process(batch, &mut self.facts);
+            stage.processor.settle(batch.now, &mut self.facts);
+        }
+        self.pass_tap(self.stages.len(), batch);
+        self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
+        self.branches.iter_mut().for_each(|branch| branch.settle(batch, Some(&self.facts), working));
+    }
+
     /// Lets every processor state what is still open. What one states still goes through those after it.
     pub(super) fn drain(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
         self.begin(before);

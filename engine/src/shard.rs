@@ -218,6 +218,14 @@ impl Shard {
         Ok(turn)
     }
 
+    /// Every receiver is at its end: lets the processors decide what only waits for what cannot follow any more.
+    pub fn settle(&mut self) {
+        let now = vec![self.now; self.flows()];
+        self.ask(now, |flow, now, working| {
+            flow.settle(&FrameBatch { now, ..FrameBatch::default() }, None, working);
+        });
+    }
+
     /// Lets the processors state what is still open.
     pub fn drain(&mut self) {
         let now = vec![self.now; self.flows()];

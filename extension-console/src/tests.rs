@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use call_records::Emit;
 use pipeline::call::live::LiveAsk;
 use pipeline::{Call, CallRecord, CallsWanted, Facts, FrameBatch, KeptCall, LabelSet, LabelSets, Processor, SipFrame};
-use call_records::Emit;
 use processor_dialog::{Config, Dialogs};
 use serde_json::Value;
 use wire::Timestamp;
@@ -77,7 +77,7 @@ const TWO: &str = "
 fn what_ended_since_it_was_told_of_is_listed_once_and_the_newest_come_first() {
     let mut shard = Shard::new(Config::default());
     let calls = calls(10);
-    shard.play("0.0 alice -> bob INVITE call=a\n0.1 alice <- bob 486 call=a");
+    shard.play("0.0 alice -> bob INVITE call=a\n0.1 alice <- bob 486 call=a\n3.0 alice -> bob crlf");
     calls.set_live(shard.live(&LiveAsk::Newest(10)));
     assert_eq!(listed(&calls, &Query::default()), ["a false"], "its outcome stands, though late messages may come");
     let mut shard = Shard::new(Config::default());

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 const FLOORS: [&[&str]; 5] = [
     &["wire", "sip", "endpoint", "ladder", "testnet"],
     &["pipeline", "corpus"],
-    &["config", "metrics", "intake", "call-views"],
+    &["config", "metrics", "intake", "call-views", "call-records"],
     &[
         "engine",
         "receiver-ebpf-sip",
@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// All that a processor may know of the workspace.
-const OF_PROCESSORS: [&str; 3] = ["wire", "sip", "pipeline"];
+const OF_PROCESSORS: [&str; 4] = ["wire", "sip", "pipeline", "call-records"];
 
 /// Crates, each with those it depends on, its own and others.
 type Crates = BTreeMap<String, Vec<String>>;

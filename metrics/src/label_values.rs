@@ -137,6 +137,8 @@ label_values! {
         Answered = "answered",
         /// Attempts that ended `redirected`.
         Redirected = "redirected",
+        /// Attempts that ended `unseen`: they are in no ratio.
+        Unseen = "unseen",
         /// Attempts with final 480, 486, 600 or 603.
         RUser = "rUser",
         /// Attempts with final 408, 500, 503 or 504, or without any response.

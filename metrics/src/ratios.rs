@@ -21,17 +21,17 @@ pub enum Ratio {
     Asr,
     /// `ner`: 100 - isa, undefined where isa is.
     Ner,
-    /// `ser_rfc6076` (RFC 6076 §4.6): answered / (A - redirected).
+    /// `ser_rfc6076` (RFC 6076 §4.6): answered / (A' - redirected), A' = A - unseen.
     SerRfc6076,
-    /// `seer_rfc6076` (RFC 6076 §4.7): (answered + rUser) / (A - redirected).
+    /// `seer_rfc6076` (RFC 6076 §4.7): (answered + rUser) / (A' - redirected).
     SeerRfc6076,
-    /// `isa_rfc6076` (RFC 6076 §4.8): rIneff / A.
+    /// `isa_rfc6076` (RFC 6076 §4.8): rIneff / A'.
     IsaRfc6076,
-    /// `scr_rfc6076` (RFC 6076 §4.9): C / A.
+    /// `scr_rfc6076` (RFC 6076 §4.9): C / A'.
     ScrRfc6076,
-    /// `asr_e425` (ITU-T E.425 §1.3): answered / A.
+    /// `asr_e425` (ITU-T E.425 §1.3): answered / A'.
     AsrE425,
-    /// `ner_e425` (ITU-T E.425 §1.5): ner / A.
+    /// `ner_e425` (ITU-T E.425 §1.5): ner / A'.
     NerE425,
     /// `ira_rfc6076` (RFC 6076 §4.2): IRA / REG.
     IraRfc6076,
@@ -51,6 +51,8 @@ impl Ratio {
     pub fn of(self, from: Inputs<'_>) -> Option<f64> {
         use Input::*;
         let n = |input: Input| from.inputs[input.index()];
+        // Of an attempt whose answer passed unseen nothing is known.
+        let seen = n(A).saturating_sub(n(Unseen));
         match self {
             Self::Ser => percent(n(N200), n(Ti).saturating_sub(n(N3xx))),
             Self::Seer => percent(n(N200) + n(NUser), n(Ti).saturating_sub(n(N3xx))),
@@ -58,12 +60,12 @@ impl Ratio {
             Self::Scr => percent(from.sdc, n(Ti)),
             Self::Asr => percent(n(N200), n(Ti)),
             Self::Ner => percent(n(NIneff), n(Ti)).map(|isa| 100.0 - isa),
-            Self::SerRfc6076 => percent(n(Answered), n(A).saturating_sub(n(Redirected))),
-            Self::SeerRfc6076 => percent(n(Answered) + n(RUser), n(A).saturating_sub(n(Redirected))),
-            Self::IsaRfc6076 => percent(n(RIneff), n(A)),
-            Self::ScrRfc6076 => percent(n(C), n(A)),
-            Self::AsrE425 => percent(n(Answered), n(A)),
-            Self::NerE425 => percent(n(Ner), n(A)),
+            Self::SerRfc6076 => percent(n(Answered), seen.saturating_sub(n(Redirected))),
+            Self::SeerRfc6076 => percent(n(Answered) + n(RUser), seen.saturating_sub(n(Redirected))),
+            Self::IsaRfc6076 => percent(n(RIneff), seen),
+            Self::ScrRfc6076 => percent(n(C), seen),
+            Self::AsrE425 => percent(n(Answered), seen),
+            Self::NerE425 => percent(n(Ner), seen),
             Self::IraRfc6076 => percent(n(Ira), n(Reg)),
         }
     }

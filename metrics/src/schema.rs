@@ -63,6 +63,10 @@ pub enum Presence {
     Nonzero,
     /// Once the label set has an initial INVITE or a REGISTER (`sip-metrics.md` 4.3).
     Attempted,
+    /// Once the label set has an initial INVITE, 0 included (4.2).
+    Invited,
+    /// Once the label set has a REGISTER, 0 included (4.2).
+    Registered,
 }
 
 /// Where the values of a family come from.

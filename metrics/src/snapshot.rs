@@ -180,9 +180,19 @@ impl Snapshot {
 
     /// Whether the ratios of a row exist: an initial INVITE or a REGISTER was seen.
     fn attempted(&self, row: usize) -> bool {
+        self.invited(row) || self.registered(row)
+    }
+
+    /// Whether an initial INVITE was seen.
+    fn invited(&self, row: usize) -> bool {
         let Inputs { inputs, .. } = self.inputs(row);
-        [Input::Ti, Input::A, Input::Reg].iter().any(|input| inputs[input.index()] != 0)
-            || self.cell(row, LAYOUT[F::Requests as usize], REGISTER) != 0
+        [Input::Ti, Input::A].iter().any(|input| inputs[input.index()] != 0)
+    }
+
+    /// Whether a REGISTER was seen.
+    fn registered(&self, row: usize) -> bool {
+        let Inputs { inputs, .. } = self.inputs(row);
+        inputs[Input::Reg.index()] != 0 || self.cell(row, LAYOUT[F::Requests as usize], REGISTER) != 0
     }
 }
 
@@ -216,7 +226,7 @@ impl Walk<'_> {
             }
             Source::View(f, variant) => {
                 let value = snapshot.cell(index, LAYOUT[f as usize], variant);
-                if self.is_shown(row, value) {
+                if self.is_shown(snapshot, index, value) {
                     self.show(pair, 0, &self.number(value));
                 }
             }
@@ -257,7 +267,7 @@ impl Walk<'_> {
             _ => {
                 for variant in 0..range.variants {
                     let value = snapshot.cell(index, range, variant);
-                    if self.is_shown(row, value) {
+                    if self.is_shown(snapshot, index, value) {
                         self.show(pair, variant, &self.number(value));
                     }
                 }
@@ -265,12 +275,16 @@ impl Walk<'_> {
         }
     }
 
-    fn is_shown(&self, row: &RowCopy, value: u64) -> bool {
+    fn is_shown(&self, snapshot: &Snapshot, index: usize, value: u64) -> bool {
+        let row = &snapshot.rows[index];
         value != 0
             || match self.family.presence {
                 Presence::Start => row.set == LabelSet::OTHER,
                 Presence::Touched => row.touched,
-                Presence::Nonzero | Presence::Attempted => false,
+                Presence::Nonzero => false,
+                Presence::Attempted => snapshot.attempted(index),
+                Presence::Invited => snapshot.invited(index),
+                Presence::Registered => snapshot.registered(index),
             }
     }
 

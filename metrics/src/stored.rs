@@ -61,6 +61,8 @@ stored! {
         "Responses that came after their request had timed out (RFC 3261 §17.1).");
     Late2xx: counter("late_2xx_total";
         "2xx to an INVITE that came after its failure was counted; no outcome changes (RFC 6026).");
+    RecordingSessions: counter("recording_sessions_total";
+        "INVITEs that open a recording session; they are in no ratio (RFC 7866).");
     /// Variant: [`Unmatched`].
     Unmatched: counter("unmatched_total";
         "Responses without a request that was seen, ACKs without transaction or dialog (RFC 3261 §17).")
@@ -95,16 +97,17 @@ stored! {
     /// Variant: [`Input`].
     RatioInputs: counter("ratio_input_total";
         "Events that enter the ratios, by input; per INVITE and per attempt (RFC 6076 §4, ITU-T E.425 §1).")
-        .by(&[Label::listed("input", Input::VALUES)]);
+        .by(&[Label::listed("input", Input::VALUES)]).when(Presence::Attempted);
     SdcEvents: counter("sdc_total";
         "Sessions that ended by a 200 to the BYE or by session timer expiry (not in an RFC).");
     /// Variant: [`pipeline::event::Outcome`].
     SessionOutcomes: counter("session_outcomes_total";
-        "Session attempts by how they ended (RFC 6076 §4.6 to §4.9).").by(&[Label::listed("outcome", OUTCOMES)]);
+        "Session attempts by how they ended (RFC 6076 §4.6 to §4.9).").by(&[Label::listed("outcome", OUTCOMES)])
+        .when(Presence::Invited);
     /// Variant: [`pipeline::event::RegistrationOutcome`].
     RegistrationOutcomes: counter("registration_outcomes_total";
         "Registration attempts by how they ended (RFC 6076 §4.1, §4.2).")
-        .by(&[Label::listed("outcome", REGISTRATION_OUTCOMES)]);
+        .by(&[Label::listed("outcome", REGISTRATION_OUTCOMES)]).when(Presence::Registered);
     RegistrationsActive: gauge("registrations_active";
         "Contact bindings that are registered and have not expired (RFC 3261 §10.3).");
     RegistrationsExpired: counter("registrations_expired_total";

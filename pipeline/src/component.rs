@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wire::Timestamp;
+
 use crate::call::CallRecord;
 use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
@@ -94,6 +96,9 @@ pub struct Telemetry {
 pub trait Processor: Send {
     /// Takes a batch of frames and the facts stated by the stages before it, and adds to the facts.
     fn process(&mut self, frames: &FrameBatch, facts: &mut Facts);
+
+    /// A replayed file is at its end, at `now`, and nothing can follow: decides what only waits for that.
+    fn settle(&mut self, _now: Timestamp, _facts: &mut Facts) {}
 
     /// The end is near (shutdown, or the end of a replayed file): states what is still open as in progress.
     fn drain(&mut self, _facts: &mut Facts) {}

@@ -48,6 +48,8 @@ pub enum Fact {
     InvitedInitially,
     /// A response item was seen for the first time at a root.
     Responded(u16),
+    /// It was an INVITE that opens a recording session (RFC 7866).
+    RecordingOpened,
     /// A response belonged to no request seen.
     ResponseUnmatched,
     /// An ACK belonged to no transaction and no dialog.
@@ -143,6 +145,8 @@ pub enum Outcome {
     Timeout,
     /// Provisional responses only.
     NoFinal,
+    /// Its answer passed where nobody looks: only its ACK was seen.
+    Unseen,
     /// A challenge, or another retryable final, without a retry.
     ChallengeAbandoned,
     /// Any other 4xx.
@@ -155,7 +159,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Answered,
         Self::Redirected,
         Self::Busy,
@@ -165,6 +169,7 @@ impl Outcome {
         Self::Ineffective,
         Self::Timeout,
         Self::NoFinal,
+        Self::Unseen,
         Self::ChallengeAbandoned,
         Self::ClientError,
         Self::ServerError,
@@ -188,6 +193,7 @@ impl Outcome {
             Self::Ineffective => "ineffective",
             Self::Timeout => "timeout",
             Self::NoFinal => "no_final",
+            Self::Unseen => "unseen",
             Self::ChallengeAbandoned => "challenge_abandoned",
             Self::ClientError => "client_error",
             Self::ServerError => "server_error",

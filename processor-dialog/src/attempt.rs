@@ -23,8 +23,6 @@ pub struct Attempt {
     pub latest: u32,
     /// From tag.
     pub from: Tag,
-    /// CSeq number of its latest INVITE.
-    pub cseq: u32,
     /// Whose labels it has: those of its first INVITE.
     pub slot: Slot,
     /// First byte of the first INVITE; of the one before a redirect where there was one.
@@ -39,16 +37,57 @@ pub struct Attempt {
 /// How far an attempt went.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Its latest INVITE is undecided.
+    /// An INVITE of it is undecided.
     Open,
-    /// A retryable final came; a retry may join.
-    Challenged(Failure),
+    /// All failed, the last one so; another may join.
+    Held(Failed),
     /// Redirected then: a new attempt may inherit its start.
     Redirected(Timestamp),
     /// Answered: further branches still give delays.
     Answered,
-    /// Any other end.
+    /// Any other outcome.
     Ended,
+}
+
+/// How an INVITE of it failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed {
+    /// Its number among the requests of its call.
+    pub serial: u32,
+    /// By what.
+    pub by: FailedBy,
+    /// Its caller had given it up (2.6).
+    pub given_up: bool,
+}
+
+/// By what an INVITE failed.
+#[derive(Clone, Copy, Debug)]
+pub enum FailedBy {
+    /// A final of 300 or more.
+    Final(Failure),
+    /// No final in time, then.
+    Timeout {
+        at: Timestamp,
+        /// A response had come.
+        answered: bool,
+        /// It was over 32 s after it was given up, and not before (2.3).
+        abandoned: bool,
+    },
+    /// The answer passed unseen, its ACK did not, then.
+    Unseen(Timestamp),
+}
+
+impl FailedBy {
+    fn at(self) -> Timestamp {
+        match self {
+            Self::Final(failure) => failure.at,
+            Self::Timeout { at, .. } | Self::Unseen(at) => at,
+        }
+    }
+
+    fn status(self) -> Option<u16> {
+        if let Self::Final(failure) = self { Some(failure.status) } else { None }
+    }
 }
 
 /// The session request delay of a dialog (RFC 6076 §4.3, §5.4).
@@ -58,7 +97,7 @@ pub struct Delay {
     delay: Duration,
 }
 
-/// What a new INVITE is to an attempt with its Call-ID and From tag.
+/// What a new INVITE is to the newest attempt with its Call-ID and From tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
     /// It goes on with the attempt.
@@ -78,34 +117,30 @@ pub struct Ended {
     pub status: Option<u16>,
     /// It enters the numerator of the E.425 NER (4.3).
     pub effective: bool,
-    /// When.
+    /// When what decided it came.
     pub at: Timestamp,
+}
+
+impl Ended {
+    /// Whether it gives session request delays (4.6).
+    pub fn is_measured(&self) -> bool {
+        use Outcome::{ChallengeAbandoned, NoFinal, Redirected, Timeout, Unseen};
+        !matches!(self.outcome, Redirected | ChallengeAbandoned | Timeout | NoFinal | Unseen)
+    }
 }
 
 impl Attempt {
     /// One that begins with an INVITE, whose first byte was seen at `t0`.
-    pub fn new(serial: u32, from: Tag, cseq: u32, slot: Slot, t0: Timestamp) -> Self {
-        Self {
-            serial,
-            latest: serial,
-            from,
-            cseq,
-            slot,
-            t0,
-            state: State::Open,
-            alerted: false,
-            delays: Chain::default(),
-        }
+    pub fn new(serial: u32, from: Tag, slot: Slot, t0: Timestamp) -> Self {
+        let (state, delays) = (State::Open, Chain::default());
+        Self { serial, latest: serial, from, slot, t0, state, alerted: false, delays }
     }
 
-    /// A new INVITE of its caller: whether it belongs to the attempt.
-    pub fn join(&mut self, serial: u32, cseq: u32, now: Timestamp, retry_window: Duration) -> Join {
-        if cseq <= self.cseq {
-            return Join::Begins;
-        }
+    /// A new INVITE of its caller joins as long as there is no outcome.
+    pub fn join(&mut self, serial: u32, now: Timestamp, retry_window: Duration) -> Join {
         match self.state {
-            State::Challenged(failure) if now - failure.at < retry_window => {
-                (self.state, self.latest, self.cseq) = (State::Open, serial, cseq);
+            State::Open | State::Held(_) => {
+                (self.state, self.latest) = (State::Open, serial);
                 Join::Joined
             }
             State::Redirected(at) if now - at < retry_window => Join::Inherits(self.t0),
@@ -115,12 +150,17 @@ impl Attempt {
 
     /// No outcome yet.
     pub fn is_undecided(&self) -> bool {
-        matches!(self.state, State::Open | State::Challenged(_))
+        matches!(self.state, State::Open | State::Held(_))
+    }
+
+    /// It has a failing outcome: a 2xx is late.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.state, State::Ended | State::Redirected(_))
     }
 
     /// It waits for another INVITE, or one may inherit from it.
     pub fn awaits_invite(&self) -> bool {
-        matches!(self.state, State::Challenged(_) | State::Redirected(_))
+        matches!(self.state, State::Held(_) | State::Redirected(_))
     }
 
     /// How long it has lasted.
@@ -160,41 +200,68 @@ impl Attempt {
         Ended { outcome: Outcome::Answered, status: Some(status), effective: true, at: now }
     }
 
-    /// An INVITE of it was decided by a final of 300 or more. `None` while a retry may come.
-    pub fn on_failure(&mut self, failure: Failure, cancelled: bool, ner_use_q850: bool) -> Option<Ended> {
-        if is_retryable(failure.status) {
-            self.state = State::Challenged(failure);
+    /// The last of its INVITEs failed: the outcome, where nothing can follow; else it is given when the wait is over.
+    pub fn on_failure(&mut self, failed: Failed) -> Option<Ended> {
+        if !matches!(self.state, State::Open | State::Held(_)) {
             return None;
         }
-        let outcome = outcome_of(failure.status, cancelled);
-        self.state = if outcome == Outcome::Redirected { State::Redirected(failure.at) } else { State::Ended };
-        Some(self.ended_by(outcome, failure, failure.at, ner_use_q850))
+        match failed.by {
+            FailedBy::Final(failure) if failure.status < 400 && !failed.given_up => {
+                self.state = State::Redirected(failure.at);
+                Some(Ended {
+                    outcome: Outcome::Redirected,
+                    status: Some(failure.status),
+                    effective: false,
+                    at: failure.at,
+                })
+            }
+            _ => {
+                self.state = State::Held(failed);
+                None
+            }
+        }
     }
 
-    /// Its INVITE got no final: `answered` when it got anything at all.
-    pub fn on_timeout(&mut self, answered: bool, at: Timestamp) -> Ended {
-        self.state = State::Ended;
-        let outcome = if answered { Outcome::NoFinal } else { Outcome::Timeout };
-        Ended { outcome, status: None, effective: false, at }
+    /// An INVITE of it was given up, or that was refused, before the outcome.
+    pub fn on_given_up(&mut self, serial: u32, given_up: bool) {
+        if let State::Held(failed) = &mut self.state
+            && failed.serial == serial
+        {
+            failed.given_up = given_up;
+        }
     }
 
-    /// When the next INVITE is too late.
-    pub fn due(&self, retry_window: Duration) -> Timestamp {
+    /// When its outcome is given, or the next INVITE is too late to inherit from it.
+    pub fn due(&self, fork_hold: Duration, retry_window: Duration) -> Timestamp {
         match self.state {
-            State::Challenged(failure) => failure.at + retry_window,
+            State::Held(failed) => {
+                let waits_for_caller = failed.by.status().is_some_and(|status| status == 484 || is_retryable(status));
+                failed.by.at() + if waits_for_caller && !failed.given_up { retry_window } else { fork_hold }
+            }
             State::Redirected(at) => at + retry_window,
             _ => Timestamp::NEVER,
         }
     }
 
-    /// The retry that a challenge waited for did not come, or nobody can inherit from a redirect any more.
-    pub fn on_due(&mut self, at: Timestamp, ner_use_q850: bool) -> Option<Ended> {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Challenged(failure) => {
-                Some(self.ended_by(Outcome::ChallengeAbandoned, failure, at, ner_use_q850))
-            }
-            _ => None,
-        }
+    /// Its failure waits for nothing but another try of the network, or more digits: at the end of a capture none follows.
+    pub fn settles(&self) -> bool {
+        let retryable = |failed: Failed| !failed.given_up && failed.by.status().is_some_and(is_retryable);
+        matches!(self.state, State::Held(failed) if !retryable(failed))
+    }
+
+    /// Nothing joined in time: how it ended, or nobody can inherit from a redirect any more.
+    pub fn on_due(&mut self, ner_use_q850: bool) -> Option<Ended> {
+        let State::Held(failed) = std::mem::replace(&mut self.state, State::Ended) else { return None };
+        let (outcome, status) = (outcome_of(failed), failed.by.status());
+        let effective = match failed.by {
+            FailedBy::Final(Failure { cause: Some(cause), .. }) if ner_use_q850 => matches!(cause, 16..=19 | 21),
+            _ => match status {
+                Some(480 | 486 | 600 | 603) => true,
+                Some(408 | 487) => self.alerted,
+                _ => self.alerted && outcome == Outcome::Cancelled,
+            },
+        };
+        Some(Ended { outcome, status, effective, at: failed.by.at() })
     }
 
     /// The delays it gave so far.
@@ -205,10 +272,6 @@ impl Attempt {
     /// Frees what it has in the pool.
     pub fn clear(&mut self, pool: &mut Pool<Delay>) {
         while self.delays.pop(pool).is_some() {}
-    }
-
-    fn ended_by(&self, outcome: Outcome, failure: Failure, at: Timestamp, ner_use_q850: bool) -> Ended {
-        Ended { outcome, status: Some(failure.status), effective: is_effective(failure, self.alerted, ner_use_q850), at }
     }
 }
 
@@ -227,28 +290,23 @@ fn is_retryable(status: u16) -> bool {
     matches!(status, 401 | 407 | 413 | 415 | 416 | 420 | 421 | 422 | 494)
 }
 
-fn outcome_of(status: u16, cancelled: bool) -> Outcome {
-    match status {
-        ..400 => Outcome::Redirected,
-        486 | 600 => Outcome::Busy,
-        480 => Outcome::NoAnswer,
-        603 => Outcome::Declined,
-        487 if cancelled => Outcome::Cancelled,
-        408 | 500 | 503 | 504 => Outcome::Ineffective,
-        400..500 => Outcome::ClientError,
-        500..600 => Outcome::ServerError,
-        600.. => Outcome::GlobalError,
-    }
-}
-
-/// Whether a failed attempt enters the numerator of the E.425 NER (4.3).
-fn is_effective(failure: Failure, alerted: bool, by_cause: bool) -> bool {
-    match failure.cause {
-        Some(cause) if by_cause => matches!(cause, 16..=19 | 21),
-        _ => match failure.status {
-            480 | 486 | 600 | 603 => true,
-            408 | 487 => alerted,
-            _ => false,
+fn outcome_of(failed: Failed) -> Outcome {
+    match failed.by {
+        FailedBy::Timeout { answered: false, .. } => Outcome::Timeout,
+        FailedBy::Timeout { abandoned: true, .. } => Outcome::Cancelled,
+        FailedBy::Timeout { .. } => Outcome::NoFinal,
+        _ if failed.given_up => Outcome::Cancelled,
+        FailedBy::Unseen(_) => Outcome::Unseen,
+        FailedBy::Final(Failure { status, .. }) => match status {
+            _ if is_retryable(status) => Outcome::ChallengeAbandoned,
+            ..400 => Outcome::Redirected,
+            486 | 600 => Outcome::Busy,
+            480 => Outcome::NoAnswer,
+            603 => Outcome::Declined,
+            408 | 500 | 503 | 504 => Outcome::Ineffective,
+            400..500 => Outcome::ClientError,
+            500..600 => Outcome::ServerError,
+            600.. => Outcome::GlobalError,
         },
     }
 }

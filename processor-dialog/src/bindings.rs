@@ -1,6 +1,6 @@
 //! Bindings: which contacts are registered for an address-of-record, and until when (`sip-metrics.md` 4.5; RFC 3261 §10).
 //!
-//! The one thing that is held across calls: a REGISTER with another Call-ID replaces what an earlier one bound.
+//! The one thing that is held across calls: a REGISTER with another Call-ID may refresh what an earlier one bound.
 
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Bindings {
     max: usize,
     /// Scratch for an address-of-record.
     text: Vec<u8>,
+    /// Scratch for contacts and their seconds.
+    named: Vec<(u64, u32)>,
 }
 
 /// The contacts bound to one address-of-record.
@@ -42,8 +44,49 @@ struct Registered {
 
 /// One contact.
 struct Binding {
+    /// Which contact it is.
+    contact: u64,
+    /// Under which Call-ID it was registered last.
+    call: Key,
     expires: Timestamp,
     slot: Slot,
+}
+
+/// What a REGISTER asked for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The contacts it named: nearly always one.
+    first: Option<u64>,
+    others: Vec<u64>,
+    /// `Contact: *`: all that are bound.
+    all: bool,
+}
+
+impl Asked {
+    /// What a REGISTER asks for.
+    pub fn new(seen: &Observed<'_>, hashes: &Hashes) -> Self {
+        let mut asked = Self::default();
+        for contact in seen.message.contacts().take(MAX_CONTACTS as usize) {
+            match contact {
+                Contact::Star => asked.all = true,
+                Contact::Address { uri, .. } if asked.first.is_none() => asked.first = Some(hashes.contact(uri)),
+                Contact::Address { uri, .. } => asked.others.push(hashes.contact(uri)),
+            }
+        }
+        asked
+    }
+
+    /// Whether it asked for a contact to be bound, or no longer.
+    fn names(&self, contact: u64) -> bool {
+        self.all || self.first == Some(contact) || self.others.contains(&contact)
+    }
+}
+
+/// What the bindings share with the calls.
+pub struct Shared<'a> {
+    pub hashes: &'a Hashes,
+    pub slots: &'a mut Slots,
+    pub wheel: &'a mut Wheel,
 }
 
 impl Bindings {
@@ -57,6 +100,7 @@ impl Bindings {
             held: 0,
             max,
             text: Vec::new(),
+            named: Vec::new(),
         }
     }
 
@@ -70,58 +114,97 @@ impl Bindings {
         self.held
     }
 
-    /// A 2xx to REGISTER replaces all bindings of the To address-of-record by its Contact list.
-    pub fn bind(
-        &mut self,
-        slot: Slot,
-        seen: &Observed<'_>,
-        hashes: &Hashes,
-        slots: &mut Slots,
-        wheel: &mut Wheel,
-        out: &mut Facts,
-    ) {
+    /// A 2xx to REGISTER sets the bindings that its Contact list names. Of the others those go that the same Call-ID
+    /// registered, or that the request named; some registrars list only the contact asked for.
+    pub fn bind(&mut self, slot: Slot, seen: &Observed<'_>, asked: &Asked, shared: Shared<'_>, out: &mut Facts) {
+        let Shared { hashes, slots, wheel } = shared;
         self.text.clear();
         uri::address_of_record(seen.message.to.uri, &mut self.text);
         let key = hashes.address_of_record(&self.text);
-        if let Some(old) = self.index.find(key.0, |place| self.places[place].key == key) {
-            self.remove(old, slots, wheel, out);
-        }
-        let default = seen.message.expires().unwrap_or(DEFAULT_EXPIRES);
-        let mut contacts = Chain::default();
-        let (mut count, mut first) = (0, Timestamp::NEVER);
-        for contact in seen.message.contacts() {
-            let Contact::Address { expires, .. } = contact else { continue };
-            let lifetime = expires.unwrap_or(default);
-            if lifetime == 0 {
+        let place = self.index.find(key.0, |place| self.places[place].key == key);
+        let mut before = match place {
+            Some(place) => std::mem::take(&mut self.places[place].contacts),
+            None => Chain::default(),
+        };
+        self.note_named(seen, hashes, out);
+        let named = std::mem::take(&mut self.named);
+        let mut after = Chain::default();
+        let (mut count, mut was, mut first) = (0, 0, Timestamp::NEVER);
+        while let Some(binding) = before.pop(&mut self.contacts) {
+            was += 1;
+            let is_named = named.iter().any(|(contact, _)| *contact == binding.contact);
+            let goes = binding.call == seen.call || asked.names(binding.contact);
+            if is_named || goes {
+                out.push(binding.slot, Fact::BindingsChanged(-1));
+                slots.release(binding.slot);
                 continue;
             }
+            first = first.min(binding.expires);
+            count += 1;
+            after.push(&mut self.contacts, binding);
+        }
+        let mut new = 0;
+        for &(contact, lifetime) in named.iter().filter(|(_, lifetime)| *lifetime > 0) {
             if count == MAX_CONTACTS {
                 out.push(Slot::OTHER, Fact::Evicted(Evicted::Bindings));
                 continue;
             }
             let expires = seen.now() + Duration::from_secs(lifetime.into());
             first = first.min(expires);
-            contacts.push(&mut self.contacts, Binding { expires, slot: slots.hold(slot) });
-            count += 1;
+            after.push(&mut self.contacts, Binding { contact, call: seen.call, expires, slot: slots.hold(slot) });
+            (count, new) = (count + 1, new + 1);
         }
+        self.named = named;
+        if new > 0 {
+            out.push(slot, Fact::BindingsChanged(new));
+        }
+        self.held += count as usize;
+        self.held -= was;
+        let place = match place {
+            Some(place) => place,
+            None if count == 0 => return,
+            None => self.open(key, seen.now()),
+        };
+        let registered = &mut self.places[place];
+        (registered.contacts, registered.count) = (after, count);
+        registered.links.touch(seen.now());
         if count == 0 {
+            self.remove(place, slots, wheel, out);
             return;
         }
-        while self.held + count as usize > self.max
-            && let Some((oldest, _)) = self.idle.longest(&mut self.places, None)
+        wheel.set(&mut registered.timer, first, Target::Bindings(place));
+        while self.held > self.max
+            && let Some((oldest, _)) = self.idle.longest(&mut self.places, Some(place))
         {
             for _ in 0..self.remove(oldest, slots, wheel, out) {
                 out.push(Slot::OTHER, Fact::Evicted(Evicted::Bindings));
             }
         }
-        self.held += count as usize;
-        out.push(slot, Fact::BindingsChanged(count as i32));
+    }
+
+    /// Notes the contacts a response names, each once, and the seconds it gives them.
+    fn note_named(&mut self, seen: &Observed<'_>, hashes: &Hashes, out: &mut Facts) {
+        let default = seen.message.expires().unwrap_or(DEFAULT_EXPIRES);
+        self.named.clear();
+        for contact in seen.message.contacts() {
+            let Contact::Address { uri, expires } = contact else { continue };
+            let (contact, lifetime) = (hashes.contact(uri), expires.unwrap_or(default));
+            match self.named.iter().position(|(known, _)| *known == contact) {
+                Some(at) => self.named[at].1 = lifetime,
+                None if self.named.len() == MAX_CONTACTS as usize => {
+                    out.push(Slot::OTHER, Fact::Evicted(Evicted::Bindings));
+                }
+                None => self.named.push((contact, lifetime)),
+            }
+        }
+    }
+
+    fn open(&mut self, key: Key, now: Timestamp) -> u32 {
         let place = self.places.alloc();
-        self.places[place] =
-            Registered { key, contacts, count, timer: Timer::default(), links: Linked::default() };
-        wheel.set(&mut self.places[place].timer, first, Target::Bindings(place));
+        self.places[place] = Registered { key, ..Registered::default() };
         self.index.insert(key.0, place);
-        self.idle.link(&mut self.places, place, seen.now());
+        self.idle.link(&mut self.places, place, now);
+        place
     }
 
     /// What of an address-of-record ran out by `now`.

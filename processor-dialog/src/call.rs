@@ -15,6 +15,7 @@ use crate::list::{At, Chain, List, Pool};
 use crate::registration::Registration;
 use crate::request::Request;
 use crate::transaction::{Transaction, TransactionPools};
+use crate::waiting::Waiting;
 use crate::wheel::Timer;
 
 /// Everything under one Call-ID.
@@ -43,6 +44,8 @@ pub struct Call {
     pub dialogs: Chain<Dialog>,
     /// Its registration attempts.
     pub registrations: Chain<Registration>,
+    /// Messages that wait for one that caused them.
+    pub waiting: Chain<Waiting>,
 }
 
 /// Which calls make room first (3.7).
@@ -74,8 +77,10 @@ pub struct Invite {
     pub dialed: bool,
     /// A 200 was seen: `N200`.
     pub answered_200: bool,
-    /// The caller's CANCEL was seen at a root.
-    pub cancelled: bool,
+    /// The caller gave it up: a CANCEL, or a BYE that met no confirmed dialog (2.6).
+    pub given_up: bool,
+    /// Given up and acknowledged: it is over then, unless a final comes before (2.3).
+    pub over_by: Option<Timestamp>,
 }
 
 /// The lists of all calls.
@@ -89,6 +94,7 @@ pub struct Pools {
     pub registrations: Pool<Registration>,
     pub transactions: Pool<Transaction>,
     pub of_transactions: TransactionPools,
+    pub waiting: Pool<Waiting>,
 }
 
 /// A transaction within its call.
@@ -107,6 +113,7 @@ impl Call {
             && self.attempts.is_empty()
             && self.dialogs.is_empty()
             && self.registrations.is_empty()
+            && self.waiting.is_empty()
     }
 
     /// The transaction with a branch and method (2.1).
@@ -120,11 +127,6 @@ impl Call {
     /// The transaction at a place.
     pub fn transaction<'a>(&'a self, pools: &'a Pools, at: TransactionAt) -> &'a Transaction {
         self.requests.get(&pools.requests, at.request).transactions.get(&pools.transactions, at.transaction)
-    }
-
-    /// The request with a number.
-    pub fn find_request(&self, pools: &Pools, serial: u32) -> Option<At> {
-        self.requests.find(&pools.requests, |request| request.serial == serial)
     }
 
     /// What the initial INVITE with a number has beyond any request.
@@ -157,11 +159,13 @@ impl Call {
     pub fn due(&self, pools: &Pools, config: &Config) -> Timestamp {
         let window = config.retry_window;
         let requests = self.requests.iter(&pools.requests).map(|(_, request)| request.progress.until());
-        let attempts = self.attempts.iter(&pools.attempts).map(|(_, attempt)| attempt.due(window));
+        let attempts = self.attempts.iter(&pools.attempts).map(|(_, attempt)| attempt.due(config.fork_hold, window));
         let dialogs = self.dialogs.iter(&pools.dialogs).map(|(_, dialog)| dialog.due());
         let sessions = self.dialogs.iter(&pools.dialogs).filter_map(|(_, dialog)| dialog.session.map(|s| s.expires));
-        let registrations = self.registrations.iter(&pools.registrations).map(|(_, registration)| registration.due(window));
-        let all = requests.chain(attempts).chain(dialogs).chain(sessions).chain(registrations);
+        let registrations =
+            self.registrations.iter(&pools.registrations).map(|(_, registration)| registration.due(window));
+        let waiting = self.waiting.iter(&pools.waiting).map(|(_, waiting)| waiting.until);
+        let all = requests.chain(attempts).chain(dialogs).chain(sessions).chain(registrations).chain(waiting);
         all.min().unwrap_or(Timestamp::NEVER)
     }
 

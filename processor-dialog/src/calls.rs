@@ -25,6 +25,11 @@ impl Calls {
     }
 
     /// The call at a place.
+    pub fn get(&self, place: u32) -> &Call {
+        &self.places[place]
+    }
+
+    /// The call at a place, to change it.
     pub fn get_mut(&mut self, place: u32) -> &mut Call {
         &mut self.places[place]
     }
@@ -40,6 +45,16 @@ impl Calls {
         self.index.insert(key.0, place);
         self.idle[Rank::Over as usize].link(&mut self.places, place, now);
         place
+    }
+
+    /// The place of the call with a key.
+    pub fn find(&self, key: Key) -> Option<u32> {
+        self.index.find(key.0, |place| self.places[place].key == key)
+    }
+
+    /// The places of all calls.
+    pub fn places(&self) -> Vec<u32> {
+        self.places.taken().collect()
     }
 
     /// Prefetches what the call with a key is found by.

@@ -31,7 +31,10 @@ pub struct Config {
     /// How long the failures of all branches seen below a proxy wait for another branch. Default 2 s.
     #[serde(with = "duration")]
     pub fork_hold: Duration,
-    /// Life of a session in the seed's store when its 2xx names no Session-Expires. Default 30 min.
+    /// How long a message waits for one that was captured after it although it came before. Default 1 s.
+    #[serde(with = "duration")]
+    pub reorder_window: Duration,
+    /// Life of a session in the store of per-INVITE sessions when its 2xx names no Session-Expires. Default 30 min.
     #[serde(with = "duration")]
     pub session_expires_default: Duration,
     /// A completed call shorter than this is short. Default 6 s.
@@ -61,6 +64,7 @@ impl Default for Config {
             retry_window: Duration::from_secs(60),
             dup_window: Duration::from_millis(20),
             fork_hold: Duration::from_secs(2),
+            reorder_window: Duration::from_secs(1),
             session_expires_default: Duration::from_secs(30 * 60),
             short_call: Duration::from_secs(6),
             max_dialog_age: Duration::from_secs(24 * 3600),
@@ -103,6 +107,22 @@ impl Config {
     /// The part of one of so many `shards`: of the bounds an equal share, of everything else all.
     pub(crate) fn divided(self, shards: usize) -> Self {
         Self { max_calls: self.max_calls.div_ceil(shards), ..self }
+    }
+
+    /// What requests wait for.
+    pub(crate) fn request_waits(&self) -> crate::request::Waits {
+        let (timeout, proceeding, fork_hold) = (self.timeout(), self.proceeding, self.fork_hold);
+        crate::request::Waits { timeout, proceeding, fork_hold }
+    }
+
+    /// What dialogs wait for.
+    pub(crate) fn holds(&self) -> crate::dialog::Holds {
+        crate::dialog::Holds { fork_hold: self.fork_hold, retry_window: self.retry_window }
+    }
+
+    /// What registrations wait for.
+    pub(crate) fn registration_waits(&self) -> crate::registration::Waits {
+        crate::registration::Waits { fork_hold: self.fork_hold, retry_window: self.retry_window }
     }
 
     /// What records of calls wait for.

@@ -60,6 +60,8 @@ pub enum State {
         answered: Timestamp,
         /// When the first BYE came.
         bye: Timestamp,
+        /// The last final to a BYE that was neither 2xx nor recoverable.
+        refused: Option<Timestamp>,
         /// What it waits for.
         waits: Waits,
     },
@@ -73,13 +75,26 @@ pub enum State {
 /// What a terminating dialog waits for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Waits {
-    /// The final of a BYE; of one before it came this hard refusal, if any.
-    Final(Option<(End, Timestamp)>),
-    /// The next BYE, after one that was challenged.
-    Retry {
+    /// The final of a BYE.
+    Final,
+    /// Another BYE, after the last one failed so then.
+    Bye {
+        /// How the dialog ends if none comes, and when that one failed.
+        end: (End, Timestamp),
         /// Then it is given up.
         until: Timestamp,
+        /// The failure was recoverable (RFC 6076 §4.4).
+        recoverable: bool,
     },
+}
+
+/// How long a dialog waits for what (0.3).
+#[derive(Clone, Copy, Debug)]
+pub struct Holds {
+    /// For another BYE after one that failed.
+    pub fork_hold: Duration,
+    /// For another BYE after one that may be mended.
+    pub retry_window: Duration,
 }
 
 /// A confirmed dialog has ended.
@@ -100,11 +115,11 @@ pub struct Ended {
 /// What ended a dialog.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ending {
-    /// The final of a BYE, so long after the first BYE; `None` when nobody saw one.
-    Final(Option<Duration>),
-    /// A BYE without a final.
-    NoFinal,
-    /// Its own time.
+    /// A 2xx to a BYE, so long after the first BYE; `None` when nobody saw one.
+    Success(Option<Duration>),
+    /// BYEs that failed; the last final that was not recoverable came so long after the first of them.
+    Failure(Option<Duration>),
+    /// Its own time, or a user agent that is believed to be gone.
     Time,
 }
 
@@ -156,7 +171,14 @@ impl Dialog {
     }
 
     /// A 2xx to its INVITE. Returns whether it was early before.
-    pub fn confirm(&mut self, primary: bool, observed: bool, now: Timestamp, expires: Option<Duration>, max_age: Duration) -> bool {
+    pub fn confirm(
+        &mut self,
+        primary: bool,
+        observed: bool,
+        now: Timestamp,
+        expires: Option<Duration>,
+        max_age: Duration,
+    ) -> bool {
         let early = self.state == State::Early;
         if early {
             (self.primary, self.observed) = (primary, observed);
@@ -172,10 +194,17 @@ impl Dialog {
         }
     }
 
-    /// A request within it failed so that its user agents should end it (3.2); that is believed at `until`.
+    /// A re-INVITE or UPDATE failed so that its user agents should end it (3.2); that is believed at `until`.
     pub fn on_broken(&mut self, until: Timestamp, end: End) {
         if let State::Confirmed { broken, .. } = &mut self.state {
-            broken.get_or_insert((until, end));
+            *broken = Some((until, end));
+        }
+    }
+
+    /// A request within it succeeded: the user agents kept the call (3.2).
+    pub fn on_mended(&mut self) {
+        if let State::Confirmed { broken, .. } = &mut self.state {
+            *broken = None;
         }
     }
 
@@ -185,13 +214,11 @@ impl Dialog {
         match &mut self.state {
             State::Confirmed { answered, .. } => {
                 let answered = *answered;
-                self.state = State::Terminating { answered, bye: first_byte, waits: Waits::Final(None) };
+                self.state = State::Terminating { answered, bye: first_byte, refused: None, waits: Waits::Final };
                 Some(FirstBye::Yes)
             }
             State::Terminating { waits, .. } => {
-                if let Waits::Retry { .. } = waits {
-                    *waits = Waits::Final(None);
-                }
+                *waits = Waits::Final;
                 Some(FirstBye::No)
             }
             State::Early | State::Over { .. } => None,
@@ -206,54 +233,35 @@ impl Dialog {
         seen: bool,
         open: usize,
         now: Timestamp,
-        retry_window: Duration,
+        holds: Holds,
     ) -> Option<Ended> {
-        let State::Terminating { waits, .. } = &mut self.state else {
+        if status < 300 {
             // Nobody saw the BYE; its 2xx ends the session all the same.
-            let ends = matches!(self.state, State::Confirmed { .. }) && !seen && status < 300;
+            let ends = matches!(self.state, State::Terminating { .. }) || !seen;
             return ends.then(|| self.ended(End::Bye, now, true)).flatten();
-        };
-        match status {
-            200..300 => return self.ended(End::Bye, now, true),
-            401 | 407 => {}
-            503 if retry_after => {}
-            _ => {
-                let end = if status == 481 { End::Gone } else { End::ByeError };
-                if let Waits::Final(refused) = waits {
-                    refused.get_or_insert((end, now));
-                } else {
-                    *waits = Waits::Final(Some((end, now)));
-                }
-            }
         }
-        self.on_no_bye(open, now, retry_window)
+        let State::Terminating { refused, .. } = &mut self.state else { return None };
+        let recoverable = matches!(status, 401 | 407) || status == 503 && retry_after;
+        if !recoverable {
+            *refused = Some(now);
+        }
+        let end = if status == 481 { End::Gone } else { End::ByeError };
+        self.on_bye_failed(end, recoverable, open, now, holds);
+        None
     }
 
     /// A BYE got no final in time; `open` others have none yet.
-    pub fn on_bye_timeout(&mut self, open: usize, now: Timestamp) -> Option<Ended> {
-        match self.state {
-            State::Terminating { waits: Waits::Final(Some((end, at))), .. } if open == 0 => self.ended(end, at, true),
-            State::Terminating { .. } if open == 0 => {
-                self.ended(End::ByeTimeout, now, false).map(|ended| Ended { by: Ending::NoFinal, ..ended })
-            }
-            _ => None,
-        }
+    pub fn on_bye_timeout(&mut self, open: usize, now: Timestamp, holds: Holds) {
+        self.on_bye_failed(End::ByeTimeout, false, open, now, holds);
     }
 
-    /// A BYE is waited for no longer; `open` others are. Without one the first hard refusal counts, else the next BYE is
-    /// awaited.
-    fn on_no_bye(&mut self, open: usize, now: Timestamp, retry_window: Duration) -> Option<Ended> {
-        let State::Terminating { waits, .. } = &mut self.state else { return None };
-        match waits {
-            _ if open > 0 => None,
-            Waits::Final(Some((end, at))) => {
-                let (end, at) = (*end, *at);
-                self.ended(end, at, true)
-            }
-            _ => {
-                *waits = Waits::Retry { until: now + retry_window };
-                None
-            }
+    /// A BYE failed. Where none is open any more, another one is waited for a while.
+    fn on_bye_failed(&mut self, end: End, recoverable: bool, open: usize, now: Timestamp, holds: Holds) {
+        if let State::Terminating { waits, .. } = &mut self.state
+            && open == 0
+        {
+            let hold = if recoverable { holds.retry_window } else { holds.fork_hold };
+            *waits = Waits::Bye { end: (end, now), until: now + hold, recoverable };
         }
     }
 
@@ -262,7 +270,7 @@ impl Dialog {
         match self.state {
             State::Early => Timestamp::NEVER,
             State::Confirmed { expiry, broken, .. } => broken.map_or(expiry.0, |(until, _)| until.min(expiry.0)),
-            State::Terminating { waits: Waits::Retry { until }, .. } => until,
+            State::Terminating { waits: Waits::Bye { until, .. }, .. } => until,
             State::Terminating { .. } => Timestamp::NEVER,
             // The per-INVITE session may outlast it.
             State::Over { .. } if self.session.is_some() => Timestamp::NEVER,
@@ -277,10 +285,16 @@ impl Dialog {
                 Some((until, end)) if until <= expiry.0 => self.ended(end, at, false),
                 _ => self.ended(expiry.1, at, false),
             },
-            // A challenged BYE was not tried again.
-            State::Terminating { .. } => self.ended(End::ByeError, at, false),
+            // The last BYE failed, and no other came.
+            State::Terminating { waits: Waits::Bye { end: (end, failed), .. }, .. } => self.ended(end, failed, false),
+            State::Terminating { .. } => None,
             State::Early | State::Over { .. } => None,
         }
+    }
+
+    /// The failure of its BYE waits for nothing but another try: at the end of a capture none follows.
+    pub fn settles(&self) -> bool {
+        matches!(self.state, State::Terminating { waits: Waits::Bye { recoverable: false, .. }, .. })
     }
 
     /// An early dialog ends: another branch won, or the INVITE failed. Returns whether it was early.
@@ -297,14 +311,22 @@ impl Dialog {
         self.state = State::Over { until };
     }
 
-    /// `by_final`: a final of a BYE ends it.
-    fn ended(&self, end: End, at: Timestamp, by_final: bool) -> Option<Ended> {
-        let (from, duration, disconnect) = match self.state {
-            State::Confirmed { answered, .. } => (DialogState::Confirmed, at - answered, None),
-            State::Terminating { answered, bye, .. } => (DialogState::Terminating, bye - answered, Some(at - bye)),
+    /// `success`: a 2xx to a BYE ends it.
+    fn ended(&self, end: End, at: Timestamp, success: bool) -> Option<Ended> {
+        let (from, duration, by) = match self.state {
+            State::Confirmed { answered, .. } => {
+                let by = if success { Ending::Success(None) } else { Ending::Time };
+                (DialogState::Confirmed, at - answered, by)
+            }
+            State::Terminating { answered, bye, .. } if success => {
+                (DialogState::Terminating, bye - answered, Ending::Success(Some(at - bye)))
+            }
+            State::Terminating { answered, bye, refused, .. } => {
+                let refused = refused.map(|at| at - bye);
+                (DialogState::Terminating, bye - answered, Ending::Failure(refused))
+            }
             State::Early | State::Over { .. } => return None,
         };
-        let by = if by_final { Ending::Final(disconnect) } else { Ending::Time };
         Some(Ended { from, end, at, duration, by })
     }
 }

@@ -4,21 +4,23 @@
 //! the records that sixteen messages will ask for are prefetched together, and waited for once.
 
 use call_records::Records;
-use pipeline::event::{Evicted, Fact};
 use pipeline::CallsWanted;
+use pipeline::event::{Evicted, Fact};
 use pipeline::{Facts, FrameBatch, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
 
-use crate::bindings::Bindings;
-use crate::call::{Pools, Rank};
+use crate::bindings::{Bindings, Shared};
+use crate::call::{Call, Pools, Rank};
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::hash::{Hashes, Key};
+use crate::list::At;
 use crate::observed::Observed;
 use crate::request::Request;
 use crate::slots::Slots;
-use crate::turn::{Held, Told, Turn, dialog_id};
+use crate::turn::{Held, Taken, Told, Turn, dialog_id};
+use crate::waiting::{Queue, Waiting};
 use crate::wheel::{Target, Timer, Wheel};
 
 /// Everything that is followed.
@@ -31,6 +33,8 @@ pub struct State {
     pub slots: Slots,
     pub held: Held,
     pub wheel: Wheel,
+    /// Messages that wait for what caused them.
+    pub waiting: Queue,
     /// Records of calls, where somebody asked for them, and what they are told.
     pub records: Option<(Records, Told)>,
 }
@@ -56,6 +60,7 @@ impl State {
             slots: Slots::default(),
             held: Held::default(),
             wheel: Wheel::default(),
+            waiting: Queue::default(),
             records,
             config,
         }
@@ -78,7 +83,7 @@ impl State {
             self.read_ahead(batch, frames, &mut ahead);
             for parsed in ahead.iter_mut().filter_map(Option::take) {
                 self.fire_timers(parsed.frame.at, out);
-                self.on_message(&parsed, out);
+                self.on_message(batch, &parsed, out);
             }
         }
         self.fire_timers(batch.now, out);
@@ -87,12 +92,7 @@ impl State {
     /// Parses the next messages of a batch and prefetches the records of their calls.
     fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &'a [SipFrame], ahead: &mut [Option<Parsed<'a>>; AHEAD]) {
         for (place, frame) in ahead.iter_mut().zip(frames) {
-            let framing = match frame.transport {
-                Transport::Udp => Framing::Datagram { truncated: frame.truncated },
-                Transport::Tcp | Transport::Tls => Framing::Stream,
-                Transport::Ws | Transport::Wss => Framing::WebSocket,
-            };
-            let message = sip::parse(batch.message(frame), framing);
+            let message = parse(batch.message(frame), frame);
             let call = message.as_ref().map_or(Key::default(), |message| self.hashes.call(message.call_id));
             self.calls.prefetch_index(call);
             *place = Some(Parsed { frame, message, call });
@@ -102,29 +102,55 @@ impl State {
         }
     }
 
-    fn on_message(&mut self, parsed: &Parsed<'_>, out: &mut Facts) {
+    fn on_message(&mut self, batch: &FrameBatch, parsed: &Parsed<'_>, out: &mut Facts) {
         let message = match &parsed.message {
             Ok(message) => message,
             Err(error) => return out.push(Slot::OTHER, Fact::ParseFailed(*error)),
         };
+        let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
+        if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
+            return self.wait(place, batch, parsed.frame, out);
+        }
+        if !self.calls.get_mut(place).waiting.is_empty() {
+            self.take_caused(place, parsed.frame, out);
+        }
+        self.make_room(place, parsed.frame.at, out);
+    }
+
+    /// Takes a message at its call, unless it waits.
+    fn take_message(
+        &mut self,
+        place: u32,
+        message: &Message<'_>,
+        frame: &SipFrame,
+        may_wait: bool,
+        out: &mut Facts,
+    ) -> Wait {
+        let key = self.calls.get_mut(place).key;
+        let seen = Observed::new(&self.hashes, key, message, frame);
+        let mut taken = Taken::Done;
+        self.turn(place, seen.now(), out, |turn| {
+            taken = match message.status() {
+                None => turn.on_request(may_wait, &seen),
+                Some(status) => turn.on_response(status, may_wait, &seen),
+            }
+        });
+        match taken {
+            Taken::Waits => return Wait::Yes,
+            Taken::Binds(slot, asked) => {
+                let shared = Shared { hashes: &self.hashes, slots: &mut self.slots, wheel: &mut self.wheel };
+                self.bindings.bind(slot, &seen, &asked, shared, out);
+            }
+            Taken::Done => {}
+        }
         for kind in message.anomalies.iter() {
             out.push(Slot::OTHER, Fact::Imperfect(kind));
-        }
-        let seen = Observed::new(&self.hashes, parsed.call, message, parsed.frame);
-        let place = self.calls.find_or_open(seen.call, seen.now());
-        let mut binds = None;
-        self.turn(place, out, |turn| match message.status() {
-            None => turn.on_request(&seen),
-            Some(status) => binds = turn.on_response(status, &seen),
-        });
-        if let Some(slot) = binds {
-            self.bindings.bind(slot, &seen, &self.hashes, &mut self.slots, &mut self.wheel, out);
         }
         if let Some((records, told)) = &mut self.records {
             let looked_on = call_records::Observed {
                 message,
-                frame: parsed.frame,
-                call: seen.call.0,
+                frame,
+                call: key.0,
                 dialog: dialog_id(seen.tags()),
                 from: seen.from.bits(),
                 to: seen.to.bits(),
@@ -132,11 +158,77 @@ impl State {
             records.on_message(&looked_on, told.sighting.take(), &told.changes, &mut self.slots, out);
             told.changes.clear();
         }
-        self.make_room(place, seen.now(), out);
+        Wait::No
+    }
+
+    /// A message waits for what caused it (2.3).
+    fn wait(&mut self, place: u32, batch: &FrameBatch, frame: &SipFrame, out: &mut Facts) {
+        let call = self.calls.get_mut(place);
+        let until = frame.at + self.config.reorder_window;
+        let waiting = self.waiting.add(call.key, batch, frame, until);
+        call.waiting.push(&mut self.pools.waiting, waiting);
+        self.arm(place, until);
+        while let Some((key, number)) = self.waiting.exceeds() {
+            let Some(place) = self.calls.find(key) else { continue };
+            let oldest = |waiting: &Waiting| waiting.number == number;
+            if let Some(at) = self.calls.get_mut(place).waiting.find(&self.pools.waiting, oldest) {
+                self.take_waiting(place, at, None, out);
+            }
+        }
+    }
+
+    /// Takes the messages of a call that need not wait any more, right after what caused them and with its time; the
+    /// earliest first.
+    fn take_caused(&mut self, place: u32, cause: &SipFrame, out: &mut Facts) {
+        while let Some(at) = self.oldest_waiting(place, |call, waiting| !self.still_waits(call, waiting)) {
+            self.take_waiting(place, at, Some(cause), out);
+        }
+    }
+
+    /// The message that has waited longest of those that fit.
+    fn oldest_waiting(&self, place: u32, fits: impl Fn(&Call, &Waiting) -> bool) -> Option<At> {
+        let call = self.calls.get(place);
+        call.waiting.iter(&self.pools.waiting).filter(|(_, waiting)| fits(call, waiting)).last().map(|(at, _)| at)
+    }
+
+    /// What caused a message has not come.
+    fn still_waits(&self, call: &Call, waiting: &Waiting) -> bool {
+        let Ok(message) = parse(&waiting.message, &waiting.frame) else { return false };
+        let seen = Observed::new(&self.hashes, call.key, &message, &waiting.frame);
+        if message.is_request() {
+            call.must_wait(&self.pools, &seen)
+        } else {
+            call.find_transaction(&self.pools, seen.branch, seen.method()).is_none()
+        }
+    }
+
+    /// Takes a message that waited: with the time of its cause, or as it stands.
+    fn take_waiting(&mut self, place: u32, at: At, cause: Option<&SipFrame>, out: &mut Facts) {
+        let waiting = self.calls.get_mut(place).waiting.remove(&mut self.pools.waiting, at);
+        self.waiting.remove(&waiting);
+        let mut frame = waiting.frame;
+        if let Some(cause) = cause {
+            (frame.first, frame.at) = (cause.at, cause.at);
+        }
+        if let Ok(message) = parse(&waiting.message, &frame) {
+            self.take_message(place, &message, &frame, false, out);
+        }
+    }
+
+    /// Nothing can follow any more: what waits for its cause is taken as it stands, and what waits for another try, another
+    /// branch or more digits is decided as if that time had passed (0.2).
+    pub fn settle(&mut self, now: Timestamp, out: &mut Facts) {
+        for place in self.calls.places() {
+            while let Some(at) = self.oldest_waiting(place, |_, _| true) {
+                self.take_waiting(place, at, None, out);
+            }
+            self.turn(place, now, out, |turn| turn.settle(now));
+            self.tell_records(place, out);
+        }
     }
 
     /// Lets a rule take its turn at a call, and sees when the call falls due next.
-    fn turn(&mut self, place: u32, out: &mut Facts, rule: impl FnOnce(&mut Turn<'_>)) {
+    fn turn(&mut self, place: u32, now: Timestamp, out: &mut Facts, rule: impl FnOnce(&mut Turn<'_>)) {
         let call = self.calls.get_mut(place);
         let mut turn = Turn {
             config: &self.config,
@@ -147,25 +239,34 @@ impl State {
             held: &mut self.held,
             out,
             records: self.records.as_mut().map(|(_, told)| told),
+            now,
             due: Timestamp::NEVER,
             settled: false,
         };
         rule(&mut turn);
         let (due, settled) = (turn.due, turn.settled);
-        // A later deadline is found when the earlier one comes.
-        if due < call.armed || call.armed == Timestamp::ZERO {
-            call.armed = due;
-            self.wheel.set(&mut call.timer, due, Target::Call(place));
-        }
         if settled {
             let rank = call.rank(&self.pools);
             self.held.rank(&mut self.calls, place, rank);
+        }
+        self.arm(place, due);
+    }
+
+    /// Something of a call falls due then. A later deadline is found when the earlier one comes.
+    fn arm(&mut self, place: u32, due: Timestamp) {
+        let call = self.calls.get_mut(place);
+        if due < call.armed || call.armed == Timestamp::ZERO {
+            call.armed = due;
+            self.wheel.set(&mut call.timer, due, Target::Call(place));
         }
     }
 
     /// Fires what is due at or before `now`, in order of due time (0.2).
     fn fire_timers(&mut self, now: Timestamp, out: &mut Facts) {
         while let Some((due, target)) = self.wheel.pop(now) {
+            if let Some((records, _)) = &mut self.records {
+                records.on_time(due, &mut self.slots, out);
+            }
             match target {
                 Target::Call(place) => self.on_call_due(place, due, out),
                 Target::Bindings(place) => {
@@ -183,7 +284,10 @@ impl State {
         let call = self.calls.get_mut(place);
         (call.timer, call.armed) = (Timer::default(), Timestamp::NEVER);
         if call.due(&self.pools, &self.config) <= due {
-            self.turn(place, out, |turn| turn.on_due(due));
+            while let Some(at) = self.oldest_waiting(place, |_, waiting| waiting.until <= due) {
+                self.take_waiting(place, at, None, out);
+            }
+            self.turn(place, due, out, |turn| turn.on_due(due));
             self.tell_records(place, out);
         }
         let call = self.calls.get_mut(place);
@@ -230,14 +334,17 @@ impl State {
         for _ in 0..lost.max(usize::from(call.rank != Rank::Over)) {
             out.push(Slot::OTHER, Fact::Evicted(table));
         }
-        self.turn(place, out, |turn| turn.forget_all(now));
+        while let Some(waiting) = self.calls.get_mut(place).waiting.pop(&mut self.pools.waiting) {
+            self.waiting.remove(&waiting);
+        }
+        self.turn(place, now, out, |turn| turn.forget_all(now));
         self.tell_records(place, out);
         self.close(place);
     }
 
     /// A call with too many requests loses the oldest one, of those that are over if there are any.
     fn shed(&mut self, place: u32, now: Timestamp, out: &mut Facts) {
-        self.turn(place, out, |turn| {
+        self.turn(place, now, out, |turn| {
             let requests = || turn.call.requests.iter(&turn.pools.requests);
             let over = requests().filter(|(_, request)| request.progress.is_over()).last();
             let open = |request: &Request| !request.progress.is_over();
@@ -284,6 +391,22 @@ impl Held {
         self.unobserved -= usize::from(before == Rank::Unobserved);
         self.unobserved += usize::from(rank == Rank::Unobserved);
     }
+}
+
+fn parse<'a>(bytes: &'a [u8], frame: &SipFrame) -> Result<Message<'a>, ParseError> {
+    let framing = match frame.transport {
+        Transport::Udp => Framing::Datagram { truncated: frame.truncated },
+        Transport::Tcp | Transport::Tls => Framing::Stream,
+        Transport::Ws | Transport::Wss => Framing::WebSocket,
+    };
+    sip::parse(bytes, framing)
+}
+
+/// Whether a message waits for another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Yes,
+    No,
 }
 
 /// Messages read together.

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use foldhash::quality::{FoldHasher, RandomState};
 use pipeline::SipFrame;
-use sip::{Message, Method, Via};
+use sip::{Message, Method, Via, uri};
 
 /// What a call is found by: the hash of its Call-ID; or that of an address-of-record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -62,6 +62,18 @@ impl Hashes {
     /// Of an address-of-record, already normalised (1.4).
     pub fn address_of_record(&self, address: &[u8]) -> Key {
         Key(self.make(|h| h.write(address)))
+    }
+
+    /// Of a contact: user, host and port of its URI; of any other than a SIP URI all of it.
+    pub fn contact(&self, uri: &[u8]) -> u64 {
+        self.make(|h| match uri::host_port(uri) {
+            None => h.write(uri),
+            Some((host, port)) => {
+                h.write(uri::user(uri).unwrap_or_default());
+                h.write_u32(port.map_or(u32::MAX, u32::from));
+                write_host(h, host);
+            }
+        })
     }
 
     /// Of a tag.
@@ -122,6 +134,14 @@ impl Hashes {
             write_address(h, frame.source);
             write_address(h, frame.destination);
             h.write_u8(frame.transport as u8);
+        }) as u32
+    }
+
+    /// Of the way a message took: from address to address and port.
+    pub fn way(&self, frame: &SipFrame) -> u32 {
+        self.make(|h| {
+            write_address(h, SocketAddr::new(frame.source.ip(), 0));
+            write_address(h, frame.destination);
         }) as u32
     }
 

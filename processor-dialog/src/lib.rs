@@ -36,6 +36,7 @@ mod slab;
 mod slots;
 mod transaction;
 mod turn;
+mod waiting;
 mod wheel;
 
 pub use config::{Config, MAX_CALLS};

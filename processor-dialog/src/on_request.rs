@@ -6,20 +6,31 @@ use pipeline::Slot;
 use pipeline::event::{DialogState, Fact};
 use sip::Method;
 
-use crate::attempt::{self, Attempt};
+use wire::Timestamp;
+
+use crate::attempt::{self, Attempt, FailedBy};
+use crate::bindings::Asked;
 use crate::call::{Invite, TransactionAt};
 use crate::dialog::FirstBye;
 use crate::hash::Tag;
 use crate::list::At;
-use crate::observed::{Observed, pair};
+use crate::observed::Observed;
 use crate::registration::{self, Registration};
 use crate::request::{Progress, Request};
-use crate::transaction::{Final, ItemId, RequestSeen, Sighting, Transaction};
-use crate::turn::{Turn, dialog_id};
+use crate::transaction::{Final, ItemId, Sender, Sighting, Transaction};
+use crate::turn::{Taken, Turn, dialog_id};
 
 impl Turn<'_> {
-    /// Takes a request.
-    pub fn on_request(&mut self, seen: &Observed<'_>) {
+    /// Takes a request. `may_wait`: not if it came before what caused it.
+    pub fn on_request(&mut self, may_wait: bool, seen: &Observed<'_>) -> Taken {
+        if may_wait && self.call.must_wait(self.pools, seen) {
+            return Taken::Waits;
+        }
+        self.take_request(seen);
+        Taken::Done
+    }
+
+    fn take_request(&mut self, seen: &Observed<'_>) {
         let method = seen.method();
         // An ACK of a failure and a CANCEL carry the branch of the INVITE they are about (RFC 3261 §9.1, §17.1.1.3).
         let invite = match method {
@@ -34,7 +45,7 @@ impl Turn<'_> {
         }
         let known = self.call.find_transaction(self.pools, seen.branch, method);
         if let Some(at) = known
-            && self.call.transaction(self.pools, at).request != RequestSeen::No
+            && self.call.transaction(self.pools, at).request_seen
         {
             self.see(at, ItemId::REQUEST, seen);
             return;
@@ -50,17 +61,17 @@ impl Turn<'_> {
         let via_count = seen.message.via_count;
         request.depth = request.depth.max(u8::try_from(via_count).unwrap_or(u8::MAX));
         let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
-        tx.request = if via_count == 1 { RequestSeen::FromOrigin } else { RequestSeen::FromProxy };
+        tx.request_seen = true;
         if method == Method::Cancel {
             // Hop by hop: its single Via says nothing about ancestry (2.4).
             tx.root = root_of_invite.unwrap_or(true);
         }
         let root = tx.root;
-        let (timeout, proceeding) = (self.config.timeout(), self.config.proceeding);
+        let waits = self.config.request_waits();
         let known = request.is_counted();
         match (root, known) {
-            (true, true) => request.on_another_root(seen.frame.first, seen.now(), timeout),
-            (true, false) => request.count(seen.frame.first, timeout, proceeding),
+            (true, true) => request.on_another_root(&self.pools.transactions, seen.frame.first, waits),
+            (true, false) => request.count(seen.frame.first, waits),
             (false, _) => {}
         }
         let (slot, until) = (request.slot, request.progress.until());
@@ -75,7 +86,7 @@ impl Turn<'_> {
             Method::Invite if seen.to == Tag::NONE => self.on_initial_invite(at.request, seen),
             Method::Ack => self.on_ack(at.request, invite.is_some(), seen),
             Method::Bye => self.on_bye(at.request, seen),
-            Method::Cancel => self.on_cancel(slot, invite, seen),
+            Method::Cancel => self.on_cancel(at.request, seen),
             Method::Register => self.on_register(at.request, seen),
             _ => {}
         }
@@ -89,33 +100,47 @@ impl Turn<'_> {
         }
     }
 
-    /// A transaction for a request not seen on this hop before, under the request it belongs to, or a new one. An error
-    /// where that has as many as may be: then it is one more hop copy.
+    /// A transaction for a request not seen on this hop before, under the newest request of its name where that takes it,
+    /// else under a new one (2.5). An error where that has as many as may be: then it is one more hop copy.
     fn attach(&mut self, invite: Option<TransactionAt>, seen: &Observed<'_>) -> Result<TransactionAt, ()> {
-        let known = self.call.requests.find(&self.pools.requests, |request| request.is_counted() && request.is_named(seen));
-        let request = match known.or_else(|| self.find_uncounted(seen)) {
+        let mut tx = self.new_transaction(seen);
+        let fork_hold = self.config.fork_hold;
+        let named = |request: &Request| request.is_named(seen) && request.slot_is_own();
+        let request = self.call.requests.find(&self.pools.requests, named).filter(|at| {
+            let request = self.call.requests.get(&self.pools.requests, *at);
+            request.takes(&self.pools.transactions, &self.pools.of_transactions, &tx, seen.now(), fork_hold)
+        });
+        let request = match request {
             Some(request) => request,
             None => {
                 let slot = self.slot_of_request(invite, seen);
                 self.open_request(slot, seen.to, seen)
             }
         };
-        self.attach_to(request, seen)
+        let owner = self.call.requests.get_mut(&mut self.pools.requests, request);
+        match owner.attach(&mut self.pools.transactions, &self.pools.of_transactions, tx) {
+            Ok(transaction) => Ok(TransactionAt { request, transaction }),
+            Err(refused) => {
+                tx = refused;
+                let slot = owner.slot;
+                tx.clear(&mut self.pools.of_transactions);
+                self.push(slot, Fact::MessageSeen);
+                Err(())
+            }
+        }
     }
 
-    /// A request that was seen, though not at a root: a CANCEL below another one.
-    fn find_uncounted(&self, seen: &Observed<'_>) -> Option<At> {
-        let requested = |request: &Request| {
-            request.is_named(seen)
-                && request.transactions.iter(&self.pools.transactions).any(|(_, tx)| tx.request != RequestSeen::No)
-        };
-        self.call.requests.find(&self.pools.requests, requested)
+    /// A transaction of which nothing was seen yet.
+    fn new_transaction(&mut self, seen: &Observed<'_>) -> Transaction {
+        let path = seen.message.vias().skip(1).map(|via| self.hashes.hop(&via));
+        let sender =
+            if seen.message.via_count == 1 { Sender::Origin(self.hashes.way(seen.frame)) } else { Sender::Proxy };
+        Transaction::new(seen, sender, path, &mut self.pools.of_transactions)
     }
 
     /// Adds a transaction to a request.
     pub fn attach_to(&mut self, request: At, seen: &Observed<'_>) -> Result<TransactionAt, ()> {
-        let path = seen.message.vias().skip(1).map(|via| self.hashes.hop(&via));
-        let tx = Transaction::new(seen, path, &mut self.pools.of_transactions);
+        let tx = self.new_transaction(seen);
         let owner = self.call.requests.get_mut(&mut self.pools.requests, request);
         match owner.attach(&mut self.pools.transactions, &self.pools.of_transactions, tx) {
             Ok(transaction) => Ok(TransactionAt { request, transaction }),
@@ -139,7 +164,8 @@ impl Turn<'_> {
         if self.request(at.request).is_counted() {
             return Ok(at);
         }
-        let named = self.call.requests.find(&self.pools.requests, |request| request.is_counted() && request.is_named(seen));
+        let named =
+            self.call.requests.find(&self.pools.requests, |request| request.is_counted() && request.is_named(seen));
         let Some(into) = named else {
             let slot = self.slot_of_request(invite, seen);
             let request = self.request_mut(at.request);
@@ -201,7 +227,18 @@ impl Turn<'_> {
     /// An initial INVITE was seen for the first time.
     fn on_initial_invite(&mut self, request: At, seen: &Observed<'_>) {
         let (serial, slot) = (self.request(request).serial, self.request(request).slot);
+        if is_recording(seen) {
+            self.request_mut(request).recording = true;
+            return self.push(slot, Fact::RecordingOpened);
+        }
         self.push(slot, Fact::InvitedInitially);
+        // Branches below a proxy are not waited for any longer: the caller has gone on.
+        let forking = |earlier: &Request| {
+            earlier.serial != serial && earlier.from == seen.from && earlier.is_initial_invite() && earlier.is_forking()
+        };
+        while let Some(earlier) = self.call.requests.find(&self.pools.requests, forking) {
+            self.decide_fork(earlier, seen.now());
+        }
         let attempt = self.attempt_for(serial, slot, seen);
         let invite = Invite {
             serial,
@@ -210,22 +247,25 @@ impl Turn<'_> {
             provisional: false,
             dialed: false,
             answered_200: false,
-            cancelled: false,
+            given_up: false,
+            over_by: None,
         };
         self.call.invites.push(&mut self.pools.invites, invite);
     }
 
-    /// The attempt a new initial INVITE belongs to: the one it retries, or a new one.
+    /// Every branch of a request failed, and no other is waited for.
+    fn decide_fork(&mut self, at: At, now: Timestamp) {
+        let failure = self.request(at).failure(&self.pools.transactions).expect("every branch has failed");
+        self.on_request_failed(at, failure, now);
+    }
+
+    /// The attempt a new initial INVITE belongs to: the newest of its caller as long as that has no outcome, or a new one.
     fn attempt_for(&mut self, serial: u32, slot: Slot, seen: &Observed<'_>) -> u32 {
         let (now, window) = (seen.now(), self.config.retry_window);
         let newest = |attempt: &Attempt| attempt.from == seen.from;
         let mut t0 = seen.frame.first;
         if let Some(before) = self.call.attempts.find(&self.pools.attempts, newest) {
-            let (latest, cseq) = (self.attempt(before).latest, self.attempt(before).cseq);
-            if seen.cseq > cseq {
-                self.force_decision(latest);
-            }
-            match self.attempt(before).join(serial, seen.cseq, now, window) {
+            match self.attempt(before).join(serial, now, window) {
                 attempt::Join::Joined => return self.attempt(before).serial,
                 attempt::Join::Inherits(start) => t0 = start,
                 attempt::Join::Begins => {}
@@ -235,41 +275,54 @@ impl Turn<'_> {
         self.push(slot, Fact::AttemptOpened);
         self.tell(Change::AttemptOpened { slot });
         self.held.attempts += 1;
-        self.call.attempts.push(&mut self.pools.attempts, Attempt::new(serial, seen.from, seen.cseq, slot, t0));
+        self.call.attempts.push(&mut self.pools.attempts, Attempt::new(serial, seen.from, slot, t0));
         serial
     }
 
-    /// Still undecided, but no branch of it can be waited for any longer: its caller has gone on.
-    fn force_decision(&mut self, serial: u32) {
-        let Some(at) = self.call.find_request(self.pools, serial) else { return };
-        let request = self.request(at);
-        if request.is_open()
-            && let Some(failure) = request.best_failure(&self.pools.transactions)
-        {
-            self.on_invite_failed(at, failure);
-        }
-    }
-
-    /// An ACK other than of a failure: it acknowledges a dialog's 2xx, or belongs to nothing (2.3).
+    /// An ACK other than of a failure: it acknowledges a dialog's 2xx, or belongs to nothing (2.3). Then the answer of its
+    /// INVITE passed unseen (2.6).
     fn on_ack(&mut self, request: At, of_known_invite: bool, seen: &Observed<'_>) {
         let slot = self.request(request).slot;
-        match self.dialog_around(seen) {
-            Some(at) => {
-                let dialog = self.dialog(at);
-                dialog.acknowledged |= dialog.cseq == seen.cseq;
+        if let Some(at) = self.dialog_around(seen) {
+            let dialog = self.dialog(at);
+            dialog.acknowledged |= dialog.cseq == seen.cseq;
+            return;
+        }
+        if !of_known_invite && !self.answers_invite(seen) {
+            self.push(slot, Fact::AckUnmatched);
+        }
+        let of_it =
+            |invite: &Request| invite.is_initial_invite() && (invite.from, invite.cseq) == (seen.from, seen.cseq);
+        if seen.to != Tag::NONE
+            && let Some(at) = self.call.requests.find(&self.pools.requests, of_it)
+        {
+            let timeout = self.config.timeout();
+            let invite = self.request_mut(at);
+            let serial = invite.serial;
+            if invite.on_unseen(seen.now(), timeout) {
+                self.wake(seen.now() + timeout);
+                self.settled = true;
+                self.on_attempt_failed(serial, FailedBy::Unseen(seen.now()));
             }
-            None if !of_known_invite => self.push(slot, Fact::AckUnmatched),
-            None => {}
         }
     }
 
-    /// The first sighting of a CANCEL at a root: a 487 that follows is the caller's wish (2.6).
-    fn on_cancel(&mut self, slot: Slot, invite: Option<TransactionAt>, seen: &Observed<'_>) {
+    /// An INVITE with the Call-ID, From tag and CSeq number of an ACK was answered with a 2xx.
+    pub fn answers_invite(&self, seen: &Observed<'_>) -> bool {
+        let answered = |invite: &Request| {
+            invite.method == Method::Invite
+                && (invite.from, invite.cseq) == (seen.from, seen.cseq)
+                && invite.status().is_some_and(|status| status < 300)
+        };
+        self.call.requests.find(&self.pools.requests, answered).is_some()
+    }
+
+    /// The first sighting of a CANCEL at a root: the caller gives up (2.6).
+    fn on_cancel(&mut self, request: At, seen: &Observed<'_>) {
+        let slot = self.request(request).slot;
         self.count_reasons(slot, seen);
-        let Some(at) = invite else { return };
-        let serial = self.request(at.request).serial;
-        if let Some(invite) = self.call.invite(self.pools, serial) {
-            invite.cancelled = true;
+        if let Some(invite) = self.invite_given_up(request) {
+            self.on_given_up(invite);
         }
     }
 
@@ -277,8 +330,17 @@ impl Turn<'_> {
     fn on_bye(&mut self, request: At, seen: &Observed<'_>) {
         let slot = self.request(request).slot;
         self.count_reasons(slot, seen);
-        let Some(at) = self.call.find_dialog(self.pools, pair(seen.from, seen.to)) else { return };
-        let Some(first) = self.dialog(at).on_bye(seen.frame.first) else { return };
+        let dialog = self.call.find_dialog(self.pools, seen.tags());
+        let first = dialog.and_then(|at| Some((at, self.dialog(at).on_bye(seen.frame.first)?)));
+        let Some((at, first)) = first else {
+            // It met no confirmed dialog: from the caller it gives up (RFC 3261 §15).
+            if dialog.is_none_or(|at| self.dialog(at).is_live())
+                && let Some(invite) = self.invite_given_up(request)
+            {
+                self.on_given_up(invite);
+            }
+            return;
+        };
         let dialog = self.dialog(at);
         let (slot, id) = (dialog.attempt_slot, dialog_id(dialog.tags));
         if first == FirstBye::Yes {
@@ -288,9 +350,11 @@ impl Turn<'_> {
         self.tell(Change::HungUp { dialog: id });
         // Its final came first.
         if let Progress::Decided { status, .. } = self.request(request).progress {
-            let open = self.call.open_byes(self.pools, seen.tags());
-            let (now, window) = (seen.now(), self.config.retry_window);
-            let ended = self.dialog(at).on_bye_final(status, false, true, open, now, window);
+            let (open, holds) = (self.call.open_byes(self.pools, seen.tags()), self.config.holds());
+            let dialog = self.dialog(at);
+            let ended = dialog.on_bye_final(status, false, true, open, seen.now(), holds);
+            let due = dialog.due();
+            self.wake(due);
             self.on_bye_told(at, ended);
         }
     }
@@ -298,11 +362,17 @@ impl Turn<'_> {
     /// The first sighting of a REGISTER.
     fn on_register(&mut self, request: At, seen: &Observed<'_>) {
         let (serial, slot) = (self.request(request).serial, self.request(request).slot);
-        let mut t0 = seen.frame.first;
+        let forking =
+            |earlier: &Request| earlier.serial != serial && earlier.method == Method::Register && earlier.is_forking();
+        while let Some(earlier) = self.call.requests.find(&self.pools.requests, forking) {
+            self.decide_fork(earlier, seen.now());
+        }
+        let began = seen.frame.first;
+        let mut t0 = began;
         if let Some(newest) = self.call.registrations.newest() {
             let before = self.call.registrations.get_mut(&mut self.pools.registrations, newest);
-            match before.join(serial, seen.cseq, seen.now(), self.config.retry_window) {
-                registration::Join::Joined => return,
+            match before.join(serial, began, self.config.fork_hold, self.config.retry_window) {
+                registration::Join::Joined => return before.asked = Asked::new(seen, self.hashes),
                 registration::Join::Inherits(start) => t0 = start,
                 registration::Join::Begins => {}
             }
@@ -310,6 +380,19 @@ impl Turn<'_> {
         let slot = self.slots.hold(slot);
         self.push(slot, Fact::RegistrationOpened);
         self.held.registrations += 1;
-        self.call.registrations.push(&mut self.pools.registrations, Registration::new(serial, seen.cseq, slot, t0));
+        let mut registration = Registration::new(serial, slot, t0, began);
+        registration.asked = Asked::new(seen, self.hashes);
+        self.call.registrations.push(&mut self.pools.registrations, registration);
     }
+}
+
+/// Whether an INVITE opens a recording session (RFC 7866 §5.2).
+fn is_recording(seen: &Observed<'_>) -> bool {
+    const OPTION: &[u8] = b"siprec";
+    const MULTIPART: &[u8] = b"multipart/";
+    // It says in a part of its body what is recorded (§5.1), so that others need not be looked through.
+    let content_type = seen.message.content_type().and_then(|value| value.get(..MULTIPART.len()));
+    let is_it = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(OPTION);
+    content_type.is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
+        && seen.message.field(b"Require").is_some_and(|value| value.split(|byte| *byte == b',').any(is_it))
 }

@@ -1,12 +1,13 @@
 //! A response at its call: what it decides, confirms or ends (`sip-metrics.md` 2.3 to 2.7, 3.1 to 3.6, 4.5, 4.6).
 
 use call_records::Change;
-use pipeline::event::{DialogState, End, Fact, RegistrationOutcome};
+use pipeline::event::{DialogState, Fact};
 use pipeline::{Measure, Slot};
 use sip::Method;
 use std::time::Duration;
 use wire::Timestamp;
 
+use crate::bindings::Asked;
 use crate::call::TransactionAt;
 use crate::dialog::Dialog;
 use crate::hash::Tag;
@@ -15,16 +16,21 @@ use crate::observed::Observed;
 use crate::request::{Progress, Request};
 use crate::session::Session;
 use crate::transaction::{ItemId, Sighting};
-use crate::turn::{Turn, dialog_id};
+use crate::turn::{Taken, Turn, dialog_id};
 
 impl Turn<'_> {
-    /// Takes a response. Returns whether it is the 2xx of a REGISTER, whose bindings are then to be noted under the labels
-    /// returned.
-    pub fn on_response(&mut self, status: u16, seen: &Observed<'_>) -> Option<Slot> {
-        let at = match self.call.find_transaction(self.pools, seen.branch, seen.method()) {
-            Some(at) => at,
-            None => self.open_orphan(seen)?,
-        };
+    /// Takes a response. `may_wait`: not if its transaction is unknown, which is then returned.
+    pub fn on_response(&mut self, status: u16, may_wait: bool, seen: &Observed<'_>) -> Taken {
+        match self.call.find_transaction(self.pools, seen.branch, seen.method()) {
+            Some(at) => self.on_response_of(at, status, seen),
+            None if may_wait => return Taken::Waits,
+            None => self.open_orphan(seen).and_then(|at| self.on_response_of(at, status, seen)),
+        }
+        .map_or(Taken::Done, |(slot, asked)| Taken::Binds(slot, asked))
+    }
+
+    /// Takes a response of a transaction. Returns what it binds, if it is a 2xx to REGISTER.
+    fn on_response_of(&mut self, at: TransactionAt, status: u16, seen: &Observed<'_>) -> Option<(Slot, Asked)> {
         let rseq = if status < 200 { seen.message.rseq() } else { None };
         let item = ItemId::response(status, self.hashes.response(seen.to, rseq));
         if self.see(at, item, seen) != Sighting::First {
@@ -36,7 +42,7 @@ impl Turn<'_> {
         }
         let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
         let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
-        tx.note_final(status, seen);
+        let late = tx.note_response(status, seen);
         if !tx.root {
             return None;
         }
@@ -59,45 +65,75 @@ impl Turn<'_> {
             self.measure(Some(serial), slot, Measure::Options, seen.now() - t1);
         }
         if self.request(at.request).is_initial_invite() {
-            self.on_invite_response(at, status, fresh, seen);
+            self.on_invite_response(at, status, fresh, late, seen);
             return None;
         }
         if status < 200 {
             self.on_provisional(at.request, seen);
             return None;
         }
-        if !fresh {
+        if !fresh || late {
             return None;
         }
         if self.request(at.request).status().is_some() {
             // Another branch of an INVITE nobody saw was answered too (3.6).
             if status < 300 && method == Method::Invite && !self.request(at.request).is_counted() {
-                self.on_in_dialog_final(at.request, status, seen);
+                self.on_in_dialog_success(at.request, status, seen);
             }
             return None;
         }
-        let was_open = self.request(at.request).is_open();
+        if status >= 300 {
+            self.on_failure(at, status, seen);
+            return None;
+        }
         let timeout = self.config.timeout();
-        self.request_mut(at.request).decide(status, seen.now(), timeout);
+        let request = self.request_mut(at.request);
+        request.decide(status, seen.now(), timeout);
+        let recording = request.recording;
         self.wake(seen.now() + timeout);
         self.settled = true;
-        if status >= 300 {
-            self.count_reasons_of_final(at.request, status, seen);
-        }
-        // What a final means to dialogs and registrations.
+        // What a 2xx means to dialogs and registrations.
         match method {
-            Method::Register => return self.on_register_final(at.request, status, seen),
-            Method::Bye => self.on_bye_final(at.request, status, was_open, seen),
-            // A response to them says nothing about the dialog (2.6).
-            Method::Cancel | Method::Ack => {}
-            _ => self.on_in_dialog_final(at.request, status, seen),
+            Method::Register => return self.on_register_success(at.request, status, seen),
+            Method::Bye => self.on_bye_success(at.request, status, seen),
+            Method::Cancel => self.on_given_up_acknowledged(at.request),
+            Method::Ack => {}
+            _ if recording => {}
+            _ => self.on_in_dialog_success(at.request, status, seen),
         }
         None
     }
 
+    /// A final of 300 or more at a root: it decides, or others are waited for (2.5).
+    fn on_failure(&mut self, at: TransactionAt, status: u16, seen: &Observed<'_>) {
+        if !self.request(at.request).recording {
+            self.count_reasons_of_final(at.request, status, seen);
+        }
+        let waits = self.config.request_waits();
+        let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
+        let counted = request.is_counted();
+        if counted && !request.is_open() {
+            return;
+        }
+        let failure = if counted {
+            request.on_branch_failed(&self.pools.transactions, waits)
+        } else {
+            // What nobody saw the request of is told apart by nothing.
+            request.transactions.get(&self.pools.transactions, at.transaction).failure()
+        };
+        match failure {
+            Some(failure) => self.on_request_failed(at.request, failure, seen.now()),
+            None => {
+                let until = request.progress.until();
+                self.wake(until);
+            }
+        }
+    }
+
     /// A response without its request: counted, under `other`, once per logical request (2.3).
     fn open_orphan(&mut self, seen: &Observed<'_>) -> Option<TransactionAt> {
-        let orphan = |request: &Request| request.slot == Slot::OTHER && !request.is_counted() && request.is_behind(seen);
+        let orphan =
+            |request: &Request| request.slot == Slot::OTHER && !request.is_counted() && request.is_behind(seen);
         let request = match self.call.requests.find(&self.pools.requests, orphan) {
             Some(request) => request,
             None => {
@@ -108,36 +144,29 @@ impl Turn<'_> {
         self.attach_to(request, seen).ok()
     }
 
-    /// A 1xx gives an INVITE more time, and nothing else any (2.3).
-    fn on_provisional(&mut self, request: At, seen: &Observed<'_>) {
+    /// A 1xx gives an INVITE more time, unless it was given up, and nothing else any (2.3).
+    fn on_provisional(&mut self, at: At, seen: &Observed<'_>) {
         let proceeding = self.config.proceeding;
-        self.request_mut(request).on_provisional(seen.now(), proceeding);
+        let request = self.request_mut(at);
+        request.on_provisional(seen.now(), proceeding);
+        let serial = request.serial;
+        if request.is_initial_invite()
+            && let Some(over_by) = self.call.invite(self.pools, serial).and_then(|invite| invite.over_by)
+        {
+            self.request_mut(at).over_by(over_by);
+        }
     }
 
-    /// A response to an initial INVITE, at a root. `fresh`: its item was not counted before.
-    fn on_invite_response(&mut self, at: TransactionAt, status: u16, fresh: bool, seen: &Observed<'_>) {
+    /// A response to an initial INVITE, at a root. `fresh`: its item was not counted before; `late`: it is a 2xx on a
+    /// transaction that had failed.
+    fn on_invite_response(&mut self, at: TransactionAt, status: u16, fresh: bool, late: bool, seen: &Observed<'_>) {
         match status {
             ..200 if fresh => self.on_invite_provisional(at.request, status, seen),
             ..200 => self.on_provisional(at.request, seen),
-            200..300 if fresh => self.on_invite_success(at.request, status, seen),
+            200..300 if fresh => self.on_invite_success(at.request, status, late, seen),
             200..300 => {}
-            300.. => {
-                if fresh {
-                    self.count_reasons_of_final(at.request, status, seen);
-                }
-                let fork_hold = self.config.fork_hold;
-                let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
-                if !request.is_open() {
-                    return;
-                }
-                match request.on_branch_failed(&self.pools.transactions, at.transaction, seen.now(), fork_hold) {
-                    Some(failure) => self.on_invite_failed(at.request, failure),
-                    None => {
-                        let until = request.progress.until();
-                        self.wake(until);
-                    }
-                }
-            }
+            // Not counted again, it may still be the last that was waited for.
+            300.. => self.on_failure(at, status, seen),
         }
     }
 
@@ -153,7 +182,7 @@ impl Turn<'_> {
         let (mut first, mut dialed, mut rings) = (false, false, false);
         if open {
             first = !std::mem::replace(&mut invite.provisional, true);
-            dialed = status > 100 && !std::mem::replace(&mut invite.dialed, true);
+            dialed = (101..199).contains(&status) && !std::mem::replace(&mut invite.dialed, true);
             rings = status == 180 && invite.first_180.is_none();
             if rings {
                 invite.first_180 = Some(now);
@@ -171,10 +200,15 @@ impl Turn<'_> {
         {
             self.attempt(attempt).on_alerted();
         }
-        if status > 100 {
-            self.on_attempt_progress(attempt, seen);
-            if seen.to != Tag::NONE {
-                self.open_early(at, seen);
+        match status {
+            100 => {}
+            // The end of a branch (RFC 6228), no ringing.
+            199 => self.end_early_dialog(seen),
+            _ => {
+                self.on_attempt_progress(attempt, seen);
+                if seen.to != Tag::NONE {
+                    self.open_early(at, seen);
+                }
             }
         }
         self.on_provisional(at, seen);
@@ -192,12 +226,26 @@ impl Turn<'_> {
         }
     }
 
-    fn on_invite_success(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+    /// A branch ended.
+    fn end_early_dialog(&mut self, seen: &Observed<'_>) {
+        let Some(at) = self.call.find_dialog(self.pools, seen.tags()) else { return };
+        let until = seen.now() + self.config.timeout();
+        let dialog = self.dialog(at);
+        let slot = dialog.attempt_slot;
+        if dialog.end_early(until) {
+            self.on_early_ended(slot, until);
+        }
+    }
+
+    fn on_invite_success(&mut self, at: At, status: u16, late: bool, seen: &Observed<'_>) {
         let (now, timeout) = (seen.now(), self.config.timeout());
         let request = self.request(at);
         let (serial, slot, t1, open) = (request.serial, request.slot, request.t1, request.is_open());
         let failed = !open && request.status().is_none_or(|status| status >= 300);
-        if failed {
+        let attempt = self.call.invite(self.pools, serial).map(|invite| invite.attempt);
+        let attempt = attempt.and_then(|attempt| self.call.find_attempt(self.pools, attempt));
+        let attempt_failed = attempt.is_some_and(|at| self.attempt(at).has_failed());
+        if late || failed || attempt_failed {
             // A dialog outside all ratios (2.6, 3.6).
             self.push(slot, Fact::AnsweredLate);
             let dialog = self.confirm(at, Confirmed::Unobserved, seen);
@@ -207,10 +255,9 @@ impl Turn<'_> {
             return;
         }
         let Some(invite) = self.call.invite(self.pools, serial) else { return };
-        let (attempt, first_180) = (invite.attempt, invite.first_180);
+        let first_180 = invite.first_180;
         let first_200 = status == 200 && !std::mem::replace(&mut invite.answered_200, true);
         let dialed = !open || std::mem::replace(&mut invite.dialed, true);
-        let attempt = self.call.find_attempt(self.pools, attempt);
         if first_200 {
             self.push(slot, Fact::InviteAnswered);
         }
@@ -224,14 +271,13 @@ impl Turn<'_> {
             if let Some(since) = first_180 {
                 self.on_rang(attempt, Measure::RingAnswered, now - since);
             }
-            if let Some(attempt) = attempt {
-                self.on_attempt_answered(attempt, status, seen);
-            }
-        } else {
-            self.on_attempt_progress(attempt, seen);
         }
-        // Without its attempt, which was evicted, it is outside the ratios too (3.7).
-        let primary = open && attempt.is_some();
+        // A further branch, or another INVITE of the attempt, answers what is answered.
+        let primary = open && attempt.is_some_and(|at| self.attempt(at).is_undecided());
+        match attempt {
+            Some(attempt) if primary => self.on_attempt_answered(attempt, status, seen),
+            _ => self.on_attempt_progress(attempt, seen),
+        }
         let kind = if primary { Confirmed::Primary } else { Confirmed::Further };
         let dialog = self.confirm(at, kind, seen);
         if status == 200 {
@@ -325,29 +371,24 @@ impl Turn<'_> {
         known.or_else(|| self.call.find_dialog(self.pools, seen.tags()))
     }
 
-    /// The final of a request within a dialog, or of an INVITE nobody saw (3.2, 3.4, 3.6).
-    fn on_in_dialog_final(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+    /// A 2xx to a request within a dialog, or to an INVITE nobody saw (3.2, 3.4, 3.6).
+    fn on_in_dialog_success(&mut self, at: At, status: u16, seen: &Observed<'_>) {
         let request = self.request(at);
         let method = request.method;
         // A request that was seen without a To tag is in no dialog: OPTIONS, MESSAGE, SUBSCRIBE and the like.
         if request.is_counted() && request.to == Tag::NONE && method != Method::Invite {
             return;
         }
-        let known = self.dialog_answered(at, seen);
-        match (method, status) {
-            (Method::Invite | Method::Update, 200..300) => match known {
-                Some(dialog) => self.refresh(dialog, seen),
-                None if method == Method::Invite => {
-                    let dialog = self.confirm(at, Confirmed::Unobserved, seen);
-                    if status == 200 {
-                        self.open_session(dialog, false, seen);
-                    }
+        match (self.dialog_answered(at, seen), method) {
+            (Some(dialog), Method::Invite | Method::Update) => self.refresh(dialog, seen),
+            (Some(dialog), _) => self.dialog(dialog).on_mended(),
+            (None, Method::Invite) => {
+                let dialog = self.confirm(at, Confirmed::Unobserved, seen);
+                if status == 200 {
+                    self.open_session(dialog, false, seen);
                 }
-                None => {}
-            },
-            (_, 481) => self.break_dialog(known, End::Gone, seen.now()),
-            (_, 408) => self.break_dialog(known, End::Timeout, seen.now()),
-            _ => {}
+            }
+            (None, _) => {}
         }
     }
 
@@ -356,6 +397,7 @@ impl Turn<'_> {
         let (max_age, interval) = (self.config.max_dialog_age, self.session_interval(seen));
         let dialog = self.dialog(at);
         dialog.refresh(seen.now(), seen.session_expires(), max_age);
+        dialog.on_mended();
         if let Some(session) = &mut dialog.session {
             session.refresh(seen.now(), interval);
         }
@@ -364,56 +406,34 @@ impl Turn<'_> {
         self.wake(due);
     }
 
-    /// A request within a dialog failed so that it should end (3.2).
-    pub fn break_dialog(&mut self, dialog: Option<At>, end: End, now: Timestamp) {
-        let until = now + self.config.timeout();
-        let Some(at) = dialog else { return };
-        self.dialog(at).on_broken(until, end);
-        self.wake(until);
-    }
-
-    /// The final of a BYE (3.3).
-    fn on_bye_final(&mut self, request: At, status: u16, was_open: bool, seen: &Observed<'_>) {
+    /// A 2xx to a BYE (3.3).
+    fn on_bye_success(&mut self, request: At, status: u16, seen: &Observed<'_>) {
         let now = seen.now();
-        let Some(at) = self.dialog_answered(request, seen) else { return };
+        let dialog = self.dialog_answered(request, seen);
+        let Some(at) =
+            dialog.filter(|at| self.call.dialogs.get(&self.pools.dialogs, *at).shown() != Some(DialogState::Early))
+        else {
+            return self.on_given_up_acknowledged(request);
+        };
         if status == 200 {
             self.complete_session(at, Some(now));
         }
-        let counted = self.request(request).is_counted();
-        if counted && !was_open {
-            return;
-        }
-        let (retry_after, window) = (seen.message.retry_after().is_some(), self.config.retry_window);
-        let tags = self.dialog(at).tags;
-        let open = self.call.open_byes(self.pools, tags);
-        let ended = self.dialog(at).on_bye_final(status, retry_after, counted, open, now, window);
+        let (counted, holds) = (self.request(request).is_counted(), self.config.holds());
+        let ended = self.dialog(at).on_bye_final(status, false, counted, 0, now, holds);
         self.on_bye_told(at, ended);
     }
 
-    /// The final of a REGISTER.
-    fn on_register_final(&mut self, at: At, status: u16, seen: &Observed<'_>) -> Option<Slot> {
+    /// A 2xx to a REGISTER.
+    fn on_register_success(&mut self, at: At, status: u16, seen: &Observed<'_>) -> Option<(Slot, Asked)> {
         let now = seen.now();
         let request = self.request(at);
         let (serial, slot, t1, counted) = (request.serial, request.slot, request.t1, request.is_counted());
         if counted && status == 200 {
             self.measure(Some(serial), slot, Measure::Registration, now - t1);
         }
-        if counted && (300..400).contains(&status) {
-            self.measure(Some(serial), slot, Measure::RegistrationRedirect, now - t1);
-        }
-        let binds = (status < 300).then_some(slot);
-        let window = self.config.retry_window;
-        let Some(registration) = self.registration_of(serial) else { return binds };
-        let outcome = registration.on_final(status, now);
-        let (slot, delay, due) = (registration.slot, registration.since_start(now), registration.due(window));
-        self.wake(due);
-        if outcome == Some(RegistrationOutcome::Success) {
-            self.measure(Some(serial), slot, Measure::RegistrationStrict, delay);
-        }
-        if let Some(outcome) = outcome {
-            self.on_registration_ended(slot, outcome);
-        }
-        binds
+        let asked = self.registration_of(serial).map(|registration| std::mem::take(&mut registration.asked));
+        self.on_register_decided(serial, status, now);
+        Some((slot, asked.unwrap_or_default()))
     }
 }
 

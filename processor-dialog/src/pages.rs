@@ -91,6 +91,11 @@ impl<P, const BUSY: usize> Pages<P, BUSY> {
         self.pages.get(number)?.as_ref()
     }
 
+    /// All pages by number; `None` where there is none.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&P>> {
+        self.pages.iter().map(Option::as_ref)
+    }
+
     /// The same, to change what is taken in it.
     pub fn get_mut(&mut self, number: usize) -> Option<&mut P> {
         self.pages.get_mut(number)?.as_mut()

@@ -7,6 +7,8 @@ use call_records::Records;
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, Telemetry};
 
+use wire::Timestamp;
+
 use crate::config::Config;
 use crate::dispatch::State;
 
@@ -36,6 +38,10 @@ impl Processor for Dialogs {
 
     fn drain(&mut self, facts: &mut Facts) {
         self.state.drain_records(facts);
+    }
+
+    fn settle(&mut self, now: Timestamp, facts: &mut Facts) {
+        self.state.settle(now, facts);
     }
 
     /// Expects a [`Config`].
@@ -72,6 +78,7 @@ impl Processor for Dialogs {
             ("attempts", held.attempts),
             ("registrations", held.registrations),
             ("bindings", state.bindings.len()),
+            ("waiting", state.waiting.len()),
             ("slots", state.slots.len()),
         ];
         let of_records = records.into_iter().flat_map(Records::held);

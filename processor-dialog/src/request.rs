@@ -13,7 +13,7 @@ use wire::Timestamp;
 use crate::hash::Tag;
 use crate::list::{At, List, Pool};
 use crate::observed::Observed;
-use crate::transaction::{Failure, ItemId, RequestSeen, Transaction, TransactionPools};
+use crate::transaction::{Failure, Final, ItemId, Sender, Transaction, TransactionPools};
 
 /// A request with its transactions.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct Request {
     pub depth: u8,
     /// Causes of its finals were counted (4.6).
     pub reason_counted: bool,
+    /// It opens a recording session (RFC 7866), which is no call (2.6).
+    pub recording: bool,
     /// Its transactions.
     pub transactions: List<Transaction>,
 }
@@ -62,7 +64,7 @@ pub enum Progress {
         /// Then it has timed out.
         until: Timestamp,
     },
-    /// Every branch seen below a proxy failed; another may come (2.5).
+    /// Every branch failed, below a proxy; another may come (2.5).
     Forking {
         /// Then the best failure decides.
         until: Timestamp,
@@ -79,7 +81,7 @@ pub enum Progress {
         /// That final, 200 to 699.
         status: u16,
     },
-    /// No final came in time.
+    /// No final came in time, or the answer passed unseen (2.6).
     TimedOut {
         /// Then it is forgotten.
         until: Timestamp,
@@ -98,7 +100,7 @@ pub enum Heard {
 }
 
 /// What a request's deadline brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Expired {
     /// It is forgotten.
     Forgotten,
@@ -107,8 +109,19 @@ pub enum Expired {
         /// A response had come.
         answered: bool,
     },
-    /// The best failure of its branches decides.
-    ForkDecided,
+    /// The failure of its branches decides.
+    Failed(Failure),
+}
+
+/// How long requests are waited for (0.3).
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For a final.
+    pub timeout: Duration,
+    /// For the final of an INVITE after its last provisional.
+    pub proceeding: Duration,
+    /// For another branch, or another try.
+    pub fork_hold: Duration,
 }
 
 impl Progress {
@@ -145,6 +158,7 @@ impl Request {
             t1: seen.frame.first,
             depth: 0,
             reason_counted: false,
+            recording: false,
             transactions: List::default(),
         }
     }
@@ -169,9 +183,19 @@ impl Request {
         matches!(self.progress, Progress::Calling { .. } | Progress::Proceeding { .. } | Progress::Forking { .. })
     }
 
-    /// It is an INVITE without To tag that was seen.
+    /// Every branch seen failed, and another is waited for.
+    pub fn is_forking(&self) -> bool {
+        matches!(self.progress, Progress::Forking { .. })
+    }
+
+    /// The request was seen, at a root or below: its labels are its own.
+    pub fn slot_is_own(&self) -> bool {
+        self.is_counted() || self.slot != Slot::OTHER
+    }
+
+    /// It is an INVITE without To tag that was seen, and no recording session.
     pub fn is_initial_invite(&self) -> bool {
-        self.method == Method::Invite && self.to == Tag::NONE && self.is_counted()
+        self.method == Method::Invite && self.to == Tag::NONE && self.is_counted() && !self.recording
     }
 
     /// The final that decided it.
@@ -182,8 +206,36 @@ impl Request {
         }
     }
 
-    /// Adds a transaction and ranks it among the others by their Vias: whichever is below another is no root (2.4).
-    /// `None` when it has as many as may be: what comes then is one more hop copy.
+    /// Whether a transaction of a request with the same name belongs to it: one above or below one of its own always, any
+    /// other while it is open (2.5).
+    pub fn takes(
+        &self,
+        pool: &Pool<Transaction>,
+        pools: &TransactionPools,
+        new: &Transaction,
+        now: Timestamp,
+        fork_hold: Duration,
+    ) -> bool {
+        let mut transactions = self.transactions.iter(pool).map(|(_, tx)| tx);
+        if transactions.any(|tx| tx.is_below(new, pools) || new.is_below(tx, pools)) {
+            return true;
+        }
+        match self.progress {
+            Progress::Decided { .. } | Progress::TimedOut { .. } => false,
+            Progress::Remembered { .. } => now - self.t1 < fork_hold,
+            // To another server it is the same request tried elsewhere (RFC 3263 §4.3), from another sender the same passed
+            // on; again to a server that has been silent so long it is a new ping, redial or login.
+            _ => !self.roots(pool).any(|tx| {
+                new.sender != Sender::Proxy
+                    && tx.sender == new.sender
+                    && tx.is_open()
+                    && new.began - tx.began >= fork_hold
+            }),
+        }
+    }
+
+    /// Adds a transaction and ranks it among the others by their Vias: whichever is below another is no root (2.4). An
+    /// error when it has as many as may be: what comes then is one more hop copy.
     pub fn attach(
         &mut self,
         pool: &mut Pool<Transaction>,
@@ -201,29 +253,34 @@ impl Request {
     }
 
     /// The request is counted: its first sighting at a root, at `began`.
-    pub fn count(&mut self, began: Timestamp, timeout: Duration, proceeding: Duration) {
+    pub fn count(&mut self, began: Timestamp, waits: Waits) {
         let heard = match self.progress {
             Progress::Uncounted { heard, .. } => heard,
             _ => Heard::Nothing,
         };
         self.t1 = began;
-        let until = began + timeout;
+        let until = began + waits.timeout;
         self.progress = match heard {
             Heard::Final(status) => Progress::Decided { until, status },
             _ if self.method == Method::Ack => Progress::Remembered { until },
             Heard::Provisional if self.method == Method::Invite => {
-                Progress::Proceeding { until: began + proceeding }
+                Progress::Proceeding { until: began + waits.proceeding }
             }
             Heard::Provisional => Progress::Proceeding { until },
             Heard::Nothing => Progress::Calling { until },
         };
     }
 
-    /// Another root, or one above the root: the earlier first byte counts, and a fork is waited for again.
-    pub fn on_another_root(&mut self, began: Timestamp, now: Timestamp, timeout: Duration) {
+    /// Another root, or one above the root: the earlier first byte counts. Its final is waited for as well.
+    pub fn on_another_root(&mut self, pool: &Pool<Transaction>, began: Timestamp, waits: Waits) {
         self.t1 = self.t1.min(began);
-        if let Progress::Forking { .. } = self.progress {
-            self.progress = Progress::Proceeding { until: now + timeout };
+        let later = began + waits.timeout;
+        let proceeds = self.method == Method::Invite && self.roots(pool).any(|tx| matches!(tx.outcome, Final::None));
+        match &mut self.progress {
+            Progress::Forking { .. } => self.progress = Progress::Proceeding { until: later },
+            Progress::Calling { until } => *until = later.max(*until),
+            Progress::Proceeding { until } if !proceeds => *until = later.max(*until),
+            _ => {}
         }
     }
 
@@ -249,28 +306,31 @@ impl Request {
         true
     }
 
-    /// A provisional response at a root, repeated or not. An INVITE has more time with each (2.3). Returns whether it
-    /// was the first response.
-    pub fn on_provisional(&mut self, now: Timestamp, proceeding: Duration) -> bool {
+    /// A provisional response at a root, repeated or not. An INVITE has more time with each (2.3).
+    pub fn on_provisional(&mut self, now: Timestamp, proceeding: Duration) {
         let invite = self.method == Method::Invite;
         let longer = now + proceeding;
         match &mut self.progress {
             Progress::Calling { until } => {
                 let until = if invite { longer } else { *until };
                 self.progress = Progress::Proceeding { until };
-                return true;
             }
             Progress::Proceeding { until } if invite => *until = longer,
             Progress::Uncounted { until, heard } if !matches!(heard, Heard::Final(_)) => {
-                let first = std::mem::replace(heard, Heard::Provisional) == Heard::Nothing;
+                *heard = Heard::Provisional;
                 if invite {
                     *until = longer;
                 }
-                return first;
             }
             _ => {}
         }
-        false
+    }
+
+    /// It is over at `at` unless a final comes before (RFC 3261 §9.1): given up, and that was acknowledged.
+    pub fn over_by(&mut self, at: Timestamp) {
+        if let Progress::Proceeding { until } = &mut self.progress {
+            *until = at.min(*until);
+        }
     }
 
     /// A final decides it, or the first one where the request was not seen; it is then remembered for `timeout`.
@@ -282,29 +342,66 @@ impl Request {
         };
     }
 
-    /// A root has a final of 300 or more: whether that decides an INVITE at once, since its sender saw it (2.5).
-    pub fn on_branch_failed(
-        &mut self,
-        pool: &Pool<Transaction>,
-        at: At,
-        now: Timestamp,
-        fork_hold: Duration,
-    ) -> Option<Failure> {
-        let tx = self.transactions.get(pool, at);
-        if tx.request == RequestSeen::FromOrigin {
-            return tx.failure();
+    /// A root has a final of 300 or more: the failure that decides, if it does now (2.5). Else what it waits for is set.
+    pub fn on_branch_failed(&mut self, pool: &Pool<Transaction>, waits: Waits) -> Option<Failure> {
+        let mut silent_until = Timestamp::ZERO;
+        let mut from_proxy = false;
+        for tx in self.roots(pool) {
+            from_proxy |= tx.sender == Sender::Proxy;
+            match tx.outcome {
+                Final::Failure(_) => {}
+                Final::Silent => silent_until = silent_until.max(tx.began + waits.timeout),
+                // Somebody still works on it.
+                Final::None | Final::Success => return None,
+            }
         }
-        if self.roots(pool).all(|tx| tx.failure().is_some()) {
-            self.progress = Progress::Forking { until: now + fork_hold };
+        let failure = self.failure(pool)?;
+        if silent_until > failure.at {
+            self.progress = Progress::Proceeding { until: silent_until };
+            return None;
         }
-        None
+        if from_proxy {
+            self.progress = Progress::Forking { until: failure.at + waits.fork_hold };
+            return None;
+        }
+        Some(failure)
     }
 
-    /// The failure a proxy would forward (RFC 3261 §16.7 step 6), dated by the last one.
-    pub fn best_failure(&self, pool: &Pool<Transaction>) -> Option<Failure> {
+    /// The failure that decides: where every root has one Via the last one, else the one a proxy would forward (RFC 3261
+    /// §16.7 step 6), dated by the last one.
+    pub fn failure(&self, pool: &Pool<Transaction>) -> Option<Failure> {
         let failures = || self.roots(pool).filter_map(Transaction::failure);
+        let last = failures().max_by_key(|failure| failure.at)?;
+        if self.roots(pool).all(|tx| tx.sender != Sender::Proxy) {
+            return Some(last);
+        }
         let best = failures().min_by_key(|failure| (rank(failure.status), failure.at))?;
-        Some(Failure { at: failures().map(|failure| failure.at).max()?, ..best })
+        Some(Failure { at: last.at, ..best })
+    }
+
+    /// Its deadline came. It is then remembered for `timeout` more if it timed out.
+    pub fn on_due(&mut self, pool: &Pool<Transaction>, at: Timestamp, waits: Waits) -> Expired {
+        let answered = match self.progress {
+            Progress::Forking { .. } | Progress::Proceeding { .. } => true,
+            Progress::Calling { .. } => false,
+            _ => return Expired::Forgotten,
+        };
+        let working = self.roots(pool).any(|tx| matches!(tx.outcome, Final::None | Final::Success));
+        if !working && let Some(failure) = self.failure(pool) {
+            // Branches seen from below have the last one's silence for their hold.
+            return Expired::Failed(failure);
+        }
+        self.progress = Progress::TimedOut { until: at + waits.timeout };
+        Expired::TimedOut { answered }
+    }
+
+    /// The answer passed unseen: its ACK belongs to nothing else (2.6). Returns whether it waited for one.
+    pub fn on_unseen(&mut self, at: Timestamp, timeout: Duration) -> bool {
+        let waits = matches!(self.progress, Progress::Calling { .. });
+        if waits {
+            self.progress = Progress::TimedOut { until: at + timeout };
+        }
+        waits
     }
 
     /// No more than one of its transactions is a root.
@@ -314,20 +411,6 @@ impl Request {
 
     fn roots<'a>(&'a self, pool: &'a Pool<Transaction>) -> impl Iterator<Item = &'a Transaction> {
         self.transactions.iter(pool).map(|(_, tx)| tx).filter(|tx| tx.root)
-    }
-
-    /// Its deadline came. It is then remembered for `timeout` more if it timed out.
-    pub fn on_due(&mut self, pool: &Pool<Transaction>, at: Timestamp, timeout: Duration) -> Expired {
-        let answered = match self.progress {
-            Progress::Forking { .. } | Progress::Proceeding { .. } => true,
-            Progress::Calling { .. } => false,
-            _ => return Expired::Forgotten,
-        };
-        if self.is_initial_invite() && self.roots(pool).any(|tx| tx.failure().is_some()) {
-            return Expired::ForkDecided;
-        }
-        self.progress = Progress::TimedOut { until: at + timeout };
-        Expired::TimedOut { answered }
     }
 
     /// Takes over what is known of an orphan that turned out to be this request. Transactions there is no room for are

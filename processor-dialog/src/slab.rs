@@ -79,6 +79,15 @@ impl<T> Slab<T> {
         self.taken
     }
 
+    /// The places that are taken.
+    pub fn taken(&self) -> impl Iterator<Item = u32> {
+        let pages = self.pages.iter().enumerate().filter_map(|(number, page)| Some((number, page?)));
+        pages.flat_map(|(number, page)| {
+            let taken = |place: &usize| page.taken[place / BITS] >> (place % BITS) & 1 == 1;
+            (0..Self::PLACES).filter(taken).map(move |place| (number * Self::PLACES + place) as u32)
+        })
+    }
+
     /// What is at a place, taken or not; `None` where there is no page.
     pub fn get(&self, index: u32) -> Option<&T> {
         let page = self.pages.get(index as usize / Self::PLACES)?;

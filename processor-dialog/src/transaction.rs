@@ -28,25 +28,29 @@ pub struct Transaction {
     counted: u8,
     /// No transaction of the request is above it (2.4).
     pub root: bool,
-    /// The request itself was seen, not only responses; and whether it had one Via, which its sender made (2.5).
-    pub request: RequestSeen,
+    /// The request itself was seen, not only responses.
+    pub request_seen: bool,
+    /// Who sent it.
+    pub sender: Sender,
+    /// When its first message began.
+    pub began: Timestamp,
 }
 
-/// Whether, and how, the request of a transaction was seen.
+/// Who sent the request of a transaction, by its Vias (2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestSeen {
-    /// Only responses were.
-    No,
-    /// With one Via: its sender made it.
-    FromOrigin,
+pub enum Sender {
+    /// With one Via: whoever made it, or hides what is above. The way it took, from address to address and port, as a hash.
+    Origin(u32),
     /// With several: a proxy passed it on.
-    FromProxy,
+    Proxy,
 }
 
-/// Finals of a transaction.
+/// How far a transaction came.
 #[derive(Clone, Copy, Debug)]
 pub enum Final {
-    /// None yet.
+    /// No response yet.
+    Silent,
+    /// Provisional ones alone.
     None,
     /// The first one was 300 or more, and no 2xx came since.
     Failure(Failure),
@@ -63,6 +67,8 @@ pub struct Failure {
     pub status: u16,
     /// Cause of a Q.850 Reason in it, 0 to 999.
     pub cause: Option<u16>,
+    /// It says when to try again.
+    pub retry_after: bool,
 }
 
 /// The request, its ACK, or one response, with the five-tuple of its first sighting (2.2).
@@ -123,19 +129,26 @@ pub struct TransactionPools {
 
 impl Transaction {
     /// One of which nothing was seen yet. `path`: the Vias below the top one.
-    pub fn new(seen: &Observed<'_>, path: impl Iterator<Item = Hop>, pools: &mut TransactionPools) -> Self {
+    pub fn new(
+        seen: &Observed<'_>,
+        sender: Sender,
+        path: impl Iterator<Item = Hop>,
+        pools: &mut TransactionPools,
+    ) -> Self {
         let mut hops = Chain::default();
         path.for_each(|hop| _ = hops.push(&mut pools.hops, hop));
         Self {
             branch: seen.branch,
             hop: seen.hop,
-            outcome: Final::None,
+            outcome: Final::Silent,
             items: List::default(),
             path: hops,
             seen: 0,
             counted: 0,
             root: true,
-            request: RequestSeen::No,
+            request_seen: false,
+            sender,
+            began: seen.frame.first,
         }
     }
 
@@ -175,15 +188,28 @@ impl Transaction {
         self.counted += u8::from(!std::mem::replace(&mut item.counted, true));
     }
 
-    /// Notes the first final.
-    pub fn note_final(&mut self, status: u16, seen: &Observed<'_>) {
+    /// Notes a response: a 2xx, or the first final of 300 or more. Returns whether it is a 2xx after such a one.
+    pub fn note_response(&mut self, status: u16, seen: &Observed<'_>) -> bool {
         match (status, self.outcome) {
+            (200..300, Final::Failure(_)) => return true,
             (200..300, _) => self.outcome = Final::Success,
-            (300.., Final::None) => {
-                self.outcome = Final::Failure(Failure { at: seen.now(), status, cause: seen.q850_cause() });
+            (300.., Final::Silent | Final::None) => {
+                self.outcome = Final::Failure(Failure {
+                    at: seen.now(),
+                    status,
+                    cause: seen.q850_cause(),
+                    retry_after: seen.message.retry_after().is_some(),
+                });
             }
+            (_, Final::Silent) => self.outcome = Final::None,
             _ => {}
         }
+        false
+    }
+
+    /// It has neither a 2xx nor a failure.
+    pub fn is_open(&self) -> bool {
+        matches!(self.outcome, Final::Silent | Final::None)
     }
 
     /// Its failure.

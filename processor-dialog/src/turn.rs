@@ -5,20 +5,21 @@
 //! [`crate::registration`]); none of them calls back.
 
 use call_records::{Change, DialogId, RequestId, SightingKind};
-use pipeline::event::{Fact, Outcome, ReasonProtocol, RegistrationOutcome};
+use pipeline::event::{End, Fact, Outcome, ReasonProtocol, RegistrationOutcome};
 use pipeline::{Facts, Measure, Slot};
 use sip::Method;
 use std::time::Duration;
 use wire::Timestamp;
 
-use crate::attempt::{self, Attempt};
-use crate::call::{Call, Invite, Pools, TransactionAt};
+use crate::attempt::{self, Attempt, Failed, FailedBy};
+use crate::bindings::Asked;
+use crate::call::{Call, Pools, TransactionAt};
 use crate::causes;
 use crate::config::Config;
 use crate::dialog::{self, Dialog, Ending};
 use crate::hash::{Hashes, Tag};
 use crate::list::At;
-use crate::observed::Observed;
+use crate::observed::{Observed, pair};
 use crate::registration::Registration;
 use crate::request::{Progress, Request};
 use crate::slots::Slots;
@@ -35,10 +36,22 @@ pub struct Turn<'a> {
     pub out: &'a mut Facts,
     /// What records of calls are told; `None` where nobody asked for any.
     pub records: Option<&'a mut Told>,
+    /// The time of the message, or of the deadline.
+    pub now: Timestamp,
     /// The earliest deadline that was set.
     pub due: Timestamp,
     /// Something opened or ended: the rank of the call may be another.
     pub settled: bool,
+}
+
+/// What became of a message.
+pub enum Taken {
+    /// It was taken.
+    Done,
+    /// It was taken, and its contacts are to be bound under these labels, in place of what had been asked for.
+    Binds(Slot, Asked),
+    /// It waits for what caused it.
+    Waits,
 }
 
 /// What records of calls are told of one turn.
@@ -125,7 +138,7 @@ impl Turn<'_> {
         let undecided = request.status().is_none() && !matches!(request.progress, Progress::TimedOut { .. });
         let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
         let sighting = tx.see(item, seen.tuple, &mut self.pools.of_transactions);
-        let (root, request_seen) = (tx.root, tx.request != crate::transaction::RequestSeen::No);
+        let (root, request_seen) = (tx.root, tx.request_seen);
         self.out.push(slot, Fact::MessageSeen);
         let kind = match sighting {
             Sighting::First => SightingKind::First,
@@ -200,39 +213,209 @@ impl Turn<'_> {
     /// An attempt ended.
     pub fn on_attempt_ended(&mut self, at: At, ended: attempt::Ended) {
         let attempt::Ended { outcome, status, effective, at: when } = ended;
-        let slot = self.attempt(at).slot;
+        let (slot, since) = (self.attempt(at).slot, self.attempt(at).since_start(when));
+        if status.is_some() && outcome != Outcome::ChallengeAbandoned {
+            self.tell(Change::AttemptProgressed(since));
+        }
         self.settled = true;
         self.held.attempts -= 1;
         self.push(slot, Fact::AttemptEnded { outcome, status, effective });
-        self.tell(Change::AttemptEnded { outcome, status, at: when });
+        // Nothing could join until now.
+        self.tell(Change::AttemptEnded { outcome, status, at: self.now });
+    }
+
+    /// A request was decided by a final of 300 or more (2.5).
+    pub fn on_request_failed(&mut self, at: At, failure: Failure, now: Timestamp) {
+        let timeout = self.config.timeout();
+        let request = self.request_mut(at);
+        request.decide(failure.status, now, timeout);
+        let (until, initial) = (request.progress.until(), request.is_initial_invite());
+        let (serial, method, recording) = (request.serial, request.method, request.recording);
+        self.wake(until);
+        self.settled = true;
+        match method {
+            _ if initial => self.on_invite_failed(at, failure, now),
+            _ if recording => {}
+            Method::Register => self.on_register_failed(serial, at, failure),
+            Method::Bye => self.on_bye_failed(at, failure),
+            Method::Cancel => self.on_given_up_refused(at),
+            Method::Ack => {}
+            _ => self.on_in_dialog_failed(at, failure.status, failure.at),
+        }
     }
 
     /// An initial INVITE was decided by a final of 300 or more.
-    pub fn on_invite_failed(&mut self, at: At, failure: Failure) {
-        let timeout = self.config.timeout();
-        let request = self.request_mut(at);
-        request.decide(failure.status, failure.at, timeout);
+    fn on_invite_failed(&mut self, at: At, failure: Failure, now: Timestamp) {
+        let request = self.request(at);
         let (serial, slot) = (request.serial, request.slot);
-        self.wake(failure.at + timeout);
         self.push(slot, Fact::InviteFailed(failure.status));
-        let Some(&mut Invite { attempt, first_180, cancelled, .. }) = self.call.invite(self.pools, serial) else { return };
+        let Some(invite) = self.call.invite(self.pools, serial) else { return };
+        let (attempt, first_180) = (invite.attempt, invite.first_180);
         let attempt = self.call.find_attempt(self.pools, attempt);
         if let Some(since) = first_180 {
             self.on_rang(attempt, Measure::RingUnanswered, failure.at - since);
         }
-        self.end_early_dialogs(serial, failure.at);
-        let Some(attempt) = attempt else { return };
-        let ner_use_q850 = self.config.ner_use_q850;
-        let ended = self.attempt(attempt).on_failure(failure, cancelled, ner_use_q850);
-        let due = self.call.attempts.get(&self.pools.attempts, attempt).due(self.config.retry_window);
-        self.wake(due);
-        let Some(ended) = ended else { return };
-        if ended.outcome != Outcome::Redirected {
-            self.measure_setup(attempt, Measure::SetupFailure, failure.at);
+        self.end_early_dialogs(serial, now);
+        self.on_attempt_failed(serial, FailedBy::Final(failure));
+    }
+
+    /// An INVITE failed: what that makes of its attempt, which waits until none of its INVITEs is open (2.6).
+    pub fn on_attempt_failed(&mut self, serial: u32, by: FailedBy) {
+        let Some(invite) = self.call.invite(self.pools, serial) else { return };
+        let (attempt, given_up) = (invite.attempt, invite.given_up);
+        let Some(at) = self.call.find_attempt(self.pools, attempt) else { return };
+        let latest = self.attempt(at).latest;
+        // One without any response that a newer one has overtaken is not waited for.
+        if serial != latest && matches!(by, FailedBy::Timeout { answered: false, .. }) {
+            return;
         }
-        let since = self.attempt(attempt).since_start(failure.at);
-        self.tell(Change::AttemptProgressed(since));
-        self.on_attempt_ended(attempt, ended);
+        let open = |request: &Request| {
+            request.serial != serial
+                && request.is_open()
+                && request.is_initial_invite()
+                && (request.serial == latest || !matches!(request.progress, Progress::Calling { .. }))
+                && self
+                    .call
+                    .invites
+                    .iter(&self.pools.invites)
+                    .any(|(_, invite)| invite.serial == request.serial && invite.attempt == attempt)
+        };
+        if self.call.requests.find(&self.pools.requests, open).is_some() {
+            return;
+        }
+        let ended = self.attempt(at).on_failure(Failed { serial, by, given_up });
+        if let Some(ended) = ended {
+            self.on_attempt_ended(at, ended);
+        }
+        let (hold, window) = (self.config.fork_hold, self.config.retry_window);
+        let due = self.attempt(at).due(hold, window);
+        self.wake(due);
+    }
+
+    /// The wait of an attempt is over, or nobody can inherit from it any more.
+    pub fn on_attempt_due(&mut self, at: At, now: Timestamp) {
+        let ner_use_q850 = self.config.ner_use_q850;
+        let serial = self.attempt(at).serial;
+        if let Some(ended) = self.attempt(at).on_due(ner_use_q850) {
+            if ended.is_measured() {
+                self.measure_setup(at, Measure::SetupFailure, ended.at);
+            }
+            self.on_attempt_ended(at, ended);
+        }
+        self.forget_attempt_if_done(serial, now);
+    }
+
+    /// The initial INVITE that a CANCEL, or a BYE before any answer, of its caller gives up (2.6).
+    pub fn invite_given_up(&self, request: At) -> Option<At> {
+        let by = self.request(request);
+        let of_caller = |invite: &Request| invite.is_initial_invite() && invite.from == by.from;
+        if by.method == Method::Cancel {
+            let branch = by.transactions.iter(&self.pools.transactions).map(|(_, tx)| tx.branch).next()?;
+            let of_branch = self.call.find_transaction(self.pools, branch, Method::Invite).map(|at| at.request);
+            let named = |invite: &Request| of_caller(invite) && invite.cseq == by.cseq;
+            return of_branch.or_else(|| self.call.requests.find(&self.pools.requests, named));
+        }
+        self.call.requests.find(&self.pools.requests, of_caller)
+    }
+
+    /// The caller gave up an INVITE.
+    pub fn on_given_up(&mut self, invite: At) {
+        let request = self.request(invite);
+        let (serial, open, status) = (request.serial, request.is_open(), request.status());
+        // Taps reorder: also after its 487.
+        if open || status == Some(487) {
+            self.set_given_up(serial, true);
+        }
+    }
+
+    /// What gave up an INVITE was refused.
+    fn on_given_up_refused(&mut self, request: At) {
+        if let Some(invite) = self.invite_given_up(request) {
+            let serial = self.request(invite).serial;
+            self.set_given_up(serial, false);
+        }
+    }
+
+    fn set_given_up(&mut self, serial: u32, given_up: bool) {
+        let Some(invite) = self.call.invite(self.pools, serial) else { return };
+        invite.given_up = given_up;
+        let attempt = invite.attempt;
+        if let Some(at) = self.call.find_attempt(self.pools, attempt) {
+            self.attempt(at).on_given_up(serial, given_up);
+            let (hold, window) = (self.config.fork_hold, self.config.retry_window);
+            let due = self.attempt(at).due(hold, window);
+            self.wake(due);
+        }
+    }
+
+    /// What gave up an INVITE succeeded: that is over 32 s after it was sent, unless a final comes before (2.3).
+    pub fn on_given_up_acknowledged(&mut self, request: At) {
+        let over_by = self.request(request).t1 + self.config.timeout();
+        let Some(at) = self.invite_given_up(request) else { return };
+        let serial = self.request(at).serial;
+        let Some(invite) = self.call.invite(self.pools, serial).filter(|invite| invite.given_up) else { return };
+        invite.over_by = Some(over_by);
+        self.request_mut(at).over_by(over_by);
+        self.wake(over_by);
+    }
+
+    /// A REGISTER was decided by a final of 300 or more.
+    fn on_register_failed(&mut self, serial: u32, at: At, failure: Failure) {
+        let request = self.request(at);
+        let (slot, delay, counted) = (request.slot, failure.at - request.t1, request.is_counted());
+        if counted && failure.status < 400 {
+            self.measure(Some(serial), slot, Measure::RegistrationRedirect, delay);
+        }
+        self.on_register_decided(serial, failure.status, failure.at);
+    }
+
+    /// A REGISTER has its final: what that makes of its attempt.
+    pub fn on_register_decided(&mut self, serial: u32, status: u16, at: Timestamp) {
+        let (waits, window) = (self.config.registration_waits(), self.config.retry_window);
+        let Some(registration) = self.registration_of(serial) else { return };
+        let outcome = registration.on_final(serial, status, at, waits);
+        let (slot, delay, due) = (registration.slot, registration.since_start(at), registration.due(window));
+        self.wake(due);
+        if outcome == Some(RegistrationOutcome::Success) {
+            self.measure(Some(serial), slot, Measure::RegistrationStrict, delay);
+        }
+        if let Some(outcome) = outcome {
+            self.on_registration_ended(slot, outcome);
+        }
+    }
+
+    /// A BYE was decided by a final of 300 or more.
+    fn on_bye_failed(&mut self, request: At, failure: Failure) {
+        let by = self.request(request);
+        let (tags, counted) = (pair(by.from, by.to), by.is_counted());
+        let at = self.call.find_dialog(self.pools, tags);
+        let Some(at) = at.filter(|at| self.call.dialogs.get(&self.pools.dialogs, *at).is_up()) else {
+            return self.on_given_up_refused(request);
+        };
+        let (open, holds) = (self.call.open_byes(self.pools, tags), self.config.holds());
+        let dialog = self.dialog(at);
+        dialog.on_bye_final(failure.status, failure.retry_after, counted, open, failure.at, holds);
+        let due = dialog.due();
+        self.wake(due);
+    }
+
+    /// A request within a dialog failed (3.2): what is left of the dialog, only a re-INVITE or UPDATE tells.
+    pub fn on_in_dialog_failed(&mut self, request: At, status: u16, at: Timestamp) {
+        let end = match status {
+            481 => End::Gone,
+            408 => End::Timeout,
+            _ => return,
+        };
+        let request = self.request(request);
+        let tags = pair(request.from, request.to);
+        if !matches!(request.method, Method::Invite | Method::Update) || request.to == Tag::NONE {
+            return;
+        }
+        if let Some(dialog) = self.call.find_dialog(self.pools, tags) {
+            let until = at + self.config.session_expires_default;
+            self.dialog(dialog).on_broken(until, end);
+            self.wake(until);
+        }
     }
 
     /// Ringing ended.
@@ -276,6 +459,14 @@ impl Turn<'_> {
         });
     }
 
+    /// An early dialog ended, and is remembered until then.
+    pub fn on_early_ended(&mut self, slot: Slot, until: Timestamp) {
+        self.push(slot, Fact::DialogMoved { from: Some(pipeline::event::DialogState::Early), to: None });
+        self.held.live_dialogs -= 1;
+        self.settled = true;
+        self.wake(until);
+    }
+
     /// A confirmed dialog ended. It is remembered a little longer, for the labels of what comes late.
     pub fn on_dialog_ended(&mut self, at: At, ended: dialog::Ended) {
         let dialog::Ended { from, end, at: when, duration, by } = ended;
@@ -289,47 +480,43 @@ impl Turn<'_> {
         self.wake(until);
         self.settled = true;
         match by {
-            Ending::Final(disconnect) => {
-                if primary && let Some(disconnect) = disconnect {
-                    let success = end == pipeline::event::End::Bye;
+            Ending::Success(disconnect) | Ending::Failure(disconnect) if primary => {
+                if let Some(disconnect) = disconnect {
+                    let success = end == End::Bye;
                     let measure = if success { Measure::DisconnectSuccess } else { Measure::DisconnectFailure };
                     self.measure(None, slot, measure, disconnect);
                     self.measure(None, slot, Measure::DurationSuccess, duration);
                     if duration < short_call {
                         self.push(slot, Fact::CallWasShort);
                     }
+                } else if end == End::ByeTimeout {
+                    let duration = duration + self.config.timeout();
+                    self.measure(None, slot, Measure::DurationFailure, duration);
                 }
                 // A 481 to BYE is completion: the BYE did not fail for lack of a response (3.3).
-                if primary && matches!(end, pipeline::event::End::Bye | pipeline::event::End::Gone) {
+                if matches!(end, End::Bye | End::Gone) {
                     self.push(slot, Fact::SessionCompleted);
                 }
             }
-            Ending::NoFinal if primary => {
-                let duration = duration + self.config.timeout();
-                self.measure(None, slot, Measure::DurationFailure, duration);
-            }
-            Ending::NoFinal | Ending::Time => {}
+            _ => {}
         }
         self.push(slot, Fact::DialogMoved { from: Some(from), to: None });
         self.push(slot, Fact::SessionEnded(end));
-        self.tell(Change::DialogEnded { dialog: id, end, duration: primary.then_some(duration), at: when });
+        let duration = primary.then_some(duration);
+        self.tell(Change::DialogEnded { dialog: id, end, duration, at: when, settled: self.now });
     }
 
-    /// A BYE of a dialog has its final, or got none: what that made of the dialog.
+    /// A 2xx to a BYE ended a dialog, or did nothing.
     pub fn on_bye_told(&mut self, at: At, ended: Option<dialog::Ended>) {
-        match ended {
-            Some(ended) => self.on_dialog_ended(at, ended),
-            None => {
-                let due = self.dialog(at).due();
-                self.wake(due);
-            }
+        if let Some(ended) = ended {
+            self.on_dialog_ended(at, ended);
         }
     }
 
-    /// The registration attempt whose latest REGISTER has a number.
+    /// The registration attempt that a REGISTER belongs to.
     pub fn registration_of(&mut self, serial: u32) -> Option<&mut Registration> {
-        let latest = |registration: &Registration| registration.latest == serial;
-        let at = self.call.registrations.find(&self.pools.registrations, latest)?;
+        let of_it = |registration: &Registration| (registration.serial..=registration.latest).contains(&serial);
+        let at = self.call.registrations.find(&self.pools.registrations, of_it)?;
         Some(self.call.registrations.get_mut(&mut self.pools.registrations, at))
     }
 

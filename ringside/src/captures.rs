@@ -146,6 +146,7 @@ impl Reading {
         while self.shard.turn().map_err(|(_, error)| Failure::from(error))? == Turn::Going {
             bar.update(&self.report);
         }
+        self.shard.settle();
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Calls out of flows: a text ladder in, the records that the dialog processor makes of it out.
 
+use call_records::{Config as Calls, Numbers, Privacy};
 use call_views::View;
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame, Transport};
-use call_records::{Config as Calls, Numbers, Privacy};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 

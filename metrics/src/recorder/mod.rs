@@ -77,6 +77,7 @@ impl Recorder {
             }
             Fact::Requested(method) => one(F::Requests, method.index()),
             Fact::Responded(status) => one(F::Responses, usize::from(status - FIRST_CODE)),
+            Fact::RecordingOpened => one(F::RecordingSessions, 0),
             Fact::ResponseUnmatched => one(F::Unmatched, Unmatched::Response.index()),
             Fact::AckUnmatched => one(F::Unmatched, Unmatched::Ack.index()),
             Fact::TransactionTimedOut(method) => one(F::TransactionTimeouts, method.index()),

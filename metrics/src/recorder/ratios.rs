@@ -47,6 +47,7 @@ pub fn count(rows: &mut ShardRows, set: LabelSet, fact: Fact) {
                 Outcome::Redirected => input(Input::Redirected),
                 // A caller treats a transaction timeout as a 408 (RFC 3261 §8.1.3.1).
                 Outcome::Timeout => input(Input::RIneff),
+                Outcome::Unseen => input(Input::Unseen),
                 _ if status.is_some_and(user_decided) => input(Input::RUser),
                 _ if status.is_some_and(ineffective) => input(Input::RIneff),
                 _ => {}

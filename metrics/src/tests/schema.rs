@@ -57,6 +57,7 @@ retransmissions_total counter kind=request|response hop=first|other
 transaction_timeouts_total counter method=INVITE|ACK|BYE|CANCEL|OPTIONS|REGISTER|SUBSCRIBE|NOTIFY|PUBLISH|INFO|PRACK|UPDATE|MESSAGE|REFER|OTHER
 late_responses_total counter
 late_2xx_total counter
+recording_sessions_total counter
 unmatched_total counter global kind=response|ack
 capture_duplicates_total counter global
 non_sip_total counter global
@@ -70,9 +71,9 @@ evicted_total counter global table=dialogs|logical_requests|attempts|bindings|fr
 capture_drops_total counter global
 request_via_depth histogram le=1|2|3|4|5|6|8|10|15|20|30|70
 build_info gauge global version=0.1.0
-ratio_input_total counter input=TI|N200|N3xx|NUser|NIneff|A|answered|redirected|rUser|rIneff|C|REG|IRA|ner
+ratio_input_total counter input=TI|N200|N3xx|NUser|NIneff|A|answered|redirected|unseen|rUser|rIneff|C|REG|IRA|ner
 session_attempts_total counter
-session_outcomes_total counter outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|challenge_abandoned|client_error|server_error|global_error
+session_outcomes_total counter outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|unseen|challenge_abandoned|client_error|server_error|global_error
 ser gauge
 seer gauge
 isa gauge

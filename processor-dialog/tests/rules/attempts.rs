@@ -78,12 +78,12 @@ fn a_challenge_is_abandoned_after_60_seconds() {
 }
 
 #[test]
-fn a_retry_needs_a_higher_cseq() {
+fn whatever_the_cseq_an_invite_joins_as_long_as_there_is_no_outcome() {
     expect(
         "0.0 alice -> bob INVITE cseq=5
          0.1 alice <- bob 401
          0.2 alice -> bob INVITE cseq=4",
-        "session_attempts_total 2",
+        "session_attempts_total 1",
     );
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use call_records::{self, Numbers, Privacy, trace_id};
 use pipeline::CallRecord;
 use processor_dialog::Config;
-use call_records::{self, Numbers, Privacy, trace_id};
 
 use crate::expect;
 

@@ -150,12 +150,17 @@ fn a_rejected_call_ends_its_early_dialogs() {
 }
 
 #[test]
-fn a_broken_dialog_ends_32_seconds_after_the_481_unless_a_bye_follows() {
-    let broken = answered("9.0 alice -> bob INFO\n 9.1 alice <- bob 481\n");
-    expect(&format!("{broken} 41.0 alice -> bob crlf"), "sessions_ended_total{end=481} 0");
+fn a_dialog_broken_by_a_reinvite_ends_half_an_hour_after_the_481_unless_a_bye_follows() {
+    let broken = answered("9.0 alice -> bob INVITE\n 9.1 alice <- bob 481\n 9.2 alice -> bob ACK\n");
+    expect(&format!("{broken} 1809.0 alice -> bob crlf"), "sessions_ended_total{end=481} 0");
     expect(
-        &format!("{broken} 41.1 alice -> bob crlf"),
-        "sessions_ended_total{end=481} 1; sessions_completed_rfc6076_total 0; sessions 1; sdt_seconds{result=success} n=0",
+        &format!("{broken} 1809.1 alice -> bob crlf"),
+        "sessions_ended_total{end=481} 1; sessions_completed_rfc6076_total 0; sdt_seconds{result=success} n=0",
+    );
+    // The user agents kept the call.
+    expect(
+        &format!("{broken} 20.0 alice -> bob INFO\n 20.1 alice <- bob 200\n 1900 alice -> bob crlf"),
+        "sessions_ended_total{end=481} 0; dialogs{state=confirmed} 1",
     );
     expect(
         &format!("{broken} 10.0 alice -> bob BYE\n 10.1 alice <- bob 200\n 50 alice -> bob crlf"),
@@ -164,14 +169,28 @@ fn a_broken_dialog_ends_32_seconds_after_the_481_unless_a_bye_follows() {
 }
 
 #[test]
-fn a_408_or_a_timeout_within_the_dialog_breaks_it_too() {
+fn a_408_or_a_timeout_of_an_update_breaks_it_too() {
     expect(
-        &answered("9.0 alice -> bob INFO\n 9.1 alice <- bob 408\n 41.1 alice -> bob crlf"),
+        &answered("9.0 alice -> bob UPDATE\n 9.1 alice <- bob 408\n 1809.1 alice -> bob crlf"),
         "sessions_ended_total{end=timeout} 1",
     );
-    // The INFO times out at 41 s, the dialog is given up at 73 s.
-    expect(&answered("9.0 alice -> bob INFO\n 72.9 alice -> bob crlf"), "sessions_ended_total{end=timeout} 0");
-    expect(&answered("9.0 alice -> bob INFO\n 73.0 alice -> bob crlf"), "sessions_ended_total{end=timeout} 1");
+    // The UPDATE times out at 41 s, the dialog is given up half an hour later.
+    expect(&answered("9.0 alice -> bob UPDATE\n 1840.9 alice -> bob crlf"), "sessions_ended_total{end=timeout} 0");
+    expect(&answered("9.0 alice -> bob UPDATE\n 1841.0 alice -> bob crlf"), "sessions_ended_total{end=timeout} 1");
+}
+
+#[test]
+fn no_failure_of_any_other_request_within_it_ends_a_session() {
+    for method in ["INFO", "OPTIONS", "MESSAGE", "NOTIFY", "REFER", "PRACK"] {
+        for status in [408, 481] {
+            let ladder = format!("9.0 alice -> bob {method}\n 9.1 alice <- bob {status}\n 9000 alice -> bob crlf");
+            expect(
+                &answered(&ladder),
+                "sessions_ended_total{end=481} 0; sessions_ended_total{end=timeout} 0; dialogs{state=confirmed} 1",
+            );
+        }
+        expect(&answered(&format!("9.0 alice -> bob {method}\n 9000 alice -> bob crlf")), "dialogs{state=confirmed} 1");
+    }
 }
 
 #[test]

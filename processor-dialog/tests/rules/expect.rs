@@ -50,12 +50,23 @@ pub fn calls_for(wanted: CallsWanted, config: Config, ladder: &str) -> Vec<CallR
     for step in ladder::play(ladder) {
         player.take(step.at, Some(step));
     }
+    player.settle();
     player.drain()
 }
 
 /// Records of everything, in pieces where that is configured.
 pub fn wanted() -> CallsWanted {
     CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None, watched: false }
+}
+
+/// Compares before the end: what waits for something that may still follow is not decided.
+#[track_caller]
+pub fn expect_so_far(ladder: &str, expected: &str) {
+    let mut player = Player::new(Config::default(), Labelled::No);
+    for step in ladder::play(ladder) {
+        player.take(step.at, Some(step));
+    }
+    player.exported().expect(expected);
 }
 
 /// The only call of a ladder.
@@ -86,6 +97,7 @@ fn play(config: Config, ladder: &str, labelled: Labelled) -> (Exported, Vec<Call
     for step in ladder::play(ladder) {
         player.take(step.at, Some(step));
     }
+    player.settle();
     let calls = player.drain();
     (player.exported(), calls)
 }
@@ -100,6 +112,7 @@ pub struct Player {
     calls: Vec<CallRecord>,
     /// How far the wall clock is ahead, in nanoseconds.
     pub wall_offset: i64,
+    now: Timestamp,
 }
 
 impl Player {
@@ -119,6 +132,7 @@ impl Player {
             labelled,
             calls: Vec::new(),
             wall_offset: 0,
+            now: Timestamp::ZERO,
         }
     }
 
@@ -131,8 +145,20 @@ impl Player {
             let frame = SipFrame::datagram(step.source, step.destination, at);
             batch.push(&step.bytes, SipFrame { wall_offset: self.wall_offset, ..frame });
         }
+        self.now = at;
         self.facts.clear();
         self.dialogs.process(&batch, &mut self.facts);
+        self.record(&batch);
+    }
+
+    /// The capture is at its end (0.2).
+    pub fn settle(&mut self) {
+        self.facts.clear();
+        self.dialogs.settle(self.now, &mut self.facts);
+        self.record(&FrameBatch { now: self.now, ..FrameBatch::default() });
+    }
+
+    fn record(&mut self, batch: &FrameBatch) {
         if self.labelled == Labelled::Yes {
             for origin in std::mem::take(&mut self.facts.origins) {
                 let ua_type = String::from_utf8_lossy(&self.facts.text[origin.user_agent.clone()]).into_owned();
@@ -140,7 +166,7 @@ impl Player {
                 self.facts.label(origin.slot, set);
             }
         }
-        self.recorder.record(&batch, &self.facts);
+        self.recorder.record(batch, &self.facts);
         self.calls.extend(self.facts.calls.drain(..).map(|call| CallRecord::clone(&call.record)));
     }
 

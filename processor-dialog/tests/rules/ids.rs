@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
+use call_records::{self, SpanIds, TraceId, TraceSource, trace_id};
 use pipeline::CallsWanted;
 use pipeline::call::Trace;
 use pipeline::call::ladder::SpanId;
 use processor_dialog::Config;
-use call_records::{self, SpanIds, TraceId, TraceSource, trace_id};
 
 use crate::expect::{call, call_with, calls, calls_for, wanted};
 use crate::story::all;

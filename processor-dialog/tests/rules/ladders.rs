@@ -1,7 +1,7 @@
 //! The ladder of a record: every message once, at its first sighting on a hop, and whose event it is.
 
-use processor_dialog::Config;
 use call_records::{self, Ladder};
+use processor_dialog::Config;
 
 use crate::expect::{call, call_with, calls};
 use crate::story::{ladder, same};
@@ -216,11 +216,11 @@ fn late_repeats_within_t4_are_in_the_record_and_later_ones_in_none() {
         Config::default(),
         "0.0 alice -> bob INVITE
          1.0 alice <- bob 486
-         5.9 alice -> bob ACK
-         6.5 alice <- bob 486 again
-         7.0 alice -> bob ACK again",
+         7.9 alice -> bob ACK
+         8.5 alice <- bob 486 again
+         9.0 alice -> bob ACK again",
     );
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].messages, records[0].retransmissions, records[0].ladder.len()), (3, 0, 3));
-    assert_eq!(records[0].until, crate::story::at(5.9));
+    assert_eq!(records[0].until, crate::story::at(7.9));
 }

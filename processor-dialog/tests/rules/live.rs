@@ -1,9 +1,9 @@
 //! Calls that are up, told of when somebody asks, and what their messages said.
 
+use call_records::{CallIds, Numbers, Privacy};
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
-use call_records::{CallIds, Numbers, Privacy};
 
 use crate::expect::{Labelled, Player, calls_for, wanted};
 
@@ -34,6 +34,7 @@ const THREE: &str = "
     2.5  alice <- bob  486 call=third
     3.0  alice <- bob  200 call=first sdp
     3.1  alice -> bob  ACK call=first
+    4.5  alice -> bob  crlf
 ";
 
 #[test]

@@ -1,8 +1,8 @@
 //! What a record shows of numbers, Call-IDs and addresses: nothing that is not to be shown, wherever it stood.
 
+use call_records::{self, Addresses, CallIds, Numbers, Privacy, trace_id};
 use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
-use call_records::{self, Addresses, CallIds, Numbers, Privacy, trace_id};
 
 use crate::expect::{call_with, calls_for, wanted};
 

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use call_records::{self, Emit};
 use pipeline::CallRecord;
 use pipeline::call::Subject;
 use pipeline::call::ladder::{Owner, SpanId};
 use processor_dialog::Config;
-use call_records::{self, Emit};
 use proptest::prelude::*;
 
 use crate::expect::{Labelled, Player};

@@ -99,7 +99,7 @@ fn addresses_of_record_differ_by_user_and_not_by_case_of_the_host() {
         "0.0 alice -> registrar REGISTER call=a to=sip:1@Example.com
          0.1 alice <- registrar 200 call=a contact=\"<sip:1@a>\"
          1.0 alice -> registrar REGISTER call=b to=sip:1@example.com;transport=udp
-         1.1 alice <- registrar 200 call=b contact=\"<sip:1@b>\"
+         1.1 alice <- registrar 200 call=b contact=\"<sip:1@A;ob>\"
          2.0 alice -> registrar REGISTER call=c to=sip:2@example.com
          2.1 alice <- registrar 200 call=c contact=\"<sip:2@c>\"",
         "registrations_active 2; registration_attempts_total 3",

@@ -354,7 +354,8 @@ fn a_response_seen_before_its_request_begins_no_call_and_does_not_hide_it() {
          1.0 alice <- bob 486 branch=z9hG4bKx cseq=1 tag=b",
         "
         call busy 0.1..1.0
-          INVITE 486 0.1..1.0",
+          INVITE 486 0.1..1.0
+            ringing 0.1..1.0",
     );
 }
 
@@ -385,7 +386,7 @@ fn a_request_seen_after_its_response_belongs_to_the_same_transaction() {
           INVITE 200 0.0..1.0
           BYE 200 9.0..9.1 in-dialog
           session 1.0..9.0 bye by caller
-            INFO 200 3.0..3.0 in-dialog",
+            INFO 200 3.1..3.1 in-dialog",
     );
 }
 

@@ -207,7 +207,7 @@ fn a_request_under_the_branch_of_another_whose_responses_came_first_belongs_to_t
          0.1 alice -> bob INVITE branch=z9hG4bKother cseq=1 ftag=a ttag=-
          0.2 alice -> bob INVITE branch=z9hG4bKsame cseq=1 ftag=a ttag=-
          0.3 alice -> bob INVITE branch=z9hG4bKsame cseq=9 ftag=a ttag=-
-        99.0 alice -> bob crlf",
+       199.0 alice -> bob crlf",
         "invite_total 1; session_attempts_total 1; dialogs{state=early} 0; retransmissions_total{kind=request,hop=first} 1",
     );
 }
