@@ -78,6 +78,7 @@ pub struct Noted {
 /// What left with earlier pieces, the latest of it.
 #[derive(Default)]
 pub struct Earlier {
+    pub rings: Vec<SpanId>,
     pub transactions: Vec<Left>,
     pub sessions: Vec<Closed>,
 }

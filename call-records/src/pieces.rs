@@ -136,6 +136,7 @@ impl Call {
             if stays || ring.told.end.is_none() {
                 self.rings.push(ring);
             } else if root {
+                remember(&mut self.earlier.get_or_insert_default().rings, ring.told.span);
                 parts.ringing.push(ring.told);
             }
         }

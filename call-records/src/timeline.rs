@@ -291,7 +291,9 @@ impl Call {
             None => {
                 let span = self.identity.span("ringing", cseq, to_tag);
                 let early = || self.identity.span("early", cseq, to_tag);
-                if self.rings.iter().any(|ring| ring.told.span == span || ring.told.span == early()) {
+                let known = |ring: SpanId| ring == span || ring == early();
+                let left = self.earlier.iter().flat_map(|earlier| &earlier.rings);
+                if self.rings.iter().map(|ring| ring.told.span).chain(left.copied()).any(known) {
                     // One phone, reached by two branches.
                     return;
                 }

@@ -17,7 +17,7 @@ use crate::list::At;
 use crate::observed::Observed;
 use crate::registration::{self, Registration};
 use crate::request::{Progress, Request};
-use crate::transaction::{Final, ItemId, Sender, Sighting, Transaction};
+use crate::transaction::{Failure, Final, ItemId, Sender, Sighting, Transaction};
 use crate::turn::{Taken, Turn, dialog_id};
 
 impl Turn<'_> {
@@ -251,6 +251,30 @@ impl Turn<'_> {
             over_by: None,
         };
         self.call.invites.push(&mut self.pools.invites, invite);
+        if let Some(status) = self.request(request).status() {
+            self.on_answered_before(request, attempt, status, seen);
+        }
+    }
+
+    /// The final of an INVITE was captured long before it: that is its outcome all the same. What was answered stays
+    /// unobserved (3.6).
+    fn on_answered_before(&mut self, request: At, attempt: u32, status: u16, seen: &Observed<'_>) {
+        let (serial, slot) = (self.request(request).serial, self.request(request).slot);
+        if status >= 300 {
+            self.push(slot, Fact::InviteFailed(status));
+            let (at, cause, retry_after) = (seen.now(), None, false);
+            return self.on_attempt_failed(serial, FailedBy::Final(Failure { at, status, cause, retry_after }));
+        }
+        if status == 200 {
+            self.push(slot, Fact::InviteAnswered);
+            if let Some(invite) = self.call.invite(self.pools, serial) {
+                invite.answered_200 = true;
+            }
+        }
+        let attempt = self.call.find_attempt(self.pools, attempt).filter(|at| self.attempt(*at).is_undecided());
+        if let Some(attempt) = attempt {
+            self.on_attempt_answered(attempt, status, seen);
+        }
     }
 
     /// Every branch of a request failed, and no other is waited for.
@@ -367,6 +391,15 @@ impl Turn<'_> {
         while let Some(earlier) = self.call.requests.find(&self.pools.requests, forking) {
             self.decide_fork(earlier, seen.now());
         }
+        self.registration_for(serial, slot, seen);
+        // Its final was captured long before it: that is its outcome all the same.
+        if let Some(status) = self.request(request).status() {
+            self.on_register_decided(serial, status, seen.now());
+        }
+    }
+
+    /// The attempt a new REGISTER belongs to: the newest of its call as long as that has no outcome, or a new one.
+    fn registration_for(&mut self, serial: u32, slot: Slot, seen: &Observed<'_>) {
         let began = seen.frame.first;
         let mut t0 = began;
         if let Some(newest) = self.call.registrations.newest() {

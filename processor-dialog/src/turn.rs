@@ -418,6 +418,17 @@ impl Turn<'_> {
         }
     }
 
+    /// The first 2xx of an attempt.
+    pub fn on_attempt_answered(&mut self, at: At, status: u16, seen: &Observed<'_>) {
+        let attempt = self.call.attempts.get_mut(&mut self.pools.attempts, at);
+        let (slot, delay) = (attempt.slot, attempt.since_start(seen.now()));
+        let ended = attempt.on_answer(&mut self.pools.delays, seen.to, status, seen.now());
+        self.measure_setup(at, Measure::SetupSuccess, seen.now());
+        self.measure(None, slot, Measure::Answer, delay);
+        self.tell(Change::AttemptProgressed(delay));
+        self.on_attempt_ended(at, ended);
+    }
+
     /// Ringing ended.
     pub fn on_rang(&mut self, attempt: Option<At>, measure: Measure, delay: Duration) {
         let slot = attempt.map_or(Slot::OTHER, |at| self.attempt(at).slot);

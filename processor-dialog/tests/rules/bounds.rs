@@ -222,3 +222,55 @@ fn what_is_only_remembered_makes_room_uncounted() {
          session_outcomes_total{outcome=busy} 6; registration_outcomes_total{outcome=failure} 6",
     );
 }
+
+/// A flood of answers to INVITEs that never were, while real calls are up.
+fn with_forged(forged: &str) -> String {
+    let mut ladder = String::new();
+    for call in 0..50 {
+        writeln!(ladder, "0.{call:03} alice -> bob INVITE call=c{call}").unwrap();
+        writeln!(ladder, "1.{call:03} alice <- bob 200 call=c{call} tag=b").unwrap();
+        writeln!(ladder, "2.{call:03} alice -> bob ACK call=c{call}").unwrap();
+    }
+    for number in 0..1500 {
+        writeln!(
+            ladder,
+            "{:.3} mallory -> alice {}",
+            10.0 + f64::from(number) / 1000.0,
+            forged.replace('@', &number.to_string())
+        )
+        .unwrap();
+    }
+    for call in 0..50 {
+        writeln!(ladder, "60.{call:03} alice -> bob BYE call=c{call}").unwrap();
+        writeln!(ladder, "61.{call:03} alice <- bob 200 call=c{call} of=BYE").unwrap();
+    }
+    ladder
+}
+
+#[test]
+fn forged_answers_push_out_no_call_that_was_seen() {
+    for forged in [
+        "200 of=INVITE call=f@ branch=z9hG4bKf@ cseq=1 ftag=f tag=t@",
+        "200 of=INVITE call=f branch=z9hG4bKf@ cseq=@ ftag=f tag=t@",
+        "180 of=INVITE call=f@ branch=z9hG4bKf@ cseq=1 ftag=f tag=t@",
+        "ACK call=f@ branch=z9hG4bKf@ cseq=1 ftag=f ttag=t@",
+        "BYE call=f@ branch=z9hG4bKf@ cseq=2 ftag=f ttag=t@",
+        "OPTIONS call=f@ branch=z9hG4bKf@ cseq=2 ftag=f",
+    ] {
+        let exported = crate::expect::exported(bounded(100), &with_forged(forged));
+        exported.expect("sdc_total 50; sessions_completed_rfc6076_total 50; scr_rfc6076 100; session_outcomes_total{outcome=answered} 50");
+        let gauge = |name: &str| {
+            exported.numbers().filter(|(series, _)| series.split('{').next() == Some(name)).map(|(_, n)| n).sum::<f64>()
+        };
+        assert!(gauge("sessions") <= 10.0 && gauge("dialogs") <= 10.0, "{forged}");
+    }
+}
+
+#[test]
+fn a_flood_of_invites_pushes_out_no_call_that_is_up() {
+    expect_with(
+        bounded(100),
+        &with_forged("INVITE call=f@ branch=z9hG4bKf@ cseq=1 ftag=f"),
+        "sdc_total 50; sessions_completed_rfc6076_total 50; evicted_total{table=dialogs} 0",
+    );
+}

@@ -33,6 +33,11 @@ pub fn expect_with(config: Config, ladder: &str, expected: &str) {
     play(config, ladder, Labelled::No).0.expect(expected);
 }
 
+/// What is exported after a ladder.
+pub fn exported(config: Config, ladder: &str) -> Exported {
+    play(config, ladder, Labelled::No).0
+}
+
 /// Plays with labels: `carrier` is the address of the origin, `ua_type` its User-Agent.
 #[track_caller]
 pub fn expect_labelled(ladder: &str, expected: &str) {
