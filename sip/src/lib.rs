@@ -42,6 +42,6 @@ pub use party::Party;
 pub use reason::{Reason, ReasonProtocol};
 pub use sort::{Payload, sort};
 pub use start::Start;
-pub use stream::{Framer, Step, begins_message};
+pub use stream::{Framer, Step, begins_message, find_start_line};
 pub use via::Via;
 pub use websocket::{WebSocket, WebSocketStep};
