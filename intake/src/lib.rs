@@ -257,7 +257,7 @@ impl Intake {
     }
 }
 
-/// Tells what a payload is and counts it or makes it a frame.
+/// Tells what a payload is and counts it or makes it a frame, or several when the kernel merged datagrams.
 fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut FrameBatch) {
     let tally = &mut batch.tally;
     let message = match sip::sort(datagram.payload) {
@@ -267,7 +267,9 @@ fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut Frame
         Payload::StartLineError => return tally.start_line_errors += 1,
         Payload::NonSip => return tally.non_sip += 1,
     };
-    if message.len() > MAX_MESSAGE {
+    let is_whole = !datagram.truncated && message.len() == datagram.payload.len();
+    let size = sip::merged_size(message).filter(|_| is_whole).unwrap_or(message.len());
+    if size > MAX_MESSAGE {
         return tally.too_large += 1;
     }
     let frame = SipFrame {
@@ -277,7 +279,12 @@ fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut Frame
         truncated: datagram.truncated,
         ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
     };
-    batch.push(message, frame);
+    if size == message.len() {
+        return batch.push(message, frame);
+    }
+    for message in message.chunks(size) {
+        batch.push(message, frame.clone());
+    }
 }
 
 #[cfg(test)]

@@ -108,6 +108,23 @@ fn a_message_longer_than_a_datagram_can_be_is_too_large() {
 }
 
 #[test]
+fn datagrams_merged_by_the_kernel_become_a_frame_each() {
+    let message = |number: u8| format!("OPTIONS sip:bob@example.com SIP/2.0\r\nX: {number}\r\nl: 0\r\n\r\n");
+    let messages: Vec<String> = (1..=5).map(message).collect();
+    let mut bench = Bench::new(|_| ());
+    bench.datagram(3, messages.concat().as_bytes());
+    let texts: Vec<_> = bench.batch.frames.iter().map(|frame| bench.batch.message(frame)).collect();
+    assert_eq!(texts, messages.iter().map(String::as_bytes).collect::<Vec<_>>());
+    assert!(bench.batch.frames.iter().all(|frame| (frame.first, frame.at) == (at(3), at(3))));
+
+    for surplus in ["\r\n", "OPTIONS sip:bob@example.com SIP/2.0\r\nLonger: 1\r\nl: 0\r\n\r\n"] {
+        let mut bench = Bench::new(|_| ());
+        bench.datagram(3, [&messages[0], surplus].concat().as_bytes());
+        assert_eq!(bench.batch.frames.len(), 1, "{surplus:?} is surplus");
+    }
+}
+
+#[test]
 fn either_port_may_be_the_one_looked_at_and_may_change() {
     let mut bench = Bench::new(|_| ());
     for (source, destination) in [(5060, 40_000), (40_000, 5060), (40_000, 40_001)] {
