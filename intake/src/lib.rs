@@ -1,18 +1,20 @@
 //! What every receiver shares: packets in, SIP frames out (`sip-metrics.md` 0.2, 1.1, 2.2 rule 1).
 //!
 //! In this order: the capture clock is straightened, the packet decoded down to its datagram or segment, other ports
-//! are passed over, copies of the same capture dropped, streams put in order and cut into messages, and what is no SIP
+//! are passed over, though not in silence when there is SIP on them, copies of the same capture dropped, streams put in order and cut into messages, and what is no SIP
 //! is counted. It reads no clock itself, keeps nothing of a packet but fragments and pieces of messages, and parses
 //! no message.
 
 mod clock;
 mod decrypted;
 mod duplicates;
+mod elsewhere;
 mod ports;
 mod streams;
 
 use std::time::Duration;
 
+use pipeline::event::NotRead;
 use pipeline::{FrameBatch, SipFrame, Telemetry};
 use sip::Payload;
 use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Timestamp};
@@ -22,8 +24,9 @@ pub use clock::{ClockMode, IDLE_LAG};
 use decrypted::Decrypted;
 pub use decrypted::{End, Piece};
 use duplicates::DuplicateFilter;
+use elsewhere::SipPorts;
+use ports::Lookout;
 pub use ports::PortSet;
-use ports::{Lookout, SipPorts};
 use streams::{Sink, SipReader};
 
 /// Longest message in a datagram (`sip-metrics.md` 1.8); only segmentation offload can show a longer one.
@@ -48,7 +51,9 @@ pub struct IntakeSettings {
     pub max_fragmented: usize,
     /// Most directions of TCP connections followed. Default 65,536: some 30 MB.
     pub max_streams: usize,
-    /// Note on which other ports SIP is seen; costs a look at every datagram and segment.
+    /// VXLAN is looked for to these. Default 4789 and 8472.
+    pub vxlan_ports: Vec<u16>,
+    /// Note on which other ports SIP is seen, each with its number. That there is some is counted in any case.
     pub note_other_ports: bool,
 }
 
@@ -64,6 +69,7 @@ impl IntakeSettings {
             duplicate_window: Duration::from_millis(20),
             max_fragmented: 4096,
             max_streams: 65_536,
+            vxlan_ports: vec![4789, 8472],
             note_other_ports: false,
         }
     }
@@ -94,6 +100,8 @@ struct Counts {
     other_port: u64,
     /// Datagrams and segments of a transport that nobody asked for.
     other_transport: u64,
+    /// Packets whose inside is not looked at and holds SIP, by [`NotRead::index`].
+    wrapped: [u64; NotRead::ALL.len()],
     evicted_fragments: u64,
     evicted_streams: u64,
     compressed: u64,
@@ -103,9 +111,11 @@ impl Intake {
     /// An intake at the beginning of its capture.
     pub fn new(settings: IntakeSettings) -> Self {
         let IntakeSettings { ports, ws_ports, udp, tcp, .. } = settings;
+        let mut decoder = Decoder::new(settings.max_fragmented);
+        decoder.set_vxlan_ports(&settings.vxlan_ports);
         Self {
             clock: Clock::new(settings.clock),
-            decoder: Decoder::new(settings.max_fragmented),
+            decoder,
             lookout: Lookout { ports, ws_ports, udp, tcp },
             duplicates: DuplicateFilter::new(settings.duplicate_window),
             streams: Streams::new(settings.max_streams),
@@ -119,6 +129,11 @@ impl Intake {
     /// Changes [`IntakeSettings::ports`] and [`IntakeSettings::ws_ports`].
     pub fn set_ports(&mut self, ports: PortSet, ws_ports: PortSet) {
         (self.lookout.ports, self.lookout.ws_ports) = (ports, ws_ports);
+    }
+
+    /// Changes [`IntakeSettings::vxlan_ports`].
+    pub fn set_vxlan_ports(&mut self, ports: &[u16]) {
+        self.decoder.set_vxlan_ports(ports);
     }
 
     /// Changes [`IntakeSettings::udp`] and [`IntakeSettings::tcp`].
@@ -146,9 +161,16 @@ impl Intake {
         match &decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
                 if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {
-                    counts.other_port += 1;
-                    if let Some(other_ports) = &mut self.other_ports {
-                        other_ports.note(datagram.source, datagram.destination, datagram.payload);
+                    let Datagram { source, destination, payload, .. } = *datagram;
+                    match datagram.unread() {
+                        Some(skip) if !elsewhere::is_sip(payload) => {
+                            counts.skipped[skip as usize] += 1;
+                            elsewhere::count_unread(skip, packet.bytes, &mut counts.wrapped, &mut batch.tally);
+                        }
+                        _ => {
+                            counts.other_port += 1;
+                            elsewhere::count(source, destination, payload, &mut self.other_ports, &mut batch.tally);
+                        }
                     }
                 } else if !lookout.udp {
                     counts.other_transport += 1;
@@ -172,9 +194,7 @@ impl Intake {
                     counts.other_transport += 1;
                 } else {
                     counts.other_port += 1;
-                    if let Some(other_ports) = &mut self.other_ports {
-                        other_ports.note(source, destination, payload);
-                    }
+                    elsewhere::count(source, destination, payload, &mut self.other_ports, &mut batch.tally);
                 }
             }
             // Only a fragment that has to wait can push another out.
@@ -183,7 +203,10 @@ impl Intake {
                 batch.tally.evicted_fragments += evicted - counts.evicted_fragments;
                 counts.evicted_fragments = evicted;
             }
-            Decoded::Skipped(skip) => counts.skipped[*skip as usize] += 1,
+            Decoded::Skipped(skip) => {
+                counts.skipped[*skip as usize] += 1;
+                elsewhere::count_unread(*skip, packet.bytes, &mut counts.wrapped, &mut batch.tally);
+            }
         }
     }
 
@@ -224,9 +247,16 @@ impl Intake {
         self.clock.now()
     }
 
-    /// Ports that are not looked at and on which SIP was seen all the same, the busiest first; empty unless noted.
-    pub fn other_ports(&self) -> Vec<u16> {
+    /// Ports that are not looked at and on which SIP was seen all the same, the busiest first, each with the number of
+    /// packets; at most 64, empty unless noted.
+    pub fn other_ports(&self) -> Vec<(u16, u64)> {
         self.other_ports.as_ref().map(SipPorts::busiest_first).unwrap_or_default()
+    }
+
+    /// Wrappings that are not read and in which SIP was seen, each with the number of packets.
+    pub fn wrapped(&self) -> Vec<(NotRead, u64)> {
+        let numbers = NotRead::ALL.iter().map(|&why| (why, self.counts.wrapped[why.index()]));
+        numbers.filter(|(_, number)| *number > 0).collect()
     }
 
     /// The program about itself: packets, and why those were passed over that carry no frame.
@@ -257,7 +287,7 @@ impl Intake {
     }
 }
 
-/// Tells what a payload is and counts it or makes it a frame.
+/// Tells what a payload is and counts it or makes it a frame, or several when the kernel merged datagrams.
 fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut FrameBatch) {
     let tally = &mut batch.tally;
     let message = match sip::sort(datagram.payload) {
@@ -267,7 +297,9 @@ fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut Frame
         Payload::StartLineError => return tally.start_line_errors += 1,
         Payload::NonSip => return tally.non_sip += 1,
     };
-    if message.len() > MAX_MESSAGE {
+    let is_whole = !datagram.truncated && message.len() == datagram.payload.len();
+    let size = sip::merged_size(message).filter(|_| is_whole).unwrap_or(message.len());
+    if size > MAX_MESSAGE {
         return tally.too_large += 1;
     }
     let frame = SipFrame {
@@ -277,7 +309,12 @@ fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut Frame
         truncated: datagram.truncated,
         ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
     };
-    batch.push(message, frame);
+    if size == message.len() {
+        return batch.push(message, frame);
+    }
+    for message in message.chunks(size) {
+        batch.push(message, frame.clone());
+    }
 }
 
 #[cfg(test)]

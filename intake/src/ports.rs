@@ -1,15 +1,10 @@
-//! Ports: which ones are looked at, and on which others SIP was seen.
+//! Ports: which ones are looked at.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use sip::Payload;
 use wire::Flow;
 
 const WORDS: usize = 65_536 / 64;
-
-/// Most other ports noted; an operator reads them.
-const MAX_NOTED: usize = 64;
 
 /// A set of UDP or TCP ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,29 +68,5 @@ impl Lookout {
             sip: (self.tcp || over_tls) && self.ports.holds_one_of(source, destination),
             websocket: self.ws_ports.holds_one_of(source, destination),
         }
-    }
-}
-
-/// Ports on which SIP was seen although nobody looks at them, with the messages on each.
-#[derive(Debug, Default)]
-pub(super) struct SipPorts(BTreeMap<u16, u64>);
-
-impl SipPorts {
-    /// Notes the server's port of a payload that begins with SIP: where a request goes to, where a response comes from.
-    pub fn note(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
-        let Payload::Sip(message) = sip::sort(payload) else {
-            return;
-        };
-        let is_response = message.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
-        let server = if is_response { source } else { destination };
-        if self.0.len() < MAX_NOTED || self.0.contains_key(&server.port()) {
-            *self.0.entry(server.port()).or_default() += 1;
-        }
-    }
-
-    pub fn busiest_first(&self) -> Vec<u16> {
-        let mut ports: Vec<(u16, u64)> = self.0.iter().map(|(&port, &messages)| (port, messages)).collect();
-        ports.sort_by_key(|&(port, messages)| (std::cmp::Reverse(messages), port));
-        ports.into_iter().map(|(port, _)| port).collect()
     }
 }

@@ -107,10 +107,16 @@ impl Reader<Sink<'_>> for SipReader {
             }
         }
         if let Self::Sip(messages) = self {
+            // A proxy says whom it speaks for before TLS begins, too.
+            let fresh = &chunk.bytes[chunk.fresh..];
+            if messages.is_foreign() && tls::is_record(fresh) {
+                let sequence = chunk.sequence.wrapping_add(chunk.fresh as u32);
+                *self = Self::Tls { next: tls::count_records(sequence, sequence, fresh, sink) };
+                return chunk.bytes.len();
+            }
             if let Some(done) = messages.read(chunk, sink) {
                 return done;
             }
-            sink.batch.tally.non_sip += 1;
             *self = Self::Foreign;
         }
         chunk.bytes.len()

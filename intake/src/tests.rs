@@ -108,6 +108,23 @@ fn a_message_longer_than_a_datagram_can_be_is_too_large() {
 }
 
 #[test]
+fn datagrams_merged_by_the_kernel_become_a_frame_each() {
+    let message = |number: u8| format!("OPTIONS sip:bob@example.com SIP/2.0\r\nX: {number}\r\nl: 0\r\n\r\n");
+    let messages: Vec<String> = (1..=5).map(message).collect();
+    let mut bench = Bench::new(|_| ());
+    bench.datagram(3, messages.concat().as_bytes());
+    let texts: Vec<_> = bench.batch.frames.iter().map(|frame| bench.batch.message(frame)).collect();
+    assert_eq!(texts, messages.iter().map(String::as_bytes).collect::<Vec<_>>());
+    assert!(bench.batch.frames.iter().all(|frame| (frame.first, frame.at) == (at(3), at(3))));
+
+    for surplus in ["\r\n", "OPTIONS sip:bob@example.com SIP/2.0\r\nLonger: 1\r\nl: 0\r\n\r\n"] {
+        let mut bench = Bench::new(|_| ());
+        bench.datagram(3, [&messages[0], surplus].concat().as_bytes());
+        assert_eq!(bench.batch.frames.len(), 1, "{surplus:?} is surplus");
+    }
+}
+
+#[test]
 fn either_port_may_be_the_one_looked_at_and_may_change() {
     let mut bench = Bench::new(|_| ());
     for (source, destination) in [(5060, 40_000), (40_000, 5060), (40_000, 40_001)] {
@@ -173,7 +190,7 @@ fn every_packet_moves_the_clock_and_every_skipped_one_is_counted_by_reason() {
     bench.intake.set_transports(true, false);
     bench.packet(9, &ip(6, 1, 0, &tcp::header(5060, 0, tcp::ACK)));
     assert_eq!((bench.batch.now, bench.intake.now()), (at(9), at(9)));
-    for reason in ["not_ip", "other_protocol", "other_transport"] {
+    for reason in ["ethertype", "other_protocol", "other_transport"] {
         assert_eq!(bench.telemetry("otelcol_receiver_skipped_packets", reason), 1.0, "{reason}");
     }
 }
@@ -208,12 +225,53 @@ fn sip_on_other_ports_is_noted_by_the_port_of_the_server_when_asked_for() {
     {
         bench.packet(0, &ip(17, 1, 0, &udp(source, destination, payload)));
     }
-    assert_eq!(bench.intake.other_ports(), [5080, 5070]);
+    assert_eq!(bench.intake.other_ports(), [(5080, 2), (5070, 1)]);
+    assert_eq!(bench.batch.tally, Tally { sip_elsewhere: [3, 0], ..Tally::default() });
     for port in 6000..7000 {
         bench.packet(0, &ip(17, 1, 0, &udp(40_000, port, OPTIONS)));
     }
     assert_eq!(bench.intake.other_ports().len(), 64);
-    assert_eq!(Bench::new(|_| ()).intake.other_ports(), [0; 0]);
+    let mut unasked = Bench::new(|_| ());
+    unasked.packet(0, &ip(17, 1, 0, &udp(40_000, 5080, OPTIONS)));
+    assert_eq!((unasked.intake.other_ports(), unasked.batch.tally.sip_elsewhere), (vec![], [1, 0]));
+}
+
+#[test]
+fn what_is_not_read_is_counted_by_what_it_is_and_sip_in_it_is_told() {
+    let mut bench = Bench::new(|_| ());
+    let sip = ip(17, 1, 0, &udp(5060, 5060, OPTIONS));
+    let long = [&[b'x'; 490][..], OPTIONS].concat();
+    let tunnels = |inner: &[u8]| ip(4, 1, 0, &ip(4, 1, 0, &ip(4, 1, 0, inner)));
+    for (protocol, payload) in [(50, &sip), (50, &long), (115, &vec![0; 30]), (132, &OPTIONS.to_vec())] {
+        bench.packet(0, &ip(protocol, 1, 0, payload));
+    }
+    bench.packet(0, &tunnels(&sip));
+    bench.packet(0, &[0x20; 40]);
+    // ESP and L2TP over UDP, and SIP on the same ports.
+    for (port, payload) in
+        [(4500, &[1_u8; 20][..]), (1701, &[&[0, 2, 0, 1, 0, 1, 0xff, 3, 0, 0x21], &sip[..]].concat())]
+    {
+        bench.packet(0, &ip(17, 1, 0, &udp(port, port, payload)));
+        bench.packet(0, &ip(17, 1, 0, &udp(port, port, OPTIONS)));
+    }
+    let expected = Tally { not_read: [3, 2, 1, 1, 1], sip_elsewhere: [2, 4], ..Tally::default() };
+    assert_eq!(bench.batch.tally, expected);
+    let wrapped = [(NotRead::Esp, 1), (NotRead::L2tp, 1), (NotRead::Sctp, 1), (NotRead::Nested, 1)];
+    assert_eq!(bench.intake.wrapped(), wrapped);
+    assert_eq!(bench.telemetry("otelcol_receiver_skipped_packets", "esp"), 3.0);
+
+    let mut listed = Bench::new(|settings| settings.ports = PortSet::from_iter([4500]));
+    listed.packet(0, &ip(17, 1, 0, &udp(4500, 4500, &[1; 20])));
+    assert_eq!(listed.batch.tally, Tally { non_sip: 1, ..Tally::default() }, "a port that is listed wins");
+}
+
+#[test]
+fn sip_in_a_stream_on_another_port_is_counted() {
+    let mut bench = Bench::new(|_| ());
+    let segment = [&tcp::header(5080, 0, tcp::ACK)[..], OPTIONS].concat();
+    bench.packet(0, &ip(6, 1, 0, &segment));
+    bench.packet(0, &ip(6, 1, 0, &segment[..25]));
+    assert_eq!(bench.batch.tally, Tally { sip_elsewhere: [1, 0], ..Tally::default() });
 }
 
 #[test]

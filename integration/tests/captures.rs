@@ -13,9 +13,7 @@ use integration::ringside;
 use serde_json::Value;
 
 /// Captures of which today's build says something else than tshark does, and why.
-const OTHERWISE: [(&str, &str); 4] = [
-    ("sipnab--metasploit-sip-invite-spoof.pcap", "a port is named only when there is no SIP on the usual ones"),
-    ("PcapPlusPlus--sip_resp.pcap", "a port is named only when there is no SIP on the usual ones"),
+const OTHERWISE: [(&str, &str); 2] = [
     ("nDPI--gre.pcapng", "SIP in PPP in GRE version 1 (PPTP) is not read"),
     ("nDPI--fuzz-2006-06-26-2594.pcap", "a fuzzer was at it: what is hardly SIP is counted by one or the other"),
 ];

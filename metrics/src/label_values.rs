@@ -57,6 +57,10 @@ pub const PARSE_ERRORS: &[&str] = texts!(sip::ParseError, reason);
 pub const ANOMALIES: &[&str] = texts!(sip::AnomalyKind, label);
 /// `table` of `evicted_total`.
 pub const TABLES: &[&str] = texts!(event::Evicted, as_str);
+/// `why` of `not_read_total`.
+pub const NOT_READ: &[&str] = texts!(event::NotRead, as_str);
+/// `why` of `sip_elsewhere_total`.
+pub const ELSEWHERE: &[&str] = texts!(event::Elsewhere, as_str);
 /// `outcome` of `session_outcomes_total`.
 pub const OUTCOMES: &[&str] = texts!(event::Outcome, as_str);
 /// `outcome` of `registration_outcomes_total`.

@@ -2,8 +2,8 @@
 
 use super::buckets;
 use super::label_values::{
-    ANOMALIES, CAUSES, DIALOG_STATES, ENDS, Hop, Input, Keepalive, METHODS, OUTCOMES, PARSE_ERRORS, PROTOCOLS,
-    REGISTRATION_OUTCOMES, Repeated, Ring, Success, TABLES, Unmatched,
+    ANOMALIES, CAUSES, DIALOG_STATES, ELSEWHERE, ENDS, Hop, Input, Keepalive, METHODS, NOT_READ, OUTCOMES,
+    PARSE_ERRORS, PROTOCOLS, REGISTRATION_OUTCOMES, Repeated, Ring, Success, TABLES, Unmatched,
 };
 use super::schema::{Family, Label, Presence, Source};
 
@@ -70,6 +70,15 @@ stored! {
     CaptureDuplicates: counter("capture_duplicates_total";
         "Second sightings of the same message by the capture itself.").global();
     NonSip: counter("non_sip_total"; "Payloads on a SIP port that are no SIP: RTP, DTLS, garbage.").global();
+    /// Variant: [`pipeline::event::NotRead`].
+    NotRead: counter("not_read_total";
+        "Packets of kinds that ringside does not look into, by kind; ARP and the like are not counted. SIP in them shows \
+         in sip_elsewhere_total.").by(&[Label::listed("why", NOT_READ)]).global();
+    /// Variant: [`pipeline::event::Elsewhere`].
+    SipElsewhere: counter("sip_elsewhere_total";
+        "Packets with SIP that no other metric counts: on ports that are not listed (port), or in packets that are not \
+         read (wrapping). Above 0 says that calls are missed; live it may be a sample.")
+        .by(&[Label::listed("why", ELSEWHERE)]).global();
     TlsRecords: counter("tls_records_total"; "TLS records on a SIP port, not decrypted (RFC 8446 §5.1).").global();
     StreamResync: counter("stream_resync_total";
         "Places where reading a byte stream had to start anew (RFC 3261 §18.3).").global();

@@ -351,6 +351,69 @@ impl Evicted {
     }
 }
 
+/// Why the inside of a packet is not looked at (1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRead {
+    /// ESP, with NULL encryption too.
+    Esp,
+    /// L2TP.
+    L2tp,
+    /// SCTP.
+    Sctp,
+    /// A tunnel within two others.
+    Nested,
+    /// Not IP, and more than what keeps a network going.
+    Ethertype,
+}
+
+impl NotRead {
+    /// All of them, in the order of [`NotRead::index`].
+    pub const ALL: [Self; 5] = [Self::Esp, Self::L2tp, Self::Sctp, Self::Nested, Self::Ethertype];
+
+    /// Its place in [`NotRead::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Esp => "esp",
+            Self::L2tp => "l2tp",
+            Self::Sctp => "sctp",
+            Self::Nested => "nested",
+            Self::Ethertype => "ethertype",
+        }
+    }
+}
+
+/// Where SIP was seen that is passed over (1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Between ports neither of which is listed.
+    Port,
+    /// In a packet whose inside is not looked at.
+    Wrapping,
+}
+
+impl Elsewhere {
+    /// Both, in the order of [`Elsewhere::index`].
+    pub const ALL: [Self; 2] = [Self::Port, Self::Wrapping];
+
+    /// Its place in [`Elsewhere::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Port => "port",
+            Self::Wrapping => "wrapping",
+        }
+    }
+}
+
 /// Whose numbering a cause is from (RFC 3326).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasonProtocol {

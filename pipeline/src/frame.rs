@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use wire::Timestamp;
 
+use crate::event::{Elsewhere, NotRead};
+
 /// How a message travelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -110,7 +112,8 @@ impl FrameBatch {
     }
 }
 
-/// Counts of what was seen on a SIP port and is not a message (`sip-metrics.md` 1.1, 1.7, 1.8, 4.1).
+/// Counts of what was seen on a SIP port and is not a message, and of what was passed over (`sip-metrics.md` 1.1, 1.7,
+/// 1.8, 4.1).
 /// Every field is the increase since the last batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -142,4 +145,8 @@ pub struct Tally {
     pub evicted_fragments: u64,
     /// Streams given up because the table was full.
     pub evicted_streams: u64,
+    /// Packets whose inside is not looked at, by [`NotRead::index`](crate::event::NotRead::index).
+    pub not_read: [u32; NotRead::ALL.len()],
+    /// Packets passed over that hold SIP, by [`Elsewhere::index`](crate::event::Elsewhere::index).
+    pub sip_elsewhere: [u32; Elsewhere::ALL.len()],
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub ports: Vec<u16>,
     /// Ports SIP is spoken on over WebSocket, as source or as destination. Default none.
     pub ws_ports: Vec<u16>,
+    /// UDP ports that VXLAN goes to. Default `[4789, 8472]`.
+    pub vxlan_ports: Vec<u16>,
     /// What carries SIP on `ports`. Default, and all there is, `["udp", "tcp"]`.
     pub transports: Vec<Transport>,
     /// Also packets that are not addressed to this host. Default `false`.
@@ -49,6 +51,7 @@ impl Default for Config {
             interfaces: vec!["any".into()],
             ports: vec![5060, 5061],
             ws_ports: Vec::new(),
+            vxlan_ports: vec![4789, 8472],
             transports: vec![Transport::Udp, Transport::Tcp],
             promiscuous: false,
             tls: TlsConfig::default(),
@@ -75,7 +78,7 @@ impl Config {
         if self.ports.is_empty() {
             wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
         }
-        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports)] {
+        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports), ("vxlan_ports", &self.vxlan_ports)] {
             for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
                 wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
             }
@@ -129,6 +132,7 @@ mod tests {
             interfaces: ["any", "eth0", "eth 0", "sixteen_bytes_ab"].map(String::from).into(),
             ports: vec![5060, 0],
             ws_ports: vec![8080, 0],
+            vxlan_ports: vec![0],
             transports: Vec::new(),
             tls: TlsConfig { enabled: false, processes: vec!["kamailio".into(), "a/b".into()] },
             ..Config::default()
@@ -139,6 +143,7 @@ mod tests {
             "interfaces[3]",
             "ports[1]",
             "ws_ports[1]",
+            "vxlan_ports[0]",
             "transports",
             "tls.processes[1]",
         ];

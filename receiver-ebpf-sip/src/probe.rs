@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use caps::Capability;
 use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::event::NotRead;
 use pipeline::{FrameBatch, ReceiverError};
 
 use crate::capabilities::{has, setcap_command};
@@ -97,8 +98,10 @@ pub fn probe(config: &Config) -> Vec<Finding> {
 pub struct Traffic {
     /// Messages by configured port.
     pub on_ports: BTreeMap<u16, u64>,
-    /// Other ports SIP was seen on, the busiest first; at most 64.
-    pub elsewhere: Vec<u16>,
+    /// Other ports SIP was seen on, the busiest first, with the number of packets; at most 64.
+    pub elsewhere: Vec<(u16, u64)>,
+    /// Wrappings that are not read and SIP was seen in, with the number of packets.
+    pub wrapped: Vec<(NotRead, u64)>,
     /// Packets looked at.
     pub packets: u64,
 }
@@ -115,6 +118,7 @@ pub fn listen(
     // What counts is which ports, not when: the packets' own clock does.
     let settings = IntakeSettings {
         ws_ports: PortSet::from(&config.ws_ports[..]),
+        vxlan_ports: config.vxlan_ports.clone(),
         note_other_ports: true,
         ..IntakeSettings::new(ClockMode::File, PortSet::from(&config.ports[..]))
     };
@@ -133,7 +137,7 @@ pub fn listen(
             }
         }
         batch.clear();
-        traffic.elsewhere = intake.other_ports();
+        (traffic.elsewhere, traffic.wrapped) = (intake.other_ports(), intake.wrapped());
     }
     Ok(traffic)
 }

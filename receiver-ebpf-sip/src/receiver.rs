@@ -4,9 +4,11 @@
 //! It tells [`Intake`] how much time has passed, and so is the only stage of a live pipeline that reads a clock.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use pipeline::event::NotRead;
 use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::capabilities::setcap_command_with_tls;
@@ -44,6 +46,9 @@ pub struct EbpfSipReceiver {
     /// SIP frames handed on, in the order of [`CARRIERS`], and messages given up as too long.
     accepted: [u64; CARRIERS.len()],
     refused: u64,
+    /// Ports (at most 64) and wrappings that the log names as passed over although they have SIP.
+    named_ports: BTreeSet<u16>,
+    named_wrappings: [bool; NotRead::ALL.len()],
 }
 
 impl EbpfSipReceiver {
@@ -60,6 +65,8 @@ impl EbpfSipReceiver {
                 udp: config.transports.contains(&Transport::Udp),
                 tcp: config.transports.contains(&Transport::Tcp),
                 ws_ports: PortSet::from(&config.ws_ports[..]),
+                vxlan_ports: config.vxlan_ports.clone(),
+                note_other_ports: true,
                 ..IntakeSettings::new(ClockMode::Live, PortSet::from(&config.ports[..]))
             }),
             config,
@@ -71,6 +78,22 @@ impl EbpfSipReceiver {
             ring: RingCounts::default(),
             accepted: [0; CARRIERS.len()],
             refused: 0,
+            named_ports: BTreeSet::new(),
+            named_wrappings: [false; NotRead::ALL.len()],
+        }
+    }
+
+    /// Names ports and wrappings with SIP that is passed over, each once.
+    fn name_elsewhere(&mut self) {
+        for (port, _) in self.intake.other_ports() {
+            if self.named_ports.insert(port) {
+                tracing::warn!(port, "SIP is passed over: its port is not listed; add it to `ports` of the receiver");
+            }
+        }
+        for (why, _) in self.intake.wrapped() {
+            if !std::mem::replace(&mut self.named_wrappings[why.index()], true) {
+                tracing::warn!(wrapping = why.as_str(), "SIP is passed over: it is in packets that are not read");
+            }
         }
     }
 
@@ -147,6 +170,9 @@ impl Receiver for EbpfSipReceiver {
             self.accepted[carrier.expect("every transport is among them")] += 1;
         }
         self.refused += batch.tally.too_large;
+        if batch.tally.sip_elsewhere.iter().any(|packets| *packets > 0) {
+            self.name_elsewhere();
+        }
         Ok(Received::Batch)
     }
 
@@ -163,6 +189,7 @@ impl Receiver for EbpfSipReceiver {
         let changed: Vec<&str> = [
             ("ports", new.ports != self.config.ports),
             ("ws_ports", new.ws_ports != self.config.ws_ports),
+            ("vxlan_ports", new.vxlan_ports != self.config.vxlan_ports),
             ("transports", new.transports != self.config.transports),
         ]
         .into_iter()
@@ -177,10 +204,11 @@ impl Receiver for EbpfSipReceiver {
             match told {
                 Ok(()) => {
                     self.intake.set_ports(PortSet::from(&new.ports[..]), PortSet::from(&new.ws_ports[..]));
+                    self.intake.set_vxlan_ports(&new.vxlan_ports);
                     let has = |transport| new.transports.contains(&transport);
                     self.intake.set_transports(has(Transport::Udp), has(Transport::Tcp));
                     (self.config.ports, self.config.ws_ports) = (new.ports, new.ws_ports);
-                    self.config.transports = new.transports;
+                    (self.config.vxlan_ports, self.config.transports) = (new.vxlan_ports, new.transports);
                 }
                 Err(error) => {
                     tracing::error!(error = failure(&error), "ports or transports could not be changed");

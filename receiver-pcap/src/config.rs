@@ -15,11 +15,13 @@ pub struct Config {
     pub ports: Vec<u16>,
     /// Ports SIP is spoken on over WebSocket, as source or as destination. Default none.
     pub ws_ports: Vec<u16>,
+    /// UDP ports that VXLAN goes to. Default `[4789, 8472]`.
+    pub vxlan_ports: Vec<u16>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { files: Vec::new(), ports: vec![5060, 5061], ws_ports: Vec::new() }
+        Self { files: Vec::new(), ports: vec![5060, 5061], ws_ports: Vec::new(), vxlan_ports: vec![4789, 8472] }
     }
 }
 
@@ -34,7 +36,7 @@ impl Config {
         if self.ports.is_empty() {
             wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
         }
-        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports)] {
+        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports), ("vxlan_ports", &self.vxlan_ports)] {
             for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
                 wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
             }
@@ -64,8 +66,8 @@ mod tests {
     #[test]
     fn everything_wrong_is_told_at_once() {
         let files = ["-", "a.pcap", "-"].map(PathBuf::from).into();
-        let config = Config { files, ports: vec![5060, 0], ws_ports: vec![0] };
-        assert_eq!(problems(config), ["files", "ports[1]", "ws_ports[0]"]);
+        let config = Config { files, ports: vec![5060, 0], ws_ports: vec![0], vxlan_ports: vec![4789, 0] };
+        assert_eq!(problems(config), ["files", "ports[1]", "ws_ports[0]", "vxlan_ports[1]"]);
         assert_eq!(problems(Config { ports: Vec::new(), ..Config::default() }), ["ports"]);
     }
 }

@@ -16,7 +16,7 @@ mod report;
 
 pub use config::Config;
 pub use receiver::PcapReceiver;
-pub use report::{Progress, Report};
+pub use report::{PassedOver, Progress, Report};
 
 /// One capture, streamed from any reader: what the receiver does with each of its files. For fuzzing and benchmarks.
 pub mod stream {

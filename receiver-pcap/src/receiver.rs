@@ -11,7 +11,7 @@ use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Tel
 use crate::config::Config;
 use crate::file::NotUsable;
 use crate::merge::{Merge, Unusable};
-use crate::report::Report;
+use crate::report::{PassedOver, Report};
 
 /// A batch ends after so many frames, which fit into a core's cache, or packets, for an end to come into sight.
 const FRAMES: usize = 256;
@@ -31,6 +31,7 @@ impl PcapReceiver {
     pub fn new(config: Config, report: Arc<Report>) -> Self {
         let settings = IntakeSettings {
             ws_ports: PortSet::from(&config.ws_ports[..]),
+            vxlan_ports: config.vxlan_ports.clone(),
             note_other_ports: true,
             ..IntakeSettings::new(ClockMode::File, PortSet::from(&config.ports[..]))
         };
@@ -62,7 +63,11 @@ impl Receiver for PcapReceiver {
             }
             if !files.advance()? {
                 self.files = None;
-                self.report.set_other_ports(self.intake.other_ports());
+                self.report.set_passed_over(PassedOver {
+                    listed: self.config.ports.clone(),
+                    ports: self.intake.other_ports(),
+                    wrapped: self.intake.wrapped(),
+                });
                 return Ok(Received::End);
             }
             if let Some(packet) = files.packet() {
@@ -77,7 +82,9 @@ impl Receiver for PcapReceiver {
             return Vec::new();
         };
         self.intake.set_ports(PortSet::from(&config.ports[..]), PortSet::from(&config.ws_ports[..]));
+        self.intake.set_vxlan_ports(&config.vxlan_ports);
         (self.config.ports, self.config.ws_ports) = (config.ports, config.ws_ports);
+        self.config.vxlan_ports = config.vxlan_ports;
         if config.files == self.config.files { Vec::new() } else { vec!["files"] }
     }
 

@@ -3,13 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pipeline::event::NotRead;
+
 /// Shared between the receiver, which moves to its shard's thread, and whoever started it.
 #[derive(Debug, Default)]
 pub struct Report {
     read: AtomicU64,
     total: AtomicU64,
     problems: Mutex<Vec<String>>,
-    other_ports: Mutex<Vec<u16>>,
+    passed_over: Mutex<PassedOver>,
+}
+
+/// SIP that was seen and not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The ports that were looked at.
+    pub listed: Vec<u16>,
+    /// Others with SIP on them, the busiest first, with the number of packets; at most 64.
+    pub ports: Vec<(u16, u64)>,
+    /// Wrappings that are not read and had SIP in them, with the number of packets.
+    pub wrapped: Vec<(NotRead, u64)>,
 }
 
 /// How far reading is, in bytes of the files as they are stored.
@@ -34,9 +47,9 @@ impl Report {
         lock(&self.problems).clone()
     }
 
-    /// Ports that are not looked at and on which SIP was seen, the busiest first; known at the end.
-    pub fn other_ports(&self) -> Vec<u16> {
-        lock(&self.other_ports).clone()
+    /// The SIP that was passed over; known at the end.
+    pub fn passed_over(&self) -> PassedOver {
+        lock(&self.passed_over).clone()
     }
 
     pub(crate) fn count(&self, bytes: usize) {
@@ -53,8 +66,8 @@ impl Report {
         lock(&self.problems).push(line);
     }
 
-    pub(crate) fn set_other_ports(&self, ports: Vec<u16>) {
-        *lock(&self.other_ports) = ports;
+    pub(crate) fn set_passed_over(&self, passed_over: PassedOver) {
+        *lock(&self.passed_over) = passed_over;
     }
 }
 

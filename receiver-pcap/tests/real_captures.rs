@@ -62,7 +62,7 @@ fn differences(capture: &Capture) -> Vec<String> {
     let usual = read(capture, &Config::default().ports);
     let mut differences = usual.problems.clone();
     let Some(expected) = by_tshark(&capture.truth) else { return differences };
-    let named = usual.report.other_ports();
+    let named: Vec<u16> = usual.report.passed_over().ports.iter().map(|(port, _)| *port).collect();
     let all = read(capture, &[&Config::default().ports[..], &named].concat());
     if counts(&all) != expected {
         differences.push(format!("{:?}, but tshark says {expected:?}", counts(&all)));

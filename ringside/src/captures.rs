@@ -15,14 +15,14 @@ use engine::{FlowContext, Outlet, Shard, Sink, Turn};
 use metrics::Registry;
 use pipeline::call::Subject;
 use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets};
-use receiver_pcap::{PcapReceiver, Report};
+use receiver_pcap::{PassedOver, PcapReceiver, Report};
 
 use crate::cli::Captures;
 use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs;
 use crate::settings;
-use crate::show::say;
+use crate::show::{numbered, say};
 use bar::Bar;
 
 /// Capture files that are read, or were.
@@ -155,8 +155,7 @@ impl Reading {
         self.shard.drain();
     }
 
-    /// Tells the operator what of the files could not be read, and where else SIP was, if there was none on the
-    /// ports that were looked at.
+    /// Tells the operator what of the files could not be read, and where else SIP was.
     pub fn say_remarks(&self) {
         let seen = self.seen.0.load(Ordering::Relaxed);
         remarks(&self.report, seen).iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
@@ -239,10 +238,21 @@ fn shown(configuration: &Configuration, outlets: &[Outlet]) -> usize {
 
 fn remarks(report: &Report, seen: bool) -> Vec<String> {
     let mut remarks = report.problems();
-    let others: Vec<String> = report.other_ports().iter().map(u16::to_string).collect();
-    if !seen && !others.is_empty() {
-        let others = others.join(",");
-        remarks.push(format!("no SIP on the ports looked at, but on others: try --ports {others}"));
+    let PassedOver { listed, ports, wrapped } = report.passed_over();
+    if !ports.is_empty() {
+        let what = if seen {
+            "SIP also on ports that are not looked at"
+        } else {
+            "no SIP on the ports looked at, but on others"
+        };
+        let listed = listed.into_iter().filter(|_| seen);
+        let to_try: Vec<String> =
+            listed.chain(ports.iter().map(|(port, _)| *port)).map(|port| port.to_string()).collect();
+        remarks.push(format!("{what}: {}; try --ports {}", numbered(&ports), to_try.join(",")));
+    }
+    if !wrapped.is_empty() {
+        let wrapped: Vec<(&str, u64)> = wrapped.iter().map(|(why, packets)| (why.as_str(), *packets)).collect();
+        remarks.push(format!("SIP in packets that are not read: {}", numbered(&wrapped)));
     }
     remarks
 }

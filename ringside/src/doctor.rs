@@ -1,6 +1,6 @@
 //! `ringside doctor`: can it capture here, and does it see SIP? Each finding with its cure.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipeline::ComponentId;
 use pipeline::settings::duration;
@@ -11,7 +11,7 @@ use crate::cli::{Configured, Run};
 use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::settings::{self, Loaded};
-use crate::show::{print, say};
+use crate::show::{numbered, print, say};
 
 /// Looks at everything, prints what it finds, and fails if nothing could be captured.
 pub fn doctor(configured: Configured) -> Result<(), Failure> {
@@ -46,30 +46,44 @@ fn live_receivers(loaded: &Loaded) -> Vec<(ComponentId, Config)> {
 /// Longest time it waits for a SIP message.
 const LISTEN: Duration = Duration::from_secs(5);
 
+/// So long it listens in any case, for SIP where it is not looked for.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
 fn listen(config: &Config) -> Result<String, Failure> {
-    let traffic = probe::listen(config, LISTEN, |traffic| !traffic.on_ports.is_empty())?;
+    let begun = Instant::now();
+    let enough = |traffic: &Traffic| !traffic.on_ports.is_empty() && begun.elapsed() >= LOOK_AROUND;
+    let traffic = probe::listen(config, LISTEN, enough)?;
     Ok(describe(&traffic))
 }
 
 fn describe(traffic: &Traffic) -> String {
-    let list = |ports: &mut dyn Iterator<Item = &u16>| ports.map(u16::to_string).collect::<Vec<_>>().join(", ");
-    let seen = list(&mut traffic.on_ports.keys());
-    let elsewhere = list(&mut traffic.elsewhere.iter());
-    match (seen.is_empty(), elsewhere.is_empty()) {
-        (false, _) => line("ok", "SIP", &format!("seen on port {seen}"), ""),
-        (true, false) => line(
-            "warn",
-            "SIP",
-            &format!("seen on port {elsewhere} only, which is not configured"),
-            "add it to `ports` of the receiver",
-        ),
-        (true, true) => line(
+    let seen = traffic.on_ports.keys().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let elsewhere = numbered(&traffic.elsewhere);
+    let wrapped: Vec<(&str, u64)> = traffic.wrapped.iter().map(|(why, packets)| (why.as_str(), *packets)).collect();
+    let mut lines = String::new();
+    if !seen.is_empty() {
+        lines += &line("ok", "SIP", &format!("seen on port {seen}"), "");
+    }
+    if !elsewhere.is_empty() {
+        let what = match seen.is_empty() {
+            true => format!("seen on port {elsewhere} only, which is not configured"),
+            false => format!("seen on port {elsewhere} too, which is not configured"),
+        };
+        lines += &line("warn", "SIP", &what, "add it to `ports` of the receiver");
+    }
+    if !wrapped.is_empty() {
+        let what = format!("seen in packets that are not read: {}", numbered(&wrapped));
+        lines += &line("warn", "SIP", &what, "capture where the packets are as they come in or go out");
+    }
+    if lines.is_empty() {
+        return line(
             "warn",
             "SIP",
             &format!("none seen in {} ({} packets)", duration::format(LISTEN), traffic.packets),
             "place a call while it listens; if none is seen then, SIP does not pass this host or is encrypted",
-        ),
+        );
     }
+    lines
 }
 
 fn show(finding: &Finding) -> String {
@@ -99,6 +113,8 @@ fn verdict(findings: &[Finding]) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use pipeline::event::NotRead;
+
     use super::*;
 
     fn finding(check: Check, severity: Severity) -> Finding {
@@ -117,10 +133,21 @@ mod tests {
 
     #[test]
     fn sip_on_another_port_is_pointed_at() {
-        let traffic = Traffic { elsewhere: vec![5080], ..Traffic::default() };
+        let traffic = Traffic { elsewhere: vec![(5080, 6), (5070, 1)], ..Traffic::default() };
         assert_eq!(
             describe(&traffic),
-            "warn   SIP: seen on port 5080 only, which is not configured\n       -> add it to `ports` of the receiver\n"
+            "warn   SIP: seen on port 5080 (6 packets), 5070 (1 packet) only, which is not configured\n       \
+             -> add it to `ports` of the receiver\n"
         );
+        let both = Traffic { on_ports: [(5060, 3)].into(), ..traffic };
+        let (first, second) =
+            ("ok     SIP: seen on port 5060\n", "warn   SIP: seen on port 5080 (6 packets), 5070 (1 packet) too");
+        assert!(describe(&both).starts_with(&[first, second].concat()), "{}", describe(&both));
+    }
+
+    #[test]
+    fn sip_in_packets_that_are_not_read_is_pointed_at() {
+        let traffic = Traffic { wrapped: vec![(NotRead::Esp, 6)], ..Traffic::default() };
+        assert!(describe(&traffic).starts_with("warn   SIP: seen in packets that are not read: esp (6 packets)\n"));
     }
 }

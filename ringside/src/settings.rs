@@ -62,7 +62,7 @@ pub fn load_adjusted(run: &Run, catalogue: &Catalogue, adjust: &mut dyn FnMut(&m
 
 /// Files are read with the ports of the live receiver, unless they have their own.
 pub fn share_ports(tree: &mut Node) {
-    for key in ["ports", "ws_ports"] {
+    for key in ["ports", "ws_ports", "vxlan_ports"] {
         let live = tree.get("receivers").and_then(|receivers| receivers.node.get("ebpf_sip")?.node.get(key));
         let Some(ports) = live.map(|ports| ports.node.clone()) else { continue };
         for (_, receivers) in tree.entries_mut().filter(|(section, _)| *section == "receivers") {

@@ -1,6 +1,6 @@
 //! The commands that only show something: `validate`, `print-config`, `components`.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use config::Type;
@@ -20,6 +20,13 @@ pub fn validate(configured: Configured) -> Result<(), Failure> {
 pub fn print_config(configured: Configured) -> Result<(), Failure> {
     let loaded = load(configured)?;
     print(&loaded.configuration.effective(&loaded.tree))
+}
+
+/// Names with the number of packets of each: `5080 (6 packets), 5070 (1 packet)`.
+pub fn numbered(packets: &[(impl Display, u64)]) -> String {
+    let one =
+        |(name, number): &(_, u64)| format!("{name} ({number} {})", if *number == 1 { "packet" } else { "packets" });
+    packets.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// `ringside components`: what is compiled in.

@@ -258,9 +258,10 @@ pub(crate) fn usual_field(bytes: &[u8]) -> Option<(Header, Value<'_>, &[u8])> {
 /// line and is not read.
 #[inline(never)]
 pub(crate) fn any_line(bytes: &[u8], cut: bool) -> (Line<'_>, &[u8]) {
-    match bytes {
-        [] | [b'\r'] => (Line::End, bytes),
-        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => (Line::Blank, rest),
+    let returns = bytes.iter().take_while(|byte| **byte == b'\r').count();
+    match &bytes[returns..] {
+        [] => (Line::End, bytes),
+        [b'\n', rest @ ..] => (Line::Blank, rest),
         _ => match field_len(bytes, cut) {
             Some(len) => (field(bytes, len), &bytes[len..]),
             None => (Line::End, bytes),
@@ -273,7 +274,7 @@ fn field(line: &[u8], end: usize) -> Line<'_> {
     let Some((header, colon)) = Header::at(line).or_else(|| Header::uncommon_at(line)) else {
         return Line::Malformed;
     };
-    let end = if line[..end].ends_with(b"\r\n") { end - 2 } else { end };
+    let end = value::without_line_end(&line[..end]).len();
     Line::Field { header, value: Value::trimmed(&line[colon + 1..], end - colon - 1) }
 }
 

@@ -68,7 +68,7 @@ fn usual_response(bytes: &[u8]) -> Option<StartLine<'_>> {
         return None;
     };
     let line = scan::line_len(behind);
-    let reason = behind.get(..line)?.strip_suffix(b"\r\n")?;
+    let reason = behind.get(..line)?.strip_suffix(b"\r\n").filter(|reason| reason.last() != Some(&b'\r'))?;
     let start = Start::Response { status: status([*a, *b, *c]), reason };
     Some(StartLine { start, strict: true, next: bytes.len() - behind.len() + line })
 }
@@ -107,9 +107,7 @@ impl<'a> RequestLine<'a> {
 #[inline(never)]
 fn any(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
     let next = scan::line_len(bytes);
-    let line = &bytes[..next];
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = value::without_line_end(&bytes[..next]);
     let (start, strict) = if names_sip(line) { response(line)? } else { request(bytes, line.len())? };
     Ok(StartLine { start, strict, next })
 }
@@ -249,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_ends_with_any_number_of_carriage_returns_and_a_line_feed() {
+        for end in ["", "\n", "\r", "\r\n", "\r\r\n", "\r\r\r\r\n"] {
+            assert_eq!(request(&format!("BYE sip:a SIP/2.0{end}")), (Method::Bye, "sip:a", true), "{end:?}");
+            assert_eq!(response(&format!("SIP/2.0 200 OK{end}")), (200, &b"OK"[..], true), "{end:?}");
+            assert_eq!(response(&format!("SIP/2.0 200{end}")), (200, &b""[..], true), "{end:?}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_apart() {
         for (line, error) in [
             ("", ParseError::StartLine),
@@ -278,7 +285,7 @@ mod tests {
         fn the_usual_form_is_read_as_any_form_is(
             parts in prop::collection::vec(prop::sample::select(vec![
                 "INVITE ", "FOO ", "INVITE sip:", "a@b", "?", "<", ">", " ", " SIP/2.0", "SIP/2.0 ", "SIP/2.0 200 ", "180", "OK",
-                "\r\n", "\n", "\r", "\t", "sip/2.0", "ABCDEFGHIJKLMNOPQ",
+                "\r\n", "\r\r\n", "\n", "\r", "\t", "sip/2.0", "ABCDEFGHIJKLMNOPQ",
             ]), 0..8),
         ) {
             let (line, shown) = (parts.concat(), |line: StartLine<'_>| format!("{:?} {} {}", line.start, line.strict, line.next));

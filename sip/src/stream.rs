@@ -1,7 +1,7 @@
 //! Framing: the unread bytes of a stream in, where the next message ends out (RFC 3261 §18.3, `sip-metrics.md` 1.7).
 //!
-//! Content-Length rules; without it there is no body. Where the place in the stream is lost, the next start line is
-//! looked for. Keeps positions, never bytes, so that no byte is looked at twice however small the pieces are.
+//! Content-Length rules; without it there is no body. Between messages there may be keep-alives: line ends, NUL, STUN.
+//! Where something else stands, or the place in the stream is lost, the next start line is looked for. Keeps positions, never bytes, so that no byte is looked at twice however small the pieces are.
 
 use crate::content_length::ContentLength;
 use crate::error::ParseError;
@@ -19,6 +19,18 @@ const STATUS_LINE: usize = 32;
 
 /// How long the known methods are, from ACK to SUBSCRIBE.
 const METHOD_LENGTHS: std::ops::RangeInclusive<usize> = 3..=9;
+
+/// How a header of the PROXY protocol begins, version 2; the line ends in it are no keep-alive.
+const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// Bytes of a PROXY v2 header before its addresses, the length of which they end with.
+const PROXY_V2_HEADER: usize = 16;
+
+/// Bytes of a STUN message before its attributes (RFC 8489 §5).
+const STUN_HEADER: usize = 20;
+
+/// What bytes 4 to 7 of a STUN message are.
+const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
 /// Finds messages in one direction of a stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +50,8 @@ enum State {
     Header { scanned: usize },
     /// A message of this length.
     Body { len: usize },
+    /// A PROXY header of this length, which was told of.
+    Proxy { len: usize },
     /// Anywhere; no line ends within the first `scanned` bytes.
     Lost { scanned: usize },
 }
@@ -49,14 +63,19 @@ pub enum Step {
     More,
     /// One message.
     Message(usize),
-    /// Line ends between messages, as far as they have come: a keep-alive (RFC 5626 §3.5.1).
+    /// Line ends or NUL between messages, as far as they have come: a keep-alive (RFC 5626 §3.5.1).
     LineEnds(usize),
+    /// A STUN message between messages: a keep-alive too (§3.5.2).
+    Stun(usize),
     /// What was skipped in search of a start line.
     Skipped(usize),
-    /// Nothing that looks like SIP where a message should begin. From here on a start line is looked for.
+    /// Nothing that looks like SIP where a message should begin: the header of a proxy, a greeting. From here on a
+    /// start line is looked for.
     Foreign,
-    /// Something like a message that cannot be used: its header, or nothing yet. From here on a start line is looked
+    /// Nothing that can be used where a message should begin, though it names SIP. From here on a start line is looked
     /// for.
+    StartLineError,
+    /// The header of a message that cannot be used: the place in the stream is lost, and a start line looked for.
     Error(ParseError, usize),
 }
 
@@ -80,6 +99,11 @@ impl Framer {
                     return Step::Message(len);
                 }
                 State::Body { .. } => return Step::More,
+                State::Proxy { len } if unread.len() >= len => {
+                    self.state = State::Between;
+                    return Step::Skipped(len);
+                }
+                State::Proxy { .. } => return Step::More,
             };
             if let Some(step) = step {
                 return step;
@@ -88,12 +112,23 @@ impl Framer {
     }
 
     fn between(&mut self, unread: &[u8]) -> Option<Step> {
-        let line_ends = unread.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        match unread {
+            [] => return Some(Step::More),
+            [0..=3, ..] => match stun_len(unread) {
+                Stun::Message(len) if unread.len() >= len => return Some(Step::Stun(len)),
+                Stun::Message(_) | Stun::Unclear => return Some(Step::More),
+                Stun::None => {}
+            },
+            _ => {}
+        }
+        if let Some(header) = unread.first_chunk::<PROXY_V2_HEADER>().filter(|header| header.starts_with(PROXY_V2)) {
+            self.state =
+                State::Proxy { len: PROXY_V2_HEADER + usize::from(u16::from_be_bytes([header[14], header[15]])) };
+            return Some(Step::Foreign);
+        }
+        let line_ends = line_ends_len(unread);
         if line_ends > 0 {
             return Some(Step::LineEnds(line_ends));
-        }
-        if unread.is_empty() {
-            return Some(Step::More);
         }
         self.state = State::FirstLine { scanned: 0 };
         None
@@ -101,7 +136,8 @@ impl Framer {
 
     fn first_line(&mut self, unread: &[u8], scanned: usize) -> Option<Step> {
         let Some(end) = memchr::memchr(b'\n', &unread[scanned..]) else {
-            if !may_begin_message(unread) {
+            // Where it names SIP its end will tell whether that is a start line, behind something else.
+            if !may_begin_message(unread) && (unread.len() > MAX_LINE || !names_sip(unread)) {
                 self.lose();
                 return Some(Step::Foreign);
             }
@@ -114,17 +150,16 @@ impl Framer {
                 self.state = State::Header { scanned: end };
                 None
             }
-            Err(error) => {
+            Err(_) => {
                 self.lose();
-                Some(if names_sip(&unread[..end]) { Step::Error(error, 0) } else { Step::Foreign })
+                Some(foreign(&unread[..end]))
             }
         }
     }
 
     fn header(&mut self, unread: &[u8], scanned: usize) -> Option<Step> {
         let Some(header) = header_len(unread, scanned) else {
-            // The line end in front of an empty line may be the last byte, or the one before.
-            return Some(self.wait_for_header(unread, State::Header { scanned: unread.len().saturating_sub(2) }));
+            return Some(self.wait_for_header(unread, State::Header { scanned: unread.len() }));
         };
         let body = match content_length(&unread[..header]) {
             ContentLength::Absent => 0,
@@ -184,6 +219,56 @@ pub fn begins_message(payload: &[u8]) -> bool {
     matches!(start::parse(message), Ok(_) | Err(ParseError::Version | ParseError::Status))
 }
 
+/// Where in bytes that are no message by themselves a start line stands: one with a known method, a status line, or one
+/// that has a line for itself.
+pub fn find_start_line(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |end| from + end);
+        if let Some(start) = start_in(&bytes[from..end]) {
+            return Some(from + start);
+        }
+        from = end + 1;
+        if from >= bytes.len() {
+            return None;
+        }
+    }
+}
+
+/// What may be a STUN message.
+enum Stun {
+    /// It is one, of this length.
+    Message(usize),
+    /// Too few bytes tell.
+    Unclear,
+    None,
+}
+
+/// Whether a STUN message begins here (`sip-metrics.md` 1.1), and its length.
+fn stun_len(bytes: &[u8]) -> Stun {
+    match bytes {
+        [0..=3, _, a, b, cookie @ ..] if cookie.starts_with(&STUN_COOKIE) => {
+            Stun::Message(STUN_HEADER + usize::from(u16::from_be_bytes([*a, *b])))
+        }
+        // A keep-alive of NUL is not made to wait: no STUN message in use has type 0.
+        [0] | [0, b'\r' | b'\n' | 0, ..] => Stun::None,
+        [0..=3, rest @ ..] if rest.len() < 7 && STUN_COOKIE.starts_with(rest.get(3..).unwrap_or_default()) => {
+            Stun::Unclear
+        }
+        _ => Stun::None,
+    }
+}
+
+/// Length of the run of CR, LF and NUL at the front. What comes in it as a STUN message does is not part of it.
+fn line_ends_len(bytes: &[u8]) -> usize {
+    let is_end = |at: usize| match bytes[at] {
+        b'\r' | b'\n' => true,
+        0 => at == 0 || matches!(stun_len(&bytes[at..]), Stun::None),
+        _ => false,
+    };
+    (0..bytes.len()).find(|&at| !is_end(at)).unwrap_or(bytes.len())
+}
+
 /// Whether a start line may begin so: a token and a space, or `SIP/`.
 fn may_begin_message(line: &[u8]) -> bool {
     let token = value::token_len(line);
@@ -209,10 +294,18 @@ fn start_in(line: &[u8]) -> Option<usize> {
         return None;
     }
     let known = memchr::memchr_iter(b' ', line).find_map(|space| {
-        let mut begins = METHOD_LENGTHS.filter_map(|len| space.checked_sub(len));
+        // The longest: PRACK ends with ACK.
+        let mut begins = METHOD_LENGTHS.rev().filter_map(|len| space.checked_sub(len));
         begins.find(|&at| Method::named(&line[at..space]) != Method::Other)
     });
     known.filter(|&at| is_start(&line[at..])).or_else(|| is_start(line).then_some(0))
+}
+
+/// What a line is that stands where a message should begin. The start line may stand behind it: spaces, or a greeting,
+/// have no line of their own.
+fn foreign(line: &[u8]) -> Step {
+    let before = start_in(line).map_or(line, |start| &line[..start]);
+    if names_sip(before) { Step::StartLineError } else { Step::Foreign }
 }
 
 /// Whether `SIP/` and a digit stand anywhere in `line`.
@@ -222,15 +315,14 @@ pub(crate) fn names_sip(line: &[u8]) -> bool {
 
 /// Length of a header block with its empty line; its first `scanned` bytes do not hold it.
 pub(crate) fn header_len(bytes: &[u8], scanned: usize) -> Option<usize> {
-    memchr::memchr_iter(b'\n', &bytes[scanned..]).find_map(|at| match bytes[scanned + at + 1..] {
-        [b'\n', ..] => Some(scanned + at + 2),
-        [b'\r', b'\n', ..] => Some(scanned + at + 3),
-        _ => None,
-    })
+    let mut ends = memchr::memchr_iter(b'\n', &bytes[scanned..]).map(|at| scanned + at);
+    // Nothing but CR stands between the LF of an empty line and the one before.
+    let is_empty = |end: &usize| bytes[..*end].iter().rfind(|byte| **byte != b'\r') == Some(&b'\n');
+    ends.find(is_empty).map(|end| end + 1)
 }
 
 /// What the Content-Length fields of a header block say together.
-fn content_length(header: &[u8]) -> ContentLength {
+pub(crate) fn content_length(header: &[u8]) -> ContentLength {
     let first_line = memchr::memchr(b'\n', header).map_or(header.len(), |end| end + 1);
     let mut lines = Lines::new(header, first_line, false);
     let mut length: Option<ContentLength> = None;

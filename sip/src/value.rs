@@ -107,6 +107,16 @@ pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Without its line end: LF, and every CR before it (RFC 3261 §7 has one; text that was converted twice has more).
+#[inline]
+pub(crate) fn without_line_end(line: &[u8]) -> &[u8] {
+    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
+    while let [rest @ .., b'\r'] = line {
+        line = rest;
+    }
+    line
+}
+
 /// With every fold, and the white space around it, joined to one space (RFC 3261 §7.3.1). Borrows unless there is a fold.
 pub(crate) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\n', value).is_none() {

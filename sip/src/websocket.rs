@@ -161,8 +161,7 @@ impl WebSocket {
             if !upgrade::may_begin(unread) || unread.len() > upgrade::MAX_HEAD {
                 return WebSocketStep::NoUpgrade;
             }
-            // The line end in front of an empty line may be the last byte, or the one before.
-            self.state = State::Head { scanned: unread.len().saturating_sub(2) };
+            self.state = State::Head { scanned: unread.len() };
             return WebSocketStep::More;
         };
         if head > upgrade::MAX_HEAD || !upgrade::begins(unread) {

@@ -1,4 +1,4 @@
-//! The way from a packet to the datagram in it: link layer, IP, one tunnel, fragments, UDP or TCP header.
+//! The way from a packet to the datagram in it: link layer, IP, tunnels, fragments, UDP or TCP header.
 //!
 //! Packets in order of capture in, each answered by what it was; a datagram borrows the packet, or the decoder
 //! when it was put together of fragments. No checksum is verified: what this host sends is captured before the
@@ -17,13 +17,16 @@ use crate::{transport, tunnel};
 /// Most datagrams in reassembly unless told otherwise.
 const DEFAULT_MAX_FRAGMENTED: usize = 4096;
 
+/// Tunnels within each other that are followed.
+const MAX_TUNNELS: usize = 2;
+
 /// Decodes packets. Allocates only for fragments.
 #[derive(Debug)]
 pub struct Decoder {
     reassembly: Reassembly,
-    /// The last packet put together of fragments, and the last one inside a tunnel.
-    outer: Vec<u8>,
-    inner: Vec<u8>,
+    tunnels: tunnel::Ports,
+    /// The last packet put together of fragments: outside, in one tunnel, in two.
+    whole: [Vec<u8>; MAX_TUNNELS + 1],
 }
 
 /// What a packet was.
@@ -71,6 +74,13 @@ pub struct Segment<'a> {
     pub truncated: bool,
 }
 
+impl Datagram<'_> {
+    /// What it carries that is not read, by its ports: ESP, or data of L2TP. Of use where these are no ports of SIP.
+    pub fn unread(&self) -> Option<Skip> {
+        tunnel::unread([self.source.port(), self.destination.port()], self.payload)
+    }
+}
+
 impl Default for Decoder {
     fn default() -> Self {
         Self::new(DEFAULT_MAX_FRAGMENTED)
@@ -80,14 +90,23 @@ impl Default for Decoder {
 impl Decoder {
     /// `max_fragmented`: most datagrams in reassembly, at least one; beyond it the oldest is given up.
     pub fn new(max_fragmented: usize) -> Self {
-        Self { reassembly: Reassembly::new(max_fragmented), outer: Vec::new(), inner: Vec::new() }
+        Self {
+            reassembly: Reassembly::new(max_fragmented),
+            tunnels: tunnel::Ports::default(),
+            whole: <[Vec<u8>; MAX_TUNNELS + 1]>::default(),
+        }
+    }
+
+    /// Changes the ports that VXLAN goes to; at first 4789 and 8472.
+    pub fn set_vxlan_ports(&mut self, ports: &[u16]) {
+        self.tunnels = tunnel::Ports::new(ports);
     }
 
     /// Decodes one packet. Packets should come in order of time; disorder only moves the 30 s that fragments wait.
     // Not inlined, so that it writes down its answer once, where the caller looks at it.
     #[inline(never)]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
-        match usual(packet) {
+        match usual(packet, &self.tunnels) {
             Some(datagram) => Decoded::Datagram(datagram),
             None => self.decode_any(packet),
         }
@@ -125,18 +144,21 @@ impl Decoder {
     }
 
     fn try_decode<'a>(&'a mut self, packet: &Packet<'a>) -> Result<Decoded<'a>, Skip> {
-        let Self { reassembly, outer, inner } = self;
-        let network = link::network(packet.link, packet.bytes)?;
-        let Some(outer) = layer(network, packet.is_cut(), packet.at, false, reassembly, outer)? else {
-            return Ok(Decoded::Held);
-        };
-        let Some(network) = tunnel::inside(outer.protocol, outer.payload) else {
-            return transport(&outer);
-        };
-        let Some(inner) = layer(network?, outer.cut, outer.first, true, reassembly, inner)? else {
-            return Ok(Decoded::Held);
-        };
-        transport(&inner)
+        let Self { reassembly, tunnels, whole } = self;
+        let mut network = link::network(packet.link, packet.bytes)?;
+        let (mut cut, mut first) = (packet.is_cut(), packet.at);
+        for (depth, whole) in (0..).zip(whole) {
+            let Some(layer) = layer(network, cut, first, depth, reassembly, whole)? else {
+                return Ok(Decoded::Held);
+            };
+            (cut, first) = (layer.cut, layer.first);
+            match tunnel::inside(layer.protocol, layer.payload, cut, tunnels) {
+                None => return transport(&layer),
+                Some(_) if usize::from(depth) == MAX_TUNNELS => break,
+                Some(inside) => network = inside?,
+            }
+        }
+        Err(Skip::Nested)
     }
 }
 
@@ -144,7 +166,7 @@ impl Decoder {
 /// fragment, no tunnel. What is not so is `None`, and says nothing.
 // Step by step, the way to a datagram cost three times as many instructions.
 #[inline(always)]
-fn usual<'a>(packet: &Packet<'a>) -> Option<Datagram<'a>> {
+fn usual<'a>(packet: &Packet<'a>, tunnels: &tunnel::Ports) -> Option<Datagram<'a>> {
     let bytes = match packet.link {
         Link::Network { ethertype: link::IPV4 } | Link::Ipv4 => packet.bytes,
         Link::Ethernet => match packet.bytes.split_first_chunk::<14>()? {
@@ -158,7 +180,7 @@ fn usual<'a>(packet: &Packet<'a>) -> Option<Datagram<'a>> {
     let (total_len, fragment, udp_len) = (usize::from(number(2)), number(6) & 0x3fff, usize::from(number(24)));
     let (source, destination) = (number(20), number(22));
     // Version 4 and a header of five words.
-    let is_usual = ip[0] == 0x45 && ip[9] == ip::UDP && fragment == 0 && destination != tunnel::VXLAN_PORT;
+    let is_usual = ip[0] == 0x45 && ip[9] == ip::UDP && fragment == 0 && !tunnels.contains(destination);
     // Behind the UDP header there may be less than the IP header says, or more, which is padding.
     if !is_usual || udp_len < 8 || udp_len + 20 > total_len || total_len > bytes.len() || packet.is_cut() {
         return None;
@@ -192,7 +214,7 @@ fn layer<'a>(
     network: Network<'a>,
     cut: bool,
     at: Timestamp,
-    tunnelled: bool,
+    depth: u8,
     reassembly: &mut Reassembly,
     whole: &'a mut Vec<u8>,
 ) -> Result<Option<Layer<'a>>, Skip> {
@@ -209,7 +231,7 @@ fn layer<'a>(
     let is_v6 = source.is_ipv6();
     let key_protocol = if is_v6 { 0 } else { protocol };
     let identification = fragment.identification;
-    let key = Key { source, destination, protocol: key_protocol, identification, tunnelled };
+    let key = Key { source, destination, protocol: key_protocol, identification, depth };
     let piece = Piece { at, offset: fragment.offset, more: fragment.more, protocol, bytes: payload };
     let (first, protocol) = match reassembly.insert(key, piece, whole) {
         Outcome::Held => return Ok(None),
@@ -228,7 +250,7 @@ fn layer<'a>(
     Ok(Some(Layer { protocol: extensions.protocol, payload: extensions.payload, ..layer }))
 }
 
-/// Reads the UDP or TCP header. A tunnel in a tunnel ends here too.
+/// Reads the UDP or TCP header.
 #[inline]
 fn transport<'a>(layer: &Layer<'a>) -> Result<Decoded<'a>, Skip> {
     match layer.protocol {
@@ -253,6 +275,9 @@ fn transport<'a>(layer: &Layer<'a>) -> Result<Decoded<'a>, Skip> {
                 truncated: layer.cut,
             }))
         }
+        ip::ESP => Err(Skip::Esp),
+        ip::L2TP => Err(Skip::L2tp),
+        ip::SCTP => Err(Skip::Sctp),
         _ => Err(Skip::OtherProtocol),
     }
 }

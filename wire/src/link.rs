@@ -1,7 +1,7 @@
 //! Link layers: packet bytes in, the EtherType and bytes of the network layer out.
 //!
-//! VLAN tags (802.1Q, 802.1ad, and the values in use before it), MPLS labels (RFC 3032) and PPPoE sessions
-//! (RFC 2516) are stepped over, however many there are.
+//! VLAN tags (802.1Q, 802.1ad, and the values in use before it), VN-tags, E-tags (802.1BR), MPLS labels (RFC 3032) and
+//! PPPoE sessions (RFC 2516) are stepped over, however many there are.
 
 use crate::packet::Link;
 use crate::skip::Skip;
@@ -11,11 +11,20 @@ pub(crate) const IPV6: u16 = 0x86dd;
 /// Ethernet frame inside GRE ("transparent Ethernet bridging").
 pub(crate) const BRIDGED: u16 = 0x6558;
 
+pub(crate) const MPLS_UNICAST: u16 = 0x8847;
+
 const VLAN_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
-const MPLS: [u16; 2] = [0x8847, 0x8848];
+const VN_TAG: u16 = 0x8926;
+const E_TAG: u16 = 0x893f;
+const MPLS: [u16; 2] = [MPLS_UNICAST, 0x8848];
 const PPPOE_SESSION: u16 = 0x8864;
 const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
+/// From here on PPP negotiates and carries nothing (RFC 1661 §2).
+const PPP_CONTROL: u16 = 0x8000;
+
+/// ARP, LLDP, EAPOL, PTP, slow protocols, loopback tests: nothing is carried in them.
+const HOUSEKEEPING: [u16; 6] = [0x0806, 0x88cc, 0x888e, 0x88f7, 0x8809, 0x9000];
 
 /// Bytes of the network layer and what they are.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +79,14 @@ pub(crate) fn untag(mut network: Network<'_>) -> Result<Network<'_>, Skip> {
                 let (tag, bytes) = bytes.split_first_chunk::<4>().ok_or(Skip::Malformed)?;
                 Network { ethertype: u16::from_be_bytes([tag[2], tag[3]]), bytes }
             }
+            VN_TAG => {
+                let (tag, bytes) = bytes.split_first_chunk::<6>().ok_or(Skip::Malformed)?;
+                Network { ethertype: u16::from_be_bytes([tag[4], tag[5]]), bytes }
+            }
+            E_TAG => {
+                let (tag, bytes) = bytes.split_first_chunk::<8>().ok_or(Skip::Malformed)?;
+                Network { ethertype: u16::from_be_bytes([tag[6], tag[7]]), bytes }
+            }
             ethertype if MPLS.contains(&ethertype) => {
                 let (label, bytes) = bytes.split_first_chunk::<4>().ok_or(Skip::Malformed)?;
                 let bottom_of_stack = label[2] & 1 == 1;
@@ -83,19 +100,22 @@ pub(crate) fn untag(mut network: Network<'_>) -> Result<Network<'_>, Skip> {
                 match u16::from_be_bytes([header[6], header[7]]) {
                     PPP_IPV4 => Network { ethertype: IPV4, bytes },
                     PPP_IPV6 => Network { ethertype: IPV6, bytes },
-                    _ => return Err(Skip::NotIp),
+                    PPP_CONTROL.. => return Err(Skip::NotIp),
+                    _ => return Err(Skip::Ethertype),
                 }
             }
-            _ => return Err(Skip::NotIp),
+            ethertype if HOUSEKEEPING.contains(&ethertype) => return Err(Skip::NotIp),
+            _ => return Err(Skip::Ethertype),
         };
     }
 }
 
-fn by_version(bytes: &[u8]) -> Result<Network<'_>, Skip> {
+/// What has no type of its own: IP is known by its version.
+pub(crate) fn by_version(bytes: &[u8]) -> Result<Network<'_>, Skip> {
     match bytes.first().ok_or(Skip::Malformed)? >> 4 {
         4 => Ok(Network { ethertype: IPV4, bytes }),
         6 => Ok(Network { ethertype: IPV6, bytes }),
-        _ => Err(Skip::NotIp),
+        _ => Err(Skip::Ethertype),
     }
 }
 
@@ -104,6 +124,6 @@ fn by_family(family: u32, bytes: &[u8]) -> Result<Network<'_>, Skip> {
     match family {
         2 => Ok(Network { ethertype: IPV4, bytes }),
         10 | 23 | 24 | 28 | 30 => Ok(Network { ethertype: IPV6, bytes }),
-        _ => Err(Skip::NotIp),
+        _ => Err(Skip::Ethertype),
     }
 }

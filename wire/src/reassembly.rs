@@ -45,8 +45,8 @@ pub(crate) struct Key {
     /// IPv4 only: the pieces of an IPv6 packet may differ in it (RFC 8200 §4.5), so it is 0 there.
     pub protocol: u8,
     pub identification: u32,
-    /// Inside a tunnel: another address space.
-    pub tunnelled: bool,
+    /// How many tunnels it is in: another address space each.
+    pub depth: u8,
 }
 
 /// One piece of a packet.

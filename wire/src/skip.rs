@@ -3,9 +3,9 @@
 /// Why a packet is of no use. [`Skip::reason`] is a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Skip {
-    /// ARP, LLDP, spanning tree and the like.
+    /// What keeps a network going and carries nothing: ARP, LLDP, EAPOL, PTP, slow protocols, loopback tests.
     NotIp,
-    /// IP, but neither UDP nor TCP, nor a tunnel of a kind and depth that is followed.
+    /// IP, but neither UDP nor TCP, nor anything that carries them.
     OtherProtocol,
     /// Headers that contradict themselves or end too early.
     Malformed,
@@ -13,11 +13,32 @@ pub enum Skip {
     Cut,
     /// A fragment that no packet can be made of: overlap, beyond the end, empty.
     Fragment,
+    /// Neither IP nor [`Self::NotIp`], or a version of GRE that is not read: its inside is not looked at.
+    Ethertype,
+    /// ESP (RFC 4303), with NULL encryption too.
+    Esp,
+    /// L2TP.
+    L2tp,
+    /// SCTP.
+    Sctp,
+    /// A tunnel within two others.
+    Nested,
 }
 
 impl Skip {
     /// Every reason, each at the position `skip as usize`.
-    pub const ALL: [Self; 5] = [Self::NotIp, Self::OtherProtocol, Self::Malformed, Self::Cut, Self::Fragment];
+    pub const ALL: [Self; 10] = [
+        Self::NotIp,
+        Self::OtherProtocol,
+        Self::Malformed,
+        Self::Cut,
+        Self::Fragment,
+        Self::Ethertype,
+        Self::Esp,
+        Self::L2tp,
+        Self::Sctp,
+        Self::Nested,
+    ];
 
     /// The reason as a label value.
     pub const fn reason(self) -> &'static str {
@@ -27,6 +48,11 @@ impl Skip {
             Self::Malformed => "malformed",
             Self::Cut => "cut",
             Self::Fragment => "fragment",
+            Self::Ethertype => "ethertype",
+            Self::Esp => "esp",
+            Self::L2tp => "l2tp",
+            Self::Sctp => "sctp",
+            Self::Nested => "nested",
         }
     }
 }

@@ -154,6 +154,21 @@ const OVERLAPPING: Kind =
 
 const WS_PORTS: &[&str] = &["--set", "receivers.pcap.ws_ports=[8080]"];
 
+const VXLAN_PORTS: &[&str] = &["--set", "receivers.pcap.vxlan_ports=[5555]"];
+
+const ETHERTYPE: &[(&str, u64)] =
+    &[("packets_total", 0), ("not_read_total{why=\"ethertype\"}", 7), ("sip_elsewhere_total{why=\"wrapping\"}", 7)];
+
+const ETHERTYPE_SAID: &str = "SIP in packets that are not read: ethertype (7 packets)";
+
+const ESP: &[(&str, u64)] =
+    &[("packets_total", 0), ("not_read_total{why=\"esp\"}", 7), ("sip_elsewhere_total{why=\"wrapping\"}", 7)];
+
+const ESP_SAID: &str = "SIP in packets that are not read: esp (7 packets)";
+
+/// Something else than SIP, once, where a message may begin; nothing is lost.
+const FOREIGN: &[(&str, u64)] = &[("non_sip_total", 1), ("stream_resync_total", 0)];
+
 const CUT: &str = "the file is cut within a packet or a header; the 6 packets before that are used";
 
 /// Without the answer to the BYE the session is over all the same.
@@ -184,6 +199,8 @@ const KINDS: &[Kind] = &[
     link("tag-9200", "another one", file::ETHERNET, wrap::vlan_9200),
     link("tag-qinq", "a tag in a tag", file::ETHERNET, wrap::qinq),
     link("tag-four", "four tags of three kinds", file::ETHERNET, wrap::four_tags),
+    link("tag-vn", "a VN-tag round a VLAN tag", file::ETHERNET, wrap::vn_tag),
+    link("tag-e", "an E-tag", file::ETHERNET, wrap::e_tag),
     link("mpls", "one MPLS label", file::ETHERNET, wrap::mpls),
     link("mpls-stack", "three MPLS labels, multicast", file::ETHERNET, wrap::mpls_stack),
     link("pppoe", "a PPPoE session", file::ETHERNET, wrap::pppoe),
@@ -196,6 +213,43 @@ const KINDS: &[Kind] = &[
     link("tunnel-gre-bridged", "GRE with a tagged Ethernet frame in it", file::ETHERNET, wrap::gre_bridged),
     link("tunnel-vxlan", "VXLAN", file::ETHERNET, wrap::vxlan),
     link("tunnel-vxlan-policy", "VXLAN with a group policy, across the other version", file::ETHERNET, wrap::vxlan_policy),
+    link("tunnel-vxlan-linux", "VXLAN to port 8472", file::ETHERNET, wrap::vxlan_linux),
+    link("tunnel-vxlan-port", "VXLAN to a port that is told", file::ETHERNET, wrap::vxlan_elsewhere).with(VXLAN_PORTS),
+    link("tunnel-vxlan-gpe", "VXLAN-GPE with a tagged Ethernet frame", file::ETHERNET, wrap::vxlan_gpe),
+    link("tunnel-vxlan-gpe-ip", "VXLAN-GPE with an IP packet, across the other version", file::ETHERNET, wrap::vxlan_gpe_ip),
+    link("tunnel-geneve", "GENEVE with an Ethernet frame", file::ETHERNET, wrap::geneve),
+    link("tunnel-geneve-options", "GENEVE with options and an IP packet, across the other version", file::ETHERNET, wrap::geneve_options),
+    link("tunnel-gtp", "GTP-U", file::ETHERNET, wrap::gtp),
+    link("tunnel-gtp-extensions", "GTP-U with extension headers, across the other version", file::ETHERNET, wrap::gtp_extensions),
+    link("tunnel-tzsp", "TZSP", file::ETHERNET, wrap::tzsp),
+    link("tunnel-erspan-1", "ERSPAN, type I", file::ETHERNET, wrap::erspan_1),
+    link("tunnel-erspan-2", "ERSPAN, type II, a tagged frame, across the other version", file::ETHERNET, wrap::erspan_2),
+    link("tunnel-erspan-3", "ERSPAN, type III", file::ETHERNET, wrap::erspan_3),
+    link("tunnel-erspan-3-ip", "ERSPAN, type III, with a subheader and an IP packet, across the other version", file::ETHERNET, wrap::erspan_3_ip),
+    link("tunnel-two-vxlan", "VXLAN in VXLAN of the other version", file::ETHERNET, wrap::vxlan_in_vxlan),
+    link("tunnel-two-gre", "GRE in IP in IP", file::ETHERNET, wrap::gre_in_ip),
+
+    link("unread-three-tunnels", "a tunnel within two others", file::ETHERNET, wrap::three_tunnels)
+        .instead(&[("packets_total", 0), ("not_read_total{why=\"nested\"}", 7), ("sip_elsewhere_total{why=\"wrapping\"}", 7)])
+        .saying("SIP in packets that are not read: nested (7 packets)"),
+    link("unread-pseudowire", "an MPLS pseudowire", file::ETHERNET, wrap::pseudowire).instead(ETHERTYPE).saying(ETHERTYPE_SAID),
+    link("unread-backbone", "a provider backbone bridge", file::ETHERNET, wrap::backbone).instead(ETHERTYPE).saying(ETHERTYPE_SAID),
+    link("unread-snap", "IEEE 802.3 with LLC and SNAP", file::ETHERNET, wrap::snap).instead(ETHERTYPE).saying(ETHERTYPE_SAID),
+    link("unread-esp", "ESP that is not encrypted", file::ETHERNET, wrap::esp).instead(ESP).saying(ESP_SAID),
+    link("unread-esp-udp", "the same over UDP", file::ETHERNET, wrap::esp_over_udp).instead(ESP).saying(ESP_SAID),
+    link("unread-l2tp", "L2TP", file::ETHERNET, wrap::l2tp)
+        .instead(&[("packets_total", 0), ("not_read_total{why=\"l2tp\"}", 7), ("sip_elsewhere_total{why=\"wrapping\"}", 7)])
+        .saying("SIP in packets that are not read: l2tp (7 packets)"),
+    link("unread-sctp", "SCTP", file::ETHERNET, wrap::sctp)
+        .instead(&[("packets_total", 0), ("not_read_total{why=\"sctp\"}", 7), ("sip_elsewhere_total{why=\"wrapping\"}", 7)])
+        .saying("SIP in packets that are not read: sctp (7 packets)"),
+
+    packets("line-ends-lf", "headers with bare LF", pieces::line_feeds),
+    packets("line-ends-crcrlf", "headers with two CR before each LF", pieces::double_returns),
+    packets("merged", "datagrams merged by the kernel: six pings in one", pieces::merged)
+        .instead(&[("packets_total", pieces::MERGED as u64), ("options_total", pieces::MERGED as u64), ("anomalies_total", 0)]),
+    packets("merged-not", "a ping with another behind it that is longer, which is surplus", pieces::surplus)
+        .instead(&[("packets_total", 1), ("options_total", 1), ("anomalies_total{kind=\"trailing_bytes\"}", 1)]),
 
     packets("padding", "bytes behind the IP packet that are no part of it", pieces::padded),
     packets("options", "IPv4 with options", pieces::ipv4_options).only(Family::V4_ONLY),
@@ -221,6 +275,13 @@ const KINDS: &[Kind] = &[
     packets("tcp-overlapping", "TCP, segments overlap and the second copy is wrong", tcp::overlapping),
     packets("tcp-keepalives", "TCP, keep-alives of line ends between the messages, one of them cut in two", tcp::keepalives)
         .counting(&[("keepalives_total{type=\"crlf\"}", 6)]),
+    packets("tcp-nul", "TCP, four NUL bytes between the messages", tcp::nul).counting(&[("keepalives_total{type=\"crlf\"}", 6)]),
+    packets("tcp-stun", "TCP, STUN between the messages", tcp::stun).counting(&[("keepalives_total{type=\"stun\"}", 6)]),
+    packets("tcp-proxy-1", "TCP, a PROXY header of version 1 before the first message", tcp::proxy_1).counting(FOREIGN),
+    packets("tcp-proxy-2", "TCP, a PROXY header of version 2 before the first message", tcp::proxy_2).counting(FOREIGN),
+    packets("tcp-spaces", "TCP, spaces before the first message", tcp::spaces).counting(FOREIGN),
+    packets("tcp-greeting", "TCP, a greeting in a segment of its own, and the rest of it before the first message", tcp::greeting).counting(FOREIGN),
+    packets("tcp-line-ends", "TCP, headers with two CR before each LF", tcp::double_returns),
     packets("tcp-joined", "TCP, six pings in three segments", tcp::joined)
         .instead(&[("packets_total", tcp::JOINED as u64), ("options_total", tcp::JOINED as u64), ("stream_resync_total", 0), ("parse_errors_total", 0)]),
     packets("tcp-cut-everywhere", "TCP, a ping in each connection, cut in two at every place", tcp::cut_everywhere)

@@ -73,6 +73,44 @@ pub(super) fn fragments(family: Family) -> Vec<Packet> {
     fragmented(&call(family), |_| {}, frame::ethernet)
 }
 
+/// The call with other line ends in its headers.
+pub(super) fn with_line_ends(steps: Vec<Step>, end: &str) -> Vec<Step> {
+    let change = |step: Step| {
+        let text = String::from_utf8(step.bytes).expect("a ladder without raw bytes is text");
+        let (header, body) = text.split_once("\r\n\r\n").expect("a header has an end");
+        let bytes = format!("{}{end}{end}{body}", header.replace("\r\n", end)).into_bytes();
+        Step { bytes, ..step }
+    };
+    steps.into_iter().map(change).collect()
+}
+
+/// Bare LF.
+pub(super) fn line_feeds(family: Family) -> Vec<Packet> {
+    frames(&with_line_ends(call(family), "\n"))
+}
+
+/// Two CR before each LF, as text has that was converted twice.
+pub(super) fn double_returns(family: Family) -> Vec<Packet> {
+    frames(&with_line_ends(call(family), "\r\r\n"))
+}
+
+/// Pings in [`merged`].
+pub(super) const MERGED: usize = 6;
+
+/// Pings that the kernel made one datagram of.
+pub(super) fn merged(family: Family) -> Vec<Packet> {
+    let pings = pings(family, MERGED);
+    let bytes = pings.iter().flat_map(|ping| ping.bytes.clone()).collect();
+    frames(&[Step { bytes, ..pings[0].clone() }])
+}
+
+/// A ping, and behind it another one that is longer.
+pub(super) fn surplus(family: Family) -> Vec<Packet> {
+    let pings = pings(family, 2);
+    let longer = String::from_utf8(pings[1].bytes.clone()).expect("text").replace("OPTIONS sip:", "OPTIONS sip:x");
+    frames(&[Step { bytes: [&pings[0].bytes[..], longer.as_bytes()].concat(), ..pings[0].clone() }])
+}
+
 /// The last fragment first.
 pub(super) fn fragments_reversed(family: Family) -> Vec<Packet> {
     fragmented(&call(family), |pieces| pieces.reverse(), frame::ethernet)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ladder::{Step, frame};
 
 use super::call::{Family, Packet, call, pings};
+use super::pieces::with_line_ends;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
@@ -171,6 +172,67 @@ pub(super) fn keepalives(family: Family) -> Vec<Packet> {
         }
         connection.send(step.source, step.at, [(0, bytes)]);
     })
+}
+
+/// The call with something before each message but the first.
+fn with_between(family: Family, between: &[u8]) -> Vec<Packet> {
+    with_call(family, FIRST, |connection, step, bytes| {
+        let before: &[u8] = if step.at.is_zero() { b"" } else { between };
+        connection.send(step.source, step.at, [(0, &[before, bytes].concat()[..])]);
+    })
+}
+
+/// Four NUL bytes, in the segment of the next message.
+pub(super) fn nul(family: Family) -> Vec<Packet> {
+    with_between(family, &[0; 4])
+}
+
+/// A binding request of STUN (RFC 8489) with an attribute.
+pub(super) fn stun(family: Family) -> Vec<Packet> {
+    with_between(family, b"\0\x01\0\x08\x21\x12\xa4\x42abcdefghijkl\x80\x22\0\x04ring")
+}
+
+/// The call with something before its first message: each of `segments`, the last one with the message.
+fn with_before(family: Family, segments: &[&[u8]]) -> Vec<Packet> {
+    with_call(family, FIRST, |connection, step, bytes| {
+        let (last, before) = segments.split_last().expect("something");
+        if step.at.is_zero() {
+            before.iter().for_each(|segment| connection.send(step.source, step.at, [(0, *segment)]));
+            connection.send(step.source, step.at, [(0, &[*last, bytes].concat()[..])]);
+        } else {
+            connection.send(step.source, step.at, [(0, bytes)]);
+        }
+    })
+}
+
+/// What a balancer says of the connection it passes on, as text.
+pub(super) fn proxy_1(family: Family) -> Vec<Packet> {
+    with_before(family, &[b"PROXY TCP4 203.0.113.7 192.0.2.2 40000 5060\r\n"])
+}
+
+/// The same in binary; one of the addresses holds a line end.
+pub(super) fn proxy_2(family: Family) -> Vec<Packet> {
+    with_before(family, &[b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\0\0\x01\x0a\0\0\x02\x9c\x40\x13\xc4"])
+}
+
+/// Spaces, which have no line of their own.
+pub(super) fn spaces(family: Family) -> Vec<Packet> {
+    with_before(family, &[b"    "])
+}
+
+/// A greeting, cut in two.
+pub(super) fn greeting(family: Family) -> Vec<Packet> {
+    with_before(family, &[b"220 sip.example.com rea", b"dy\r\n"])
+}
+
+/// Two CR before each LF of the headers.
+pub(super) fn double_returns(family: Family) -> Vec<Packet> {
+    let steps = with_line_ends(call(family), "\r\r\n");
+    let mut connection = Connection::opened(steps[0].source, steps[0].destination, Duration::ZERO, FIRST);
+    for step in &steps {
+        connection.send(step.source, step.at, [(0, &over("TCP", step)[..])]);
+    }
+    connection.packets
 }
 
 /// Pings in [`joined`].

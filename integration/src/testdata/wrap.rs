@@ -172,20 +172,176 @@ pub(super) fn gre_bridged(packet: &[u8]) -> Vec<u8> {
     outer(same(packet), PROTOCOL_GRE, &[header, vlan_8100(packet)].concat())
 }
 
-/// VXLAN with these flags (RFC 7348).
-fn vxlan_with(family: Family, flags: u8, packet: &[u8]) -> Vec<u8> {
+/// GRE with ERSPAN of type I, which has no header of its own.
+pub(super) fn erspan_1(packet: &[u8]) -> Vec<u8> {
+    outer(same(packet), PROTOCOL_GRE, &[&[0, 0, 0x88, 0xbe], &frame::ethernet(packet)[..]].concat())
+}
+
+/// GRE with a sequence number and ERSPAN of type II, the frame in a VLAN of its own.
+pub(super) fn erspan_2(packet: &[u8]) -> Vec<u8> {
+    let headers = [0x10, 0, 0x88, 0xbe, 0, 0, 0, 7, 0x10, 100, 0, 1, 0, 0, 0, 0];
+    outer(other(packet), PROTOCOL_GRE, &[&headers, &vlan_8100(packet)[..]].concat())
+}
+
+/// GRE with a sequence number and ERSPAN of type III.
+pub(super) fn erspan_3(packet: &[u8]) -> Vec<u8> {
+    let headers = [0x10, 0, 0x22, 0xeb, 0, 0, 0, 7, 0x20, 100, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0];
+    outer(same(packet), PROTOCOL_GRE, &[&headers, &frame::ethernet(packet)[..]].concat())
+}
+
+/// The same with a platform specific subheader, and an IP packet without a frame.
+pub(super) fn erspan_3_ip(packet: &[u8]) -> Vec<u8> {
+    let headers = [0x10, 0, 0x22, 0xeb, 0, 0, 0, 7, 0x20, 100, 0, 1, 0, 0, 0, 9, 0, 0, 2 << 2, 1];
+    outer(other(packet), PROTOCOL_GRE, &[&headers[..], &[0xff; 8], packet].concat())
+}
+
+/// A UDP datagram between the ends of a tunnel.
+fn over_udp(family: Family, port: u16, payload: &[u8]) -> Vec<u8> {
     let [source, destination] = if family == Family::V4 { ENDS_V4 } else { ENDS_V6 };
-    let payload = [&[flags, 0, 0, 0, 0, 0, 42, 0][..], &frame::ethernet(packet)].concat();
-    let (source, destination) = (SocketAddr::new(source, 55_555), SocketAddr::new(destination, PORT_VXLAN));
-    outer(family, PROTOCOL_UDP, &frame::udp(source, destination, &payload))
+    let (source, destination) = (SocketAddr::new(source, 55_555), SocketAddr::new(destination, port));
+    outer(family, PROTOCOL_UDP, &frame::udp(source, destination, payload))
+}
+
+/// VXLAN with these flags (RFC 7348).
+fn vxlan_with(family: Family, port: u16, flags: u8, frame: &[u8]) -> Vec<u8> {
+    over_udp(family, port, &[&[flags, 0, 0, 0, 0, 0, 42, 0], frame].concat())
 }
 
 /// VXLAN.
 pub(super) fn vxlan(packet: &[u8]) -> Vec<u8> {
-    vxlan_with(same(packet), 0x08, packet)
+    vxlan_with(same(packet), PORT_VXLAN, 0x08, &frame::ethernet(packet))
 }
 
 /// VXLAN with a group policy, across the other version.
 pub(super) fn vxlan_policy(packet: &[u8]) -> Vec<u8> {
-    vxlan_with(other(packet), 0x88, packet)
+    vxlan_with(other(packet), PORT_VXLAN, 0x88, &frame::ethernet(packet))
+}
+
+/// VXLAN to the port Linux used first.
+pub(super) fn vxlan_linux(packet: &[u8]) -> Vec<u8> {
+    vxlan_with(same(packet), 8472, 0x08, &frame::ethernet(packet))
+}
+
+/// VXLAN to a port that has to be told.
+pub(super) fn vxlan_elsewhere(packet: &[u8]) -> Vec<u8> {
+    vxlan_with(same(packet), 5555, 0x08, &frame::ethernet(packet))
+}
+
+/// VXLAN-GPE with an Ethernet frame.
+pub(super) fn vxlan_gpe(packet: &[u8]) -> Vec<u8> {
+    over_udp(same(packet), 4790, &[&[0x0c, 0, 0, 3, 0, 0, 42, 0], &vlan_8100(packet)[..]].concat())
+}
+
+/// VXLAN-GPE with an IP packet, across the other version.
+pub(super) fn vxlan_gpe_ip(packet: &[u8]) -> Vec<u8> {
+    let next = if is_v4(packet) { 1 } else { 2 };
+    over_udp(other(packet), 4790, &[&[0x0c, 0, 0, next, 0, 0, 42, 0], packet].concat())
+}
+
+/// GENEVE with an Ethernet frame (RFC 8926).
+pub(super) fn geneve(packet: &[u8]) -> Vec<u8> {
+    over_udp(same(packet), 6081, &[&[0, 0, 0x65, 0x58, 0, 0, 42, 0], &frame::ethernet(packet)[..]].concat())
+}
+
+/// GENEVE with two options and an IP packet, across the other version.
+pub(super) fn geneve_options(packet: &[u8]) -> Vec<u8> {
+    let kind = ethertype(packet);
+    let header = [5, 0, kind[0], kind[1], 0, 0, 42, 0];
+    let options = [1, 8, 1, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 8, 2, 1, 0xff, 0xff, 0xff, 0xff];
+    over_udp(other(packet), 6081, &[&header[..], &options, packet].concat())
+}
+
+fn gtp_with(family: Family, flags: u8, optional: &[u8], packet: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(optional.len() + packet.len()).expect("one packet").to_be_bytes();
+    over_udp(family, 2152, &[&[0x30 | flags, 0xff, len[0], len[1], 0, 0, 0, 42], optional, packet].concat())
+}
+
+/// A G-PDU of GTP-U (3GPP TS 29.281).
+pub(super) fn gtp(packet: &[u8]) -> Vec<u8> {
+    gtp_with(same(packet), 0, &[], packet)
+}
+
+/// The same with a sequence number and two extension headers, across the other version.
+pub(super) fn gtp_extensions(packet: &[u8]) -> Vec<u8> {
+    gtp_with(other(packet), 6, &[0, 7, 0, 0x85, 1, 0, 9, 0x40, 2, 1, 2, 3, 4, 5, 6, 0], packet)
+}
+
+/// TZSP with a field before the end of them.
+pub(super) fn tzsp(packet: &[u8]) -> Vec<u8> {
+    over_udp(same(packet), 37_008, &[&[1, 0, 0, 1, 10, 1, 0xc4, 1], &vlan_8100(packet)[..]].concat())
+}
+
+/// VXLAN in VXLAN.
+pub(super) fn vxlan_in_vxlan(packet: &[u8]) -> Vec<u8> {
+    vxlan_with(other(packet), PORT_VXLAN, 0x08, &vxlan(packet))
+}
+
+/// An IP packet in a frame of [`frame::ethernet`] without its frame.
+fn unframed(frame: &[u8]) -> &[u8] {
+    &frame[14..]
+}
+
+/// GRE in IP in IP.
+pub(super) fn gre_in_ip(packet: &[u8]) -> Vec<u8> {
+    ip_in_other(unframed(&gre_options(packet)))
+}
+
+/// Three tunnels: the last is not read.
+pub(super) fn three_tunnels(packet: &[u8]) -> Vec<u8> {
+    ip_in_same(unframed(&ip_in_other(unframed(&vxlan(packet)))))
+}
+
+/// A VN-tag round a VLAN tag.
+pub(super) fn vn_tag(packet: &[u8]) -> Vec<u8> {
+    let frame = vlan_8100(packet);
+    [&frame[..12], &[0x89, 0x26, 0x80, 1, 0, 2], &frame[12..]].concat()
+}
+
+/// An E-tag (IEEE 802.1BR).
+pub(super) fn e_tag(packet: &[u8]) -> Vec<u8> {
+    let frame = frame::ethernet(packet);
+    [&frame[..12], &[0x89, 0x3f, 0, 1, 0, 2, 0, 0], &frame[12..]].concat()
+}
+
+/// A pseudowire with its control word (RFC 4448).
+pub(super) fn pseudowire(packet: &[u8]) -> Vec<u8> {
+    ethernet(0x8847, &[&[0, 1, 1, 64, 0, 0, 0, 0], &frame::ethernet(packet)[..]].concat())
+}
+
+/// A provider backbone bridge (IEEE 802.1ah).
+pub(super) fn backbone(packet: &[u8]) -> Vec<u8> {
+    ethernet(0x88e7, &[&[0, 0, 0, 42], &frame::ethernet(packet)[..]].concat())
+}
+
+/// IEEE 802.3 with LLC and SNAP.
+pub(super) fn snap(packet: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(packet.len() + 8).expect("one packet");
+    ethernet(len, &[&[0xaa, 0xaa, 3, 0, 0, 0], &ethertype(packet)[..], packet].concat())
+}
+
+/// ESP in tunnel mode, not encrypted (RFC 2410).
+pub(super) fn esp(packet: &[u8]) -> Vec<u8> {
+    let trailer = [&[1, 2, 2, protocol_of(packet)][..], &[0xff; 12]].concat();
+    outer(same(packet), 50, &[&[0, 0, 1, 1, 0, 0, 0, 7], packet, &trailer].concat())
+}
+
+/// The same through an address translator (RFC 3948).
+pub(super) fn esp_over_udp(packet: &[u8]) -> Vec<u8> {
+    let trailer = [&[1, 2, 2, protocol_of(packet)][..], &[0xff; 12]].concat();
+    over_udp(same(packet), 4500, &[&[0, 0, 1, 1, 0, 0, 0, 7], packet, &trailer].concat())
+}
+
+/// Data of L2TP, with PPP (RFC 2661).
+pub(super) fn l2tp(packet: &[u8]) -> Vec<u8> {
+    let protocol: [u8; 2] = if is_v4(packet) { [0, 0x21] } else { [0, 0x57] };
+    over_udp(same(packet), 1701, &[&[0, 2, 0, 9, 0, 1, 0xff, 3], &protocol[..], packet].concat())
+}
+
+/// The message as one chunk of SCTP (RFC 9260).
+pub(super) fn sctp(packet: &[u8]) -> Vec<u8> {
+    let message = &packet[if is_v4(packet) { 28 } else { 48 }..];
+    let len = u16::try_from(message.len() + 16).expect("one message").to_be_bytes();
+    let headers =
+        [0x13, 0xc4, 0x13, 0xc4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 3, len[0], len[1], 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0];
+    outer(same(packet), 132, &[&headers, message].concat())
 }

@@ -55,7 +55,11 @@ impl Recorder {
             (evicted(pipeline::event::Evicted::Fragments), tally.evicted_fragments),
             (evicted(pipeline::event::Evicted::Streams), tally.evicted_streams),
         ];
-        for ((family, variant), count) in counts {
+        let not_read =
+            tally.not_read.iter().enumerate().map(|(variant, count)| ((F::NotRead, variant), u64::from(*count)));
+        let elsewhere = tally.sip_elsewhere.iter().enumerate();
+        let elsewhere = elsewhere.map(|(variant, count)| ((F::SipElsewhere, variant), u64::from(*count)));
+        for ((family, variant), count) in counts.into_iter().chain(not_read).chain(elsewhere) {
             if count > 0 {
                 self.rows.add(LabelSet::OTHER, family, variant, count);
             }

@@ -61,6 +61,8 @@ recording_sessions_total counter
 unmatched_total counter global kind=response|ack
 capture_duplicates_total counter global
 non_sip_total counter global
+not_read_total counter global why=esp|l2tp|sctp|nested|ethertype
+sip_elsewhere_total counter global why=port|wrapping
 tls_records_total counter global
 stream_resync_total counter global
 clock_steps_total counter global

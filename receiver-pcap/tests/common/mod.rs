@@ -121,4 +121,6 @@ fn add(sum: &mut Tally, more: &Tally) {
     sum.capture_duplicates += more.capture_duplicates;
     sum.clock_steps += more.clock_steps;
     sum.evicted_fragments += more.evicted_fragments;
+    sum.not_read.iter_mut().zip(more.not_read).for_each(|(sum, more)| *sum += more);
+    sum.sip_elsewhere.iter_mut().zip(more.sip_elsewhere).for_each(|(sum, more)| *sum += more);
 }

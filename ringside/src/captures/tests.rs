@@ -7,4 +7,5 @@ use super::*;
 #[test]
 fn a_file_without_remarks_is_passed_over_in_silence() {
     assert_eq!(remarks(&Report::default(), false), Vec::<String>::new());
+    assert_eq!(remarks(&Report::default(), true), Vec::<String>::new());
 }

@@ -21,10 +21,10 @@ pub fn announce(loaded: &Loaded, engine: &Engine) {
     let _ = writeln!(out, "{}", lines.join("\n")).and_then(|()| out.flush());
 }
 
-/// The lists of a receiver's table: `interfaces any; ports 5060, 5061`.
+/// The lists of a receiver's table: `interfaces any; ports 5060, 5061`. Where tunnels go to says nothing of SIP.
 fn what(loaded: &Loaded, receiver: &ComponentId) -> String {
     let table = &loaded.configuration.receivers[receiver].effective;
-    let lists = table.iter().filter_map(|(key, value)| {
+    let lists = table.iter().filter(|(key, _)| key.as_str() != "vxlan_ports").filter_map(|(key, value)| {
         let text = |item: &toml::Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
         let items: Vec<String> = value.as_array()?.iter().map(text).collect();
         (!items.is_empty()).then(|| format!("{key} {}", items.join(", ")))

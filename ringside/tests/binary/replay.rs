@@ -158,6 +158,22 @@ fn sip_on_other_ports_alone_is_pointed_at() {
 }
 
 #[test]
+fn sip_on_other_ports_is_named_with_its_number_also_beside_listed_ones() {
+    let folder = Folder::new();
+    capture(
+        &folder,
+        "0 alice@192.0.2.1:5060 -> bob@192.0.2.2:5060 OPTIONS
+         1 alice@192.0.2.1:5080 -> bob@192.0.2.2:5080 OPTIONS
+         2 alice@192.0.2.1:5080 -> bob@192.0.2.2:5080 OPTIONS",
+    );
+    let outcome = replay(&folder, &[]);
+    assert_eq!((outcome.code, outcome.stderr.lines().count()), (0, 1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("also on"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("5080 (2 packets); try --ports 5060,5061,5080\n"), "{}", outcome.stderr);
+    assert_eq!(value(&outcome, "sip_exporter_sip_elsewhere_total{why=\"port\"}").as_deref(), Some("2"));
+}
+
+#[test]
 fn a_cut_file_is_used_as_far_as_it_goes() {
     let folder = Folder::new();
     let bytes = capture(&folder, TWO_CALLS);

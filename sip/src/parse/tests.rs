@@ -52,6 +52,17 @@ fn lines_may_end_with_a_bare_line_feed() {
 }
 
 #[test]
+fn more_than_one_carriage_return_before_a_line_feed_is_no_anomaly() {
+    let text = request("Subject: a\r\n b\r\nl: 2\r\n", "hi").replace("\r\n", "\r\r\n");
+    let message = parse(text.as_bytes(), DATAGRAM).expect("a message");
+    assert_eq!((message.body(), message.anomalies), (&b"hi"[..], Anomalies::NONE));
+    assert_eq!(message.start, Start::Request { method: Method::Options, name: b"OPTIONS", uri: b"sip:b@h" });
+    assert_eq!((message.call_id, message.cseq.name), (&b"c"[..], &b"OPTIONS"[..]));
+    let stream = parse(text.as_bytes(), Framing::Stream).expect("a message");
+    assert_eq!(stream.body(), b"hi");
+}
+
+#[test]
 fn line_ends_before_the_message_are_skipped() {
     assert_eq!(anomalies(&format!("\r\n\n{}", request("", "")), DATAGRAM), []);
 }

@@ -8,19 +8,26 @@ const BARE: &str = "SIP/2.0 100 Trying\nVia: x\n\n";
 
 /// What a framer says about `stream` when it comes in pieces that end at `cuts`; what is skipped is left out.
 fn frames(stream: &str, cuts: impl IntoIterator<Item = usize>) -> Vec<String> {
+    frames_of(stream.as_bytes(), cuts)
+}
+
+/// The same of any bytes.
+fn frames_of(stream: &[u8], cuts: impl IntoIterator<Item = usize>) -> Vec<String> {
     let mut framer = Framer::default();
     let mut done = 0;
     let mut said: Vec<String> = Vec::new();
     for cut in cuts.into_iter().chain([stream.len()]) {
         loop {
-            let unread = &stream.as_bytes()[done..cut];
+            let unread = &stream[done..cut];
             let step = framer.step(unread);
             let (what, len) = match step {
                 Step::More => break,
                 Step::Message(len) => (String::from_utf8_lossy(&unread[..len]).into_owned(), len),
                 Step::LineEnds(len) => ("line ends".into(), len),
+                Step::Stun(len) => ("stun".into(), len),
                 Step::Skipped(len) => (String::new(), len),
                 Step::Foreign => ("foreign".into(), 0),
+                Step::StartLineError => ("start_line".into(), 0),
                 Step::Error(error, len) => (error.reason().into(), len),
             };
             done += len;
@@ -36,10 +43,15 @@ fn frames(stream: &str, cuts: impl IntoIterator<Item = usize>) -> Vec<String> {
 /// The same whether it comes whole, byte by byte, or in two pieces.
 #[track_caller]
 fn assert_frames(stream: &str, expected: &[&str]) {
-    assert_eq!(frames(stream, []), expected);
-    assert_eq!(frames(stream, 1..stream.len()), expected, "byte by byte");
+    assert_frames_of(stream.as_bytes(), expected);
+}
+
+#[track_caller]
+fn assert_frames_of(stream: &[u8], expected: &[&str]) {
+    assert_eq!(frames_of(stream, []), expected);
+    assert_eq!(frames_of(stream, 1..stream.len()), expected, "byte by byte");
     for cut in 1..stream.len() {
-        assert_eq!(frames(stream, [cut]), expected, "cut at {cut}");
+        assert_eq!(frames_of(stream, [cut]), expected, "cut at {cut}");
     }
 }
 
@@ -51,9 +63,75 @@ fn messages_end_where_content_length_says() {
 #[test]
 fn a_run_of_line_ends_is_one_whatever_it_is_made_of() {
     assert_frames(
-        &["\r\n\r\n", BYE, "\r\n", INVITE, "\n\n\r\n"].concat(),
-        &["line ends", BYE, "line ends", INVITE, "line ends"],
+        &["\r\n\r\n", BYE, "\r\n", INVITE, "\n\n\r\n", BYE, "\0\0\0\0", BYE, "\r\n\0"].concat(),
+        &["line ends", BYE, "line ends", INVITE, "line ends", BYE, "line ends", BYE, "line ends"],
     );
+}
+
+#[test]
+fn a_header_ends_at_a_line_of_nothing_but_carriage_returns() {
+    let text = |end: &str| INVITE.replace("\r\n", end);
+    for end in ["\n", "\r\r\n", "\r\r\r\r\r\n"] {
+        assert_frames(&[&text(end), BYE, &text(end)].concat(), &[&text(end), BYE, &text(end)]);
+    }
+}
+
+#[test]
+fn a_stun_message_is_passed_over_by_its_length() {
+    let stun = "\u{1}\u{1}\0\u{8}\u{21}\u{12}$\u{42}aaaaaaaaaaaaBYE sip:";
+    assert_eq!(bytes_of(stun).len(), 28);
+    assert_frames_of(&[&bytes_of(stun), BYE.as_bytes(), &bytes_of(stun)].concat(), &["stun", BYE, "stun"]);
+    let request = "\0\u{1}\0\0\u{21}\u{12}$\u{42}aaaaaaaaaaaa";
+    assert_eq!(frames_of(&[b"\r\n", &bytes_of(request)[..], BYE.as_bytes()].concat(), []), ["line ends", "stun", BYE]);
+}
+
+/// Bytes of text in which `$` stands for the byte of the STUN cookie that is no character.
+fn bytes_of(text: &str) -> Vec<u8> {
+    text.bytes().map(|byte| if byte == b'$' { 0xa4 } else { byte }).collect()
+}
+
+#[test]
+fn what_stands_before_a_start_line_is_told_once_and_passed_over() {
+    for before in
+        ["PROXY TCP4 192.0.2.1 192.0.2.2 40000 5060\r\n", "PROXY UNKNOWN\r\n", "    ", "220 ready\r\n", "hi\r\nho\r\n"]
+    {
+        for message in [BYE, INVITE, BARE] {
+            assert_frames(&[before, message, BYE].concat(), &["foreign", message, BYE]);
+            assert_frames(&[BYE, before, message].concat(), &[BYE, "foreign", message]);
+        }
+    }
+    assert_frames(&["hello SIP/2 \r\nhello\r\n", BYE].concat(), &["start_line", BYE]);
+}
+
+#[test]
+fn a_proxy_header_of_version_2_is_passed_over_by_its_length() {
+    // The addresses hold a line end, and the last of them looks like the beginning of a line.
+    let proxy = "\r\n\r\n\0\r\nQUIT\n!\u{11}\0\u{c}\n\0\0\u{1}\n\0\0\u{2}FOO ";
+    let unknown = "FOO sip:a SIP/2.0\r\n\r\n";
+    assert_eq!(frames(&[proxy, unknown, BYE].concat(), []), ["foreign", unknown, BYE]);
+    assert_eq!(frames(&[proxy, BYE].concat(), [20, 30]), ["foreign", BYE]);
+    for cut in 1..proxy.len() {
+        assert_eq!(frames(&[proxy, BYE].concat(), [cut]).last().map(String::as_str), Some(BYE), "cut at {cut}");
+    }
+}
+
+#[test]
+fn prack_is_not_taken_for_the_ack_it_ends_with() {
+    let prack = "PRACK sip:a SIP/2.0\r\n\r\n";
+    assert_eq!(lost(&["junk\n", prack].concat()), [prack]);
+    assert_eq!(find_start_line(b"\0\x01PRACK sip:a SIP/2.0\r\n"), Some(2));
+}
+
+#[test]
+fn a_start_line_is_found_wherever_it_stands() {
+    for (bytes, at) in [
+        ("", None),
+        ("\0\x01xSIP/2.0 200 OK\r\n", Some(3)),
+        ("a\nb\r\nBYE sip:a SIP/2.0", Some(5)),
+        ("a\nb SIP/2.0\n", None),
+    ] {
+        assert_eq!(find_start_line(bytes.as_bytes()), at, "{bytes:?}");
+    }
 }
 
 #[test]
@@ -141,7 +219,7 @@ proptest! {
         order in prop::collection::vec(0..8_usize, 1..12),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
     ) {
-        let parts = [BYE, INVITE, BARE, "\r\n", "\r\n\r\n", "OPTIONS sip:a SIP/2.0\r\nl: x\r\n\r\n", "junk\r\n", "a b c"];
+        let parts = [BYE, INVITE, BARE, "\r\n", "\0\0\r\n", "OPTIONS sip:a SIP/2.0\r\nl: x\r\n\r\n", "junk\r\n", "a b c"];
         let stream: String = order.iter().map(|&part| parts[part]).collect();
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.sort_unstable();
@@ -157,8 +235,12 @@ proptest! {
                 prop_assert!(steps < 2 * stream.len() + 4, "no progress");
                 match framer.step(&stream[done..end]) {
                     Step::More => break,
-                    Step::Message(len) | Step::LineEnds(len) | Step::Skipped(len) | Step::Error(_, len) => done += len,
-                    Step::Foreign => {}
+                    Step::Message(len)
+                    | Step::LineEnds(len)
+                    | Step::Stun(len)
+                    | Step::Skipped(len)
+                    | Step::Error(_, len) => done += len,
+                    Step::Foreign | Step::StartLineError => {}
                 }
                 prop_assert!(done <= end);
             }

@@ -123,5 +123,53 @@ pub fn gre(flags: u16, ethertype: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 pub fn vxlan(frame: &[u8]) -> Vec<u8> {
-    udp_to(4789, &[&[8, 0, 0, 0, 0, 0, 42, 0][..], frame].concat())
+    vxlan_to(4789, frame)
+}
+
+pub fn vxlan_to(port: u16, frame: &[u8]) -> Vec<u8> {
+    udp_to(port, &[&[8, 0, 0, 0, 0, 0, 42, 0][..], frame].concat())
+}
+
+/// `next`: 1 IPv4, 2 IPv6, 3 Ethernet.
+pub fn vxlan_gpe(next: u8, inner: &[u8]) -> Vec<u8> {
+    udp_to(4790, &[&[0x0c, 0, 0, next, 0, 0, 42, 0][..], inner].concat())
+}
+
+/// With `words` of options.
+pub fn geneve(ethertype: u16, words: u8, inner: &[u8]) -> Vec<u8> {
+    let options = vec![0xff; usize::from(words) * 4];
+    udp_to(6081, &[&[words, 0][..], &ethertype.to_be_bytes(), &[0, 0, 42, 0], &options, inner].concat())
+}
+
+/// A G-PDU; `flags` are those of its optional fields, behind which `extensions` stand.
+pub fn gtp_u(flags: u8, optional: &[u8], inner: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(optional.len() + inner.len()).expect("short");
+    udp_to(2152, &[&[0x30 | flags, 0xff][..], &len.to_be_bytes(), &[0, 0, 0, 42], optional, inner].concat())
+}
+
+/// With a field of two bytes and padding before the end.
+pub fn tzsp(frame: &[u8]) -> Vec<u8> {
+    udp_to(37_008, &[&[1, 0, 0, 1, 10, 2, 7, 7, 0, 1][..], frame].concat())
+}
+
+/// What follows an EtherType of a VN-tag.
+pub fn vn_tag(ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    [&[0x80, 1, 0, 2][..], &ethertype.to_be_bytes(), payload].concat()
+}
+
+/// What follows an EtherType of an E-tag.
+pub fn e_tag(ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    [&[0, 1, 0, 2, 0, 0][..], &ethertype.to_be_bytes(), payload].concat()
+}
+
+/// GRE with ERSPAN of type II.
+pub fn erspan_2(frame: &[u8]) -> Vec<u8> {
+    gre(0x1000, 0x88be, &[&[0x10, 0x64, 0, 1, 0, 0, 0, 0][..], frame].concat())
+}
+
+/// GRE with ERSPAN of type III; `frame_type` is 0 for Ethernet, 2 for IP.
+pub fn erspan_3(frame_type: u8, has_subheader: bool, inner: &[u8]) -> Vec<u8> {
+    let last = [frame_type << 2, u8::from(has_subheader)];
+    let subheader = vec![0xff; if has_subheader { 8 } else { 0 }];
+    gre(0x1000, 0x22eb, &[&[0x20, 0x64, 0, 1, 0, 0, 0, 0, 0, 0][..], &last, &subheader, inner].concat())
 }

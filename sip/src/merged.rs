@@ -1,0 +1,89 @@
+//! Datagrams merged by the kernel: the payload of several in, the length of each out (`sip-metrics.md` 1.7).
+//!
+//! Receive and segmentation offload (GRO, GSO) hand datagrams of one size to a capture as one, only the last of which may
+//! be shorter. Whatever does not look exactly so is one message, and what stands behind it surplus (RFC 3261 §18.3).
+
+use crate::content_length::ContentLength;
+use crate::error::ParseError;
+use crate::start;
+use crate::stream::{content_length, header_len, names_sip};
+
+/// Length of each of the messages that `payload` is made of, of the last one at most; `None` when it is not nothing but
+/// whole messages, each as long as the first.
+#[inline]
+pub fn merged_size(payload: &[u8]) -> Option<usize> {
+    // Nearly all messages have no body, or one that does not name SIP.
+    let header = header_len(payload, 0)?;
+    if header == payload.len() || !names_sip(&payload[header..]) {
+        return None;
+    }
+    let size = message_len(payload).filter(|&size| size < payload.len())?;
+    payload[size..].chunks(size).all(|message| message_len(message) == Some(message.len())).then_some(size)
+}
+
+/// Length of the message at the front: a header with an empty line, and the body Content-Length speaks of. `None` where it
+/// does not say, or no message begins here.
+fn message_len(bytes: &[u8]) -> Option<usize> {
+    if !matches!(start::parse(bytes), Ok(_) | Err(ParseError::Version | ParseError::Status)) {
+        return None;
+    }
+    let header = header_len(bytes, 0)?;
+    match content_length(&bytes[..header]) {
+        ContentLength::Bytes(body) => header.checked_add(body as usize),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "OPTIONS sip:a SIP/2.0\r\nX: 1\r\nl: 0\r\n\r\n";
+    const TWO: &str = "OPTIONS sip:a SIP/2.0\r\nX: 2\r\nl: 0\r\n\r\n";
+    const SHORT: &str = "OPTIONS sip:a SIP/2.0\r\nl: 2\r\n\r\nhi";
+    const LONG: &str = "OPTIONS sip:a SIP/2.0\r\nX: longer\r\nl: 0\r\n\r\n";
+
+    fn size(parts: &[&str]) -> Option<usize> {
+        merged_size(parts.concat().as_bytes())
+    }
+
+    #[test]
+    fn messages_of_one_size_and_a_last_one_that_is_no_longer_are_told_apart() {
+        let response = "SIP/2.0 200 OK\r\nXXXX: 2\r\nl: 4\r\n\r\nbody";
+        assert_eq!(response.len(), ONE.len());
+        for parts in [&[ONE, TWO][..], &[ONE, TWO, ONE, TWO, ONE], &[ONE, ONE, SHORT], &[ONE, response]] {
+            assert_eq!(size(parts), Some(ONE.len()), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_one_message() {
+        let without_length = "OPTIONS sip:a SIP/2.0\r\nXXX: 12345\r\n\r\n";
+        assert_eq!(without_length.len(), ONE.len());
+        for parts in [
+            &[ONE][..],
+            &[SHORT],
+            &[ONE, LONG],
+            &[SHORT, ONE],
+            &[ONE, SHORT, ONE],
+            &[ONE, TWO, "\r\n"],
+            &[ONE, "SIP/2.0"],
+            &[ONE, without_length],
+            &[without_length, ONE],
+            &[ONE, &TWO.replace("l: 0", "l: 9")],
+            &["\r\n", ONE, "\r\n", TWO],
+            &["", "x\r\n\r\n"],
+            &[],
+        ] {
+            assert_eq!(size(parts), None, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_cut_anywhere_is_one_message() {
+        let both = [ONE, TWO].concat();
+        for end in ONE.len() + 1..both.len() {
+            assert_eq!(merged_size(&both.as_bytes()[..end]), None, "{end}");
+        }
+    }
+}
