@@ -18,6 +18,8 @@ mod causes;
 mod config;
 mod dialog;
 mod dispatch;
+mod failed;
+mod forget;
 mod hash;
 mod idle;
 mod index;

@@ -1,6 +1,7 @@
 //! Deadlines at their call, in order of due time (`sip-metrics.md` 0.2, 2.3, 2.6, 3.3, 3.5, 4.5).
 
 use call_records::Change;
+use pipeline::Measure;
 use pipeline::event::Fact;
 use sip::Method;
 use wire::Timestamp;
@@ -39,6 +40,19 @@ impl Turn<'_> {
             self.complete_session(dialog, None);
         }
         self.on_registrations_due(at);
+    }
+
+    /// The wait of an attempt is over, or nobody can inherit from it any more.
+    fn on_attempt_due(&mut self, at: At, now: Timestamp) {
+        let ner_use_q850 = self.config.ner_use_q850;
+        let serial = self.attempt(at).serial;
+        if let Some(ended) = self.attempt(at).on_due(ner_use_q850) {
+            if ended.is_measured() {
+                self.measure_setup(at, Measure::SetupFailure, ended.at);
+            }
+            self.on_attempt_ended(at, ended);
+        }
+        self.forget_attempt_if_done(serial, now);
     }
 
     /// A request's time is over (2.3).

@@ -11,7 +11,7 @@ use sip::Method;
 use std::time::Duration;
 use wire::Timestamp;
 
-use crate::attempt::{self, Attempt, Failed, FailedBy};
+use crate::attempt::{self, Attempt};
 use crate::bindings::Asked;
 use crate::call::{Call, Pools, TransactionAt};
 use crate::causes;
@@ -19,11 +19,11 @@ use crate::config::Config;
 use crate::dialog::{self, Dialog, Ending};
 use crate::hash::{Hashes, Tag};
 use crate::list::At;
-use crate::observed::{Observed, pair};
+use crate::observed::Observed;
 use crate::registration::Registration;
 use crate::request::{Progress, Request};
 use crate::slots::Slots;
-use crate::transaction::{Failure, ItemId, Sighting};
+use crate::transaction::{ItemId, Sighting};
 
 /// What a turn works with.
 pub struct Turn<'a> {
@@ -224,200 +224,6 @@ impl Turn<'_> {
         self.tell(Change::AttemptEnded { outcome, status, at: self.now });
     }
 
-    /// A request was decided by a final of 300 or more (2.5).
-    pub fn on_request_failed(&mut self, at: At, failure: Failure, now: Timestamp) {
-        let timeout = self.config.timeout();
-        let request = self.request_mut(at);
-        request.decide(failure.status, now, timeout);
-        let (until, initial) = (request.progress.until(), request.is_initial_invite());
-        let (serial, method, recording) = (request.serial, request.method, request.recording);
-        self.wake(until);
-        self.settled = true;
-        match method {
-            _ if initial => self.on_invite_failed(at, failure, now),
-            _ if recording => {}
-            Method::Register => self.on_register_failed(serial, at, failure),
-            Method::Bye => self.on_bye_failed(at, failure),
-            Method::Cancel => self.on_given_up_refused(at),
-            Method::Ack => {}
-            _ => self.on_in_dialog_failed(at, failure.status, failure.at),
-        }
-    }
-
-    /// An initial INVITE was decided by a final of 300 or more.
-    fn on_invite_failed(&mut self, at: At, failure: Failure, now: Timestamp) {
-        let request = self.request(at);
-        let (serial, slot) = (request.serial, request.slot);
-        self.push(slot, Fact::InviteFailed(failure.status));
-        let Some(invite) = self.call.invite(self.pools, serial) else { return };
-        let (attempt, first_180) = (invite.attempt, invite.first_180);
-        let attempt = self.call.find_attempt(self.pools, attempt);
-        if let Some(since) = first_180 {
-            self.on_rang(attempt, Measure::RingUnanswered, failure.at - since);
-        }
-        self.end_early_dialogs(serial, now);
-        self.on_attempt_failed(serial, FailedBy::Final(failure));
-    }
-
-    /// An INVITE failed: what that makes of its attempt, which waits until none of its INVITEs is open (2.6).
-    pub fn on_attempt_failed(&mut self, serial: u32, by: FailedBy) {
-        let Some(invite) = self.call.invite(self.pools, serial) else { return };
-        let (attempt, given_up) = (invite.attempt, invite.given_up);
-        let Some(at) = self.call.find_attempt(self.pools, attempt) else { return };
-        let latest = self.attempt(at).latest;
-        // One without any response that a newer one has overtaken is not waited for.
-        if serial != latest && matches!(by, FailedBy::Timeout { answered: false, .. }) {
-            return;
-        }
-        let open = |request: &Request| {
-            request.serial != serial
-                && request.is_open()
-                && request.is_initial_invite()
-                && (request.serial == latest || !matches!(request.progress, Progress::Calling { .. }))
-                && self
-                    .call
-                    .invites
-                    .iter(&self.pools.invites)
-                    .any(|(_, invite)| invite.serial == request.serial && invite.attempt == attempt)
-        };
-        if self.call.requests.find(&self.pools.requests, open).is_some() {
-            return;
-        }
-        let ended = self.attempt(at).on_failure(Failed { serial, by, given_up });
-        if let Some(ended) = ended {
-            self.on_attempt_ended(at, ended);
-        }
-        let (hold, window) = (self.config.fork_hold, self.config.retry_window);
-        let due = self.attempt(at).due(hold, window);
-        self.wake(due);
-    }
-
-    /// The wait of an attempt is over, or nobody can inherit from it any more.
-    pub fn on_attempt_due(&mut self, at: At, now: Timestamp) {
-        let ner_use_q850 = self.config.ner_use_q850;
-        let serial = self.attempt(at).serial;
-        if let Some(ended) = self.attempt(at).on_due(ner_use_q850) {
-            if ended.is_measured() {
-                self.measure_setup(at, Measure::SetupFailure, ended.at);
-            }
-            self.on_attempt_ended(at, ended);
-        }
-        self.forget_attempt_if_done(serial, now);
-    }
-
-    /// The initial INVITE that a CANCEL, or a BYE before any answer, of its caller gives up (2.6).
-    pub fn invite_given_up(&self, request: At) -> Option<At> {
-        let by = self.request(request);
-        let of_caller = |invite: &Request| invite.is_initial_invite() && invite.from == by.from;
-        if by.method == Method::Cancel {
-            let branch = by.transactions.iter(&self.pools.transactions).map(|(_, tx)| tx.branch).next()?;
-            let of_branch = self.call.find_transaction(self.pools, branch, Method::Invite).map(|at| at.request);
-            let named = |invite: &Request| of_caller(invite) && invite.cseq == by.cseq;
-            return of_branch.or_else(|| self.call.requests.find(&self.pools.requests, named));
-        }
-        self.call.requests.find(&self.pools.requests, of_caller)
-    }
-
-    /// The caller gave up an INVITE.
-    pub fn on_given_up(&mut self, invite: At) {
-        let request = self.request(invite);
-        let (serial, open, status) = (request.serial, request.is_open(), request.status());
-        // Taps reorder: also after its 487.
-        if open || status == Some(487) {
-            self.set_given_up(serial, true);
-        }
-    }
-
-    /// What gave up an INVITE was refused.
-    fn on_given_up_refused(&mut self, request: At) {
-        if let Some(invite) = self.invite_given_up(request) {
-            let serial = self.request(invite).serial;
-            self.set_given_up(serial, false);
-        }
-    }
-
-    fn set_given_up(&mut self, serial: u32, given_up: bool) {
-        let Some(invite) = self.call.invite(self.pools, serial) else { return };
-        invite.given_up = given_up;
-        let attempt = invite.attempt;
-        if let Some(at) = self.call.find_attempt(self.pools, attempt) {
-            self.attempt(at).on_given_up(serial, given_up);
-            let (hold, window) = (self.config.fork_hold, self.config.retry_window);
-            let due = self.attempt(at).due(hold, window);
-            self.wake(due);
-        }
-    }
-
-    /// What gave up an INVITE succeeded: that is over 32 s after it was sent, unless a final comes before (2.3).
-    pub fn on_given_up_acknowledged(&mut self, request: At) {
-        let over_by = self.request(request).t1 + self.config.timeout();
-        let Some(at) = self.invite_given_up(request) else { return };
-        let serial = self.request(at).serial;
-        let Some(invite) = self.call.invite(self.pools, serial).filter(|invite| invite.given_up) else { return };
-        invite.over_by = Some(over_by);
-        self.request_mut(at).over_by(over_by);
-        self.wake(over_by);
-    }
-
-    /// A REGISTER was decided by a final of 300 or more.
-    fn on_register_failed(&mut self, serial: u32, at: At, failure: Failure) {
-        let request = self.request(at);
-        let (slot, delay, counted) = (request.slot, failure.at - request.t1, request.is_counted());
-        if counted && failure.status < 400 {
-            self.measure(Some(serial), slot, Measure::RegistrationRedirect, delay);
-        }
-        self.on_register_decided(serial, failure.status, failure.at);
-    }
-
-    /// A REGISTER has its final: what that makes of its attempt.
-    pub fn on_register_decided(&mut self, serial: u32, status: u16, at: Timestamp) {
-        let (waits, window) = (self.config.registration_waits(), self.config.retry_window);
-        let Some(registration) = self.registration_of(serial) else { return };
-        let outcome = registration.on_final(serial, status, at, waits);
-        let (slot, delay, due) = (registration.slot, registration.since_start(at), registration.due(window));
-        self.wake(due);
-        if outcome == Some(RegistrationOutcome::Success) {
-            self.measure(Some(serial), slot, Measure::RegistrationStrict, delay);
-        }
-        if let Some(outcome) = outcome {
-            self.on_registration_ended(slot, outcome);
-        }
-    }
-
-    /// A BYE was decided by a final of 300 or more.
-    fn on_bye_failed(&mut self, request: At, failure: Failure) {
-        let by = self.request(request);
-        let (tags, counted) = (pair(by.from, by.to), by.is_counted());
-        let at = self.call.find_dialog(self.pools, tags);
-        let Some(at) = at.filter(|at| self.call.dialogs.get(&self.pools.dialogs, *at).is_up()) else {
-            return self.on_given_up_refused(request);
-        };
-        let (open, holds) = (self.call.open_byes(self.pools, tags), self.config.holds());
-        let dialog = self.dialog(at);
-        dialog.on_bye_final(failure.status, failure.retry_after, counted, open, failure.at, holds);
-        let due = dialog.due();
-        self.wake(due);
-    }
-
-    /// A request within a dialog failed (3.2): what is left of the dialog, only a re-INVITE or UPDATE tells.
-    pub fn on_in_dialog_failed(&mut self, request: At, status: u16, at: Timestamp) {
-        let end = match status {
-            481 => End::Gone,
-            408 => End::Timeout,
-            _ => return,
-        };
-        let request = self.request(request);
-        let tags = pair(request.from, request.to);
-        if !matches!(request.method, Method::Invite | Method::Update) || request.to == Tag::NONE {
-            return;
-        }
-        if let Some(dialog) = self.call.find_dialog(self.pools, tags) {
-            let until = at + self.config.session_expires_default;
-            self.dialog(dialog).on_broken(until, end);
-            self.wake(until);
-        }
-    }
-
     /// The first 2xx of an attempt.
     pub fn on_attempt_answered(&mut self, at: At, status: u16, seen: &Observed<'_>) {
         let attempt = self.call.attempts.get_mut(&mut self.pools.attempts, at);
@@ -553,122 +359,11 @@ impl Turn<'_> {
         self.wake(due);
     }
 
-    /// Takes a dialog out, with what the gauges show of it.
-    pub fn forget_dialog(&mut self, at: At, now: Timestamp) {
-        let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
-        self.held.dialogs -= 1;
-        self.held.live_dialogs -= usize::from(dialog.is_live() || dialog.session.is_some());
-        self.settled = true;
-        if dialog.is_up() {
-            self.tell(Change::DialogLost { dialog: dialog_id(dialog.tags), at: now });
-        }
-        if let Some(from) = dialog.shown() {
-            self.push(dialog.attempt_slot, Fact::DialogMoved { from: Some(from), to: None });
-        }
-        if let Some(depth) = dialog.via_depth {
-            self.push(dialog.request_slot, Fact::ViaDepth(depth.into()));
-        }
-        if dialog.session.is_some() {
-            self.push(dialog.request_slot, Fact::PerInviteSessionClosed);
-        }
-        self.slots.release(dialog.request_slot);
-        self.slots.release(dialog.attempt_slot);
-    }
-
-    /// Takes an attempt out.
-    pub fn forget_attempt(&mut self, at: At, now: Timestamp) {
-        let mut attempt = self.call.attempts.remove(&mut self.pools.attempts, at);
-        self.settled = true;
-        if attempt.is_undecided() {
-            self.held.attempts -= 1;
-            self.tell(Change::AttemptLost { at: now });
-        }
-        attempt.clear(&mut self.pools.delays);
-        self.slots.release(attempt.slot);
-    }
-
-    /// Forgets an attempt that nothing can happen to: its INVITEs are forgotten, and it awaits none.
-    pub fn forget_attempt_if_done(&mut self, serial: u32, now: Timestamp) {
-        let Some(at) = self.call.find_attempt(self.pools, serial) else { return };
-        let has_invite = self.call.invites.find(&self.pools.invites, |invite| invite.attempt == serial).is_some();
-        if !has_invite && !self.attempt(at).awaits_invite() {
-            self.forget_attempt(at, now);
-        }
-    }
-
-    /// Takes a registration attempt out whose REGISTERs are forgotten, unless it awaits one.
-    pub fn forget_registration_if_done(&mut self, serial: u32) {
-        let remembered = |registration: &Registration| {
-            let of_it = |request: &Request| {
-                request.method == Method::Register
-                    && (registration.serial..=registration.latest).contains(&request.serial)
-            };
-            self.call.requests.find(&self.pools.requests, of_it).is_some()
-        };
-        let done = |registration: &Registration| {
-            (registration.serial..=registration.latest).contains(&serial)
-                && !registration.awaits_register()
-                && !remembered(registration)
-        };
-        let Some(at) = self.call.registrations.find(&self.pools.registrations, done) else { return };
-        let registration = self.call.registrations.remove(&mut self.pools.registrations, at);
-        self.held.registrations -= usize::from(registration.is_undecided());
-        self.settled = true;
-        self.slots.release(registration.slot);
-    }
-
     /// A registration attempt has its outcome.
     pub fn on_registration_ended(&mut self, slot: Slot, outcome: RegistrationOutcome) {
         self.settled = true;
         self.held.registrations -= 1;
         self.push(slot, Fact::RegistrationEnded(outcome));
-    }
-
-    /// Takes a request out, with its transactions and what hangs on it.
-    pub fn forget_request(&mut self, at: At, now: Timestamp) {
-        let mut request = self.call.requests.remove(&mut self.pools.requests, at);
-        self.held.requests -= 1;
-        self.call.request_count -= 1;
-        self.settled = true;
-        let serial = request.serial;
-        while let Some(mut tx) = request.transactions.pop(&mut self.pools.transactions) {
-            tx.clear(&mut self.pools.of_transactions);
-        }
-        if let Some(at) = self.call.invites.find(&self.pools.invites, |invite| invite.serial == serial) {
-            let invite = self.call.invites.remove(&mut self.pools.invites, at);
-            // An answered INVITE is remembered as long as its dialog.
-            let primary = |dialog: &Dialog| dialog.invite == serial && dialog.primary;
-            match self.call.dialogs.find(&self.pools.dialogs, primary) {
-                Some(dialog) => self.dialog(dialog).via_depth = Some(request.depth),
-                None => self.push(request.slot, Fact::ViaDepth(request.depth.into())),
-            }
-            self.forget_attempt_if_done(invite.attempt, now);
-        }
-        if request.method == Method::Register {
-            self.forget_registration_if_done(serial);
-        }
-        if self.records.is_some() {
-            let request = self.request_id(serial);
-            self.tell(Change::RequestForgotten { request });
-        }
-        self.slots.release(request.slot);
-    }
-
-    /// Takes everything of the call out: it makes room for others.
-    pub fn forget_all(&mut self, now: Timestamp) {
-        while let Some(at) = self.call.dialogs.newest() {
-            self.forget_dialog(at, now);
-        }
-        while let Some(at) = self.call.requests.newest() {
-            self.forget_request(at, now);
-        }
-        while let Some(at) = self.call.attempts.newest() {
-            self.forget_attempt(at, now);
-        }
-        while let Some(registration) = self.call.registrations.pop(&mut self.pools.registrations) {
-            self.held.registrations -= usize::from(registration.is_undecided());
-            self.slots.release(registration.slot);
-        }
     }
 
     /// Whose labels the INVITE behind a new dialog gives it: those of the request, and those of its attempt.

@@ -1,0 +1,125 @@
+//! What leaves memory: when nothing can happen to it any more, or to make room (`sip-metrics.md` 2.3, 3.7).
+
+use call_records::Change;
+use pipeline::event::Fact;
+use sip::Method;
+use wire::Timestamp;
+
+use crate::dialog::Dialog;
+use crate::list::At;
+use crate::registration::Registration;
+use crate::request::Request;
+use crate::turn::{Turn, dialog_id};
+
+impl Turn<'_> {
+    /// Takes a dialog out, with what the gauges show of it.
+    pub fn forget_dialog(&mut self, at: At, now: Timestamp) {
+        let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
+        self.held.dialogs -= 1;
+        self.held.live_dialogs -= usize::from(dialog.is_live() || dialog.session.is_some());
+        self.settled = true;
+        if dialog.is_up() {
+            self.tell(Change::DialogLost { dialog: dialog_id(dialog.tags), at: now });
+        }
+        if let Some(from) = dialog.shown() {
+            self.push(dialog.attempt_slot, Fact::DialogMoved { from: Some(from), to: None });
+        }
+        if let Some(depth) = dialog.via_depth {
+            self.push(dialog.request_slot, Fact::ViaDepth(depth.into()));
+        }
+        if dialog.session.is_some() {
+            self.push(dialog.request_slot, Fact::PerInviteSessionClosed);
+        }
+        self.slots.release(dialog.request_slot);
+        self.slots.release(dialog.attempt_slot);
+    }
+
+    /// Takes an attempt out.
+    pub fn forget_attempt(&mut self, at: At, now: Timestamp) {
+        let mut attempt = self.call.attempts.remove(&mut self.pools.attempts, at);
+        self.settled = true;
+        if attempt.is_undecided() {
+            self.held.attempts -= 1;
+            self.tell(Change::AttemptLost { at: now });
+        }
+        attempt.clear(&mut self.pools.delays);
+        self.slots.release(attempt.slot);
+    }
+
+    /// Forgets an attempt that nothing can happen to: its INVITEs are forgotten, and it awaits none.
+    pub fn forget_attempt_if_done(&mut self, serial: u32, now: Timestamp) {
+        let Some(at) = self.call.find_attempt(self.pools, serial) else { return };
+        let has_invite = self.call.invites.find(&self.pools.invites, |invite| invite.attempt == serial).is_some();
+        if !has_invite && !self.attempt(at).awaits_invite() {
+            self.forget_attempt(at, now);
+        }
+    }
+
+    /// Takes a registration attempt out whose REGISTERs are forgotten, unless it awaits one.
+    pub fn forget_registration_if_done(&mut self, serial: u32) {
+        let remembered = |registration: &Registration| {
+            let of_it = |request: &Request| {
+                request.method == Method::Register
+                    && (registration.serial..=registration.latest).contains(&request.serial)
+            };
+            self.call.requests.find(&self.pools.requests, of_it).is_some()
+        };
+        let done = |registration: &Registration| {
+            (registration.serial..=registration.latest).contains(&serial)
+                && !registration.awaits_register()
+                && !remembered(registration)
+        };
+        let Some(at) = self.call.registrations.find(&self.pools.registrations, done) else { return };
+        let registration = self.call.registrations.remove(&mut self.pools.registrations, at);
+        self.held.registrations -= usize::from(registration.is_undecided());
+        self.settled = true;
+        self.slots.release(registration.slot);
+    }
+
+    /// Takes a request out, with its transactions and what hangs on it.
+    pub fn forget_request(&mut self, at: At, now: Timestamp) {
+        let mut request = self.call.requests.remove(&mut self.pools.requests, at);
+        self.held.requests -= 1;
+        self.call.request_count -= 1;
+        self.settled = true;
+        let serial = request.serial;
+        while let Some(mut tx) = request.transactions.pop(&mut self.pools.transactions) {
+            tx.clear(&mut self.pools.of_transactions);
+        }
+        if let Some(at) = self.call.invites.find(&self.pools.invites, |invite| invite.serial == serial) {
+            let invite = self.call.invites.remove(&mut self.pools.invites, at);
+            // An answered INVITE is remembered as long as its dialog.
+            let primary = |dialog: &Dialog| dialog.invite == serial && dialog.primary;
+            match self.call.dialogs.find(&self.pools.dialogs, primary) {
+                Some(dialog) => self.dialog(dialog).via_depth = Some(request.depth),
+                None => self.push(request.slot, Fact::ViaDepth(request.depth.into())),
+            }
+            self.forget_attempt_if_done(invite.attempt, now);
+        }
+        if request.method == Method::Register {
+            self.forget_registration_if_done(serial);
+        }
+        if self.records.is_some() {
+            let request = self.request_id(serial);
+            self.tell(Change::RequestForgotten { request });
+        }
+        self.slots.release(request.slot);
+    }
+
+    /// Takes everything of the call out: it makes room for others.
+    pub fn forget_all(&mut self, now: Timestamp) {
+        while let Some(at) = self.call.dialogs.newest() {
+            self.forget_dialog(at, now);
+        }
+        while let Some(at) = self.call.requests.newest() {
+            self.forget_request(at, now);
+        }
+        while let Some(at) = self.call.attempts.newest() {
+            self.forget_attempt(at, now);
+        }
+        while let Some(registration) = self.call.registrations.pop(&mut self.pools.registrations) {
+            self.held.registrations -= usize::from(registration.is_undecided());
+            self.slots.release(registration.slot);
+        }
+    }
+}
