@@ -57,6 +57,11 @@ proptest! {
     }
 
     #[test]
+    fn repeated_messages_are_sorted_without_harm(message in message(), times in 2..5_usize) {
+        sorted::check(&message.repeat(times));
+    }
+
+    #[test]
     fn any_header_block_is_parsed_without_harm(bytes in vec(byte(), 0..300)) {
         parsed::check(&[b"BYE sip:a SIP/2.0\r\n".as_slice(), &bytes].concat());
     }
