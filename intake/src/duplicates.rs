@@ -24,7 +24,8 @@ const WAYS: usize = 4;
 /// Remembers the datagrams of the last moments.
 #[derive(Debug)]
 pub(super) struct DuplicateFilter {
-    window: Duration,
+    /// Nanoseconds.
+    window: u64,
     /// Keyed, so that nobody can make a datagram that hides another. 64 bits: at a million datagrams a second, all
     /// different, one in thirty years is taken for a copy.
     hash: RandomState,
@@ -33,6 +34,7 @@ pub(super) struct DuplicateFilter {
     overwritten: u64,
 }
 
+/// The latest first, so that what gives way is the last.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Set([Seen; WAYS]);
@@ -45,31 +47,38 @@ struct Seen {
 }
 
 impl Set {
-    /// The way of the oldest, and its time.
-    fn oldest(&self) -> (usize, Timestamp) {
-        let Self(set) = self;
-        let way = (0..WAYS).min_by_key(|&way| set[way].first).unwrap_or_default();
-        (way, set[way].first)
+    /// Where a hash is.
+    #[inline]
+    fn find(&self, hash: u64) -> Option<usize> {
+        self.0.iter().position(|seen| seen.hash == hash)
+    }
+
+    /// Puts the latest in place of the one at `way`.
+    #[inline]
+    fn put(&mut self, way: usize, seen: Seen) {
+        self.0.copy_within(..way, 1);
+        self.0[0] = seen;
     }
 }
 
 impl Seen {
     /// A copy would still be one.
-    fn is_within(&self, window: Duration, now: Timestamp) -> bool {
-        self.first != Timestamp::ZERO && now.since(self.first) <= window
+    #[inline]
+    fn is_within(&self, window: u64, now: Timestamp) -> bool {
+        self.first != Timestamp::ZERO && now.as_nanos().saturating_sub(self.first.as_nanos()) <= window
     }
 }
 
 impl DuplicateFilter {
     /// A window of zero keeps every copy.
     pub fn new(window: Duration) -> Self {
-        let mut filter = Self { window, hash: RandomState::default(), seen: Vec::new(), overwritten: 0 };
+        let mut filter = Self { window: 0, hash: RandomState::default(), seen: Vec::new(), overwritten: 0 };
         filter.set_window(window);
         filter
     }
 
     pub fn set_window(&mut self, window: Duration) {
-        self.window = window;
+        self.window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         if window.is_zero() {
             self.seen = Vec::new();
         } else if self.seen.is_empty() {
@@ -87,40 +96,44 @@ impl DuplicateFilter {
         if self.seen.is_empty() {
             return false;
         }
-        let hash = self.hash(datagram);
-        let window = self.window;
-        for set in self.sets_of(hash) {
-            let Set(set) = &mut self.seen[set];
-            if let Some(seen) = set.iter_mut().find(|seen| seen.hash == hash) {
-                let repeats = now.since(seen.first) <= window;
+        let seen = Seen { hash: self.hash(datagram), first: now };
+        for set in self.sets_of(seen.hash) {
+            let set = &mut self.seen[set];
+            if let Some(way) = set.find(seen.hash) {
+                let repeats = set.0[way].is_within(self.window, now);
                 if !repeats {
-                    seen.first = now;
+                    set.put(way, seen);
                 }
                 return repeats;
             }
         }
-        while !self.put(Seen { hash, first: now }, now, self.seen.len() == MAX_SETS) {
+        while !self.put(seen, now, self.seen.len() == MAX_SETS) {
             self.grow(now);
         }
         false
     }
 
     /// Makes the table twice as large.
+    #[cold]
     fn grow(&mut self, now: Timestamp) {
         let (sets, window) = (self.seen.len() * 2, self.window);
         let before = std::mem::replace(&mut self.seen, vec![Set::default(); sets]);
-        for seen in before.iter().flat_map(|Set(set)| set).filter(|seen| seen.is_within(window, now)) {
-            self.put(*seen, now, true);
+        let mut kept: Vec<Seen> = before.into_iter().flat_map(|Set(set)| set).collect();
+        kept.retain(|seen| seen.is_within(window, now));
+        kept.sort_unstable_by_key(|seen| seen.first);
+        for seen in kept {
+            self.put(seen, now, true);
         }
     }
 
     /// Puts a datagram in place of the oldest there; where that is within the window only if it `must`, which is counted.
+    #[inline]
     fn put(&mut self, seen: Seen, now: Timestamp, must: bool) -> bool {
-        let window = self.window;
-        let oldest = self.oldest(seen.hash);
-        let taken = oldest.is_within(window, now);
+        let [one, other] = self.sets_of(seen.hash).map(|set| (self.seen[set].0[WAYS - 1], set));
+        let (oldest, set) = if one.0.first <= other.0.first { one } else { other };
+        let taken = oldest.is_within(self.window, now);
         if !taken || must {
-            *oldest = seen;
+            self.seen[set].put(WAYS - 1, seen);
             self.overwritten += u64::from(taken);
         }
         !taken || must
@@ -131,15 +144,6 @@ impl DuplicateFilter {
         let last = self.seen.len() - 1;
         let one = hash as usize & last;
         [one, one ^ ((hash >> 32) as usize & last | 1)]
-    }
-
-    /// What gives way to a hash.
-    fn oldest(&mut self, hash: u64) -> &mut Seen {
-        let [one, other] = self.sets_of(hash);
-        let first = |set: usize| self.seen[set].oldest();
-        let (set, way) = if first(one).1 <= first(other).1 { (one, first(one).0) } else { (other, first(other).0) };
-        let Set(set) = &mut self.seen[set];
-        &mut set[way]
     }
 
     fn hash(&self, datagram: &Datagram<'_>) -> u64 {

@@ -125,9 +125,9 @@ impl Capture {
         Some(Packet { at, link, interface, bytes, original_len, outgoing: link.is_outgoing(bytes) })
     }
 
-    /// The link type of the packet, if it is one that is not read.
-    pub fn unread_link_type(&self) -> Option<u16> {
-        self.head.filter(|head| head.link.is_none()).map(|head| head.link_type)
+    /// The same without its bytes.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
     }
 
     /// What was wrong with the file, once [`Capture::advance`] found its end.

@@ -150,10 +150,11 @@ impl Open {
             Err(error) => return Err(Unusable { name: self.name.clone(), why: error.into() }),
         }
         self.packets += 1;
-        if let Some(link_type) = self.capture.unread_link_type() {
-            *self.unread.entry(link_type).or_default() += 1;
+        let Some(head) = self.capture.head() else { return Ok(None) };
+        if head.link.is_none() {
+            *self.unread.entry(head.link_type).or_default() += 1;
         }
-        Ok(self.capture.packet().map(|packet| packet.at))
+        Ok(Some(head.at))
     }
 
     /// Says in one line what was not read of it.

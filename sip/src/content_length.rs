@@ -16,6 +16,7 @@ pub(crate) enum ContentLength {
 }
 
 impl ContentLength {
+    #[inline(always)]
     pub fn of(value: &[u8]) -> Self {
         match value::number_and_rest(value, u32::MAX) {
             Some((number, [])) => Self::Bytes(number.value),

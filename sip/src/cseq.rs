@@ -15,6 +15,7 @@ pub struct CSeq<'a> {
 }
 
 /// `None` when the value is no number and method, or the number is out of range.
+#[inline(always)]
 pub(crate) fn parse(value: &[u8]) -> Option<CSeq<'_>> {
     let (number, behind) = value::number_and_rest(value, u32::MAX)?;
     let name = match behind {

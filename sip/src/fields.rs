@@ -6,40 +6,28 @@ use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::content_length::ContentLength;
 use crate::cursor::Cursor;
 use crate::error::ParseError;
-use crate::header::{Extent, Header, Line, any_line, usual_field};
+use crate::header::{self, Field, Header, Line, any_line, usual_field};
 use crate::limits::{MAX_FIELDS, MAX_VIAS};
-use crate::scan;
+use crate::scan::{self, LineEnds};
 use crate::value::{self, Value};
 use crate::via::{self, Via};
 
 /// What a header block holds.
 pub(crate) struct Fields<'a> {
-    pub values: Values<'a>,
-    pub vias: Extent,
-    pub contacts: Extent,
-    pub reasons: Extent,
-    /// The topmost Via: `None` as long as every Via field was empty, `Some(None)` when it cannot be read.
-    pub via: Option<Option<Via<'a>>>,
+    pub values: Values<'a, { Header::COUNT }>,
+    pub repeated: Repeated,
+    /// The topmost Via, as far as it can be read.
+    pub via: Via<'a>,
+    /// Zero as long as every Via field was empty.
     pub via_count: u16,
     /// A Via cannot be read, or is empty.
     pub via_is_damaged: bool,
+    pub anomalies: Anomalies,
     /// Once there is a second one.
     content_length: Option<ContentLength>,
     /// What follows the header block.
     pub rest: &'a [u8],
-    pub anomalies: Anomalies,
 }
-
-/// Fields whose elements are told apart: each is taken by itself.
-const MANY: u32 = Header::Via.bit() | Header::Contact.bit() | Header::Reason.bit();
-
-/// Fields whose values are numbers of up to 2^32-1, besides those that every other message has.
-const NUMBERS: u32 = Header::Expires.bit()
-    | Header::MinExpires.bit()
-    | Header::SessionExpires.bit()
-    | Header::MinSe.bit()
-    | Header::RetryAfter.bit()
-    | Header::RSeq.bit();
 
 /// Largest Max-Forwards (RFC 3261 §20.22).
 const MAX_FORWARDS: u32 = 255;
@@ -49,105 +37,113 @@ impl<'a> Fields<'a> {
     #[inline(always)]
     pub fn unread(bytes: &'a [u8], anomalies: Anomalies) -> Self {
         Self {
-            values: Values { bytes, seen: MANY, places: [Place::default(); Header::COUNT] },
-            vias: Extent::default(),
-            contacts: Extent::default(),
-            reasons: Extent::default(),
-            via: None,
+            values: Values { bytes, places: [Place::NONE; Header::COUNT] },
+            repeated: Repeated::default(),
+            via: Via::EMPTY,
             via_count: 0,
             via_is_damaged: false,
+            anomalies,
             content_length: None,
             rest: b"",
-            anomalies,
         }
     }
 
-    /// Reads the header block, which begins at `start`; `cut`: by the capture. Errs with `TooLarge` alone.
+    /// Reads the header block, which begins at `at` and where lines end at `ends`; `cut`: by the capture. Errs with `TooLarge`
+    /// alone.
     // Not inlined, so that its loop has the registers for itself.
     #[inline(never)]
-    pub fn read(&mut self, start: usize, cut: bool) -> Result<(), ParseError> {
+    pub fn read(&mut self, mut at: usize, mut ends: LineEnds, cut: bool) -> Result<(), ParseError> {
         let bytes = self.values.bytes;
-        let (mut count, mut seen, mut rest) = (0, self.values.seen, &bytes[start..]);
+        let mut count = 0;
         loop {
-            let at = rest;
-            let (header, value, behind) = match usual_field(rest) {
-                Some(usual) => usual,
-                None => match any_line(rest, cut) {
-                    (Line::Field { header, value }, behind) => (header, value, behind),
-                    (Line::Malformed, behind) => {
-                        self.note(AnomalyKind::HeaderLine);
-                        rest = behind;
-                        continue;
-                    }
-                    (Line::Blank, behind) => {
-                        self.rest = behind;
+            let field = match ends.next(bytes).and_then(|end| usual_field(bytes, at, end)) {
+                Some(field) => field,
+                None => {
+                    if let [b'\r', b'\n', body @ ..] = &bytes[at..] {
+                        self.rest = body;
                         break;
                     }
-                    (Line::End, _) => {
-                        // Of a message that the capture cut the sender may well have sent the empty line.
-                        if !cut {
-                            self.note(AnomalyKind::NoBlankLine);
-                        }
-                        break;
-                    }
-                },
+                    let Some(field) = self.any_field(at, cut) else { break };
+                    ends = LineEnds::new(bytes, field.next);
+                    field
+                }
             };
-            rest = behind;
+            at = field.next;
             count += 1;
-            if count > MAX_FIELDS {
-                return Err(ParseError::TooLarge);
-            }
-            if seen & header.bit() == 0 {
-                // Of those that are not known the last one is noted, and never asked for.
-                seen |= header.bit() & !Header::Other.bit();
-                let start = bytes.len() - value.ahead.len();
-                self.values.places[header as usize] = Place { start: start as u32, len: value.len as u32 };
-            } else if header == Header::Via {
-                self.vias.cover(bytes.len() - at.len(), bytes.len() - rest.len());
-                self.take_vias(value.ahead, value.len)?;
+            let place = Place { start: field.start as u32, end: field.end as u32 };
+            let first = &mut self.values.places[field.header as usize];
+            if first.is_none() {
+                *first = place;
+                // Of those that are not known there may be any number.
+                self.values.places[Header::Other as usize] = Place::NONE;
             } else {
-                self.take_another(header, value.bytes(), bytes.len() - at.len(), bytes.len() - rest.len());
+                self.take_another(field.header, place, at as u32)?;
             }
         }
-        self.values.seen = seen;
-        Ok(())
+        if count > MAX_FIELDS {
+            return Err(ParseError::TooLarge);
+        }
+        self.take_vias(self.values.value(Header::Via))
     }
 
-    // Not inlined, so that the loop keeps no anomalies at hand.
-    #[cold]
-    fn note(&mut self, kind: AnomalyKind) {
-        self.anomalies.add(kind);
-    }
-
-    /// Takes a field of [`MANY`] but Via, or one that was there before; it stands in `start..end`.
+    /// The field at `at` in any form, or the next one behind lines that are none; `None` at the end of the header block.
     #[inline(never)]
-    fn take_another(&mut self, header: Header, value: &[u8], start: usize, end: usize) {
+    fn any_field(&mut self, mut at: usize, cut: bool) -> Option<Field> {
+        loop {
+            match any_line(self.values.bytes, at, cut) {
+                Line::Field(field) => return Some(field),
+                Line::Malformed(next) => {
+                    self.anomalies.add(AnomalyKind::HeaderLine);
+                    at = next;
+                }
+                Line::Blank(body) => {
+                    self.rest = &self.values.bytes[body..];
+                    return None;
+                }
+                Line::End => {
+                    // Of a message that the capture cut the sender may well have sent the empty line.
+                    if !cut {
+                        self.anomalies.add(AnomalyKind::NoBlankLine);
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes another field of its name; its line ends at `end`.
+    #[inline(never)]
+    fn take_another(&mut self, header: Header, place: Place, end: u32) -> Result<(), ParseError> {
+        let value = place.value(self.values.bytes);
         match header {
-            Header::Contact => self.contacts.cover(start, end),
-            Header::Reason => self.reasons.cover(start, end),
+            Header::Via => {
+                self.repeated.vias = end;
+                return self.take_vias(value);
+            }
+            Header::Contact => self.repeated.contacts = end,
+            Header::Reason => self.repeated.reasons = end,
             // Further identities.
             Header::PAssertedIdentity => {}
             _ => {
                 self.anomalies.add(AnomalyKind::DupHeader);
                 if header == Header::ContentLength {
                     let first = ContentLength::of(self.values.value(Header::ContentLength).bytes());
-                    self.content_length = Some(self.content_length.unwrap_or(first).and(value));
+                    self.content_length = Some(self.content_length.unwrap_or(first).and(value.bytes()));
                 }
             }
         }
+        Ok(())
     }
 
-    /// Takes the elements of one Via field: the first `len` bytes of `ahead`.
-    // Not inlined, so that it takes no registers from the loop that calls it; told in two, so that they come in registers.
-    #[inline(never)]
-    fn take_vias(&mut self, ahead: &'a [u8], len: usize) -> Result<(), ParseError> {
-        let value = Value { ahead, len };
+    /// Takes the elements of one Via field. That of the topmost comes last.
+    #[inline]
+    fn take_vias(&mut self, value: Value<'a>) -> Result<(), ParseError> {
         // Wherever a quote stands it begins a quoted string, so without one and without a comma there is one element.
-        let is_last = |from| from == len || scan::find_either(b',', b'"', ahead, from, len).is_none();
+        let is_last = |from| from == value.len || scan::find_either(b',', b'"', value.ahead, from, value.len).is_none();
         match via::usual(value) {
             Some((via, end)) if self.via_count < MAX_VIAS && is_last(end) => {
+                self.via = via;
                 self.via_count += 1;
-                self.via.get_or_insert(Some(via));
                 Ok(())
             }
             _ => self.take_via_list(value),
@@ -162,23 +158,28 @@ impl<'a> Fields<'a> {
             return Ok(());
         }
         let mut list = Cursor::new(value);
-        loop {
+        for element in 0.. {
             if self.via_count == MAX_VIAS {
                 return Err(ParseError::TooLarge);
             }
             self.via_count += 1;
-            let via = via::parse(&mut list);
-            self.via_is_damaged |= via.is_none();
-            self.via.get_or_insert(via);
             // Behind damage there is no telling where the next element begins.
-            if via.is_none() || !list.eat(b',') {
-                return Ok(());
+            let Some(via) = via::parse(&mut list) else {
+                self.via_is_damaged = true;
+                break;
+            };
+            if element == 0 {
+                self.via = via;
+            }
+            if !list.eat(b',') {
+                break;
             }
         }
+        Ok(())
     }
 
     /// What Content-Length says.
-    #[inline]
+    #[inline(always)]
     pub fn content_length(&self) -> ContentLength {
         match self.content_length {
             Some(several) => several,
@@ -193,14 +194,13 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn note_numbers(&mut self) {
         // Two digits are never too large a number.
-        if self.values.places[Header::MaxForwards as usize].len > 2 {
+        if self.values.has(Header::MaxForwards) && self.values.value(Header::MaxForwards).len > 2 {
             self.note_number(Header::MaxForwards, MAX_FORWARDS);
         }
-        if self.values.seen & NUMBERS != 0 {
-            use Header::{Expires, MinExpires, MinSe, RSeq, RetryAfter, SessionExpires};
-            for header in [Expires, MinExpires, SessionExpires, MinSe, RetryAfter, RSeq] {
-                self.note_number(header, u32::MAX);
-            }
+        use Header::{Expires, MinExpires, MinSe, RSeq, RetryAfter, SessionExpires};
+        let numbers = [Expires, MinExpires, SessionExpires, MinSe, RetryAfter, RSeq];
+        if numbers.into_iter().fold(0, |starts, header| starts | self.values.places[header as usize].start) != 0 {
+            numbers.into_iter().for_each(|header| self.note_number(header, u32::MAX));
         }
     }
 
@@ -213,36 +213,65 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Where the fields that may occur once have their values: looked at when they are asked for.
+/// Where the fields that were seen first have their values, the first `N` of [`Header`]: looked at when they are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Values<'a> {
+pub(crate) struct Values<'a, const N: usize> {
     /// The message.
     pub bytes: &'a [u8],
-    /// Which fields there are, as [`Header::bit`] numbers them; [`MANY`] always.
-    seen: u32,
-    /// Where each field that is not of [`MANY`] has its value, that of the first one.
-    places: [Place; Header::COUNT],
+    /// Where each field has its value, that of the first one.
+    places: [Place; N],
 }
 
-/// A value in a message. Half the size of a slice: there is one for each field, of every message.
+/// Where the last fields end of the names that may occur several times; zero where there is one at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Repeated {
+    pub vias: u32,
+    pub contacts: u32,
+    pub reasons: u32,
+}
+
+/// A value in a message, perhaps with white space around it. Half the size of a slice: there is one for each field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     start: u32,
-    len: u32,
+    end: u32,
 }
 
-impl<'a> Values<'a> {
-    /// Whether there is a field of this name, which is not of [`MANY`].
-    #[inline]
-    pub fn has(&self, header: Header) -> bool {
-        self.seen & header.bit() != 0
+impl Place {
+    /// No field begins with its value.
+    const NONE: Self = Self { start: 0, end: 0 };
+
+    #[inline(always)]
+    const fn is_none(self) -> bool {
+        self.start == 0
     }
 
-    /// The value of the first field of this name, which is not of [`MANY`]; empty without.
+    #[inline(always)]
+    fn value(self, bytes: &[u8]) -> Value<'_> {
+        Value::trimmed(bytes, self.start as usize, self.end as usize)
+    }
+}
+
+impl<'a, const N: usize> Values<'a, N> {
+    /// Of the first fields alone.
+    #[inline(always)]
+    pub fn first<const FIRST: usize>(&self) -> Values<'a, FIRST> {
+        Values { bytes: self.bytes, places: std::array::from_fn(|field| self.places[field]) }
+    }
+
+    /// Of no message.
+    pub const EMPTY: Self = Self { bytes: b"", places: [Place::NONE; N] };
+
+    /// Whether there is a field of this name.
+    #[inline]
+    pub fn has(&self, header: Header) -> bool {
+        !self.places[header as usize].is_none()
+    }
+
+    /// The value of the first field of this name; empty without.
     #[inline]
     fn value(&self, header: Header) -> Value<'a> {
-        let Place { start, len } = self.places[header as usize];
-        Value { ahead: &self.bytes[start as usize..], len: len as usize }
+        self.places[header as usize].value(self.bytes)
     }
 
     /// The same; `None` when it is empty.
@@ -255,6 +284,14 @@ impl<'a> Values<'a> {
     #[inline]
     pub fn filled_bytes(&self, header: Header) -> Option<&'a [u8]> {
         self.filled(header).map(Value::bytes)
+    }
+
+    /// The values of all fields of this name. If there are several, the last one ends at `end`.
+    pub fn all(&self, header: Header, end: u32) -> header::Values<'a> {
+        if end == 0 {
+            return header::Values::one(header, self.has(header).then(|| self.value(header)));
+        }
+        header::Values::several(header, &self.bytes[..end as usize], self.places[header as usize].start as usize)
     }
 
     /// The number in the first field of this name, at most 2^32-1; `None` when absent or no number.

@@ -4,7 +4,7 @@
 //! it finds what [`crate::parse()`] finds in a message that can be used.
 
 use crate::cseq;
-use crate::header::{Header, Line, Lines};
+use crate::header::{Header, Lines};
 use crate::method::Method;
 use crate::start::{self, Start, skip_line_ends};
 
@@ -34,14 +34,12 @@ pub fn group(bytes: &[u8], truncated: bool) -> Option<Group<'_>> {
             (Some(_), Some(call_id)) => return Some(Group::Call(call_id)),
             _ => {}
         }
-        match lines.next() {
+        let field = lines.next_field()?;
+        match field.header {
             // Of two the first counts.
-            Line::Field { header: Header::CallId, value } => _ = call_id.get_or_insert(value.bytes()),
-            Line::Field { header: Header::CSeq, value } if method.is_none() => {
-                method = Some(cseq::parse(value.bytes())?.method)
-            }
-            Line::Field { .. } | Line::Malformed => {}
-            Line::Blank | Line::End => return None,
+            Header::CallId => _ = call_id.get_or_insert_with(|| field.value(bytes).bytes()),
+            Header::CSeq if method.is_none() => method = Some(cseq::parse(field.value(bytes).bytes())?.method),
+            _ => {}
         }
     }
 }

@@ -2,51 +2,47 @@
 //!
 //! Knows where a field begins and ends and which field it is, nothing of its value.
 
-use crate::scan::{self, Lanes, WIDTH};
+use crate::scan::{self, Lanes, LineEnds, WIDTH};
 use crate::value::{self, Value};
 
-/// A field this crate knows; [`Self::Other`] is every other one.
+/// A field this crate knows; [`Self::Other`] is every other one. The first ones are those whose values a message keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Header {
+    ContentType,
+    Expires,
+    SessionExpires,
+    RSeq,
+    RetryAfter,
+    UserAgent,
+    SessionId,
+    PAssertedIdentity,
     Via,
+    Contact,
+    Reason,
+    Replaces,
     From,
     To,
     CallId,
     CSeq,
-    Contact,
     ContentLength,
-    ContentType,
-    Expires,
     MinExpires,
-    SessionExpires,
     MinSe,
     MaxForwards,
-    RSeq,
     RAck,
-    RetryAfter,
-    Reason,
-    UserAgent,
     Server,
     ReferTo,
     ReferredBy,
-    Replaces,
     Event,
     Subject,
-    SessionId,
-    PAssertedIdentity,
     Other,
 }
 
 impl Header {
     /// How many there are.
     pub const COUNT: usize = Self::Other as usize + 1;
-
-    /// Its bit in a set of fields.
-    #[inline]
-    pub const fn bit(self) -> u32 {
-        1 << self as u32
-    }
+    /// How many of them can be asked for once a message is read.
+    pub const KEPT: usize = Self::Replaces as usize + 1;
 
     /// The field of this name. Case-insensitive, compact forms included.
     pub fn named(name: &[u8]) -> Self {
@@ -58,13 +54,12 @@ impl Header {
         };
         place.copy_from_slice(name);
         *colon = b':';
-        Self::at(&padded).map_or(Self::Other, |(header, _)| header)
+        Self::at(Lanes::of(&padded)).map_or(Self::Other, |(header, _)| header)
     }
 
-    /// The known field at the front of `line` and where its colon is; `None` says only that a closer look is needed.
+    /// The known field of a line that begins with `front` and where its colon is; `None` says only that a closer look is needed.
     #[inline(always)]
-    fn at(line: &[u8]) -> Option<(Self, usize)> {
-        let front = Lanes::of(line.first_chunk()?);
+    fn at(front: Lanes) -> Option<(Self, usize)> {
         let colons = front.are(b':').bits();
         if colons == 0 {
             return None;
@@ -191,148 +186,167 @@ const MULTIPLIER: u64 = 0x537b_4ee8_80b3_a9c9;
 
 /// What stands at one place of the header block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
-    /// A field with its value: trimmed, folds still in it.
-    Field { header: Header, value: Value<'a> },
-    /// A line that is no field, with what continues it.
-    Malformed,
-    /// The empty line: [`Lines::rest`] is the body.
-    Blank,
+pub(crate) enum Line {
+    /// A field.
+    Field(Field),
+    /// A line that is no field, with what continues it; where the line after it begins.
+    Malformed(usize),
+    /// The empty line; where the body begins.
+    Blank(usize),
     /// The bytes ended without an empty line.
     End,
+}
+
+/// A field and where it is in its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub header: Header,
+    /// Its value is in `start..end`, behind the colon, with folds in it and perhaps white space around it.
+    pub start: usize,
+    pub end: usize,
+    /// Where the line after it begins.
+    pub next: usize,
+}
+
+impl Field {
+    /// The name as sent.
+    pub fn name(self, bytes: &[u8]) -> &[u8] {
+        let line = &bytes[line_start(bytes, self.start)..];
+        &line[..value::token_len(line)]
+    }
+
+    /// The value, trimmed.
+    #[inline]
+    pub fn value(self, bytes: &[u8]) -> Value<'_> {
+        Value::trimmed(bytes, self.start, self.end)
+    }
 }
 
 /// Walks over the header block, line by line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lines<'a> {
     bytes: &'a [u8],
-    /// The end of `bytes` that has not been read yet.
-    rest: &'a [u8],
+    /// Where the next line begins.
+    position: usize,
+    /// Those behind `position`.
+    ends: LineEnds,
     /// The capture cut the bytes: a last line without an end may be half a line and is not read.
     cut: bool,
 }
 
 impl<'a> Lines<'a> {
     /// Lines from `position` on, which is the beginning of a line.
-    #[inline]
+    #[inline(always)]
     pub fn new(bytes: &'a [u8], position: usize, cut: bool) -> Self {
-        Self { bytes, rest: &bytes[position..], cut }
-    }
-
-    /// Where the next line begins.
-    #[inline]
-    pub fn position(&self) -> usize {
-        self.bytes.len() - self.rest.len()
+        Self { bytes, position, ends: LineEnds::new(bytes, position), cut }
     }
 
     /// The next line. After [`Line::Blank`] or [`Line::End`] there is none.
-    #[inline]
-    pub fn next(&mut self) -> Line<'a> {
-        let (line, rest) = match usual_field(self.rest) {
-            Some((header, value, rest)) => (Line::Field { header, value }, rest),
-            None => any_line(self.rest, self.cut),
-        };
-        self.rest = rest;
+    // Inlined by force, as what it calls: the call cost a tenth of a parse.
+    #[inline(always)]
+    pub fn next(&mut self) -> Line {
+        if let Some(field) = self.ends.next(self.bytes).and_then(|end| usual_field(self.bytes, self.position, end)) {
+            self.position = field.next;
+            return Line::Field(field);
+        }
+        let line = any_line(self.bytes, self.position, self.cut);
+        if let Line::Field(Field { next, .. }) | Line::Malformed(next) = line {
+            (self.position, self.ends) = (next, LineEnds::new(self.bytes, next));
+        }
         line
     }
-}
 
-/// A known field as nearly all are written, `Name: value` or `Name:value` and CRLF, at the front of `bytes`, and what follows it.
-// Inlined by force, as what it calls: the call cost a tenth of a parse.
-#[inline(always)]
-pub(crate) fn usual_field(bytes: &[u8]) -> Option<(Header, Value<'_>, &[u8])> {
-    let (header, colon) = Header::at(bytes)?;
-    let behind = bytes.get(colon + 1..)?;
-    let (line, rest) = behind.split_at_checked(scan::line_len(behind))?;
-    let [value @ .., b'\r', b'\n'] = line else { return None };
-    let spaces = usize::from(matches!(value, [b' ', ..]));
-    let value = &value[spaces..];
-    // The next line may go on with the value.
-    if matches!(rest, [b' ', ..]) || matches!(rest, [b'\t', ..]) || !value::is_trimmed(value) {
-        return None;
-    }
-    Some((header, Value { ahead: &behind[spaces..], len: value.len() }, rest))
-}
-
-/// The line at the front of `bytes` in any form, and what follows it. `cut`: a last line without an end may be half a
-/// line and is not read.
-#[inline(never)]
-pub(crate) fn any_line(bytes: &[u8], cut: bool) -> (Line<'_>, &[u8]) {
-    let returns = bytes.iter().take_while(|byte| **byte == b'\r').count();
-    match &bytes[returns..] {
-        [] => (Line::End, bytes),
-        [b'\n', rest @ ..] => (Line::Blank, rest),
-        _ => match field_len(bytes, cut) {
-            Some(len) => (field(bytes, len), &bytes[len..]),
-            None => (Line::End, bytes),
-        },
-    }
-}
-
-/// What the first `end` bytes of `line` are, which are neither nothing nor an empty line.
-fn field(line: &[u8], end: usize) -> Line<'_> {
-    let Some((header, colon)) = Header::at(line).or_else(|| Header::uncommon_at(line)) else {
-        return Line::Malformed;
-    };
-    let end = value::without_line_end(&line[..end]).len();
-    Line::Field { header, value: Value::trimmed(&line[colon + 1..], end - colon - 1) }
-}
-
-/// Length of the field at the front of `line`, continuation lines included; `None` when it was cut.
-fn field_len(line: &[u8], cut: bool) -> Option<usize> {
-    let mut end = scan::line_len(line);
-    while let Some(b' ' | b'\t') = line.get(end) {
-        end += scan::line_len(&line[end..]);
-    }
-    (!cut || line[..end].ends_with(b"\n")).then_some(end)
-}
-
-/// Where the fields of one name are: from the beginning of the first to the end of the last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extent {
-    start: usize,
-    /// Zero as long as there is no field.
-    end: usize,
-}
-
-impl Extent {
-    /// Whether no field was found.
+    /// The next field, behind lines that are none.
     #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.end == 0
-    }
-
-    /// Takes in the next field.
-    #[inline]
-    pub fn cover(&mut self, start: usize, end: usize) {
-        if self.is_empty() {
-            self.start = start;
+    pub fn next_field(&mut self) -> Option<Field> {
+        loop {
+            match self.next() {
+                Line::Field(field) => return Some(field),
+                Line::Malformed(_) => {}
+                Line::Blank(_) | Line::End => return None,
+            }
         }
-        self.end = end;
     }
+}
 
-    /// The values of the fields called `header` of the message in `bytes`.
-    pub fn values(self, header: Header, bytes: &[u8]) -> Values<'_> {
-        Values { lines: Lines::new(&bytes[..self.end], self.start, false), header }
+/// The known field at `at` whose line ends at `end`, if it has no other line, as nearly all.
+#[inline(always)]
+pub(crate) fn usual_field(bytes: &[u8], at: usize, end: usize) -> Option<Field> {
+    let (header, colon) = Header::at(Lanes::of(bytes.get(at..at + WIDTH)?.first_chunk()?))?;
+    let next = end + 1;
+    (!goes_on(bytes, next)).then_some(Field { header, start: at + colon + 1, end, next })
+}
+
+/// Where the line begins that `at` is in.
+fn line_start(bytes: &[u8], at: usize) -> usize {
+    memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1)
+}
+
+/// Whether the line at `at` continues the one before it.
+#[inline(always)]
+fn goes_on(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|first| *first <= b' ' && matches!(first, b' ' | b'\t'))
+}
+
+/// The line at `at` in any form. `cut`: a last line without an end may be half a line and is not read.
+#[inline(never)]
+pub(crate) fn any_line(bytes: &[u8], at: usize, cut: bool) -> Line {
+    let line = &bytes[at..];
+    let returns = line.iter().take_while(|byte| **byte == b'\r').count();
+    match line.get(returns) {
+        None => return Line::End,
+        Some(b'\n') => return Line::Blank(at + returns + 1),
+        Some(_) => {}
+    }
+    let mut end = scan::line_end(bytes, at);
+    while goes_on(bytes, end + 1) {
+        end = scan::line_end(bytes, end + 1);
+    }
+    if cut && end == bytes.len() {
+        return Line::End;
+    }
+    let next = bytes.len().min(end + 1);
+    let usual = line.first_chunk().and_then(|front| Header::at(Lanes::of(front)));
+    match usual.or_else(|| Header::uncommon_at(line)) {
+        Some((header, colon)) => Line::Field(Field { header, start: at + colon + 1, end, next }),
+        None => Line::Malformed(next),
     }
 }
 
 /// The values of every field of one name, in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Values<'a> {
-    lines: Lines<'a>,
     header: Header,
+    /// The only one.
+    one: Option<Value<'a>>,
+    /// Of several: from the first of them to the last.
+    lines: Lines<'a>,
+}
+
+impl<'a> Values<'a> {
+    /// The only one, if there is any.
+    pub fn one(header: Header, value: Option<Value<'a>>) -> Self {
+        Self { header, one: value, lines: Lines::new(b"", 0, false) }
+    }
+
+    /// All in `bytes` from `position` on, which is within a line.
+    pub fn several(header: Header, bytes: &'a [u8], position: usize) -> Self {
+        Self { header, one: None, lines: Lines::new(bytes, line_start(bytes, position), false) }
+    }
 }
 
 impl<'a> Iterator for Values<'a> {
     type Item = Value<'a>;
 
     fn next(&mut self) -> Option<Value<'a>> {
+        let one = self.one.take();
+        if one.is_some() {
+            return one;
+        }
         loop {
-            match self.lines.next() {
-                Line::Field { header, value } if header == self.header => return Some(value),
-                Line::Field { .. } | Line::Malformed => {}
-                Line::Blank | Line::End => return None,
+            let field = self.lines.next_field()?;
+            if field.header == self.header {
+                return Some(field.value(self.lines.bytes));
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::anomaly::Anomalies;
 use crate::contact::{Contact, Contacts};
 use crate::cseq::CSeq;
 use crate::cursor::Cursor;
-use crate::fields::Values;
-use crate::header::{Extent, Header, Line, Lines};
+use crate::fields::{Repeated, Values};
+use crate::header::{Header, Lines};
 use crate::method::Method;
 use crate::party::{self, Form, Party};
 use crate::reason::{Reason, Reasons};
@@ -43,13 +43,24 @@ pub struct Message<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lazy<'a> {
     pub body: &'a [u8],
-    pub vias: Extent,
-    pub contacts: Extent,
-    pub reasons: Extent,
-    pub values: Values<'a>,
+    pub repeated: Repeated,
+    pub values: Values<'a, { Header::KEPT }>,
 }
 
 impl<'a> Message<'a> {
+    /// Of nothing: to be read into.
+    pub const EMPTY: Self = Self {
+        start: Start::Response { status: 100, reason: b"" },
+        via: Via::EMPTY,
+        via_count: 0,
+        from: Party { uri: b"", tag: b"" },
+        to: Party { uri: b"", tag: b"" },
+        call_id: b"",
+        cseq: CSeq { number: 0, method: Method::Other, name: b"" },
+        anomalies: Anomalies::NONE,
+        lazy: Lazy { body: b"", repeated: Repeated { vias: 0, contacts: 0, reasons: 0 }, values: Values::EMPTY },
+    };
+
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
         matches!(self.start, Start::Request { .. })
@@ -70,7 +81,7 @@ impl<'a> Message<'a> {
 
     /// All [`Self::via_count`] Vias, the topmost first. Reads those behind it anew.
     pub fn vias(&self) -> impl Iterator<Item = Via<'a>> + use<'a> {
-        let mut values = self.lazy.vias.values(Header::Via, self.lazy.values.bytes);
+        let mut values = self.lazy.values.all(Header::Via, self.lazy.repeated.vias);
         let mut list = Cursor::new(b"".as_slice().into());
         let all = std::iter::from_fn(move || {
             if !list.eat(b',') {
@@ -84,12 +95,12 @@ impl<'a> Message<'a> {
 
     /// Every Contact, in order. Stray separators and damaged elements are passed over.
     pub fn contacts(&self) -> impl Iterator<Item = Contact<'a>> + use<'a> {
-        Contacts::new(self.lazy.contacts.values(Header::Contact, self.lazy.values.bytes))
+        Contacts::new(self.lazy.values.all(Header::Contact, self.lazy.repeated.contacts))
     }
 
     /// Every Reason, in order.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + use<'a> {
-        Reasons::new(self.lazy.reasons.values(Header::Reason, self.lazy.values.bytes))
+        Reasons::new(self.lazy.values.all(Header::Reason, self.lazy.repeated.reasons))
     }
 
     /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it
@@ -141,19 +152,7 @@ impl<'a> Message<'a> {
     /// The first field of a name, in any case, that has no accessor of its own: its value as sent, trimmed, folds
     /// still in it. Compact forms are other names. Looks through the header block anew.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
-        let bytes = self.lazy.values.bytes;
-        let headers = memchr::memchr(b'\n', bytes)? + 1;
-        let mut lines = Lines::new(bytes, headers, false);
-        loop {
-            let line = &bytes[lines.position()..];
-            match lines.next() {
-                Line::Field { value, .. } if line[..value::token_len(line)].eq_ignore_ascii_case(name) => {
-                    return Some(value.bytes());
-                }
-                Line::Field { .. } | Line::Malformed => {}
-                Line::Blank | Line::End => return None,
-            }
-        }
+        self.fields().find_map(|(named, value)| named.eq_ignore_ascii_case(name).then_some(value))
     }
 
     /// Every header field in order: its name and its value as sent, the value trimmed, folds still in it. What is no
@@ -163,14 +162,8 @@ impl<'a> Message<'a> {
         let headers = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
         let mut lines = Lines::new(bytes, headers, false);
         std::iter::from_fn(move || {
-            loop {
-                let line = &bytes[lines.position()..];
-                match lines.next() {
-                    Line::Field { value, .. } => return Some((&line[..value::token_len(line)], value.bytes())),
-                    Line::Malformed => {}
-                    Line::Blank | Line::End => return None,
-                }
-            }
+            let field = lines.next_field()?;
+            Some((field.name(bytes), field.value(bytes).bytes()))
         })
     }
 

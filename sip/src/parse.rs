@@ -13,7 +13,7 @@ use crate::limits::{MAX_MESSAGE, MAX_STREAM_MESSAGE};
 use crate::message::{Lazy, Message};
 use crate::method::Method;
 use crate::party;
-use crate::start::{self, Start, skip_line_ends};
+use crate::start::{self, Start, StartLine, skip_line_ends};
 
 /// How the bytes of one message were found, which decides what Content-Length means (RFC 3261 §18.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,74 +40,83 @@ impl Framing {
 
 /// Reads one message; CR and LF before it are skipped.
 pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> {
-    if bytes.len() > framing.max_message() {
-        return Err(ParseError::TooLarge);
-    }
-    let truncated = framing == Framing::Datagram { truncated: true };
-    let bytes = skip_line_ends(bytes);
-    let first = start::parse(bytes)?;
-    let mut anomalies = Anomalies::NONE;
-    if !first.strict {
-        anomalies.add(AnomalyKind::StartLineSpace);
-    }
-    if truncated {
-        anomalies.add(AnomalyKind::Snaplen);
+    let mut message = Message::EMPTY;
+    message.fill(bytes, framing)?;
+    Ok(message)
+}
+
+impl<'a> Message<'a> {
+    /// Reads a message where this one stands, for who reads many and would not have each of them moved; otherwise as
+    /// [`parse`]. After an error it is of no use but to read another one.
+    pub fn read(&mut self, bytes: &'a [u8], framing: Framing) -> Result<(), ParseError> {
+        self.fill(bytes, framing)
     }
 
-    let mut fields = Fields::unread(bytes, anomalies);
-    fields.read(first.next, truncated)?;
-    let (Some(from), Some(to), Some(call_id), Some(cseq), Some(via)) = (
-        fields.values.filled(Header::From),
-        fields.values.filled(Header::To),
-        fields.values.filled_bytes(Header::CallId),
-        fields.values.filled_bytes(Header::CSeq),
-        fields.via,
-    ) else {
-        return Err(ParseError::MissingHeader);
-    };
-    let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
-    if let Start::Request { method, name, .. } = first.start
-        && (method != cseq.method || method == Method::Other && name != cseq.name)
-    {
-        return Err(ParseError::CseqMismatch);
+    // Inlined by force, so that what `parse` gives is written once, where its caller wants it.
+    #[inline(always)]
+    fn fill(&mut self, bytes: &'a [u8], framing: Framing) -> Result<(), ParseError> {
+        if bytes.len() > framing.max_message() {
+            return Err(ParseError::TooLarge);
+        }
+        let truncated = framing == Framing::Datagram { truncated: true };
+        let bytes = skip_line_ends(bytes);
+        let StartLine { start, strict, next, ends } = start::parse(bytes)?;
+        let mut anomalies = Anomalies::NONE;
+        if !strict {
+            anomalies.add(AnomalyKind::StartLineSpace);
+        }
+        if truncated {
+            anomalies.add(AnomalyKind::Snaplen);
+        }
+        let mut fields = Fields::unread(bytes, anomalies);
+        fields.read(next, ends, truncated)?;
+        let (Some(from), Some(to), Some(call_id), Some(cseq), 1..) = (
+            fields.values.filled(Header::From),
+            fields.values.filled(Header::To),
+            fields.values.filled_bytes(Header::CallId),
+            fields.values.filled_bytes(Header::CSeq),
+            fields.via_count,
+        ) else {
+            return Err(ParseError::MissingHeader);
+        };
+        let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
+        if let Start::Request { method, name, .. } = start
+            && (method != cseq.method || method == Method::Other && name != cseq.name)
+        {
+            return Err(ParseError::CseqMismatch);
+        }
+        if fields.via_is_damaged {
+            return Err(ParseError::Via);
+        }
+        let body = frame_body(&start, framing, &mut fields)?;
+        fields.note_numbers();
+        if cseq.method == Method::Register || matches!(start, Start::Response { status: 300..=399, .. }) {
+            note_contacts(&mut fields);
+        }
+        *self = Self {
+            start,
+            via: fields.via,
+            via_count: fields.via_count,
+            from: party::parse(from),
+            to: party::parse(to),
+            call_id,
+            cseq,
+            anomalies: fields.anomalies,
+            lazy: Lazy { body, repeated: fields.repeated, values: fields.values.first() },
+        };
+        Ok(())
     }
-    let via = via.filter(|_| !fields.via_is_damaged).ok_or(ParseError::Via)?;
-    let length = fields.content_length();
-    let body = frame_body(fields.rest, length, framing, &first.start, &mut fields.anomalies)?;
-    fields.note_numbers();
-    note_contacts(&first.start, cseq.method, &mut fields);
-    Ok(Message {
-        start: first.start,
-        via,
-        via_count: fields.via_count,
-        from: party::parse(from),
-        to: party::parse(to),
-        call_id,
-        cseq,
-        anomalies: fields.anomalies,
-        lazy: Lazy {
-            body,
-            vias: fields.vias,
-            contacts: fields.contacts,
-            reasons: fields.reasons,
-            values: fields.values,
-        },
-    })
 }
 
 /// The body among the bytes after the header (RFC 3261 §18.3, §20.14).
-fn frame_body<'a>(
-    rest: &'a [u8],
-    length: ContentLength,
-    framing: Framing,
-    start: &Start<'_>,
-    anomalies: &mut Anomalies,
-) -> Result<&'a [u8], ParseError> {
+#[inline(always)]
+fn frame_body<'a>(start: &Start<'_>, framing: Framing, fields: &mut Fields<'a>) -> Result<&'a [u8], ParseError> {
     let is_request = matches!(start, Start::Request { .. });
     let stream = framing == Framing::Stream;
-    let length = match length {
+    let rest = fields.rest;
+    let length = match fields.content_length() {
         ContentLength::Absent if stream => {
-            anomalies.add(AnomalyKind::NoContentLength);
+            fields.anomalies.add(AnomalyKind::NoContentLength);
             Some(0)
         }
         ContentLength::Several(_) if stream => None,
@@ -117,7 +126,7 @@ fn frame_body<'a>(
     };
     match length {
         Some(length) if length < rest.len() => {
-            anomalies.add(AnomalyKind::TrailingBytes);
+            fields.anomalies.add(AnomalyKind::TrailingBytes);
             return Ok(&rest[..length]);
         }
         Some(length) if length == rest.len() => return Ok(rest),
@@ -127,21 +136,17 @@ fn frame_body<'a>(
     match framing {
         Framing::Datagram { truncated: true } => Ok(rest),
         Framing::Datagram { .. } | Framing::WebSocket if is_request => {
-            anomalies.add(AnomalyKind::ContentLength);
+            fields.anomalies.add(AnomalyKind::ContentLength);
             Ok(rest)
         }
         _ => Err(ParseError::ContentLength),
     }
 }
 
-/// Notices an `expires` out of range where it means something: registrations and redirections (RFC 3261 §20.10).
-#[inline]
-fn note_contacts(start: &Start<'_>, method: Method, fields: &mut Fields<'_>) {
-    let is_redirection = matches!(start, Start::Response { status: 300..=399, .. });
-    if method != Method::Register && !is_redirection {
-        return;
-    }
-    let mut contacts = Contacts::new(fields.contacts.values(Header::Contact, fields.values.bytes));
+/// Notices an `expires` out of range where it means something: in registrations and redirections (RFC 3261 §20.10).
+#[inline(never)]
+fn note_contacts(fields: &mut Fields<'_>) {
+    let mut contacts = Contacts::new(fields.values.all(Header::Contact, fields.repeated.contacts));
     contacts.by_ref().for_each(drop);
     if contacts.clamped {
         fields.anomalies.add(AnomalyKind::Number);

@@ -14,7 +14,7 @@ pub struct Party<'a> {
 }
 
 /// Reads a From or To.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
     usual(value).unwrap_or_else(|| any(value))
 }
@@ -22,22 +22,35 @@ pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
 /// A party as nearly all are written: perhaps a display name, `<URI>`, and nothing or the tag behind it.
 #[inline(always)]
 fn usual(value: Value<'_>) -> Option<Party<'_>> {
-    let name_end = match value.ahead {
-        [b'"', ..] => match scan::find_either(b'"', b'\\', value.ahead, 1, value.len)? {
-            quote if value.ahead[quote] == b'"' => quote + 1,
-            _ => return None,
-        },
-        _ => 0,
+    let Value { ahead, len } = value;
+    let open = match ahead.first()? {
+        b'<' => 0,
+        b'"' => {
+            let quote = scan::find_either(b'"', b'\\', ahead, 1, len)?;
+            match ahead.get(quote..)? {
+                [b'"', b' ', b'<', ..] => quote + 2,
+                [b'"', b'<', ..] => quote + 1,
+                _ => return None,
+            }
+        }
+        _ => {
+            let open = value::find_class::<{ value::ADDRESS_END }>(ahead, 0, len);
+            if ahead.get(open) != Some(&b'<') {
+                return None;
+            }
+            open
+        }
     };
-    let open = value::find_class::<{ value::ADDRESS_END }>(value.ahead, name_end, value.len);
-    let [b'<', behind @ ..] = value.ahead.get(open..)? else { return None };
-    let (uri, behind) = behind.split_at_checked(scan::find(b'>', behind, 0, behind.len())?)?;
-    let left = value.len.checked_sub(open + uri.len() + 2)?;
-    let tag = match behind.split_first_chunk() {
-        _ if left == 0 => b"",
-        Some((name, tag)) if name == b">;tag=" => {
-            let end = value::find_class::<{ value::VALUE_END }>(tag, 0, left.checked_sub(name.len() - 1)?);
-            tag.get(..end).filter(|tag| !tag.is_empty())?
+    let close = scan::find(b'>', ahead, open + 1, len)?;
+    let uri = &ahead[open + 1..close];
+    let tag = match &ahead[close + 1..len] {
+        [] => b"",
+        [b';', b't', b'a', b'g', b'=', _, ..] => {
+            let start = close + 6;
+            match value::find_class::<{ value::VALUE_END }>(ahead, start, len) {
+                end if end > start => &ahead[start..end],
+                _ => return None,
+            }
         }
         _ => return None,
     };

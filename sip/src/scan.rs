@@ -17,21 +17,80 @@ pub(crate) fn find(byte: u8, bytes: &[u8], from: usize, end: usize) -> Option<us
     find_among(bytes, from, end, |lanes| lanes.are(byte), |_| true, |at| at == byte)
 }
 
-/// Length of the line at the front with its LF; all bytes when there is none. Looks at four steps together: most lines end
-/// within, so that a processor has no length to guess.
+/// Bytes looked at together, so that a processor has fewer lengths to guess.
+pub(crate) const WINDOW: usize = 4 * WIDTH;
+
+/// A bit for each byte that `is_wanted`.
+#[inline(always)]
+pub(crate) fn bits(window: &[u8; WINDOW], is_wanted: impl Fn(Lanes) -> Lanes) -> u64 {
+    let (steps, _) = window.as_chunks::<WIDTH>();
+    let bits = |step: usize| u64::from(is_wanted(Lanes::of(&steps[step])).bits()) << (step * WIDTH);
+    bits(0) | bits(1) | bits(2) | bits(3)
+}
+
+/// The line ends of some bytes, found a window at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineEnds {
+    /// Where the window begins.
+    at: usize,
+    /// A bit for each LF in it that was not given yet.
+    ends: u64,
+}
+
+impl LineEnds {
+    /// Those behind `at`.
+    #[inline(always)]
+    pub fn new(bytes: &[u8], at: usize) -> Self {
+        Self { at, ends: Self::window(bytes, at).unwrap_or_default() }
+    }
+
+    /// Where the next LF is in the same bytes.
+    #[inline(always)]
+    pub fn next(&mut self, bytes: &[u8]) -> Option<usize> {
+        while self.ends == 0 {
+            self.at += WINDOW;
+            self.ends = Self::window(bytes, self.at)?;
+        }
+        let end = self.at + self.ends.trailing_zeros() as usize;
+        self.ends &= self.ends - 1;
+        Some(end)
+    }
+
+    /// A bit for each LF in the window at `at`.
+    #[inline(always)]
+    fn window(bytes: &[u8], at: usize) -> Option<u64> {
+        let rest = bytes.get(at..)?;
+        let filled_up;
+        let window = match rest.first_chunk() {
+            Some(window) => window,
+            None => {
+                filled_up = self::filled_up(rest);
+                &filled_up
+            }
+        };
+        Some(bits(window, |lanes| lanes.are(b'\n')))
+    }
+}
+
+/// A window of less than there is.
+#[cold]
+#[inline(never)]
+fn filled_up(bytes: &[u8]) -> [u8; WINDOW] {
+    let mut window = [0; WINDOW];
+    window[..bytes.len()].copy_from_slice(bytes);
+    window
+}
+
+/// Where the line ends that `from` is in: its LF, or the end of all bytes when there is none.
+#[inline(always)]
+pub(crate) fn line_end(bytes: &[u8], from: usize) -> usize {
+    LineEnds::new(bytes, from).next(bytes).unwrap_or(bytes.len())
+}
+
+/// Length of the line at the front with its LF; all bytes when there is none.
 #[inline(always)]
 pub(crate) fn line_len(bytes: &[u8]) -> usize {
-    let mut passed = 0;
-    if let Some(steps) = bytes.first_chunk::<{ 4 * WIDTH }>() {
-        let (steps, _) = steps.as_chunks::<WIDTH>();
-        let ends = |step: usize| u64::from(Lanes::of(&steps[step]).are(b'\n').bits()) << (step * WIDTH);
-        let ends = ends(0) | ends(1) | ends(2) | ends(3);
-        if ends != 0 {
-            return ends.trailing_zeros() as usize + 1;
-        }
-        passed = 4 * WIDTH;
-    }
-    find(b'\n', bytes, passed, bytes.len()).map_or(bytes.len(), |end| end + 1)
+    bytes.len().min(line_end(bytes, 0) + 1)
 }
 
 /// Where in `from..end` the first of two bytes is.
@@ -76,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_byte_is_found_wherever_it_is_before_the_end() {
-        for len in 0..50 {
+        for len in (0..50).chain([63, 64, 65, 100, 130]) {
             let mut bytes = vec![b'\n' + 1; len];
             assert_eq!(find(b'\n', &bytes, 0, len), None);
             for at in (0..len).rev() {
@@ -86,9 +145,10 @@ mod tests {
                         let expected = (at < end).then_some(at);
                         assert_eq!(find(b'\n', &bytes, from, end), expected, "{at} in {from}..{end} of {len}");
                     }
+                    assert_eq!(line_end(&bytes, from), at, "from {from} of {len}");
                 }
             }
-            assert_eq!(find(b'\n', &bytes, len, len), None);
+            assert_eq!((find(b'\n', &bytes, len, len), line_end(&bytes, len)), (None, len));
         }
     }
 

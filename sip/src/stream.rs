@@ -5,7 +5,7 @@
 
 use crate::content_length::ContentLength;
 use crate::error::ParseError;
-use crate::header::{Header, Line, Lines};
+use crate::header::{Header, Lines};
 use crate::limits::MAX_STREAM_MESSAGE;
 use crate::method::Method;
 use crate::start;
@@ -326,16 +326,13 @@ pub(crate) fn content_length(header: &[u8]) -> ContentLength {
     let first_line = memchr::memchr(b'\n', header).map_or(header.len(), |end| end + 1);
     let mut lines = Lines::new(header, first_line, false);
     let mut length: Option<ContentLength> = None;
-    loop {
-        match lines.next() {
-            Line::Field { header: Header::ContentLength, value } => {
-                let value = value.bytes();
-                length = Some(length.map_or_else(|| ContentLength::of(value), |length| length.and(value)));
-            }
-            Line::Field { .. } | Line::Malformed => {}
-            Line::Blank | Line::End => return length.unwrap_or_default(),
+    while let Some(field) = lines.next_field() {
+        if field.header == Header::ContentLength {
+            let value = field.value(header).bytes();
+            length = Some(length.map_or_else(|| ContentLength::of(value), |length| length.and(value)));
         }
     }
+    length.unwrap_or_default()
 }
 
 #[cfg(test)]

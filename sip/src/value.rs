@@ -188,15 +188,19 @@ pub(crate) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The first `len` bytes of `ahead`, trimmed.
+    /// What is in `start..end`, trimmed.
     #[inline(always)]
-    pub fn trimmed(ahead: &'a [u8], len: usize) -> Self {
-        let value = &ahead[..len];
-        if is_trimmed(value) {
-            return Self { ahead, len };
+    pub fn trimmed(bytes: &'a [u8], start: usize, end: usize) -> Self {
+        // Nearly always there is a space before it and a CR behind it.
+        match &bytes[start..end] {
+            [b' ', value @ .., b'\r'] if is_trimmed(value) => Self { ahead: &bytes[start + 1..], len: value.len() },
+            [value @ .., b'\r'] if is_trimmed(value) => Self { ahead: &bytes[start..], len: value.len() },
+            [] => Self { ahead: &bytes[start..], len: 0 },
+            value => {
+                let (spaces, len) = trimmed_range(value);
+                Self { ahead: &bytes[start + spaces..], len }
+            }
         }
-        let (start, len) = trimmed_range(value);
-        Self { ahead: &ahead[start..], len }
     }
 
     /// The value alone.

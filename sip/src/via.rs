@@ -3,6 +3,7 @@
 //! Only sent-by and branch are read; `received`, `rport`, `maddr`, `ttl` are rewritten on the way.
 
 use crate::cursor::Cursor;
+use crate::scan::{self, Lanes};
 use crate::value::{self, Value};
 
 /// One Via.
@@ -17,6 +18,8 @@ pub struct Via<'a> {
 }
 
 impl Via<'_> {
+    pub(crate) const EMPTY: Self = Self { host: b"", port: 0, branch: b"" };
+
     /// Whether the branch is unique to one transaction: the cookie `z9hG4bK` of an RFC 3261 sender, in any
     /// case, and something after it (§8.1.1.7).
     pub fn unique_branch(&self) -> bool {
@@ -35,54 +38,53 @@ pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
 }
 
 /// The Via at the front as nearly all are written, up to the end of its branch, and how long it is so far:
-/// `SIP/2.0/UDP host:port;branch=`, the port perhaps without, TCP or TLS in the place of UDP, and before the branch what
-/// makes responses find their way through a NAT (RFC 3261 §18.2.1, RFC 3581): `;rport`, with or without its number,
-/// `;received=`.
+/// `SIP/2.0/UDP host:port;branch=`, the port perhaps without, TCP or TLS in the place of UDP, and before the branch any
+/// parameters without quotes and white space.
 #[inline(always)]
 pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
-    let (protocol, sent_by) = value.ahead.split_first_chunk()?;
-    let usual_port = match protocol {
-        b"SIP/2.0/UDP " | b"SIP/2.0/TCP " => 5060,
-        b"SIP/2.0/TLS " => 5061,
+    let (protocol, behind) = value.ahead.split_first_chunk::<8>()?;
+    let (transport, sent_by) = behind.split_first_chunk::<4>()?;
+    let usual_port = match u32::from_le_bytes(*transport) {
+        UDP | TCP => 5060,
+        TLS => 5061,
         _ => return None,
     };
-    let (host, behind) = split_at_class::<{ value::HOST_END }>(sent_by)?;
+    let may_end = |lanes: Lanes| value_ends(lanes).or(lanes.are(b':'));
+    let (host, behind) = sent_by.split_at(scan::find_among(sent_by, 0, sent_by.len(), may_end, |_| true, |_| false)?);
     // A name or an IPv4 address: the first colon is the only one.
-    let first = *host.first()?;
+    let is_usual_host = protocol == b"SIP/2.0/" && *host.first()? != b'[';
     let usual_port = value::Number { value: usual_port, clamped: false };
-    let (port, behind) = match behind {
+    let (port, params) = match behind {
         [b':', number @ ..] => value::number_and_rest(number, u32::from(u16::MAX))?,
         _ => (usual_port, behind),
     };
-    let (name, behind) = behind_the_way_back(behind)?.split_first_chunk()?;
-    if name != b";branch=" {
-        return None;
+    let window = params.first_chunk::<{ scan::WINDOW }>()?;
+    let ends = scan::bits(window, value_ends);
+    let mut at = 0;
+    while window.get(at) == Some(&b';') {
+        let end = at + 1 + (ends >> at >> 1).trailing_zeros() as usize;
+        let name = u64::from_le_bytes(*window[at..].first_chunk()?) | u64::from_le_bytes([b' '; 8]);
+        if name == u64::from_le_bytes(*b";branch=") {
+            let branch = window.get(at + 8..end)?;
+            let len = value.ahead.len() - params.len() + end;
+            // What was searched goes on behind the value.
+            let is_usual = is_usual_host && !port.clamped && !branch.is_empty() && len <= value.len;
+            let is_end = value::ends_value(*window.get(end)?);
+            return (is_usual && is_end).then_some((Via { host, port: port.value as u16, branch }, len));
+        }
+        at = end;
     }
-    let (branch, behind) = split_at_class::<{ value::VALUE_END }>(behind)?;
-    let len = value.ahead.len() - behind.len();
-    // What was searched goes on behind the value.
-    let is_usual = first != b'[' && !port.clamped && !branch.is_empty() && len <= value.len;
-    is_usual.then_some((Via { host, port: port.value as u16, branch }, len))
+    None
 }
 
-/// What stands behind `rport` and `received`, in this order, where they are.
-#[inline(always)]
-fn behind_the_way_back(mut params: &[u8]) -> Option<&[u8]> {
-    if let Some(behind) = params.strip_prefix(b";rport") {
-        params = match behind {
-            [b'=', number @ ..] => value::number_and_rest(number, u32::MAX)?.1,
-            _ => behind,
-        };
-    }
-    if let Some(address) = params.strip_prefix(b";received=") {
-        params = split_at_class::<{ value::VALUE_END }>(address)?.1;
-    }
-    Some(params)
-}
+const UDP: u32 = u32::from_le_bytes(*b"UDP ");
+const TCP: u32 = u32::from_le_bytes(*b"TCP ");
+const TLS: u32 = u32::from_le_bytes(*b"TLS ");
 
+/// Which bytes may end a parameter: all that do, and some others.
 #[inline(always)]
-fn split_at_class<const CLASS: u8>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    bytes.split_at_checked(value::find_class::<CLASS>(bytes, 0, bytes.len()))
+fn value_ends(lanes: Lanes) -> Lanes {
+    lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are(b';'))
 }
 
 /// A Via in any form.
@@ -290,11 +292,13 @@ mod tests {
             parts in prop::collection::vec(prop::sample::select(vec![
                 "SIP/2.0/UDP ", "SIP/2.0/UDP h:5060;branch=", "SIP/2.0/TCP ", "h", "[::1]", "1.2.3.4", ":", "5060", "70000",
                 ";branch=", "z9hG4bK1", ";rport", ";rport=", ";received=", ",", " ", "\"", "\r\n ", ";", "SIP/2.0/TLS h",
-                "SIP/2.0/UDP h:5060;rport;branch=z", "SIP/2.0/TCP h;rport=1;received=1.2.3.4;branch=z",
+                "SIP/2.0/UDP h:5060;rport;branch=z", "SIP/2.0/TCP h;rport=1;received=1.2.3.4;branch=z", ";Branch=y", "!",
+                ";x", ";branch", ";received=2001:db8:1111:2222:3333:4444:5555:6666", "z9hG4bK-0123456789-0123456789-0123456789-01234",
             ]), 0..8),
         ) {
-            let value = parts.concat();
-            let (mut one, mut other) = (Cursor::new(value.as_bytes().into()), Cursor::new(value.as_bytes().into()));
+            let (value, message) = (parts.concat(), parts.concat() + &"\r\nFrom: x".repeat(10));
+            let value = Value { ahead: message.as_bytes(), len: value.len() };
+            let (mut one, mut other) = (Cursor::new(value), Cursor::new(value));
             let expected = super::any(&mut other);
             prop_assert_eq!(parse(&mut one), expected);
             if expected.is_some() {
@@ -305,7 +309,7 @@ mod tests {
         #[test]
         fn what_follows_a_value_in_the_message_changes_nothing(
             value in "(SIP/2.0/(UDP|TLS) )?[hb]{0,20}(:[0-9]{0,6})?(;(branch|rport|B|\"q,;\")?(=[x\", ]{0,20})?){0,3},?",
-            behind in "[\r\n;,:\"=<> a-z]{0,40}",
+            behind in "[\r\n;,:\"=<> a-z]{0,120}",
         ) {
             let message = [value.as_bytes(), behind.as_bytes()].concat();
             let (mut alone, mut within) =
