@@ -220,8 +220,8 @@ INLINE int are_other_ports(__u8 protocol, const struct udphdr *ports)
 
 /*
  * Whether a packet is refused at a glance: UDP or TCP behind a plain IP header (no tag, option or fragment), and no
- * port that matters. So is media, and nearly all that a host is busy with besides SIP. Both headers are fetched together, and
- * nothing else is looked at before.
+ * port that matters. So is media, and nearly all that a host is busy with besides SIP. Both headers are fetched
+ * together, and nothing else is looked at before.
  */
 INLINE int is_between_other_ports(const struct __sk_buff *skb, __u16 ethertype)
 {
