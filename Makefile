@@ -10,8 +10,8 @@ PREFIX   := /usr/local
 # How long `make soak` lasts, in seconds, and how many calls it places in each.
 SOAK_TIME := 1800
 SOAK_RATE := 1000
-# What of `make load` (calls, resident, packets, beside, burst, reader) or `make bench-replay` (a number of calls, day) to
-# do; all of it when empty.
+# What of `make load` (calls, resident, others, packets, beside, burst, stall, reader) or `make bench-replay` (a number of
+# calls, day) to do; all of it when empty.
 PART :=
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60

@@ -111,8 +111,8 @@ impl LoadError {
     }
 }
 
-/// `struct port_word` of `ebpf/capture/limits.h`: SIP, SIP over WebSocket.
-type PortWord = [u64; 2];
+/// `ports` of `ebpf/capture/maps.h`: for 64 ports each, SIP and SIP over WebSocket.
+type Ports = [[u64; 2]; PORT_WORDS];
 
 /// `struct settings` of `ebpf/capture/limits.h`: every interface, transports.
 type Settings = [u64; 2];
@@ -120,9 +120,9 @@ type Settings = [u64; 2];
 /// The loaded program and its maps. Unloaded when dropped and no socket uses it.
 pub struct Program {
     ebpf: Ebpf,
-    /// [`PortWord`]s.
-    ports: Array<MapData, PortWord>,
-    /// One record: [`Settings`].
+    /// Global data of the program, which is an array of one record.
+    ports: Array<MapData, Ports>,
+    /// Likewise.
     settings: Array<MapData, Settings>,
     now: Settings,
     interfaces: HashMap<MapData, u32, u32>,
@@ -137,8 +137,8 @@ impl Program {
         filter(&mut ebpf)?.load()?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or(LoadError::Missing(name));
         Ok(Self {
-            ports: take("ports")?.try_into()?,
-            settings: take("settings")?.try_into()?,
+            ports: take(".data.ports")?.try_into()?,
+            settings: take(".data.settings")?.try_into()?,
             now: [0; 2],
             interfaces: take("interfaces")?.try_into()?,
             verdicts: take("verdicts")?.try_into()?,
@@ -154,13 +154,9 @@ impl Program {
 
     /// Replaces the sets of SIP ports. Packets on a port that was in its set and still is are never missed.
     pub fn set_ports(&mut self, ports: &PortSet, ws_ports: &PortSet) -> Result<(), MapError> {
-        for (index, (sip, websocket)) in (0..).zip(ports.words().iter().zip(ws_ports.words())) {
-            let word = [*sip, *websocket];
-            if self.ports.get(&index, 0)? != word {
-                self.ports.set(index, word, 0)?;
-            }
-        }
-        Ok(())
+        // The kernel copies bytes over those that are there: a bit that is set in both is never clear.
+        let (sip, websocket) = (ports.words(), ws_ports.words());
+        self.ports.set(0, std::array::from_fn::<_, PORT_WORDS, _>(|word| [sip[word], websocket[word]]), 0)
     }
 
     /// Every interface, whatever the list says.
@@ -203,6 +199,9 @@ fn filter(ebpf: &mut Ebpf) -> Result<&mut SocketFilter, LoadError> {
     Ok(ebpf.program_mut("capture").ok_or(LoadError::Missing("capture"))?.try_into()?)
 }
 
+/// 65,536 ports, 64 to a word.
+const PORT_WORDS: usize = 1024;
+
 /// Compiled by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture.o"));
 
@@ -228,8 +227,8 @@ mod tests {
 
     #[test]
     fn the_map_of_ports_has_the_words_of_a_port_set() {
-        let words = PortSet::from_iter([]).words().len();
-        assert!(LIMITS.contains(&format!("#define PORT_WORDS {words} ")));
+        assert_eq!(PortSet::from_iter([]).words().len(), PORT_WORDS);
+        assert!(LIMITS.contains(&format!("#define PORT_WORDS {PORT_WORDS} ")));
     }
 
     #[test]

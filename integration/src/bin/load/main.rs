@@ -1,14 +1,16 @@
 //! `make load`: what live capture costs and where it ends. SIPp calls on loopback from 500 to 4,000 a second, then a
 //! made-up capture sent onto a cable between two namespaces from 10,000 packets a second up to as fast as it goes: with
 //! one core and two, with one shard and two, and beside 50,000 packets a second of something else. Every counter is held
-//! against what was sent. Then the whole capture in one burst, several times, and what is resident under calls for
-//! minutes. Prints tables. Names of [`PARTS`] (`make load PART=burst`) do these parts alone; a number is how many
-//! seconds calls are placed at each rate.
+//! against what was sent. Then the whole capture in one burst, several times, how long the program may stand still, what is
+//! resident under calls for minutes, and what a packet that is not SIP costs. Prints tables. Names of [`PARTS`]
+//! (`make load PART=burst`) do these parts alone; a number is how many seconds calls are placed at each rate.
 //!
 //! Other work on the machine makes every figure worse, so each line has the load average; compare lines of one run.
 
+mod others;
 mod resident;
 mod sender;
+mod stall;
 mod trial;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,6 +44,8 @@ const PACKETS: [Rate; 7] = [
     Rate::Each(600_000),
     Rate::Top,
 ];
+/// Bytes that bring the packets of the capture's first ten seconds, which are calls being set up, to 550 on average.
+const PADDING: usize = 46;
 /// What ringside runs with.
 const SETUPS: [Setup; 3] = [
     Setup { name: "one core, 1 shard", core: Some(1), shards: 1 },
@@ -50,7 +54,7 @@ const SETUPS: [Setup; 3] = [
 ];
 
 /// What there is to do, in this order.
-const PARTS: [&str; 6] = ["calls", "resident", "packets", "beside", "burst", "reader"];
+const PARTS: [&str; 8] = ["calls", "resident", "others", "packets", "beside", "burst", "stall", "reader"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -71,7 +75,10 @@ fn main() -> ExitCode {
     if wanted("resident") {
         resident::print(seconds.unwrap_or(MINUTES));
     }
-    if !PARTS[2..].iter().any(|part| wanted(part)) {
+    if wanted("others") {
+        others::print();
+    }
+    if !PARTS[3..].iter().any(|part| wanted(part)) {
         return ExitCode::SUCCESS;
     }
     let capture = Capture::new();
@@ -89,6 +96,9 @@ fn main() -> ExitCode {
         for setup in &SETUPS {
             bursts(&capture, setup);
         }
+    }
+    if wanted("stall") {
+        stall::print(&[&capture, &Capture::padded(PADDING)]);
     }
     if wanted("reader") {
         packets(&capture, Observer::Tcpdump, None);

@@ -45,12 +45,19 @@ pub struct Capture {
 /// What was sent.
 pub struct Sent {
     pub packets: u64,
+    /// All of them together, from the Ethernet header on.
+    pub bytes: u64,
     /// By its own clock, reading the file not counted.
     pub took: Duration,
 }
 
 impl Capture {
     pub fn new() -> Self {
+        Self::padded(0)
+    }
+
+    /// The same with so many bytes more in each message.
+    pub fn padded(bytes: usize) -> Self {
         let folder = Folder::new("load");
         let traffic = Traffic {
             calls: 60_000,
@@ -71,6 +78,7 @@ impl Capture {
             });
             kinds.push(u8::try_from(kind).expect("there are few kinds of messages"));
             record.clear();
+            let step = &Step { bytes: longer(&step.bytes, bytes), ..*step };
             pcap::push(&mut record, step, number as u16, Duration::from_secs(1_767_225_600));
             file.write_all(&record)
         });
@@ -80,9 +88,14 @@ impl Capture {
 
     /// Sends it, or as much of it as fits into the time.
     pub fn send(&self, from: &Namespace, rate: Rate) -> Sent {
+        self.send_for(from, rate, SECONDS)
+    }
+
+    /// Sends as much of it as fits into so many seconds.
+    pub fn send_for(&self, from: &Namespace, rate: Rate, seconds: u64) -> Sent {
         let all = self.kinds.len() as u64;
         let packets = match rate {
-            Rate::Each(rate) => all.min(rate * SECONDS),
+            Rate::Each(rate) => all.min(rate * seconds),
             Rate::Top => all,
         };
         let mut command = from.command("tcpreplay");
@@ -101,7 +114,8 @@ impl Capture {
         let after =
             |word: &str| words.iter().skip_while(|other| **other != word).nth(1).and_then(|word| word.parse().ok());
         let packets = words[0].parse().expect("a number of packets");
-        Sent { packets, took: Duration::from_secs_f64(after("in").expect("a number of seconds")) }
+        let bytes = words[2].trim_start_matches('(').parse().expect("a number of bytes");
+        Sent { packets, bytes, took: Duration::from_secs_f64(after("in").expect("a number of seconds")) }
     }
 
     /// Sends all of it from memory, many packets to a system call: faster than tcpreplay, which takes one for each.
@@ -110,8 +124,11 @@ impl Capture {
         from.run(|| {
             let injector = Injector::new("left").expect("the cable has two ends");
             let start = Instant::now();
-            injector.send_all(Records(&file[pcap::header().len()..]));
-            Sent { packets: self.kinds.len() as u64, took: start.elapsed() }
+            let records = &file[pcap::header().len()..];
+            injector.send_all(Records(records));
+            let packets = self.kinds.len();
+            let bytes = records.len() - packets * RECORD_HEADER;
+            Sent { packets: packets as u64, bytes: bytes as u64, took: start.elapsed() }
         })
     }
 
@@ -132,6 +149,19 @@ impl Capture {
     }
 }
 
+/// Bytes before each packet of a capture file.
+const RECORD_HEADER: usize = 16;
+
+/// A message with a header field of so many bytes behind its first line; none for 0.
+fn longer(message: &[u8], bytes: usize) -> Vec<u8> {
+    const NAME: &[u8] = b"X-Padding: ";
+    const END: &[u8] = b"\r\n";
+    let Some(filler) = bytes.checked_sub(NAME.len() + END.len()) else { return message.to_vec() };
+    let first_line = message.windows(2).position(|two| two == END).expect("a message has lines") + END.len();
+    let (first_line, rest) = message.split_at(first_line);
+    [first_line, NAME, &vec![b'x'; filler], END, rest].concat()
+}
+
 /// The packets of a capture file that was written here.
 struct Records<'a>(&'a [u8]);
 
@@ -139,7 +169,7 @@ impl<'a> Iterator for Records<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_first_chunk::<16>()?;
+        let (head, rest) = self.0.split_first_chunk::<RECORD_HEADER>()?;
         // Seconds, their fraction, the length captured, the length on the wire.
         let length = u32::from_le_bytes(head[8..12].try_into().expect("four bytes"));
         let (packet, rest) = rest.split_at(length as usize);

@@ -53,7 +53,7 @@ enum Watcher<'a> {
 }
 
 /// What is in the ring when the last packet has come.
-const SETTLES: Duration = Duration::from_secs(10);
+pub const SETTLES: Duration = Duration::from_secs(10);
 
 impl<'a> Trial<'a> {
     /// Begins; `interface` is in `namespace`.
@@ -66,7 +66,7 @@ impl<'a> Trial<'a> {
                 let ringside = Ringside::start_with(namespace, &toml, &wrapper);
                 Watcher::Ringside(Box::new(ringside), Scraper::start(namespace, HTTP))
             }
-            Observer::Tcpdump => Watcher::Tcpdump(tcpdump(namespace, interface)),
+            Observer::Tcpdump => Watcher::Tcpdump(tcpdump(namespace, interface, "udp port 5060")),
         };
         let process = watcher.process();
         Self { start: Instant::now(), cpu: process.cpu(), busy: machine(), watcher }
@@ -142,10 +142,11 @@ impl Seen {
     }
 }
 
-fn tcpdump(namespace: &Namespace, interface: &str) -> Child {
+/// Starts it and waits until it listens.
+pub fn tcpdump(namespace: &Namespace, interface: &str, filter: &str) -> Child {
     let mut command = namespace.command("tcpdump");
     // A ring of 64 MiB, as large as ringside's.
-    command.args(["-i", interface, "-B", "65536", "-w", "/dev/null", "udp port 5060"]);
+    command.args(["-i", interface, "-B", "65536", "-w", "/dev/null", filter]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("tcpdump is installed");
     let listens = || {
         let sockets = namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/packet"));
