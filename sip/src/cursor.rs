@@ -9,32 +9,32 @@ use crate::value::{NAME_END, VALUE_END, Value, find_class, is_space, token_len};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     value: Value<'a>,
-    /// At most the length of `value`.
+    /// At most the end of `value`.
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
     #[inline]
     pub fn new(value: Value<'a>) -> Self {
-        Self { value, at: 0 }
+        Self { value, at: value.start }
     }
 
     /// What lies ahead.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
-        &self.value.ahead[self.at..self.value.len]
+        &self.value.bytes[self.at..self.value.end]
     }
 
     /// The next byte.
     #[inline]
     pub fn peek(&self) -> Option<u8> {
-        (self.at < self.value.len).then(|| self.value.ahead[self.at])
+        (self.at < self.value.end).then(|| self.value.bytes[self.at])
     }
 
     /// Takes what lies before `end`, which is a place in the value.
     #[inline]
     fn take_to(&mut self, end: usize) -> &'a [u8] {
-        let taken = &self.value.ahead[self.at..end];
+        let taken = &self.value.bytes[self.at..end];
         self.at = end;
         taken
     }
@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
     /// Takes the next `len` bytes; everything when there are fewer.
     #[inline]
     pub fn take(&mut self, len: usize) -> &'a [u8] {
-        self.take_to(self.value.len.min(self.at + len))
+        self.take_to(self.value.end.min(self.at + len))
     }
 
     /// Takes `byte` if it is next.
@@ -69,26 +69,26 @@ impl<'a> Cursor<'a> {
     /// Takes everything before the next `byte`, which is everything if there is none.
     #[inline]
     pub fn take_until(&mut self, byte: u8) -> &'a [u8] {
-        self.take_to(scan::find(byte, self.value.ahead, self.at, self.value.len).unwrap_or(self.value.len))
+        self.take_to(scan::find(byte, self.value.bytes, self.at, self.value.end).unwrap_or(self.value.end))
     }
 
     /// Takes the bytes before the next one of `CLASS`.
     #[inline(always)]
     pub fn take_until_class<const CLASS: u8>(&mut self) -> &'a [u8] {
-        self.take_to(find_class::<CLASS>(self.value.ahead, self.at, self.value.len))
+        self.take_to(find_class::<CLASS>(self.value.bytes, self.at, self.value.end))
     }
 
     /// Takes a quoted string with its quotes; a backslash makes the next byte ordinary. Without an end it is the whole rest.
     #[inline(never)]
     pub fn quoted(&mut self) -> &'a [u8] {
         let mut end = self.at + 1;
-        while let Some(found) = scan::find_either(b'"', b'\\', self.value.ahead, end, self.value.len) {
-            if self.value.ahead[found] == b'"' {
+        while let Some(found) = scan::find_either(b'"', b'\\', self.value.bytes, end, self.value.end) {
+            if self.value.bytes[found] == b'"' {
                 return self.take_to(found + 1);
             }
             end = found + 2;
         }
-        self.take_to(self.value.len)
+        self.take_to(self.value.end)
     }
 
     /// Takes the bytes before the next white space, `;`, `,` or `"`.
@@ -153,22 +153,28 @@ impl<'a> Cursor<'a> {
     /// What lies ahead, with what follows it in the message.
     #[inline]
     pub fn ahead(&self) -> Value<'a> {
-        Value { ahead: &self.value.ahead[self.at..], len: self.value.len - self.at }
+        Value { start: self.at, ..self.value }
+    }
+
+    /// Goes to a place in the value.
+    #[inline]
+    pub fn go_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// Takes what is left of the element at hand, up to its comma or the end of the value.
     #[inline]
     pub fn finish(&mut self) {
-        if self.at < self.value.len {
+        if self.at < self.value.end {
             self.find_end();
         }
     }
 
     fn find_end(&mut self) {
         // Wherever a quote stands it begins a quoted string, so without one the next comma is the end.
-        match scan::find_either(b',', b'"', self.value.ahead, self.at, self.value.len) {
-            None => self.at = self.value.len,
-            Some(end) if self.value.ahead[end] == b',' => self.at = end,
+        match scan::find_either(b',', b'"', self.value.bytes, self.at, self.value.end) {
+            None => self.at = self.value.end,
+            Some(end) if self.value.bytes[end] == b',' => self.at = end,
             Some(_) => while self.param().is_some() {},
         }
     }

@@ -4,10 +4,12 @@
 
 use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::content_length::ContentLength;
+use crate::cseq::{self, CSeq};
 use crate::cursor::Cursor;
 use crate::error::ParseError;
 use crate::header::{self, Field, Header, Line, any_line, usual_field};
 use crate::limits::{MAX_FIELDS, MAX_VIAS};
+use crate::party::{self, Party};
 use crate::scan::{self, LineEnds};
 use crate::value::{self, Value};
 use crate::via::{self, Via};
@@ -83,7 +85,7 @@ impl<'a> Fields<'a> {
         if count > MAX_FIELDS {
             return Err(ParseError::TooLarge);
         }
-        self.take_vias(self.values.value(Header::Via))
+        self.take_vias(self.values.place(Header::Via))
     }
 
     /// The field at `at` in any form, or the next one behind lines that are none; `None` at the end of the header block.
@@ -114,11 +116,10 @@ impl<'a> Fields<'a> {
     /// Takes another field of its name; its line ends at `end`.
     #[inline(never)]
     fn take_another(&mut self, header: Header, place: Place, end: u32) -> Result<(), ParseError> {
-        let value = place.value(self.values.bytes);
         match header {
             Header::Via => {
                 self.repeated.vias = end;
-                return self.take_vias(value);
+                return self.take_vias(place);
             }
             Header::Contact => self.repeated.contacts = end,
             Header::Reason => self.repeated.reasons = end,
@@ -128,7 +129,8 @@ impl<'a> Fields<'a> {
                 self.anomalies.add(AnomalyKind::DupHeader);
                 if header == Header::ContentLength {
                     let first = ContentLength::of(self.values.value(Header::ContentLength).bytes());
-                    self.content_length = Some(self.content_length.unwrap_or(first).and(value.bytes()));
+                    let another = place.value(self.values.bytes).bytes();
+                    self.content_length = Some(self.content_length.unwrap_or(first).and(another));
                 }
             }
         }
@@ -137,16 +139,17 @@ impl<'a> Fields<'a> {
 
     /// Takes the elements of one Via field. That of the topmost comes last.
     #[inline]
-    fn take_vias(&mut self, value: Value<'a>) -> Result<(), ParseError> {
+    fn take_vias(&mut self, place: Place) -> Result<(), ParseError> {
+        let value = place.nearly(self.values.bytes);
         // Wherever a quote stands it begins a quoted string, so without one and without a comma there is one element.
-        let is_last = |from| from == value.len || scan::find_either(b',', b'"', value.ahead, from, value.len).is_none();
+        let is_last = |from| from == value.end || scan::find_either(b',', b'"', value.bytes, from, value.end).is_none();
         match via::usual(value) {
             Some((via, end)) if self.via_count < MAX_VIAS && is_last(end) => {
                 self.via = via;
                 self.via_count += 1;
                 Ok(())
             }
-            _ => self.take_via_list(value),
+            _ => self.take_via_list(place.value(self.values.bytes)),
         }
     }
 
@@ -181,12 +184,14 @@ impl<'a> Fields<'a> {
     /// What Content-Length says.
     #[inline(always)]
     pub fn content_length(&self) -> ContentLength {
-        match self.content_length {
-            Some(several) => several,
-            None if self.values.has(Header::ContentLength) => {
-                ContentLength::of(self.values.value(Header::ContentLength).bytes())
-            }
-            None => ContentLength::Absent,
+        if let Some(several) = self.content_length {
+            return several;
+        }
+        let place = self.values.place(Header::ContentLength);
+        match ContentLength::of(place.nearly(self.values.bytes).bytes()) {
+            ContentLength::Invalid if place.is_none() => ContentLength::Absent,
+            ContentLength::Invalid => ContentLength::of(place.value(self.values.bytes).bytes()),
+            length => length,
         }
     }
 
@@ -194,7 +199,7 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn note_numbers(&mut self) {
         // Two digits are never too large a number.
-        if self.values.has(Header::MaxForwards) && self.values.value(Header::MaxForwards).len > 2 {
+        if self.values.has(Header::MaxForwards) && self.values.value(Header::MaxForwards).bytes().len() > 2 {
             self.note_number(Header::MaxForwards, MAX_FORWARDS);
         }
         use Header::{Expires, MinExpires, MinSe, RSeq, RetryAfter, SessionExpires};
@@ -247,6 +252,11 @@ impl Place {
     }
 
     #[inline(always)]
+    fn nearly(self, bytes: &[u8]) -> Value<'_> {
+        Value::nearly_trimmed(bytes, self.start as usize, self.end as usize)
+    }
+
+    #[inline(always)]
     fn value(self, bytes: &[u8]) -> Value<'_> {
         Value::trimmed(bytes, self.start as usize, self.end as usize)
     }
@@ -268,10 +278,40 @@ impl<'a, const N: usize> Values<'a, N> {
         !self.places[header as usize].is_none()
     }
 
+    #[inline]
+    fn place(&self, header: Header) -> Place {
+        self.places[header as usize]
+    }
+
     /// The value of the first field of this name; empty without.
     #[inline]
     fn value(&self, header: Header) -> Value<'a> {
-        self.places[header as usize].value(self.bytes)
+        self.place(header).value(self.bytes)
+    }
+
+    /// What From or To holds; `None` when it is empty.
+    #[inline(always)]
+    pub fn party(&self, header: Header) -> Option<Party<'a>> {
+        match party::usual(self.place(header).nearly(self.bytes)) {
+            Some(party) => Some(party),
+            None => self.filled(header).map(party::any),
+        }
+    }
+
+    /// What Call-ID holds; empty without.
+    #[inline(always)]
+    pub fn call_id(&self) -> &'a [u8] {
+        self.place(Header::CallId).value(self.bytes).bytes()
+    }
+
+    /// What CSeq holds.
+    #[inline(always)]
+    pub fn cseq(&self) -> Result<CSeq<'a>, ParseError> {
+        if let Some(cseq) = cseq::parse(self.place(Header::CSeq).nearly(self.bytes).bytes()) {
+            return Ok(cseq);
+        }
+        let value = self.filled_bytes(Header::CSeq).ok_or(ParseError::MissingHeader)?;
+        cseq::parse(value).ok_or(ParseError::Cseq)
     }
 
     /// The same; `None` when it is empty.

@@ -5,14 +5,12 @@
 use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::contact::Contacts;
 use crate::content_length::ContentLength;
-use crate::cseq;
 use crate::error::ParseError;
 use crate::fields::Fields;
 use crate::header::Header;
 use crate::limits::{MAX_MESSAGE, MAX_STREAM_MESSAGE};
 use crate::message::{Lazy, Message};
 use crate::method::Method;
-use crate::party;
 use crate::start::{self, Start, StartLine, skip_line_ends};
 
 /// How the bytes of one message were found, which decides what Content-Length means (RFC 3261 §18.3).
@@ -70,16 +68,13 @@ impl<'a> Message<'a> {
         }
         let mut fields = Fields::unread(bytes, anomalies);
         fields.read(next, ends, truncated)?;
-        let (Some(from), Some(to), Some(call_id), Some(cseq), 1..) = (
-            fields.values.filled(Header::From),
-            fields.values.filled(Header::To),
-            fields.values.filled_bytes(Header::CallId),
-            fields.values.filled_bytes(Header::CSeq),
-            fields.via_count,
-        ) else {
+        self.from = fields.values.party(Header::From).ok_or(ParseError::MissingHeader)?;
+        self.to = fields.values.party(Header::To).ok_or(ParseError::MissingHeader)?;
+        self.call_id = fields.values.call_id();
+        if self.call_id.is_empty() || fields.via_count == 0 {
             return Err(ParseError::MissingHeader);
-        };
-        let cseq = cseq::parse(cseq).ok_or(ParseError::Cseq)?;
+        }
+        let cseq = fields.values.cseq()?;
         if let Start::Request { method, name, .. } = start
             && (method != cseq.method || method == Method::Other && name != cseq.name)
         {
@@ -93,17 +88,9 @@ impl<'a> Message<'a> {
         if cseq.method == Method::Register || matches!(start, Start::Response { status: 300..=399, .. }) {
             note_contacts(&mut fields);
         }
-        *self = Self {
-            start,
-            via: fields.via,
-            via_count: fields.via_count,
-            from: party::parse(from),
-            to: party::parse(to),
-            call_id,
-            cseq,
-            anomalies: fields.anomalies,
-            lazy: Lazy { body, repeated: fields.repeated, values: fields.values.first() },
-        };
+        (self.start, self.cseq, self.anomalies) = (start, cseq, fields.anomalies);
+        (self.via, self.via_count) = (fields.via, fields.via_count);
+        self.lazy = Lazy { body, repeated: fields.repeated, values: fields.values.first() };
         Ok(())
     }
 }

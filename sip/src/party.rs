@@ -13,44 +13,33 @@ pub struct Party<'a> {
     pub tag: &'a [u8],
 }
 
-/// Reads a From or To.
-#[inline(always)]
-pub(crate) fn parse(value: Value<'_>) -> Party<'_> {
-    usual(value).unwrap_or_else(|| any(value))
-}
-
 /// A party as nearly all are written: perhaps a display name, `<URI>`, and nothing or the tag behind it.
 #[inline(always)]
-fn usual(value: Value<'_>) -> Option<Party<'_>> {
-    let Value { ahead, len } = value;
-    let open = match ahead.first()? {
-        b'<' => 0,
+pub(crate) fn usual(value: Value<'_>) -> Option<Party<'_>> {
+    let Value { bytes, start, end } = value;
+    let open = match bytes.get(start)? {
+        b'<' => start,
         b'"' => {
-            let quote = scan::find_either(b'"', b'\\', ahead, 1, len)?;
-            match ahead.get(quote..)? {
+            let quote = scan::find_either(b'"', b'\\', bytes, start + 1, end)?;
+            match bytes.get(quote..)? {
                 [b'"', b' ', b'<', ..] => quote + 2,
                 [b'"', b'<', ..] => quote + 1,
                 _ => return None,
             }
         }
         _ => {
-            let open = value::find_class::<{ value::ADDRESS_END }>(ahead, 0, len);
-            if ahead.get(open) != Some(&b'<') {
-                return None;
-            }
-            open
+            let open = value::find_class::<{ value::ADDRESS_END }>(bytes, start, end);
+            bytes[open..].starts_with(b"<").then_some(open)?
         }
     };
-    let close = scan::find(b'>', ahead, open + 1, len)?;
-    let uri = &ahead[open + 1..close];
-    let tag = match &ahead[close + 1..len] {
+    let close = scan::find(b'>', bytes, open + 1, end)?;
+    let uri = bytes.get(open + 1..close)?;
+    let tag = match bytes.get(close + 1..end)? {
         [] => b"",
         [b';', b't', b'a', b'g', b'=', _, ..] => {
             let start = close + 6;
-            match value::find_class::<{ value::VALUE_END }>(ahead, start, len) {
-                end if end > start => &ahead[start..end],
-                _ => return None,
-            }
+            let end = value::find_class::<{ value::VALUE_END }>(bytes, start, end);
+            bytes.get(start..end).filter(|tag| !tag.is_empty())?
         }
         _ => return None,
     };
@@ -59,7 +48,7 @@ fn usual(value: Value<'_>) -> Option<Party<'_>> {
 
 /// A party in any form.
 #[inline(never)]
-fn any(value: Value<'_>) -> Party<'_> {
+pub(crate) fn any(value: Value<'_>) -> Party<'_> {
     let mut cursor = Cursor::new(value);
     let uri = address(&mut cursor, Form::Single);
     Party { uri, tag: cursor.first_param(b"tag") }
@@ -102,6 +91,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn parse(value: Value<'_>) -> Party<'_> {
+        usual(value).unwrap_or_else(|| super::any(value))
+    }
 
     fn party(value: &str) -> (&str, &str) {
         let text = |bytes| std::str::from_utf8(bytes).expect("tests are text");
@@ -172,7 +165,7 @@ mod tests {
             behind in "[\r\n;,:\"=<> a-z]{0,40}",
         ) {
             let message = [value.as_bytes(), behind.as_bytes()].concat();
-            prop_assert_eq!(parse(value.as_bytes().into()), parse(Value { ahead: &message, len: value.len() }));
+            prop_assert_eq!(parse(value.as_bytes().into()), parse(Value { bytes: &message, start: 0, end: value.len() }));
         }
     }
 }

@@ -89,7 +89,7 @@ fn usual_request(bytes: &[u8], len: usize) -> Option<(&[u8], Value<'_>)> {
     let (name, behind) = bytes.get(..len)?.split_at_checked(capitals)?;
     let [b' ', uri @ .., b' ', b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'\r', b'\n'] = behind else { return None };
     let is_usual = !name.is_empty() && value::is_trimmed(uri);
-    is_usual.then(|| (name, Value { ahead: &bytes[capitals + 1..], len: uri.len() }))
+    is_usual.then(|| (name, Value { bytes, start: capitals + 1, end: capitals + 1 + uri.len() }))
 }
 
 /// The first `len` bytes as a start line in any form.
@@ -171,7 +171,7 @@ fn is_strict(uri: Value<'_>) -> bool {
         return false;
     }
     let Some(found) = uri.find_either(b' ', b'?') else { return true };
-    let uri = uri.bytes();
+    let (uri, found) = (uri.bytes(), found - uri.start);
     let is_opaque = !matches!(uri, [b'S' | b's', b'I' | b'i', b'P' | b'p', ..]);
     // A user part may hold a question mark.
     let is_in_user = || memchr::memchr(b'@', &uri[found..]).is_some();

@@ -90,12 +90,6 @@ fn trim_slowly(bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Where what [`trim`] gives begins, and its length.
-#[inline(never)]
-fn trimmed_range(bytes: &[u8]) -> (usize, usize) {
-    (bytes.len() - trim_start(bytes).len(), trim(bytes).len())
-}
-
 /// Without white space and folds at the front.
 #[inline]
 pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
@@ -182,48 +176,58 @@ pub(crate) fn is_trimmed(bytes: &[u8]) -> bool {
 /// The value of a field as sent, without white space at its ends; folds are still in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value<'a> {
-    /// The value and what follows it in the message, for searches to look at.
-    pub ahead: &'a [u8],
-    pub len: usize,
+    /// The message, for searches to look at what follows the value.
+    pub bytes: &'a [u8],
+    pub start: usize,
+    pub end: usize,
 }
 
 impl<'a> Value<'a> {
     /// What is in `start..end`, trimmed.
     #[inline(always)]
     pub fn trimmed(bytes: &'a [u8], start: usize, end: usize) -> Self {
-        // Nearly always there is a space before it and a CR behind it.
-        match &bytes[start..end] {
-            [b' ', value @ .., b'\r'] if is_trimmed(value) => Self { ahead: &bytes[start + 1..], len: value.len() },
-            [value @ .., b'\r'] if is_trimmed(value) => Self { ahead: &bytes[start..], len: value.len() },
-            [] => Self { ahead: &bytes[start..], len: 0 },
-            value => {
-                let (spaces, len) = trimmed_range(value);
-                Self { ahead: &bytes[start + spaces..], len }
-            }
-        }
+        let nearly = Self::nearly_trimmed(bytes, start, end);
+        if is_trimmed(nearly.bytes()) { nearly } else { Self::trimmed_slowly(bytes, start, end) }
+    }
+
+    /// Without the one space and the CR that nearly always are around it. What reads values in their usual form alone finds
+    /// out by itself that there is more.
+    #[inline(always)]
+    pub fn nearly_trimmed(bytes: &'a [u8], start: usize, end: usize) -> Self {
+        let value = &bytes[start..end];
+        let spaces = usize::from(value.first() == Some(&b' '));
+        let ends = usize::from(value.last() == Some(&b'\r'));
+        Self { bytes, start: start + spaces, end: end - ends }
+    }
+
+    #[inline(never)]
+    fn trimmed_slowly(bytes: &'a [u8], start: usize, end: usize) -> Self {
+        let value = trim_start(&bytes[start..end]);
+        let start = end - value.len();
+        Self { bytes, start, end: start + trim(value).len() }
     }
 
     /// The value alone.
     #[inline(always)]
     pub fn bytes(self) -> &'a [u8] {
-        &self.ahead[..self.len]
+        &self.bytes[self.start..self.end]
     }
 
     /// Where the first of two bytes is.
     #[inline]
     pub fn find_either(self, one: u8, other: u8) -> Option<usize> {
-        scan::find_either(one, other, self.ahead, 0, self.len)
+        scan::find_either(one, other, self.bytes, self.start, self.end)
     }
 
     #[inline]
     pub fn is_empty(self) -> bool {
-        self.len == 0
+        self.start == self.end
     }
 }
 
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(value: &'a [u8]) -> Self {
-        Self { ahead: value, len: value.len() }
+        Self { bytes: value, start: 0, end: value.len() }
     }
 }
 

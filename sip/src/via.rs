@@ -31,48 +31,60 @@ impl Via<'_> {
 /// Reads the element at hand up to its comma or the end of the value; `None` when it is no Via.
 #[inline]
 pub(crate) fn parse<'a>(at: &mut Cursor<'a>) -> Option<Via<'a>> {
-    let Some((via, len)) = usual(at.ahead()) else { return any(at) };
-    at.take(len);
+    let Some((via, end)) = usual(at.ahead()) else { return any(at) };
+    at.go_to(end);
     at.finish();
     Some(via)
 }
 
-/// The Via at the front as nearly all are written, up to the end of its branch, and how long it is so far:
+/// The Via at the front as nearly all are written, up to the end of its branch, and where that is:
 /// `SIP/2.0/UDP host:port;branch=`, the port perhaps without, TCP or TLS in the place of UDP, and before the branch any
-/// parameters without quotes and white space.
+/// parameters without quotes, colons and white space.
 #[inline(always)]
 pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
-    let (protocol, behind) = value.ahead.split_first_chunk::<8>()?;
-    let (transport, sent_by) = behind.split_first_chunk::<4>()?;
-    let usual_port = match u32::from_le_bytes(*transport) {
+    let (protocol, sent_by) = value.bytes.get(value.start..)?.split_at_checked(12)?;
+    let (protocol, transport) = protocol.split_first_chunk::<8>()?;
+    if protocol != b"SIP/2.0/" || sent_by.starts_with(b"[") {
+        return None;
+    }
+    let usual_port = match u32::from_le_bytes(*transport.first_chunk()?) {
         UDP | TCP => 5060,
         TLS => 5061,
         _ => return None,
     };
-    let may_end = |lanes: Lanes| value_ends(lanes).or(lanes.are(b':'));
-    let (host, behind) = sent_by.split_at(scan::find_among(sent_by, 0, sent_by.len(), may_end, |_| true, |_| false)?);
+    // All that may end a host, a port or a parameter: what does end them is among these.
+    let window = sent_by.first_chunk::<{ scan::WINDOW }>()?;
+    let ends = |lanes: Lanes| lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are_within(b':', b';'));
+    let ends = scan::bits(window, ends);
+    let end_behind = |at: usize| at + 1 + (ends >> at >> 1).trailing_zeros() as usize;
+
     // A name or an IPv4 address: the first colon is the only one.
-    let is_usual_host = protocol == b"SIP/2.0/" && *host.first()? != b'[';
-    let usual_port = value::Number { value: usual_port, clamped: false };
-    let (port, params) = match behind {
-        [b':', number @ ..] => value::number_and_rest(number, u32::from(u16::MAX))?,
-        _ => (usual_port, behind),
-    };
-    let window = params.first_chunk::<{ scan::WINDOW }>()?;
-    let ends = scan::bits(window, value_ends);
-    let mut at = 0;
-    while window.get(at) == Some(&b';') {
-        let end = at + 1 + (ends >> at >> 1).trailing_zeros() as usize;
-        let name = u64::from_le_bytes(*window[at..].first_chunk()?) | u64::from_le_bytes([b' '; 8]);
-        if name == u64::from_le_bytes(*b";branch=") {
-            let branch = window.get(at + 8..end)?;
-            let len = value.ahead.len() - params.len() + end;
-            // What was searched goes on behind the value.
-            let is_usual = is_usual_host && !port.clamped && !branch.is_empty() && len <= value.len;
-            let is_end = value::ends_value(*window.get(end)?);
-            return (is_usual && is_end).then_some((Via { host, port: port.value as u16, branch }, len));
+    let host = window.get(..ends.trailing_zeros() as usize).filter(|host| !host.is_empty())?;
+    let (mut at, mut port) = (host.len(), usual_port);
+    if window[at..].starts_with(b":") {
+        let digits = window.get(at + 1..end_behind(at)).filter(|digits| matches!(digits.len(), 1..=5))?;
+        port = 0;
+        for digit in digits {
+            port = port * 10 + char::from(*digit).to_digit(10)?;
         }
-        at = end;
+        at = end_behind(at);
+    }
+    let port = u16::try_from(port).ok()?;
+    while window.get(at) == Some(&b';') {
+        let end = end_behind(at);
+        let name = u64::from_le_bytes(*window[at..].first_chunk()?) | u64::from_le_bytes([b' '; 8]);
+        if name != u64::from_le_bytes(*b";branch=") {
+            at = end;
+            continue;
+        }
+        let start = value.bytes.len() - sent_by.len() + at + 8;
+        let end = match window.get(end) {
+            Some(b':') | None => value::find_class::<{ value::VALUE_END }>(value.bytes, start, value.end),
+            Some(end_byte) if value::ends_value(*end_byte) => start - at - 8 + end,
+            Some(_) => return None,
+        };
+        let branch = value.bytes.get(start..end).filter(|branch| !branch.is_empty() && end <= value.end)?;
+        return Some((Via { host, port, branch }, end));
     }
     None
 }
@@ -80,12 +92,6 @@ pub(crate) fn usual(value: Value<'_>) -> Option<(Via<'_>, usize)> {
 const UDP: u32 = u32::from_le_bytes(*b"UDP ");
 const TCP: u32 = u32::from_le_bytes(*b"TCP ");
 const TLS: u32 = u32::from_le_bytes(*b"TLS ");
-
-/// Which bytes may end a parameter: all that do, and some others.
-#[inline(always)]
-fn value_ends(lanes: Lanes) -> Lanes {
-    lanes.are_within(0, b'"').or(lanes.are(b',')).or(lanes.are(b';'))
-}
 
 /// A Via in any form.
 #[inline(never)]
@@ -297,7 +303,7 @@ mod tests {
             ]), 0..8),
         ) {
             let (value, message) = (parts.concat(), parts.concat() + &"\r\nFrom: x".repeat(10));
-            let value = Value { ahead: message.as_bytes(), len: value.len() };
+            let value = Value { bytes: message.as_bytes(), start: 0, end: value.len() };
             let (mut one, mut other) = (Cursor::new(value), Cursor::new(value));
             let expected = super::any(&mut other);
             prop_assert_eq!(parse(&mut one), expected);
@@ -313,7 +319,7 @@ mod tests {
         ) {
             let message = [value.as_bytes(), behind.as_bytes()].concat();
             let (mut alone, mut within) =
-                (Cursor::new(value.as_bytes().into()), Cursor::new(Value { ahead: &message, len: value.len() }));
+                (Cursor::new(value.as_bytes().into()), Cursor::new(Value { bytes: &message, start: 0, end: value.len() }));
             prop_assert_eq!(parse(&mut alone), parse(&mut within));
             prop_assert_eq!(alone.rest(), within.rest());
         }
