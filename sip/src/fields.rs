@@ -66,7 +66,7 @@ impl<'a> Fields<'a> {
                         break;
                     }
                     let Some(field) = self.any_field(at, cut) else { break };
-                    ends = LineEnds::new(bytes, field.next);
+                    ends = LineEnds::new(field.next);
                     field
                 }
             };

@@ -238,7 +238,7 @@ impl<'a> Lines<'a> {
     /// Lines from `position` on, which is the beginning of a line.
     #[inline(always)]
     pub fn new(bytes: &'a [u8], position: usize, cut: bool) -> Self {
-        Self { bytes, position, ends: LineEnds::new(bytes, position), cut }
+        Self { bytes, position, ends: LineEnds::new(position), cut }
     }
 
     /// The next line. After [`Line::Blank`] or [`Line::End`] there is none.
@@ -251,7 +251,7 @@ impl<'a> Lines<'a> {
         }
         let line = any_line(self.bytes, self.position, self.cut);
         if let Line::Field(Field { next, .. }) | Line::Malformed(next) = line {
-            (self.position, self.ends) = (next, LineEnds::new(self.bytes, next));
+            (self.position, self.ends) = (next, LineEnds::new(next));
         }
         line
     }

@@ -31,7 +31,7 @@ pub(crate) fn bits(window: &[u8; WINDOW], is_wanted: impl Fn(Lanes) -> Lanes) ->
 /// The line ends of some bytes, found a window at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineEnds {
-    /// Where the window begins.
+    /// Where the window begins; before the first one, a window before that.
     at: usize,
     /// A bit for each LF in it that was not given yet.
     ends: u64,
@@ -40,15 +40,15 @@ pub(crate) struct LineEnds {
 impl LineEnds {
     /// Those behind `at`.
     #[inline(always)]
-    pub fn new(bytes: &[u8], at: usize) -> Self {
-        Self { at, ends: Self::window(bytes, at).unwrap_or_default() }
+    pub fn new(at: usize) -> Self {
+        Self { at: at.wrapping_sub(WINDOW), ends: 0 }
     }
 
     /// Where the next LF is in the same bytes.
     #[inline(always)]
     pub fn next(&mut self, bytes: &[u8]) -> Option<usize> {
         while self.ends == 0 {
-            self.at += WINDOW;
+            self.at = self.at.wrapping_add(WINDOW);
             self.ends = Self::window(bytes, self.at)?;
         }
         let end = self.at + self.ends.trailing_zeros() as usize;
@@ -84,7 +84,7 @@ fn filled_up(bytes: &[u8]) -> [u8; WINDOW] {
 /// Where the line ends that `from` is in: its LF, or the end of all bytes when there is none.
 #[inline(always)]
 pub(crate) fn line_end(bytes: &[u8], from: usize) -> usize {
-    LineEnds::new(bytes, from).next(bytes).unwrap_or(bytes.len())
+    LineEnds::new(from).next(bytes).unwrap_or(bytes.len())
 }
 
 /// Length of the line at the front with its LF; all bytes when there is none.

@@ -50,7 +50,7 @@ pub(crate) struct StartLine<'a> {
 /// a SIP start line, only not one to be used.
 #[inline(always)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<StartLine<'_>, ParseError> {
-    let mut ends = LineEnds::new(bytes, 0);
+    let mut ends = LineEnds::new(0);
     let next = ends.next(bytes).map_or(bytes.len(), |end| end + 1);
     let (start, strict) = match usual(bytes, next) {
         Some(usual) => usual,

@@ -187,7 +187,7 @@ impl<'a> Value<'a> {
     #[inline(always)]
     pub fn trimmed(bytes: &'a [u8], start: usize, end: usize) -> Self {
         let nearly = Self::nearly_trimmed(bytes, start, end);
-        if is_trimmed(nearly.bytes()) { nearly } else { Self::trimmed_slowly(bytes, start, end) }
+        if is_trimmed(nearly.bytes()) || nearly.is_empty() { nearly } else { Self::trimmed_slowly(bytes, start, end) }
     }
 
     /// Without the one space and the CR that nearly always are around it. What reads values in their usual form alone finds

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::limits::{MAX_FIELDS, MAX_VIAS};
 use crate::via::Via;
@@ -276,5 +278,35 @@ fn vias_are_bounded_across_fields_and_commas() {
         assert_eq!((message.via_count, message.vias().count()), (MAX_VIAS, usize::from(MAX_VIAS)));
         let text = request(&format!("{vias}v: SIP/2.0/UDP h\r\n"), "");
         assert_eq!(error(&text, DATAGRAM), Some(ParseError::TooLarge));
+    }
+}
+
+proptest! {
+    #[test]
+    fn white_space_around_a_value_changes_nothing(
+        before in prop::collection::vec(prop::sample::select(vec!["", " ", "  ", "\t", "\r\n "]), 6),
+        behind in prop::collection::vec(prop::sample::select(vec!["", " ", "\t ", "\r", "\r\n ", "\n\t"]), 6),
+        end in prop::sample::select(vec!["\r\n", "\n"]),
+        from in prop::sample::select(vec!["<sip:a@h>;tag=1", "\"A\" <sip:a@h>", "A B <sip:a@h>;x;tag=1", "sip:a@h;tag=1", "<sip:a@h"]),
+    ) {
+        let fields = [
+            ("Via", "SIP/2.0/UDP h:5061;rport;branch=z9hG4bK1"), ("From", from), ("To", "<sip:b@h>"), ("Call-ID", "c"),
+            ("CSeq", "1 OPTIONS"), ("Content-Length", "4"),
+        ];
+        let text = |before: &[&str], behind: &[&str], end: &str| {
+            let mut text = "OPTIONS sip:b@h SIP/2.0\r\n".to_owned();
+            for (((name, value), before), behind) in fields.iter().zip(before).zip(behind) {
+                text += &format!("{name}:{before}{value}{behind}{end}");
+            }
+            text + "\r\nbody"
+        };
+        let (plain, spaced) = (text(&[" "; 6], &[""; 6], "\r\n"), text(&before, &behind, end));
+        let plain = parse(plain.as_bytes(), DATAGRAM).expect("a message");
+        let spaced = parse(spaced.as_bytes(), DATAGRAM).expect("a message");
+        let shown = |message: &Message<'_>| {
+            let Message { start, via, from, to, call_id, cseq, anomalies, .. } = message;
+            format!("{start:?} {via:?} {from:?} {to:?} {call_id:?} {cseq:?} {anomalies:?} {:?}", message.body())
+        };
+        prop_assert_eq!(shown(&spaced), shown(&plain));
     }
 }
