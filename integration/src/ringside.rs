@@ -22,6 +22,9 @@ pub const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// Longer than the receiver holds anything back.
 const CAPTURE_LATENCY: Duration = Duration::from_millis(300);
 
+/// Longer than a failure waits for another try (`fork_hold`, 2 s) and is held back.
+const DECIDED: Duration = Duration::from_secs(3);
+
 /// What differs from test to test in the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -211,7 +214,7 @@ impl<'a> Ringside<'a> {
     }
 
     /// `/metrics` once `packets_total` has reached `packets`, and then one capture interval later, so that what is
-    /// counted too often shows as well.
+    /// counted too often shows as well; later still when an attempt failed and may be tried again.
     ///
     /// # Panics
     /// When it is not reached.
@@ -226,7 +229,13 @@ impl<'a> Ringside<'a> {
             panic!("{seen} of {packets} packets seen, {dropped} dropped, {copies} capture duplicates\n{}", self.log());
         }
         std::thread::sleep(CAPTURE_LATENCY);
-        self.scrape()
+        let are_decided = |scrape: &Exposition| {
+            ["session", "registration"].iter().all(|what| {
+                let [attempts, outcomes] = ["attempts", "outcomes"].map(|of| format!("{what}_{of}_total"));
+                scrape.count(&attempts) == scrape.count(&outcomes)
+            })
+        };
+        within(DECIDED, || Some(self.scrape()).filter(are_decided)).unwrap_or_else(|| self.scrape())
     }
 
     /// The first scrape where `selector` stands at `value`.
