@@ -199,7 +199,7 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn note_numbers(&mut self) {
         // Two digits are never too large a number.
-        if self.values.has(Header::MaxForwards) && self.values.value(Header::MaxForwards).bytes().len() > 2 {
+        if self.values.place(Header::MaxForwards).nearly(self.values.bytes).bytes().len() > 2 {
             self.note_number(Header::MaxForwards, MAX_FORWARDS);
         }
         use Header::{Expires, MinExpires, MinSe, RSeq, RetryAfter, SessionExpires};
