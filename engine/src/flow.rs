@@ -52,6 +52,17 @@ pub(super) type CallSinks<'a> = &'a mut dyn FnMut(&[ComponentId]) -> Option<Box<
 /// Whose code is running, for the message if it panics: the id of a component.
 pub(super) type Working<'a> = &'a mut dyn FnMut(&ComponentId);
 
+/// Whether anything comes after a batch.
+#[derive(Clone, Copy)]
+pub(super) enum Last {
+    /// More may come.
+    No,
+    /// Receivers are at their end: processors decide what only waits for what cannot follow any more.
+    Received,
+    /// The end: processors state what is still open.
+    OfAll,
+}
+
 impl Flow {
     /// Builds a branch and all behind it; `parts` makes the processors and sinks of each.
     pub(super) fn build(plan: &Branch, parts: &mut dyn FnMut(&Branch) -> Parts) -> Self {
@@ -85,48 +96,23 @@ impl Flow {
         self.branches.iter_mut().for_each(|branch| branch.add_call_sinks(sink));
     }
 
-    /// Takes a batch, and what was stated about it before the fork.
-    pub(super) fn process(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
+    /// Takes a batch, and what was stated about it before the fork. What one processor states goes through those after it.
+    pub(super) fn take(&mut self, batch: &FrameBatch, last: Last, before: Option<&Facts>, working: Working<'_>) {
         self.begin(before);
         for place in 0..self.stages.len() {
             self.pass_tap(place, batch);
             let stage = &mut self.stages[place];
             working(&stage.id);
             stage.processor.process(batch, &mut self.facts);
+            match last {
+                Last::No => {}
+                Last::Received => stage.processor.settle(batch.now, &mut self.facts),
+                Last::OfAll => stage.processor.drain(&mut self.facts),
+            }
         }
         self.pass_tap(self.stages.len(), batch);
         self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
-        self.branches.iter_mut().for_each(|branch| branch.process(batch, Some(&self.facts), working));
-    }
-
-    /// Lets every processor decide what only waits for what cannot follow any more.
-    pub(super) fn settle(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
-        self.begin(before);
-        for place in 0..self.stages.len() {
-            self.pass_tap(place, batch);
-            let stage = &mut self.stages[place];
-            working(&stage.id);
-            stage.processor.process(batch, &mut self.facts);
-            stage.processor.settle(batch.now, &mut self.facts);
-        }
-        self.pass_tap(self.stages.len(), batch);
-        self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
-        self.branches.iter_mut().for_each(|branch| branch.settle(batch, Some(&self.facts), working));
-    }
-
-    /// Lets every processor state what is still open. What one states still goes through those after it.
-    pub(super) fn drain(&mut self, batch: &FrameBatch, before: Option<&Facts>, working: Working<'_>) {
-        self.begin(before);
-        for place in 0..self.stages.len() {
-            self.pass_tap(place, batch);
-            let stage = &mut self.stages[place];
-            working(&stage.id);
-            stage.processor.process(batch, &mut self.facts);
-            stage.processor.drain(&mut self.facts);
-        }
-        self.pass_tap(self.stages.len(), batch);
-        self.sinks.iter_mut().for_each(|sink| sink.take(batch, &self.facts));
-        self.branches.iter_mut().for_each(|branch| branch.drain(batch, Some(&self.facts), working));
+        self.branches.iter_mut().for_each(|branch| branch.take(batch, last, Some(&self.facts), working));
     }
 
     /// Puts a sink into the branch `branch`, counted in the order of [`Branch::walk`], in front of the processor `place`.

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use pipeline::{ComponentId, FrameBatch};
 
-use super::flow::{Flow, Working};
+use super::flow::{Flow, Last, Working};
 
 /// The near end of a lane. Dropped, it waits for the thread to end.
 pub(super) struct Lane {
@@ -146,7 +146,7 @@ fn follow(flow: &mut Flow, orders: &Receiver<Work>, back: &SyncSender<FrameBatch
     for work in orders {
         match work {
             Work::Follow(mut batch) => {
-                flow.process(&batch, None, &mut note);
+                flow.take(&batch, Last::No, None, &mut note);
                 batch.clear();
                 // Nobody wants it back when the engine ends.
                 let _ = back.send(batch);

@@ -20,7 +20,7 @@ use pipeline::{
 use wire::Timestamp;
 
 use super::board::Report;
-use super::flow::{Flow, Stage};
+use super::flow::{Flow, Last, Stage};
 use super::lane::Fallen;
 use super::split::{Ask, Split};
 use super::watch::WatchSink;
@@ -203,7 +203,7 @@ impl Shard {
                 split.hand_out(&source.batch).unwrap_or_else(|fallen| fall(working, fallen));
             }
             for flow in &mut self.flows {
-                flow.process(&source.batch, None, &mut |id| working.clone_from(&Some(id.clone())));
+                flow.take(&source.batch, Last::No, None, &mut |id| working.clone_from(&Some(id.clone())));
             }
             source.ended = received == Received::End;
             if !source.ended {
@@ -220,17 +220,17 @@ impl Shard {
 
     /// Every receiver is at its end: lets the processors decide what only waits for what cannot follow any more.
     pub fn settle(&mut self) {
-        let now = vec![self.now; self.flows()];
-        self.ask(now, |flow, now, working| {
-            flow.settle(&FrameBatch { now, ..FrameBatch::default() }, None, working);
-        });
+        self.end(Last::Received);
     }
 
     /// Lets the processors state what is still open.
     pub fn drain(&mut self) {
-        let now = vec![self.now; self.flows()];
-        self.ask(now, |flow, now, working| {
-            flow.drain(&FrameBatch { now, ..FrameBatch::default() }, None, working);
+        self.end(Last::OfAll);
+    }
+
+    fn end(&mut self, last: Last) {
+        self.ask(vec![(self.now, last); self.flows()], |flow, (now, last), working| {
+            flow.take(&FrameBatch { now, ..FrameBatch::default() }, last, None, working);
         });
     }
 
