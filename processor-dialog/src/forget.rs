@@ -55,25 +55,26 @@ impl Turn<'_> {
         }
     }
 
-    /// Takes a registration attempt out whose REGISTERs are forgotten, unless it awaits one.
-    pub fn forget_registration_if_done(&mut self, serial: u32) {
-        let remembered = |registration: &Registration| {
-            let of_it = |request: &Request| {
-                request.method == Method::Register
-                    && (registration.serial..=registration.latest).contains(&request.serial)
-            };
-            self.call.requests.find(&self.pools.requests, of_it).is_some()
-        };
-        let done = |registration: &Registration| {
-            (registration.serial..=registration.latest).contains(&serial)
-                && !registration.awaits_register()
-                && !remembered(registration)
-        };
-        let Some(at) = self.call.registrations.find(&self.pools.registrations, done) else { return };
+    /// Takes a registration attempt out.
+    fn forget_registration(&mut self, at: At) {
         let registration = self.call.registrations.remove(&mut self.pools.registrations, at);
         self.held.registrations -= usize::from(registration.is_undecided());
         self.settled = true;
         self.slots.release(registration.slot);
+    }
+
+    /// Forgets the registration attempt of a REGISTER once all of them are forgotten, unless it awaits one.
+    pub fn forget_registration_if_done(&mut self, serial: u32) {
+        let remembered = |registration: &Registration| {
+            let of_it = |request: &Request| request.method == Method::Register && registration.has(request.serial);
+            self.call.requests.find(&self.pools.requests, of_it).is_some()
+        };
+        let done = |registration: &Registration| {
+            registration.has(serial) && !registration.awaits_register() && !remembered(registration)
+        };
+        if let Some(at) = self.call.registrations.find(&self.pools.registrations, done) {
+            self.forget_registration(at);
+        }
     }
 
     /// Takes a request out, with its transactions and what hangs on it.
@@ -117,9 +118,8 @@ impl Turn<'_> {
         while let Some(at) = self.call.attempts.newest() {
             self.forget_attempt(at, now);
         }
-        while let Some(registration) = self.call.registrations.pop(&mut self.pools.registrations) {
-            self.held.registrations -= usize::from(registration.is_undecided());
-            self.slots.release(registration.slot);
+        while let Some(at) = self.call.registrations.newest() {
+            self.forget_registration(at);
         }
     }
 }

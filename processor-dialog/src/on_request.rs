@@ -379,7 +379,9 @@ impl Turn<'_> {
             let ended = dialog.on_bye_final(status, false, true, open, seen.now(), holds);
             let due = dialog.due();
             self.wake(due);
-            self.on_bye_told(at, ended);
+            if let Some(ended) = ended {
+                self.on_dialog_ended(at, ended);
+            }
         }
     }
 

@@ -409,7 +409,9 @@ impl Turn<'_> {
         }
         let (counted, holds) = (self.request(request).is_counted(), self.config.holds());
         let ended = self.dialog(at).on_bye_final(status, false, counted, 0, now, holds);
-        self.on_bye_told(at, ended);
+        if let Some(ended) = ended {
+            self.on_dialog_ended(at, ended);
+        }
     }
 
     /// A 2xx to a REGISTER.

@@ -74,6 +74,11 @@ impl Registration {
         now - self.t0
     }
 
+    /// Whether the REGISTER with this number is one of it.
+    pub fn has(&self, serial: u32) -> bool {
+        (self.serial..=self.latest).contains(&serial)
+    }
+
     /// Its outcome is still to come.
     pub fn is_undecided(&self) -> bool {
         matches!(self.state, State::Open(_) | State::Held { .. })

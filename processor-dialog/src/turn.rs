@@ -323,17 +323,9 @@ impl Turn<'_> {
         self.tell(Change::DialogEnded { dialog: id, end, duration, at: when, settled: self.now });
     }
 
-    /// A 2xx to a BYE ended a dialog, or did nothing.
-    pub fn on_bye_told(&mut self, at: At, ended: Option<dialog::Ended>) {
-        if let Some(ended) = ended {
-            self.on_dialog_ended(at, ended);
-        }
-    }
-
     /// The registration attempt that a REGISTER belongs to.
     pub fn registration_of(&mut self, serial: u32) -> Option<&mut Registration> {
-        let of_it = |registration: &Registration| (registration.serial..=registration.latest).contains(&serial);
-        let at = self.call.registrations.find(&self.pools.registrations, of_it)?;
+        let at = self.call.registrations.find(&self.pools.registrations, |registration| registration.has(serial))?;
         Some(self.call.registrations.get_mut(&mut self.pools.registrations, at))
     }
 
