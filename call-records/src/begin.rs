@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipeline::call::ladder::{Endpoint, SpanId};
-use pipeline::call::{IN_PROGRESS, Offered, Subject};
+use pipeline::call::{Offered, Subject};
 use pipeline::{CallRecord, CallsWanted, Slot};
 use sip::{Message, Start};
 
@@ -28,44 +28,21 @@ pub fn record(
     let user_agent = message.user_agent().map(|value| privacy.cleared(&value, MAX_USER_AGENT, own));
     let (trace_id, offered) = trace(message, config);
     CallRecord {
-        subject,
-        piece: 1,
-        last: true,
         slot,
         call_id: privacy.call_id(message.call_id, own),
         trace_id,
         offered,
-        span: SpanId([0; 8]),
         debug: message.is_marked_for_logging(),
-        start,
-        until: start,
         caller: number(message.from.uri),
         callee: number(message.to.uri),
         has_number: wanted.number.as_ref().is_some_and(|wanted| privacy.has_number(wanted, message)),
         user_agent,
         server: server(message, own, config),
-        source: 0,
         destination: u16::from(frame.source != frame.destination),
         transport: frame.transport,
-        outcome: IN_PROGRESS,
-        status: None,
-        end: None,
-        disconnected_by: None,
-        hangup_cause: None,
-        setup: None,
-        ring: None,
-        duration: None,
-        messages: 0,
-        retransmissions: 0,
-        measured: Vec::new(),
         endpoints: endpoints(seen),
-        transactions: Vec::new(),
-        ringing: Vec::new(),
-        sessions: Vec::new(),
-        ladder: Vec::new(),
-        headers: Box::default(),
-        ladder_cut: 0,
         ladder_form: config.ladder.form(),
+        ..CallRecord::begun(subject, start)
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use metrics::{Exposition, F, Format, Undefined};
 use pipeline::call::Subject;
-use pipeline::call::ladder::{LadderForm, SpanId};
-use pipeline::{Call, CallRecord, Measure, Reports, Slot, Transport};
+use pipeline::call::ladder::SpanId;
+use pipeline::{Call, CallRecord, Measure, Reports, Slot};
 use wire::Timestamp;
 
 use super::*;
@@ -13,44 +13,12 @@ use super::*;
 /// A call that was answered, of which nothing is known.
 fn answered() -> CallRecord {
     CallRecord {
-        subject: Subject::Call,
-        piece: 1,
-        last: true,
-        slot: Slot::OTHER,
         call_id: "a".into(),
         trace_id: [1; 16],
-        offered: None,
         span: SpanId([1; 8]),
-        debug: false,
-        start: Timestamp::ZERO,
-        until: Timestamp::ZERO,
-        caller: None,
-        callee: None,
-        has_number: false,
-        user_agent: None,
-        server: None,
-        source: 0,
-        destination: 0,
-        transport: Transport::Udp,
         outcome: "answered",
         status: Some(200),
-        end: None,
-        disconnected_by: None,
-        hangup_cause: None,
-        setup: None,
-        ring: None,
-        duration: None,
-        messages: 0,
-        retransmissions: 0,
-        measured: Vec::new(),
-        endpoints: Vec::new(),
-        transactions: Vec::new(),
-        ringing: Vec::new(),
-        sessions: Vec::new(),
-        ladder: Vec::new(),
-        headers: Box::default(),
-        ladder_cut: 0,
-        ladder_form: LadderForm::Events,
+        ..CallRecord::begun(Subject::Call, Timestamp::ZERO)
     }
 }
 

@@ -173,6 +173,51 @@ pub struct Trace {
 }
 
 impl CallRecord {
+    /// The whole of a call, or of a request, of which nothing is known but when it began: not who took part in it, nor any
+    /// label or id. Allocates nothing.
+    pub fn begun(subject: Subject, start: Timestamp) -> Self {
+        Self {
+            subject,
+            piece: 1,
+            last: true,
+            slot: Slot::OTHER,
+            call_id: Box::default(),
+            trace_id: [0; 16],
+            offered: None,
+            span: SpanId([0; 8]),
+            debug: false,
+            start,
+            until: start,
+            caller: None,
+            callee: None,
+            has_number: false,
+            user_agent: None,
+            server: None,
+            source: 0,
+            destination: 0,
+            transport: Transport::Udp,
+            outcome: IN_PROGRESS,
+            status: None,
+            end: None,
+            disconnected_by: None,
+            hangup_cause: None,
+            setup: None,
+            ring: None,
+            duration: None,
+            messages: 0,
+            retransmissions: 0,
+            measured: Vec::new(),
+            endpoints: Vec::new(),
+            transactions: Vec::new(),
+            ringing: Vec::new(),
+            sessions: Vec::new(),
+            ladder: Vec::new(),
+            headers: Box::default(),
+            ladder_cut: 0,
+            ladder_form: LadderForm::Events,
+        }
+    }
+
     /// Where the spans of this call belong, given the `carrier` label it got.
     pub fn trace(&self, carrier: &str) -> Trace {
         match &self.offered {

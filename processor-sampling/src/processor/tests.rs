@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pipeline::call::ladder::{Endpoint, LadderForm, SpanId, Transaction};
+use pipeline::call::ladder::{Endpoint, SpanId, Transaction};
 use pipeline::call::{IN_PROGRESS, Offered};
 use pipeline::{Call, LabelSet, Slot, Transport};
 use sip::Method;
@@ -13,44 +13,19 @@ const START: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
 /// A call of a minute that was answered after a second, and in which nothing is odd.
 fn plain(trace: u8) -> CallRecord {
     CallRecord {
-        subject: Subject::Call,
-        piece: 1,
-        last: true,
         slot: Slot(1),
         call_id: "call".into(),
         trace_id: [trace; 16],
-        offered: None,
         span: SpanId([1; 8]),
-        debug: false,
-        start: START,
         until: START + Duration::from_secs(61),
-        caller: None,
-        callee: None,
-        has_number: false,
-        user_agent: None,
-        server: None,
-        source: 0,
-        destination: 0,
-        transport: Transport::Udp,
         outcome: "answered",
         status: Some(200),
         end: Some("bye"),
-        disconnected_by: None,
-        hangup_cause: None,
         setup: Some(Duration::from_secs(1)),
-        ring: None,
         duration: Some(Duration::from_secs(60)),
         messages: 7,
-        retransmissions: 0,
-        measured: Vec::new(),
         endpoints: vec![Endpoint { address: SocketAddr::from(([192, 0, 2, 1], 5060)) }],
-        transactions: Vec::new(),
-        ringing: Vec::new(),
-        sessions: Vec::new(),
-        ladder: Vec::new(),
-        headers: Box::default(),
-        ladder_cut: 0,
-        ladder_form: LadderForm::Events,
+        ..CallRecord::begun(Subject::Call, START)
     }
 }
 

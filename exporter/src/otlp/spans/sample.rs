@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::call::ladder::{Endpoint, LadderForm, Message, Owner, Ringing, Session, SpanId, Transaction};
+use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, Session, SpanId, Transaction};
 use pipeline::call::{CallRecord, Side, Subject};
 use pipeline::{Call, Slot, Transport};
 use sip::Method;
@@ -115,25 +115,14 @@ pub fn call() -> CallRecord {
     let mut invited = message(200, Method::Invite, None, (0, 1), transaction(1));
     (invited.sdp, invited.retransmissions) = (true, 1);
     CallRecord {
-        subject: Subject::Call,
-        piece: 1,
-        last: true,
         slot: Slot(1),
         call_id: "a84b4c76e66710@pc33.atlanta.com".into(),
         trace_id: TRACE,
-        offered: None,
         span: CALL,
-        debug: false,
-        start: START,
         until: at(65_100),
-        caller: None,
-        callee: None,
-        has_number: false,
         user_agent: Some("Yealink SIP-T46S".into()),
         server: Some(("biloxi.example".into(), None)),
-        source: 0,
         destination: 1,
-        transport: Transport::Udp,
         outcome: "answered",
         status: invite,
         end: Some("bye"),
@@ -144,7 +133,6 @@ pub fn call() -> CallRecord {
         duration: Some(Duration::from_secs(60)),
         messages: 9,
         retransmissions: 1,
-        measured: Vec::new(),
         endpoints: vec![address(1), address(2), address(3)],
         transactions: vec![challenged, answered, below, bye],
         ringing: vec![ringing(id(6), true), ringing(id(7), false)],
@@ -170,9 +158,7 @@ pub fn call() -> CallRecord {
             message(65_000, Method::Bye, None, (1, 0), transaction(3)),
             message(65_100, Method::Bye, Some(200), (0, 1), transaction(3)),
         ],
-        headers: Box::default(),
-        ladder_cut: 0,
-        ladder_form: LadderForm::Events,
+        ..CallRecord::begun(Subject::Call, START)
     }
 }
 

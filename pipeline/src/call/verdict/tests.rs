@@ -5,8 +5,7 @@ use std::sync::Arc;
 use wire::Timestamp;
 
 use super::*;
-use crate::call::ladder::{LadderForm, SpanId};
-use crate::event::Slot;
+use crate::call::ladder::SpanId;
 use crate::frame::Transport;
 
 fn transaction(method: Method, status: Option<u16>) -> Transaction {
@@ -35,44 +34,12 @@ fn transaction(method: Method, status: Option<u16>) -> Transaction {
 
 fn call(outcome: &'static str, status: Option<u16>) -> CallRecord {
     CallRecord {
-        subject: Subject::Call,
-        piece: 1,
-        last: true,
-        slot: Slot::OTHER,
         call_id: "a".into(),
         trace_id: [1; 16],
-        offered: None,
         span: SpanId([1; 8]),
-        debug: false,
-        start: Timestamp::ZERO,
-        until: Timestamp::ZERO,
-        caller: None,
-        callee: None,
-        has_number: false,
-        user_agent: None,
-        server: None,
-        source: 0,
-        destination: 0,
-        transport: Transport::Udp,
         outcome,
         status,
-        end: None,
-        disconnected_by: None,
-        hangup_cause: None,
-        setup: None,
-        ring: None,
-        duration: None,
-        messages: 0,
-        retransmissions: 0,
-        measured: Vec::new(),
-        endpoints: Vec::new(),
-        transactions: Vec::new(),
-        ringing: Vec::new(),
-        sessions: Vec::new(),
-        ladder: Vec::new(),
-        headers: Box::default(),
-        ladder_cut: 0,
-        ladder_form: LadderForm::Events,
+        ..CallRecord::begun(Subject::Call, Timestamp::ZERO)
     }
 }
 
