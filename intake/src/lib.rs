@@ -26,7 +26,7 @@ pub use decrypted::{End, Piece};
 use duplicates::DuplicateFilter;
 use elsewhere::SipPorts;
 use ports::Lookout;
-pub use ports::PortSet;
+pub use ports::{PortSet, SIP_PORTS, VXLAN_PORTS, check_ports};
 use streams::{Sink, SipReader};
 
 /// Longest message in a datagram (`sip-metrics.md` 1.8); only segmentation offload can show a longer one.
@@ -69,7 +69,7 @@ impl IntakeSettings {
             duplicate_window: Duration::from_millis(20),
             max_fragmented: 4096,
             max_streams: 65_536,
-            vxlan_ports: vec![4789, 8472],
+            vxlan_ports: VXLAN_PORTS.into(),
             note_other_ports: false,
         }
     }

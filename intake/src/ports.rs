@@ -2,9 +2,28 @@
 
 use std::net::SocketAddr;
 
+use pipeline::settings::Problems;
 use wire::Flow;
 
 const WORDS: usize = 65_536 / 64;
+
+/// Where SIP is spoken unless told otherwise (RFC 3261 §19.1.2).
+pub const SIP_PORTS: [u16; 2] = [5060, 5061];
+
+/// Where VXLAN goes unless told otherwise: its own port (RFC 7348 §5), and the one that Linux had before.
+pub const VXLAN_PORTS: [u16; 2] = [4789, 8472];
+
+/// Checks the lists of ports that receivers have in their settings, under the keys `ports`, `ws_ports` and `vxlan_ports`.
+pub fn check_ports(ports: &[u16], ws_ports: &[u16], vxlan_ports: &[u16], wrong: &mut Problems) {
+    if ports.is_empty() {
+        wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
+    }
+    for (key, ports) in [("ports", ports), ("ws_ports", ws_ports), ("vxlan_ports", vxlan_ports)] {
+        for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
+            wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
+        }
+    }
+}
 
 /// A set of UDP or TCP ports.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `[receivers.ebpf_sip]` of pipeline.toml.
 
+use intake::{SIP_PORTS, VXLAN_PORTS, check_ports};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
@@ -49,9 +50,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             interfaces: vec!["any".into()],
-            ports: vec![5060, 5061],
+            ports: SIP_PORTS.into(),
             ws_ports: Vec::new(),
-            vxlan_ports: vec![4789, 8472],
+            vxlan_ports: VXLAN_PORTS.into(),
             transports: vec![Transport::Udp, Transport::Tcp],
             promiscuous: false,
             tls: TlsConfig::default(),
@@ -75,14 +76,7 @@ impl Config {
                 wrong.error(path, "this cannot be the name of an interface", "`ip -brief link` lists them");
             }
         }
-        if self.ports.is_empty() {
-            wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
-        }
-        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports), ("vxlan_ports", &self.vxlan_ports)] {
-            for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
-                wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
-            }
-        }
+        check_ports(&self.ports, &self.ws_ports, &self.vxlan_ports, &mut wrong);
         if self.transports.is_empty() {
             wrong.error("transports", "no transport is given", "write [\"udp\", \"tcp\"]");
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use intake::{SIP_PORTS, VXLAN_PORTS, check_ports};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { files: Vec::new(), ports: vec![5060, 5061], ws_ports: Vec::new(), vxlan_ports: vec![4789, 8472] }
+        Self { files: Vec::new(), ports: SIP_PORTS.into(), ws_ports: Vec::new(), vxlan_ports: VXLAN_PORTS.into() }
     }
 }
 
@@ -33,14 +34,7 @@ impl Config {
         if self.files.iter().filter(is_stdin).count() > 1 {
             wrong.error("files", "standard input is named twice", "it can be read once: write \"-\" once");
         }
-        if self.ports.is_empty() {
-            wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
-        }
-        for (key, ports) in [("ports", &self.ports), ("ws_ports", &self.ws_ports), ("vxlan_ports", &self.vxlan_ports)] {
-            for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
-                wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
-            }
-        }
+        check_ports(&self.ports, &self.ws_ports, &self.vxlan_ports, &mut wrong);
         let ok = !wrong.has_errors();
         problems.append(wrong);
         ok.then_some(self)

@@ -1,7 +1,6 @@
 //! Capture files and packets made by hand, and a receiver run over them.
 
-// Each test binary uses its own part.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
