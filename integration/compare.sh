@@ -16,6 +16,7 @@ trap 'rm -rf "$work"' EXIT
 
 scripts/ensure-rust.sh cargo run --quiet --release --package integration --bin traffic -- "$calls" "$work/everyday.pcap" >&2
 shared=${RINGSIDE_SHARED:-../shared}
+[ -d "$shared/data" ] || echo "skipped: captures of others, for want of the folder data in $shared" >&2
 mapfile -d '' captures < <(
     find testdata "$work" $([ -d "$shared/data" ] && echo "$shared/data") -type f \
         \( -name '*.pcap' -o -name '*.pcapng' -o -name '*.cap' -o -name '*.gz' \) -print0 | sort -z
