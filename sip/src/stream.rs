@@ -1,13 +1,15 @@
 //! Framing: the unread bytes of a stream in, where the next message ends out (RFC 3261 §18.3, `sip-metrics.md` 1.7).
 //!
 //! Content-Length rules; without it there is no body. Between messages there may be keep-alives: line ends, NUL, STUN.
-//! Where something else stands, or the place in the stream is lost, the next start line is looked for. Keeps positions, never bytes, so that no byte is looked at twice however small the pieces are.
+//! Where something else stands, or the place in the stream is lost, the next start line is looked for. Keeps positions,
+//! never bytes, so that no byte is looked at twice however small the pieces are.
 
 use crate::content_length::ContentLength;
 use crate::error::ParseError;
 use crate::header::{Header, Lines};
 use crate::limits::MAX_STREAM_MESSAGE;
 use crate::method::Method;
+use crate::scan::LineEnds;
 use crate::start;
 use crate::value;
 
@@ -315,10 +317,10 @@ pub(crate) fn names_sip(line: &[u8]) -> bool {
 
 /// Length of a header block with its empty line; its first `scanned` bytes do not hold it.
 pub(crate) fn header_len(bytes: &[u8], scanned: usize) -> Option<usize> {
-    let mut ends = memchr::memchr_iter(b'\n', &bytes[scanned..]).map(|at| scanned + at);
+    let mut ends = LineEnds::new(scanned);
     // Nothing but CR stands between the LF of an empty line and the one before.
     let is_empty = |end: &usize| bytes[..*end].iter().rfind(|byte| **byte != b'\r') == Some(&b'\n');
-    ends.find(is_empty).map(|end| end + 1)
+    std::iter::from_fn(|| ends.next(bytes)).find(is_empty).map(|end| end + 1)
 }
 
 /// What the Content-Length fields of a header block say together.
