@@ -8,12 +8,7 @@ mod kinds;
 use std::hint::black_box;
 use std::process::Command;
 
-use sip::{Framing, Message, parse};
-
-/// The message is given out and moved once.
-const MOVED: &str = "--moved";
-/// All are read where one stands.
-const IN_PLACE: &str = "--in-place";
+use sip::{Framing, parse};
 
 /// Rounds of the first of two runs; the second one has twice as many.
 const ROUNDS: u64 = 1000;
@@ -21,41 +16,33 @@ const ROUNDS: u64 = 1000;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [mode, kind, rounds] = &arguments[..]
-        && [MOVED, IN_PLACE].contains(&&mode[..])
+        && mode == "--rounds"
     {
-        return run(mode, kind, rounds.parse().expect("a number of rounds"));
+        return run(kind, rounds.parse().expect("a number of rounds"));
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
         return println!("instructions are counted by valgrind, which is not installed");
     }
     for (kind, text) in kinds::all() {
-        let [moved, in_place] =
-            [MOVED, IN_PLACE].map(|mode| (count(mode, kind, 2 * ROUNDS) - count(mode, kind, ROUNDS)) / ROUNDS);
-        println!("{kind:10} {:5} bytes {moved:6} instructions, {in_place:6} in place", text.len());
+        let instructions = (count(kind, 2 * ROUNDS) - count(kind, ROUNDS)) / ROUNDS;
+        println!("{kind:10} {:5} bytes {instructions:6} instructions", text.len());
     }
 }
 
-fn run(mode: &str, kind: &str, rounds: u64) {
+fn run(kind: &str, rounds: u64) {
     let (_, text) = kinds::all().into_iter().find(|(name, _)| *name == kind).expect("a kind of message");
-    let framing = Framing::Datagram { truncated: false };
-    let mut place = Message::EMPTY;
     for _ in 0..rounds {
-        if mode == MOVED {
-            assert!(black_box(parse(black_box(text.as_bytes()), framing)).is_ok());
-        } else {
-            assert!(place.read(black_box(text.as_bytes()), framing).is_ok());
-            black_box(&place);
-        }
+        assert!(black_box(parse(black_box(text.as_bytes()), Framing::Datagram { truncated: false })).is_ok());
     }
 }
 
 /// Instructions of this program when it parses a message so many times.
-fn count(mode: &str, kind: &str, rounds: u64) -> u64 {
+fn count(kind: &str, rounds: u64) -> u64 {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args([mode, kind, &rounds.to_string()])
+        .args(["--rounds", kind, &rounds.to_string()])
         .output()
         .expect("valgrind runs");
     let report = String::from_utf8_lossy(&output.stderr);

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sip::{Framing, Message, Payload, parse, sort};
+use sip::{Framing, Payload, parse, sort};
 
 mod kinds;
 
@@ -28,14 +28,6 @@ fn messages(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| black_box(parse(black_box(text.as_bytes()), framing)).is_ok());
-        });
-        group.bench_function(format!("{name} in place"), |bencher| {
-            let mut place = Message::EMPTY;
-            bencher.iter(|| {
-                let read = place.read(black_box(text.as_bytes()), framing).is_ok();
-                black_box(&place);
-                read
-            });
         });
     }
     group.finish();

@@ -269,9 +269,6 @@ impl<'a, const N: usize> Values<'a, N> {
         Values { bytes: self.bytes, places: std::array::from_fn(|field| self.places[field]) }
     }
 
-    /// Of no message.
-    pub const EMPTY: Self = Self { bytes: b"", places: [Place::NONE; N] };
-
     /// Whether there is a field of this name.
     #[inline]
     pub fn has(&self, header: Header) -> bool {

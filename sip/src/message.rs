@@ -48,19 +48,6 @@ pub(crate) struct Lazy<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Of nothing: to be read into.
-    pub const EMPTY: Self = Self {
-        start: Start::Response { status: 100, reason: b"" },
-        via: Via::EMPTY,
-        via_count: 0,
-        from: Party { uri: b"", tag: b"" },
-        to: Party { uri: b"", tag: b"" },
-        call_id: b"",
-        cseq: CSeq { number: 0, method: Method::Other, name: b"" },
-        anomalies: Anomalies::NONE,
-        lazy: Lazy { body: b"", repeated: Repeated { vias: 0, contacts: 0, reasons: 0 }, values: Values::EMPTY },
-    };
-
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
         matches!(self.start, Start::Request { .. })

@@ -38,61 +38,52 @@ impl Framing {
 
 /// Reads one message; CR and LF before it are skipped.
 pub fn parse(bytes: &[u8], framing: Framing) -> Result<Message<'_>, ParseError> {
-    let mut message = Message::EMPTY;
-    message.fill(bytes, framing)?;
-    Ok(message)
-}
-
-impl<'a> Message<'a> {
-    /// Reads a message where this one stands, for who reads many and would not have each of them moved; otherwise as
-    /// [`parse`]. After an error it is of no use but to read another one.
-    pub fn read(&mut self, bytes: &'a [u8], framing: Framing) -> Result<(), ParseError> {
-        self.fill(bytes, framing)
+    if bytes.len() > framing.max_message() {
+        return Err(ParseError::TooLarge);
     }
-
-    // Inlined by force, so that what `parse` gives is written once, where its caller wants it.
-    #[inline(always)]
-    fn fill(&mut self, bytes: &'a [u8], framing: Framing) -> Result<(), ParseError> {
-        if bytes.len() > framing.max_message() {
-            return Err(ParseError::TooLarge);
-        }
-        let truncated = framing == Framing::Datagram { truncated: true };
-        let bytes = skip_line_ends(bytes);
-        let StartLine { start, strict, next, ends } = start::parse(bytes)?;
-        let mut anomalies = Anomalies::NONE;
-        if !strict {
-            anomalies.add(AnomalyKind::StartLineSpace);
-        }
-        if truncated {
-            anomalies.add(AnomalyKind::Snaplen);
-        }
-        let mut fields = Fields::unread(bytes, anomalies);
-        fields.read(next, ends, truncated)?;
-        self.from = fields.values.party(Header::From).ok_or(ParseError::MissingHeader)?;
-        self.to = fields.values.party(Header::To).ok_or(ParseError::MissingHeader)?;
-        self.call_id = fields.values.call_id();
-        if self.call_id.is_empty() || fields.via_count == 0 {
-            return Err(ParseError::MissingHeader);
-        }
-        let cseq = fields.values.cseq()?;
-        if let Start::Request { method, name, .. } = start
-            && (method != cseq.method || method == Method::Other && name != cseq.name)
-        {
-            return Err(ParseError::CseqMismatch);
-        }
-        if fields.via_is_damaged {
-            return Err(ParseError::Via);
-        }
-        let body = frame_body(&start, framing, &mut fields)?;
-        fields.note_numbers();
-        if cseq.method == Method::Register || matches!(start, Start::Response { status: 300..=399, .. }) {
-            note_contacts(&mut fields);
-        }
-        (self.start, self.cseq, self.anomalies) = (start, cseq, fields.anomalies);
-        (self.via, self.via_count) = (fields.via, fields.via_count);
-        self.lazy = Lazy { body, repeated: fields.repeated, values: fields.values.first() };
-        Ok(())
+    let truncated = framing == Framing::Datagram { truncated: true };
+    let bytes = skip_line_ends(bytes);
+    let StartLine { start, strict, next, ends } = start::parse(bytes)?;
+    let mut anomalies = Anomalies::NONE;
+    if !strict {
+        anomalies.add(AnomalyKind::StartLineSpace);
     }
+    if truncated {
+        anomalies.add(AnomalyKind::Snaplen);
+    }
+    let mut fields = Fields::unread(bytes, anomalies);
+    fields.read(next, ends, truncated)?;
+    let from = fields.values.party(Header::From).ok_or(ParseError::MissingHeader)?;
+    let to = fields.values.party(Header::To).ok_or(ParseError::MissingHeader)?;
+    let call_id = fields.values.call_id();
+    if call_id.is_empty() || fields.via_count == 0 {
+        return Err(ParseError::MissingHeader);
+    }
+    let cseq = fields.values.cseq()?;
+    if let Start::Request { method, name, .. } = start
+        && (method != cseq.method || method == Method::Other && name != cseq.name)
+    {
+        return Err(ParseError::CseqMismatch);
+    }
+    if fields.via_is_damaged {
+        return Err(ParseError::Via);
+    }
+    let body = frame_body(&start, framing, &mut fields)?;
+    fields.note_numbers();
+    if cseq.method == Method::Register || matches!(start, Start::Response { status: 300..=399, .. }) {
+        note_contacts(&mut fields);
+    }
+    Ok(Message {
+        start,
+        via: fields.via,
+        via_count: fields.via_count,
+        from,
+        to,
+        call_id,
+        cseq,
+        anomalies: fields.anomalies,
+        lazy: Lazy { body, repeated: fields.repeated, values: fields.values.first() },
+    })
 }
 
 /// The body among the bytes after the header (RFC 3261 §18.3, §20.14).

@@ -12,22 +12,14 @@ pub const FRAMINGS: [Framing; 4] = [
 
 /// Parses `bytes` in every framing and calls every accessor.
 pub fn check(bytes: &[u8]) {
-    let mut place = parse(BEFORE, FRAMINGS[0]).expect("a message");
     for framing in FRAMINGS {
         let first = parse(bytes, framing);
-        let again = place.read(bytes, framing).map(|()| place.clone());
-        assert_eq!(first, again, "what was read before in the same place changes nothing");
+        assert_eq!(first, parse(bytes, framing), "parsing is deterministic");
         if let Ok(message) = first {
             usable(&message, bytes, framing);
         }
     }
 }
-
-/// Has something of everything.
-const BEFORE: &[u8] =
-    b"REGISTER <sip:a> SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nv: SIP/2.0/UDP i\r\nf: x;tag=1\r\nt: y;tag=2\r\n\
-    i: c\r\nCSeq: 1 REGISTER\r\nm: *\r\nm: *\r\nReason: SIP\r\nReason: SIP\r\nExpires: 9999999999\r\nReplaces: x\r\n\
-    Session-ID: y\r\nc: z\r\nl: 1\r\nl: 2\r\n\r\nbody";
 
 fn usable(message: &Message<'_>, bytes: &[u8], framing: Framing) {
     let vias: Vec<_> = message.vias().collect();
