@@ -4,7 +4,7 @@
 //! allocates only when a label set, or a block of status codes or causes, is counted for the first time.
 //! Each store is a release, so that who sees a numerator sees the denominator counted before it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -48,13 +48,18 @@ impl ShardRows {
         self.add(set, f, variant, delta as u64);
     }
 
+    /// Families about media exist from now on.
+    pub fn listen(&mut self) {
+        self.cells.listening.store(true, Ordering::Release);
+    }
+
     /// Adds one duration to a histogram.
     #[inline]
     pub fn observe(&mut self, set: LabelSet, f: F, variant: usize, value: Duration) {
         self.sample(set, f, variant, u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Adds one plain number to a histogram without a unit.
+    /// Adds one plain number to a histogram, as its unit is stored.
     #[inline]
     pub fn observe_count(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
         self.sample(set, f, variant, value);
@@ -72,7 +77,13 @@ impl ShardRows {
             return;
         }
         let bucket = buckets.bounds.partition_point(|bound| *bound < value);
-        let cells = histogram_cells(&self.row(set).cells, slot, variant, buckets);
+        let row = self.row(set);
+        let width = histogram_width(buckets);
+        let cells = match slot.place {
+            Place::Row(at) => &row.cells[at + variant * width..][..width],
+            Place::Media(at) => &row.media.get_or_init(zeroed)[at + variant * width..][..width],
+            Place::Global(_) | Place::Blocks(_) => unreachable!("the layout puts histograms into rows"),
+        };
         bump(&cells[bucket], 1);
         let (coarse, fine) = split(value);
         bump(&cells[buckets.bounds.len() + 1], fine);
@@ -90,6 +101,7 @@ impl ShardRows {
         Some(match slot.place {
             Place::Global(at) => &self.cells.globals[at + variant],
             Place::Row(at) => &self.row(set).cells[at + variant],
+            Place::Media(at) => &self.row(set).media.get_or_init(zeroed)[at + variant],
             Place::Blocks(at) => {
                 let block = self.row(set).blocks[at + variant / BLOCK].get_or_init(zeroed);
                 &block[variant % BLOCK]
@@ -127,12 +139,14 @@ fn bump(cell: &AtomicU64, n: u64) {
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) globals: Box<[AtomicU64; GLOBAL_CELLS]>,
+    /// A processor of media states facts here.
+    pub(super) listening: AtomicBool,
     rows: Pages<Arc<Row>>,
 }
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self { globals: zeroed(), rows: Pages::default() }
+        Self { globals: zeroed(), listening: AtomicBool::new(false), rows: Pages::default() }
     }
 
     /// The row of a label set, if this shard has touched it.
@@ -147,11 +161,13 @@ pub(super) struct Row {
     pub(super) cells: Box<[AtomicU64; ROW_CELLS]>,
     /// Status codes and causes, a hundred to a block.
     pub(super) blocks: [OnceLock<Box<[AtomicU64; BLOCK]>>; ROW_BLOCKS],
+    /// What its callers hear, once there is something.
+    pub(super) media: OnceLock<Box<[AtomicU64; MEDIA_CELLS]>>,
 }
 
 impl Row {
     fn new() -> Self {
-        Self { cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS] }
+        Self { cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS], media: OnceLock::new() }
     }
 }
 
@@ -171,6 +187,8 @@ pub(super) enum Place {
     Row(usize),
     /// From this index in [`Row::blocks`].
     Blocks(usize),
+    /// From this index in [`Row::media`].
+    Media(usize),
 }
 
 /// A family's place, and how many values it has.
@@ -185,13 +203,6 @@ pub(super) const fn histogram_width(buckets: Buckets) -> usize {
     buckets.bounds.len() + 3
 }
 
-#[inline]
-fn histogram_cells(cells: &[AtomicU64; ROW_CELLS], range: CellRange, variant: usize, buckets: Buckets) -> &[AtomicU64] {
-    let Place::Row(at) = range.place else { unreachable!("the layout puts histograms into rows") };
-    let width = histogram_width(buckets);
-    &cells[at + variant * width..][..width]
-}
-
 /// Where each family is, indexed by [`F`].
 pub(super) const LAYOUT: [CellRange; F::COUNT] = PLAN.0;
 /// Cells of the global families.
@@ -200,10 +211,12 @@ pub(super) const GLOBAL_CELLS: usize = PLAN.1;
 pub(super) const ROW_CELLS: usize = PLAN.2;
 /// Blocks of a row.
 pub(super) const ROW_BLOCKS: usize = PLAN.3;
+/// Cells of a row about media.
+pub(super) const MEDIA_CELLS: usize = PLAN.4;
 
-const PLAN: ([CellRange; F::COUNT], usize, usize, usize) = {
+const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
     let mut ranges = [CellRange { place: Place::Global(0), variants: 0 }; F::COUNT];
-    let (mut globals, mut cells, mut blocks) = (0, 0, 0);
+    let (mut globals, mut cells, mut blocks, mut media) = (0, 0, 0, 0);
     let mut i = 0;
     while i < F::COUNT {
         let family = &STORED[i];
@@ -217,6 +230,10 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize) = {
                 globals += variants * width;
                 Place::Global(globals - variants * width)
             }
+            Scope::Call if family.media => {
+                media += variants * width;
+                Place::Media(media - variants * width)
+            }
             Scope::Call if family.is_sparse() => {
                 blocks += variants.div_ceil(BLOCK);
                 Place::Blocks(blocks - variants.div_ceil(BLOCK))
@@ -229,7 +246,7 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize) = {
         ranges[i] = CellRange { place, variants };
         i += 1;
     }
-    (ranges, globals, cells, blocks)
+    (ranges, globals, cells, blocks, media)
 };
 
 const _: () = assert!(size_of::<Row>() + ROW_CELLS * 8 <= 4096 + 256, "MAX_LABEL_SETS speaks of 4 KB per row");

@@ -27,6 +27,8 @@ pub struct Family {
     pub labels: &'static [Label],
     /// When a series of it exists.
     pub presence: Presence,
+    /// It is about media: it exists only where a processor of media is in the pipeline.
+    pub media: bool,
     /// Where its values are.
     pub source: Source,
 }
@@ -67,6 +69,10 @@ pub enum Presence {
     Invited,
     /// Once the label set has a REGISTER, 0 included (4.2).
     Registered,
+    /// Once the label set has media, 0 included (5.5).
+    Heard,
+    /// Never: others are computed from it.
+    Hidden,
 }
 
 /// Where the values of a family come from.
@@ -78,6 +84,8 @@ pub enum Source {
     View(F, usize),
     /// Computed from the cells of [`F::RatioInputs`] and [`F::SdcEvents`].
     Ratio(Ratio),
+    /// The mean of the opinions in [`F::RecentOpinions`].
+    Mean,
     /// Constant 1.
     One,
 }
@@ -152,7 +160,7 @@ impl Family {
     }
 
     pub(super) const fn new(name: &'static str, help: &'static str, kind: Kind, source: Source) -> Self {
-        Self { name, help, kind, scope: Scope::Call, labels: &[], presence: Presence::Touched, source }
+        Self { name, help, kind, scope: Scope::Call, labels: &[], presence: Presence::Touched, media: false, source }
     }
 
     pub(super) const fn counter(name: &'static str, source: Source, help: &'static str) -> Self {
@@ -175,12 +183,16 @@ impl Family {
         Self { presence, ..self }
     }
 
+    pub(super) const fn media(self) -> Self {
+        Self { media: true, ..self }
+    }
+
     pub(super) const fn global(self) -> Self {
         Self { scope: Scope::Global, presence: Presence::Start, ..self }
     }
 }
 
-/// Every family, the stored ones first.
+/// Every family that is ever shown, the stored ones first.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    FAMILIES.iter().chain(DERIVED)
+    FAMILIES.iter().chain(DERIVED).filter(|family| family.presence != Presence::Hidden)
 }

@@ -13,7 +13,9 @@ use pipeline::labels::{LabelSets, Pair};
 use super::exemplars::{Bucket, Held};
 use super::label_values::Input;
 use super::ratios::Inputs;
-use super::rows::{BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, Place, ROW_BLOCKS, ROW_CELLS, histogram_width};
+use super::rows::{
+    BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, MEDIA_CELLS, Place, ROW_BLOCKS, ROW_CELLS, histogram_width,
+};
 use super::schema::{DERIVED, F, FAMILIES, Family, Kind, Presence, Scope, Source, Values};
 use super::series::{Histogram, Labels, SeriesId, Value};
 
@@ -36,6 +38,10 @@ pub struct Snapshot {
     cells: Vec<u64>,
     /// [`BLOCK`] per block that any row has.
     blocks: Vec<u64>,
+    /// [`MEDIA_CELLS`] per row that has media.
+    media: Vec<u64>,
+    /// Families about media exist.
+    listening: bool,
     /// None unless they were asked for.
     exemplars: Held,
 }
@@ -47,6 +53,8 @@ struct RowCopy {
     touched: bool,
     /// Which of [`Snapshot::blocks`] each block is, counted from 1; 0 where there is none.
     blocks: [u32; ROW_BLOCKS],
+    /// Which of [`Snapshot::media`] its media are, counted from 1; 0 where there are none.
+    media: u32,
 }
 
 /// How far a walk has come.
@@ -65,6 +73,8 @@ impl Snapshot {
             rows: Vec::new(),
             cells: Vec::new(),
             blocks: Vec::new(),
+            media: Vec::new(),
+            listening: shards.iter().any(|shard| shard.listening.load(Ordering::Acquire)),
             exemplars: Held::default(),
             labels,
         };
@@ -92,7 +102,7 @@ impl Snapshot {
         if !touched && set != LabelSet::OTHER {
             return;
         }
-        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS] };
+        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS], media: 0 };
         let start = self.cells.len();
         self.cells.resize(start + ROW_CELLS, 0);
         for from in shards.iter().filter_map(|shard| shard.row(set)) {
@@ -105,6 +115,14 @@ impl Snapshot {
                 }
                 let at = (row.blocks[index] as usize - 1) * BLOCK;
                 add_up(&mut self.blocks[at..at + BLOCK], block.as_slice());
+            }
+            if let Some(media) = from.media.get() {
+                if row.media == 0 {
+                    self.media.resize(self.media.len() + MEDIA_CELLS, 0);
+                    row.media = (self.media.len() / MEDIA_CELLS) as u32;
+                }
+                let at = (row.media as usize - 1) * MEDIA_CELLS;
+                add_up(&mut self.media[at..at + MEDIA_CELLS], media.as_slice());
             }
             add_up(&mut self.cells[start..], from.cells.as_slice());
         }
@@ -134,6 +152,7 @@ impl Snapshot {
         };
         let mut walk = Walk { family, visitor, announced: cursor.announced };
         match family.scope {
+            _ if family.presence == Presence::Hidden || family.media && !self.listening => {}
             Scope::Global => walk.global(self),
             Scope::Call => {
                 let end = self.rows.len().min(cursor.row + ROWS_PER_STEP);
@@ -161,11 +180,25 @@ impl Snapshot {
         match range.place {
             Place::Global(at) => self.globals[at + variant],
             Place::Row(at) => self.cells(row)[at + variant],
+            Place::Media(at) => self.media(row).map_or(0, |cells| cells[at + variant]),
             Place::Blocks(at) => match self.rows[row].blocks[at + variant / BLOCK] {
                 0 => 0,
                 block => self.blocks[(block as usize - 1) * BLOCK + variant % BLOCK],
             },
         }
+    }
+
+    /// The cells of one row about media, where it has any.
+    fn media(&self, row: usize) -> Option<&[u64]> {
+        let index = (self.rows[row].media as usize).checked_sub(1)?;
+        Some(&self.media[index * MEDIA_CELLS..][..MEDIA_CELLS])
+    }
+
+    /// The mean of the opinions of the last minute; `None` where there are none.
+    fn mean(&self, row: usize) -> Option<f64> {
+        let cell = |variant| self.cell(row, LAYOUT[F::RecentOpinions as usize], variant) as i64;
+        let (sum, number) = (cell(0), cell(1));
+        (number > 0).then(|| sum as f64 / 1e6 / number as f64)
     }
 
     fn inputs(&self, row: usize) -> Inputs<'_> {
@@ -209,7 +242,9 @@ impl Walk<'_> {
             let value = match self.family.source {
                 Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
                 Source::One => 1,
-                Source::View(..) | Source::Ratio(_) => unreachable!("views and ratios have carrier and ua_type"),
+                Source::View(..) | Source::Ratio(_) | Source::Mean => {
+                    unreachable!("views, ratios and means have carrier and ua_type")
+                }
             };
             self.show(None, variant, &self.number(value));
         }
@@ -230,6 +265,11 @@ impl Walk<'_> {
                     self.show(pair, 0, &self.number(value));
                 }
             }
+            Source::Mean => {
+                if row.media != 0 {
+                    self.show(pair, 0, &Value::Ratio(snapshot.mean(index)));
+                }
+            }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
             Source::One => unreachable!("the constant is global"),
         }
@@ -239,11 +279,14 @@ impl Walk<'_> {
         let row = &snapshot.rows[index];
         let range = LAYOUT[f as usize];
         match (self.family.kind, range.place) {
-            (Kind::Histogram(buckets), Place::Row(at)) => {
+            (Kind::Histogram(buckets), Place::Row(at) | Place::Media(at)) => {
+                let cells = match range.place {
+                    Place::Media(_) => snapshot.media(index),
+                    _ => Some(snapshot.cells(index)),
+                };
+                let Some(cells) = cells else { return };
                 let width = histogram_width(buckets);
-                for (variant, cells) in
-                    snapshot.cells(index)[at..][..width * range.variants].chunks_exact(width).enumerate()
-                {
+                for (variant, cells) in cells[at..][..width * range.variants].chunks_exact(width).enumerate() {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
                     let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
                     if histogram.count() != 0 {
@@ -285,6 +328,8 @@ impl Walk<'_> {
                 Presence::Attempted => snapshot.attempted(index),
                 Presence::Invited => snapshot.invited(index),
                 Presence::Registered => snapshot.registered(index),
+                Presence::Heard => row.media != 0,
+                Presence::Hidden => false,
             }
     }
 

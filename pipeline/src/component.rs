@@ -15,6 +15,7 @@ use crate::call::CallRecord;
 use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
+use crate::media::MediaPorts;
 
 /// What [`Receiver::receive`] came back with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,10 @@ pub trait Receiver: Send {
     /// How long after a payload an identical one between the same addresses is a capture duplicate
     /// (`sip-metrics.md` 2.2 rule 1); zero keeps every copy. Called before `start` and after a reload.
     fn set_duplicate_window(&mut self, window: Duration);
+
+    /// A processor of media is in the pipeline: packets of RTP and RTCP are wanted too, those at least whose destination is
+    /// in `ports`. Called before `start`; a receiver that has none to give does nothing.
+    fn want_media(&mut self, _ports: &Arc<MediaPorts>) {}
 
     /// What capture is like now.
     fn status(&self) -> CaptureStatus;

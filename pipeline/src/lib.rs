@@ -9,6 +9,7 @@
 //! |---|---|
 //! | messages, unparsed, with addresses and capture time | [`frame`] |
 //! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
+//! | media, and what is told about them | [`media`] |
 //! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
 //! | the five traits, and what components tell about themselves | [`component`], [`context`] |
 //! | what a component's configuration is made of | [`settings`], [`id`] |
@@ -101,6 +102,7 @@ pub mod facts;
 pub mod frame;
 pub mod id;
 pub mod labels;
+pub mod media;
 pub mod settings;
 
 pub use call::queue::{CallQueue, KeptCall};
@@ -116,3 +118,4 @@ pub use facts::{Facts, Origin};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};
 pub use id::ComponentId;
 pub use labels::{LabelSet, LabelSets};
+pub use media::{MediaPacket, MediaPorts, Note, RtcpPacket};

@@ -78,6 +78,28 @@ impl Codec {
         Self::Other,
     ];
 
+    /// The values of the `codec` label.
+    pub const LABELS: &[&str] = &[
+        "PCMU",
+        "PCMA",
+        "G722",
+        "G723",
+        "G726",
+        "G728",
+        "G729",
+        "GSM",
+        "GSM-EFR",
+        "AMR",
+        "AMR-WB",
+        "EVS",
+        "iLBC",
+        "opus",
+        "speex",
+        "telephone-event",
+        "CN",
+        "other",
+    ];
+
     /// Position in [`Self::ALL`].
     pub const fn index(self) -> usize {
         self as usize
@@ -115,6 +137,15 @@ impl Codec {
         match self {
             Self::G726At40 | Self::G726At32 | Self::G726At24 | Self::G726At16 => "G726",
             other => other.name(),
+        }
+    }
+
+    /// Position of [`Self::label`] in [`Self::LABELS`].
+    pub const fn label_index(self) -> usize {
+        match self {
+            Self::G726At40 | Self::G726At32 | Self::G726At24 | Self::G726At16 => 4,
+            other if (other as usize) < 4 => other as usize,
+            other => other as usize - 3,
         }
     }
 
@@ -171,6 +202,7 @@ mod tests {
     #[test]
     fn each_stands_at_its_place_and_is_found_by_its_name() {
         for (index, codec) in Codec::ALL.into_iter().enumerate() {
+            assert_eq!(Codec::LABELS[codec.label_index()], codec.label());
             assert_eq!((codec.index(), Codec::named(codec.name().as_bytes())), (index, codec));
         }
     }

@@ -496,6 +496,11 @@ impl Stream {
         self.codec
     }
 
+    /// Type, codec and clock of its last packet of speech; `None` before the first.
+    pub fn spoken_as(&self) -> Option<(u8, Codec, u32)> {
+        (self.clock > 0).then_some((self.spoken_type, self.codec, self.clock))
+    }
+
     /// How much speech a packet holds, in nanoseconds: by its time stamps, else `described`, else 20 ms.
     pub fn ptime(&self, described: Option<u64>) -> u64 {
         let seen = self.steps.most_frequent().filter(|_| self.clock > 0);
