@@ -20,6 +20,7 @@ const FLOORS: [&[&str]; 5] = [
         "processor-dialog",
         "processor-enrich",
         "processor-sampling",
+        "processor-media",
         "exporter",
         "extension-console",
     ],

@@ -74,7 +74,8 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
+    "codecs",
     "carriers",
     "user_agents",
     "transaction_timeout",
