@@ -107,7 +107,7 @@ pub use call::queue::{CallQueue, KeptCall};
 pub use call::watch::Watch;
 pub use call::{Call, CallRecord};
 pub use component::{
-    CaptureStatus, Exporter, ExporterError, Extension, ExtensionError, Health, Processor, Received, Receiver,
+    CaptureStatus, Exporter, ExporterError, Extension, ExtensionError, Health, Networks, Processor, Received, Receiver,
     ReceiverError, Reports, Telemetry,
 };
 pub use context::{CallsWanted, ProcessorContext};
