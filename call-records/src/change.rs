@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pipeline::event::{End, Outcome};
-use pipeline::labels::Name;
 use pipeline::{Measure, Slot};
 use sip::Method;
 use wire::Timestamp;
@@ -32,8 +31,6 @@ pub struct Sighting {
     pub item: u64,
     /// New or not.
     pub kind: SightingKind,
-    /// Whose trunks the message shows the transaction to be on, by [`pipeline::event::Direction`].
-    pub carriers: [Option<Name>; 2],
     /// No transaction of the request is above this one.
     pub root: bool,
     /// It is the only one of the request with none above it.

@@ -15,7 +15,7 @@ use pipeline::event::{Evicted, Fact};
 use pipeline::labels::Name;
 use pipeline::settings::Problems;
 use pipeline::{
-    CaptureStatus, Health, LabelSet, Networks, Processor, ProcessorContext, Received, Receiver, Reports, Slot,
+    CaptureStatus, Carrier, Health, LabelSet, Networks, Processor, ProcessorContext, Received, Receiver, Reports, Slot,
 };
 use serde::{Deserialize, Serialize};
 
@@ -119,12 +119,12 @@ impl Processor for Fake {
 
     fn networks(&self) -> Option<Arc<dyn Networks>> {
         let known = self.name == "enrich" && self.config.window > 0;
-        known.then(|| Arc::new(OneCarrier(self.config.window as u16)) as _)
+        known.then(|| Arc::new(OneCarrier(Name(self.config.window as u16), "one".into())) as _)
     }
 
     fn set_networks(&mut self, networks: Option<Arc<dyn Networks>>) {
         if let Some(networks) = networks {
-            let carrier = networks.carrier_of(Ipv4Addr::LOCALHOST.into());
+            let carrier = networks.carrier_of(Ipv4Addr::LOCALHOST.into()).map(|carrier| carrier.name);
             self.note(&format!("networks {carrier:?}"));
         }
     }
@@ -160,11 +160,11 @@ impl Exporter for Fake {
 
 /// Every address is in its network.
 #[derive(Debug)]
-struct OneCarrier(u16);
+struct OneCarrier(Name, Arc<str>);
 
 impl Networks for OneCarrier {
-    fn carrier_of(&self, _: IpAddr) -> Option<Name> {
-        Some(Name(self.0))
+    fn carrier_of(&self, _: IpAddr) -> Option<Carrier<'_>> {
+        Some(Carrier { name: self.0, text: &self.1 })
     }
 }
 

@@ -136,8 +136,17 @@ pub trait Processor: Send {
 
 /// Whose network an address is in. A look-up neither waits nor allocates.
 pub trait Networks: Debug + Send + Sync {
-    /// The carrier with the longest prefix that holds an address: a name of the label `carrier`.
-    fn carrier_of(&self, address: IpAddr) -> Option<Name>;
+    /// The carrier with the longest prefix that holds an address.
+    fn carrier_of(&self, address: IpAddr) -> Option<Carrier<'_>>;
+}
+
+/// A carrier of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier<'a> {
+    /// What it is counted by: a name of the label `carrier`.
+    pub name: Name,
+    /// The value of that label.
+    pub text: &'a Arc<str>,
 }
 
 /// Why an exporter cannot start; the text says what to do about it (exit code 1).

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use call_records::Records;
 use pipeline::CallsWanted;
+use pipeline::call::ladder::Trunks;
 use pipeline::event::{Evicted, Fact};
 use pipeline::{Facts, FrameBatch, Networks, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
@@ -159,9 +160,11 @@ impl State {
                 dialog: dialog_id(seen.tags()),
                 from: seen.from.bits(),
                 to: seen.to.bits(),
+                trunks: &told.trunks,
             };
             records.on_message(&looked_on, told.sighting.take(), &told.changes, &mut self.slots, out);
             told.changes.clear();
+            told.trunks = Trunks::default();
         }
         Wait::No
     }

@@ -2,6 +2,8 @@
 //!
 //! Every transaction counts by itself, hop copies too: nothing here asks for roots but what a caller gave up.
 
+use std::sync::Arc;
+
 use pipeline::event::{Direction, Fact, Outcome, Trunk};
 use sip::Method;
 use wire::Timestamp;
@@ -30,8 +32,10 @@ impl Turn<'_> {
                 continue;
             }
             if let Some(carrier) = networks.carrier_of(address.ip()) {
-                self.begin_leg(Trunk { carrier, direction }, began, seen);
-                self.name_trunk(Trunk { carrier, direction });
+                self.begin_leg(Trunk { carrier: carrier.name, direction }, began, seen);
+                if let Some(records) = &mut self.records {
+                    records.trunks[direction.index()] = Some(Arc::clone(carrier.text));
+                }
                 self.catch_up_leg(at, seen);
             }
         }
@@ -181,13 +185,6 @@ impl Turn<'_> {
         let attempt = self.call.trunks.get(&self.pools.trunks, at);
         let due = attempt.due(&self.pools.legs, self.config.trunk_waits());
         self.wake(due);
-    }
-
-    /// The message at hand is of a transaction over a trunk.
-    fn name_trunk(&mut self, trunk: Trunk) {
-        if let Some(sighting) = self.records.as_mut().and_then(|records| records.sighting.as_mut()) {
-            sighting.carriers[trunk.direction.index()] = Some(trunk.carrier);
-        }
     }
 
     fn push_trunk(&mut self, fact: Fact) {

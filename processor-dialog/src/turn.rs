@@ -5,6 +5,7 @@
 //! [`crate::registration`]); none of them calls back.
 
 use call_records::{Change, DialogId, RequestId, SightingKind};
+use pipeline::call::ladder::Trunks;
 use pipeline::event::{End, Fact, Outcome, ReasonProtocol, RegistrationOutcome, Trunk};
 use pipeline::{Facts, Measure, Networks, Slot};
 use sip::Method;
@@ -63,6 +64,8 @@ pub struct Told {
     pub sighting: Option<call_records::Sighting>,
     /// What changed, in order.
     pub changes: Vec<Change>,
+    /// The carriers whose trunks the message is the first to show its transaction on.
+    pub trunks: Trunks,
 }
 
 /// How many of each are held, over all calls (3.7).
@@ -169,7 +172,6 @@ impl Turn<'_> {
                 item,
                 kind,
                 root,
-                carriers: [None; 2],
                 only_root: root && self.request(at.request).has_one_root(&self.pools.transactions),
                 request_seen,
                 undecided,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use pipeline::labels::Name;
-use pipeline::{Facts, FrameBatch, LabelSet, LabelSets, Networks, Origin, Processor, Telemetry};
+use pipeline::{Carrier, Facts, FrameBatch, LabelSet, LabelSets, Networks, Origin, Processor, Telemetry};
 
 use crate::carriers::Carriers;
 use crate::config::Settings;
@@ -75,20 +75,22 @@ impl Processor for Enrich {
 struct Trunks {
     carriers: Arc<Carriers>,
     /// By index of the carrier; `None` of one for which there was no room.
-    names: Vec<Option<Name>>,
+    names: Vec<Option<(Name, Arc<str>)>>,
 }
 
 impl Trunks {
     fn new(settings: &Settings, label_sets: &LabelSets) -> Option<Arc<Self>> {
-        let names = settings.carrier_names.iter().map(|name| label_sets.intern_name("carrier", name)).collect();
+        let name = |text: &String| Some((label_sets.intern_name("carrier", text)?, Arc::from(text.as_str())));
+        let names = settings.carrier_names.iter().map(name).collect();
         let carriers = Arc::clone(&settings.carriers);
         (!settings.carrier_names.is_empty()).then(|| Arc::new(Self { carriers, names }))
     }
 }
 
 impl Networks for Trunks {
-    fn carrier_of(&self, address: IpAddr) -> Option<Name> {
-        self.names[usize::from(self.carriers.find(address)?)]
+    fn carrier_of(&self, address: IpAddr) -> Option<Carrier<'_>> {
+        let (name, text) = self.names[usize::from(self.carriers.find(address)?)].as_ref()?;
+        Some(Carrier { name: *name, text })
     }
 }
 

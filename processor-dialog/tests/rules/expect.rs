@@ -10,7 +10,7 @@ use metrics::recorder::Recorder;
 use metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::labels::{LabelSets, Name};
-use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Networks, Processor, SipFrame};
+use pipeline::{CallRecord, CallsWanted, Carrier, Facts, FrameBatch, Networks, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
@@ -254,18 +254,22 @@ impl Player {
 
 /// Carriers of the addresses that ladders know by name.
 #[derive(Debug)]
-struct Carriers([(IpAddr, Option<Name>); 4]);
+struct Carriers([(IpAddr, Name, Arc<str>); 4]);
 
 impl Carriers {
     fn new(label_sets: &LabelSets) -> Self {
         let all = [("alice", "office"), ("bob", "alpha"), ("carol", "alpha"), ("dave", "beta")];
-        Self(all.map(|(host, name)| (ladder::endpoint::address(host).ip(), label_sets.intern_name("carrier", name))))
+        Self(all.map(|(host, name)| {
+            let interned = label_sets.intern_name("carrier", name).expect("there is room");
+            (ladder::endpoint::address(host).ip(), interned, name.into())
+        }))
     }
 }
 
 impl Networks for Carriers {
-    fn carrier_of(&self, address: IpAddr) -> Option<Name> {
-        self.0.iter().find(|(of, _)| *of == address)?.1
+    fn carrier_of(&self, address: IpAddr) -> Option<Carrier<'_>> {
+        let (_, name, text) = self.0.iter().find(|(of, ..)| *of == address)?;
+        Some(Carrier { name: *name, text })
     }
 }
 

@@ -1,5 +1,6 @@
 //! 4.7: trunks, both directions. Carriers: `office` is alice, `alpha` bob and carol, `beta` dave; the proxy is ours.
 
+use pipeline::event::Direction;
 use processor_dialog::Config;
 
 use crate::expect::{Labelled, Player, expect_trunks};
@@ -490,4 +491,39 @@ fn nothing_is_held_once_all_is_over() {
     let mut player = Player::new(Config::default(), Labelled::No).with_carriers();
     player.play(&format!("{REFUSED_THEN_ANSWERED} 200.0 alice -> proxy crlf"));
     assert_eq!(player.held().iter().map(|(_, held)| held).sum::<f64>(), 0.0, "{:?}", player.held());
+}
+
+#[test]
+fn a_record_says_of_each_invite_over_which_trunks_it_went() {
+    let mut player = Player::new(Config::default(), Labelled::No).with_carriers();
+    player.play(REFUSED_THEN_ANSWERED);
+    let calls = player.drain();
+    assert_eq!(calls.len(), 1);
+    let told: Vec<String> = (calls[0].transactions.iter())
+        .map(|transaction| {
+            let carriers = transaction.carriers();
+            let trunks: String =
+                carriers.map(|(direction, carrier)| format!(" {} {carrier}", direction.as_str())).collect();
+            format!("{}{trunks}", transaction.method.as_str())
+        })
+        .collect();
+    assert_eq!(told, ["INVITE in office", "INVITE out alpha", "INVITE out beta", "BYE", "BYE"]);
+}
+
+#[test]
+fn a_record_has_both_ends_of_an_invite_also_where_they_show_apart() {
+    for ladder in [
+        "0.0 bob -> dave INVITE\n 0.1 bob <- dave 486\n 0.2 bob -> dave ACK\n 9.0 bob -> dave crlf",
+        "0.0 bob -> proxy INVITE branch=z9hG4bK0 ftag=a cseq=1
+         0.1 proxy -> dave INVITE copy
+         0.2 proxy <- dave 486 via=bob/z9hG4bK0
+         9.0 bob -> dave crlf",
+    ] {
+        let mut player = Player::new(Config::default(), Labelled::No).with_carriers();
+        player.play(ladder);
+        let calls = player.drain();
+        let invite = &calls[0].transactions[0];
+        let carrier = |direction| invite.carrier(direction).map(|carrier| &**carrier);
+        assert_eq!((carrier(Direction::In), carrier(Direction::Out)), (Some("alpha"), Some("beta")));
+    }
 }

@@ -133,8 +133,9 @@ fn an_address_is_in_the_network_of_the_carrier_with_the_longest_prefix() {
     let bench = Bench::new(settings(carriers, &[]));
     let networks = bench.enrich.networks().expect("there are carriers");
     let carrier = |address: &str| {
-        let name = networks.carrier_of(address.parse().expect("an address"))?;
-        let named = bench.label_sets.named(name);
+        let carrier = networks.carrier_of(address.parse().expect("an address"))?;
+        let named = bench.label_sets.named(carrier.name);
+        assert_eq!(*named.value, **carrier.text);
         Some(format!("{}={}", named.label, named.value))
     };
     assert_eq!(carrier("10.1.2.3").as_deref(), Some("carrier=alpha"));
@@ -151,7 +152,10 @@ fn without_carriers_no_network_is_known() {
 #[test]
 fn a_carrier_keeps_its_name_over_a_reload() {
     let mut bench = Bench::new(two_carriers());
-    let beta = |bench: &Bench| bench.enrich.networks()?.carrier_of("10.2.0.7".parse().expect("an address"));
+    let beta = |bench: &Bench| {
+        let networks = bench.enrich.networks()?;
+        networks.carrier_of("10.2.0.7".parse().expect("an address")).map(|carrier| carrier.name)
+    };
     let before = beta(&bench);
     let new = settings(&[("gamma", &["10.9.0.0/16"]), ("beta", &["10.2.0.0/16"])], &[]);
     bench.enrich.reconfigure(Box::new(new));
