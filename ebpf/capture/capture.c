@@ -26,23 +26,13 @@
 /* The kernel gives the loopback device this index in every network namespace. */
 #define LOOPBACK_INDEX 1
 
-#define SIP_PORT 1
-#define WEBSOCKET_PORT 2
-#define TUNNEL_PORT 4
-#define VXLAN_PORT 8
-
 INLINE __u32 spoken_on(__be16 port)
 {
-	__u16 number = host16(port);
-	const struct port_word *word = &ports[number / 64];
-	__u32 bit = number % 64;
-
-	return ((word->sip >> bit) & 1) * SIP_PORT | ((word->websocket >> bit) & 1) * WEBSOCKET_PORT |
-	       ((word->tunnel >> bit) & 1) * TUNNEL_PORT | ((word->vxlan >> bit) & 1) * VXLAN_PORT;
+	return ports[host16(port)];
 }
 
 /*
- * What is spoken on either port: any of the bits above. A function of its own, which the verifier walks once for all
+ * What is spoken on either port: bits of `limits.h`. A function of its own, which the verifier walks once for all
  * callers: it follows each of the two places in the global once more for what the processor may do ahead of the check.
  */
 STEP __u32 spoken_between(__be16 source, __be16 destination)
@@ -208,31 +198,31 @@ INLINE __u32 behind_protocol(const struct __sk_buff *skb, struct cursor *at, __u
 }
 
 /* What an ordinary packet begins with. The ports of TCP stand where those of UDP do. */
+struct plain_payload {
+	struct udphdr ports;      /* of TCP: ports and sequence number */
+	__u8 first;               /* of UDP: the payload begins with it */
+};
+
 struct plain_v4 {
 	struct iphdr ip;
-	struct udphdr ports;
-	__u8 payload[4];
+	struct plain_payload payload;
 };
 
 struct plain_v6 {
 	struct ipv6hdr ip;
-	struct udphdr ports;
-	__u8 payload[4];
+	struct plain_payload payload;
 };
 
-enum glance {
-	LOOK_CLOSELY,
-	OTHER_DATAGRAM,           /* UDP between other ports, and no letter stands first in it: no SIP message */
-	OTHER_SEGMENT,            /* TCP between other ports */
-};
-
-INLINE enum glance glance_at_ports(__u8 protocol, const struct udphdr *ports, __u8 first)
+INLINE int are_other_ports(const __u8 *protocol, const struct plain_payload *head)
 {
-	if ((protocol != IPPROTO_UDP && protocol != IPPROTO_TCP) || spoken_between(ports->source, ports->dest))
-		return LOOK_CLOSELY;
-	if (protocol == IPPROTO_TCP)
-		return OTHER_SEGMENT;
-	return first >= 'A' && first <= 'Z' ? LOOK_CLOSELY : OTHER_DATAGRAM;
+	if (spoken_between(head->ports.source, head->ports.dest))
+		return 0;
+	/* Read only now: kept across the call they would lie on the stack, and see `refused_port` for what that costs. */
+	REREAD;
+	if (*protocol == IPPROTO_TCP)
+		return host16(head->ports.check) % LOOKED_INTO_EVERY != 0;
+	/* A SIP message begins with a letter. */
+	return *protocol == IPPROTO_UDP && (head->first < 'A' || head->first > 'Z');
 }
 
 /*
@@ -240,26 +230,26 @@ INLINE enum glance glance_at_ports(__u8 protocol, const struct udphdr *ports, __
  * port that matters. So is media, and nearly all that a host is busy with besides SIP. Both headers are fetched
  * together, and nothing else is looked at before.
  */
-INLINE enum glance glance(const struct __sk_buff *skb, __u16 ethertype)
+INLINE int is_between_other_ports(const struct __sk_buff *skb, __u16 ethertype)
 {
 	if (ethertype == ETH_P_IP) {
 		struct plain_v4 head;
 
 		if (load_relative(skb, 0, &head, sizeof(head), BPF_HDR_START_NET))
-			return LOOK_CLOSELY;
+			return 0;
 		/* A fragment has an offset, or more to come (RFC 791 §3.1). */
 		if (head.ip.version != 4 || head.ip.ihl != 5 || (head.ip.frag_off & network16(0x3fff)))
-			return LOOK_CLOSELY;
-		return glance_at_ports(head.ip.protocol, &head.ports, head.payload[0]);
+			return 0;
+		return are_other_ports(&head.ip.protocol, &head.payload);
 	}
 	if (ethertype == ETH_P_IPV6) {
 		struct plain_v6 head;
 
 		if (load_relative(skb, 0, &head, sizeof(head), BPF_HDR_START_NET) || head.ip.version != 6)
-			return LOOK_CLOSELY;
-		return glance_at_ports(head.ip.nexthdr, &head.ports, head.payload[0]);
+			return 0;
+		return are_other_ports(&head.ip.nexthdr, &head.payload);
 	}
-	return LOOK_CLOSELY;
+	return 0;
 }
 
 /* Whatever a packet is wrapped in, header by header. */
@@ -325,37 +315,27 @@ INLINE void count(const __u32 *verdict)
 }
 
 /*
- * Counts a packet between other ports. Nonzero if it is TCP and its turn to be looked into, which counts it instead.
- * The key of most packets of most hosts lies in memory that is there: without CAP_PERFMON the processor waits after a
+ * The key for most packets of most hosts, in memory that is there: without CAP_PERFMON the processor waits after a
  * store to the stack.
  */
 static const __u32 refused_port = REFUSED_PORT;
-
-INLINE int is_looked_into(enum glance glance)
-{
-	__u64 *packets = map_lookup(&verdicts, &refused_port);
-
-	if (!packets || (glance == OTHER_SEGMENT && *packets % TCP_LOOKED_INTO == 0))
-		return 1;
-	*packets += 1;
-	return 0;
-}
 
 SEC("socket")
 int capture(struct __sk_buff *skb)
 {
 	__u16 ethertype = host16((__u16)skb->protocol);
 	enum verdict verdict;
-	enum glance seen;
 	__u32 index;
 
 	if (skb->ifindex == LOOPBACK_INDEX && skb->pkt_type == PACKET_OUTGOING) {
 		verdict = REFUSED_LOOPBACK_COPY;
+	} else if (is_between_other_ports(skb, ethertype)) {
+		count(&refused_port);
+		return 0;
+	} else if (!is_wanted_interface(skb->ifindex)) {
+		verdict = REFUSED_INTERFACE;
 	} else {
-		seen = glance(skb, ethertype);
-		if (seen != LOOK_CLOSELY && !is_looked_into(seen))
-			return 0;
-		verdict = is_wanted_interface(skb->ifindex) ? judge(skb, ethertype) : REFUSED_INTERFACE;
+		verdict = judge(skb, ethertype);
 		if (is_sample(verdict))
 			verdict = KEPT_SAMPLE;
 	}

@@ -8,7 +8,6 @@ use std::os::fd::BorrowedFd;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use intake::PortSet;
 use pipeline::event::NotRead;
 use wire::{TUNNEL_PORTS, UNREAD_PORTS};
 
@@ -152,8 +151,8 @@ impl LoadError {
     }
 }
 
-/// `ports` of `ebpf/capture/maps.h`: for 64 ports each, SIP, SIP over WebSocket, tunnels, and which of these are VXLAN.
-type Ports = [[u64; 4]; PORT_WORDS];
+/// `ports` of `ebpf/capture/maps.h`: what is spoken on each, bits of `limits.h`.
+type Ports = [u8; PORTS];
 
 /// `struct settings` of `ebpf/capture/limits.h`: every interface, transports.
 type Settings = [u64; 2];
@@ -196,11 +195,18 @@ impl Program {
     /// Replaces the sets of ports: of SIP, of SIP over WebSocket, of VXLAN. Packets on a port that was in its set and
     /// still is are never missed.
     pub fn set_ports(&mut self, ports: &[u16], ws_ports: &[u16], vxlan_ports: &[u16]) -> Result<(), MapError> {
-        let tunnels = [vxlan_ports, &TUNNEL_PORTS, &UNREAD_PORTS].concat();
-        let sets = [ports, ws_ports, &tunnels, vxlan_ports].map(PortSet::from);
-        let words = std::array::from_fn::<_, PORT_WORDS, _>(|word| sets.each_ref().map(|set| set.words()[word]));
+        let mut spoken: Ports = [0; PORTS];
+        for (ports, bits) in [
+            (ports, SIP_PORT),
+            (ws_ports, WEBSOCKET_PORT),
+            (vxlan_ports, TUNNEL_PORT | VXLAN_PORT),
+            (&TUNNEL_PORTS, TUNNEL_PORT),
+            (&UNREAD_PORTS, TUNNEL_PORT),
+        ] {
+            ports.iter().for_each(|&port| spoken[usize::from(port)] |= bits);
+        }
         // The kernel copies bytes over those that are there: a bit that is set in both is never clear.
-        self.ports.set(0, words, 0)
+        self.ports.set(0, spoken, 0)
     }
 
     /// Every interface, whatever the list says.
@@ -248,8 +254,13 @@ fn filter(ebpf: &mut Ebpf) -> Result<&mut SocketFilter, LoadError> {
     Ok(ebpf.program_mut("capture").ok_or(LoadError::Missing("capture"))?.try_into()?)
 }
 
-/// 65,536 ports, 64 to a word.
-const PORT_WORDS: usize = 1024;
+const PORTS: usize = 65_536;
+
+/// Bits of an entry of `ports`.
+const SIP_PORT: u8 = 1;
+const WEBSOCKET_PORT: u8 = 2;
+const TUNNEL_PORT: u8 = 4;
+const VXLAN_PORT: u8 = 8;
 
 /// Compiled by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture.o"));
@@ -275,16 +286,20 @@ mod tests {
     }
 
     #[test]
-    fn the_map_of_ports_has_the_words_of_a_port_set() {
-        assert_eq!(PortSet::from_iter([]).words().len(), PORT_WORDS);
-        assert!(LIMITS.contains(&format!("#define PORT_WORDS {PORT_WORDS} ")));
+    fn ports_have_the_bits_of_the_kernel_side() {
+        let bits = [("SIP", SIP_PORT), ("WEBSOCKET", WEBSOCKET_PORT), ("TUNNEL", TUNNEL_PORT), ("VXLAN", VXLAN_PORT)];
+        for (name, bit) in bits {
+            assert!(LIMITS.contains(&format!("#define {name}_PORT {bit} ")), "{name}");
+        }
+        assert!(LIMITS.contains(&format!("#define PORTS {PORTS}\n")));
     }
 
     #[test]
     fn tunnels_go_to_the_ports_that_user_space_looks_into() {
         let ports = LIMITS.lines().filter_map(|line| line.strip_prefix("#define ")?.split_once("_PORT "));
         let number = |(_, rest): (&str, &str)| rest.split_whitespace().next()?.parse().ok();
-        let mut defined: Vec<u16> = ports.filter_map(number).collect();
+        // Smaller numbers are bits.
+        let mut defined: Vec<u16> = ports.filter_map(number).filter(|number| *number > 1024).collect();
         let mut looked_into = [&TUNNEL_PORTS[..], &UNREAD_PORTS].concat();
         defined.sort_unstable();
         looked_into.sort_unstable();

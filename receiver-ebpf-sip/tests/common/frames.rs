@@ -46,9 +46,9 @@ pub fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A TCP header with PSH and ACK.
-pub fn tcp_header(source: u16, destination: u16) -> Vec<u8> {
-    let behind_ports = [0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0];
-    [&source.to_be_bytes()[..], &destination.to_be_bytes(), &behind_ports].concat()
+pub fn tcp_header(source: u16, destination: u16, sequence: u32) -> Vec<u8> {
+    let behind = [0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0];
+    [&source.to_be_bytes()[..], &destination.to_be_bytes(), &sequence.to_be_bytes(), &behind].concat()
 }
 
 /// What follows the ethertype of a PPPoE session (RFC 2516 §4).
