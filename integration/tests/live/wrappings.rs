@@ -156,7 +156,7 @@ fn merged(test: &str, features: &[&str]) {
     }
     let ringside = Ringside::start(&cable.right, &Config::on("right"));
     let (from, to) = cable.addresses(testnet::Family::V4, 5060);
-    let pings: Vec<Vec<u8>> = (0..BURST).map(|number| ping(number)).collect();
+    let pings: Vec<Vec<u8>> = (0..BURST).map(ping).collect();
     let size = pings[0].len();
     assert!(pings.iter().all(|ping| ping.len() == size), "what is merged has one size");
     let _sink = cable.right.run(|| UdpSocket::bind(to).expect("the address is there"));
