@@ -1,0 +1,3 @@
+//! SIP OPTIONS probes (`sip-metrics.md` 6.1): the one component that sends anything to the SIP network.
+
+pub mod exchange;
