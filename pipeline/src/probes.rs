@@ -116,6 +116,11 @@ impl Probes {
         row
     }
 
+    /// The row of a target, if there is one.
+    pub fn find(&self, target: &ProbeTarget) -> Option<Arc<ProbeRow>> {
+        lock(&self.rows).get(target).cloned()
+    }
+
     /// Takes away the rows that `keep` does not want.
     pub fn retain(&self, mut keep: impl FnMut(&ProbeTarget) -> bool) {
         lock(&self.rows).retain(|target, _| keep(target));
