@@ -9,9 +9,11 @@ use std::sync::atomic::Ordering;
 
 use pipeline::LabelSet;
 use pipeline::labels::{LabelSets, Pair};
+use pipeline::probes::ProbeCopy;
 
 use super::exemplars::{Bucket, Held};
 use super::label_values::Input;
+use super::probes::PROBES;
 use super::ratios::Inputs;
 use super::rows::{BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, Place, ROW_BLOCKS, ROW_CELLS, histogram_width};
 use super::schema::{DERIVED, F, FAMILIES, Family, Kind, Presence, Scope, Source, Values};
@@ -38,6 +40,8 @@ pub struct Snapshot {
     blocks: Vec<u64>,
     /// None unless they were asked for.
     exemplars: Held,
+    /// The rows of probes.
+    probes: Vec<ProbeCopy>,
 }
 
 #[derive(Debug)]
@@ -66,6 +70,7 @@ impl Snapshot {
             cells: Vec::new(),
             blocks: Vec::new(),
             exemplars: Held::default(),
+            probes: Vec::new(),
             labels,
         };
         for shard in shards {
@@ -80,6 +85,11 @@ impl Snapshot {
             copy.take_row(set, shards);
         }
         copy
+    }
+
+    /// Shows these rows of probes too.
+    pub(super) fn with_probes(self, probes: Vec<ProbeCopy>) -> Self {
+        Self { probes, ..self }
     }
 
     /// Shows `exemplars` too.
@@ -125,27 +135,27 @@ impl Snapshot {
     /// Shows `visitor` the next family, or as much of it as belongs to a few label sets; `false` when
     /// nothing was left. For who must not hold the thread for long.
     pub fn step(&self, cursor: &mut Cursor, visitor: &mut dyn Visitor) -> bool {
-        let family = match FAMILIES.get(cursor.family) {
-            Some(family) => family,
-            None => match DERIVED.get(cursor.family - FAMILIES.len()) {
-                Some(family) => family,
-                None => return false,
-            },
-        };
+        let Some(family) = FAMILIES.iter().chain(DERIVED).chain(PROBES).nth(cursor.family) else { return false };
         let mut walk = Walk { family, visitor, announced: cursor.announced };
-        match family.scope {
-            Scope::Global => walk.global(self),
-            Scope::Call => {
-                let end = self.rows.len().min(cursor.row + ROWS_PER_STEP);
-                for index in cursor.row..end {
-                    walk.row(self, index);
-                }
-                cursor.announced = walk.announced;
-                cursor.row = end;
-                if end < self.rows.len() {
-                    return true;
-                }
+        let rows = match family.scope {
+            Scope::Global => {
+                walk.global(self);
+                0
             }
+            Scope::Call => self.rows.len(),
+            Scope::Target => self.probes.len(),
+        };
+        let end = rows.min(cursor.row + ROWS_PER_STEP);
+        for index in cursor.row..end {
+            match family.scope {
+                Scope::Target => walk.target(&self.probes[index]),
+                _ => walk.row(self, index),
+            }
+        }
+        cursor.announced = walk.announced;
+        cursor.row = end;
+        if end < rows {
+            return true;
         }
         *cursor = Cursor { family: cursor.family + 1, ..Cursor::default() };
         true
@@ -210,6 +220,7 @@ impl Walk<'_> {
                 Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
                 Source::One => 1,
                 Source::View(..) | Source::Ratio(_) => unreachable!("views and ratios have carrier and ua_type"),
+                Source::Probe(_) => unreachable!("probes have target and transport"),
             };
             self.show(None, variant, &self.number(value));
         }
@@ -232,6 +243,7 @@ impl Walk<'_> {
             }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
             Source::One => unreachable!("the constant is global"),
+            Source::Probe(_) => unreachable!("probes have target and transport"),
         }
     }
 
@@ -245,7 +257,7 @@ impl Walk<'_> {
                     snapshot.cells(index)[at..][..width * range.variants].chunks_exact(width).enumerate()
                 {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
+                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }
@@ -273,6 +285,21 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    fn target(&mut self, row: &ProbeCopy) {
+        let Source::Probe(probe) = self.family.source else { unreachable!("only probes have targets") };
+        probe.series(row, &mut |variant, further, value| {
+            if !self.announced {
+                self.visitor.family(self.family);
+                self.announced = true;
+            }
+            let labels = [("target", row.target.name.as_str()), ("transport", row.target.transport)];
+            let labels = [labels[0], labels[1], further.unwrap_or_default()];
+            let further = &labels[..2 + usize::from(further.is_some())];
+            let id = SeriesId { set: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
+            self.visitor.series(&Labels { id, pair: None, further }, value);
+        });
     }
 
     fn is_shown(&self, snapshot: &Snapshot, index: usize, value: u64) -> bool {
@@ -333,6 +360,8 @@ fn add_up(to: &mut [u64], from: &[std::sync::atomic::AtomicU64]) {
     }
 }
 
+/// More than the variants of any family have for one target: the last status is 699.
+const VARIANTS_OF_TARGET: usize = 1024;
 /// Label sets per step.
 const ROWS_PER_STEP: usize = 64;
 /// Most labels of a family besides `carrier` and `ua_type`.

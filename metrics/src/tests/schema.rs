@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::super::schema::{Values, families};
 use super::*;
 
-/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither), bounds.
+/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither, `target` where there are `target` and `transport`), bounds.
 const EXPECTED: &str = "
 packets_total counter
 invite_total counter
@@ -114,6 +114,19 @@ ack_missing_total counter
 sessions gauge
 dialogs gauge state=early|confirmed|terminating
 reason_total counter protocol=Q.850|SIP|derived cause=0-999
+probe_sent_total counter target
+probe_received_total counter target
+probe_lost_total counter target
+probe_retransmissions_total counter target
+probe_unexpected_total counter target reason=stray|late|doubled|unreadable
+probe_status_total counter target code=100-699
+probe_rtt_seconds histogram target le=0.001|0.0025|0.005|0.01|0.025|0.05|0.1|0.25|0.5|1|2.5|5
+probe_jitter_seconds gauge target
+probe_up gauge target
+probe_last_status gauge target
+probe_tls_not_after_seconds gauge target
+probe_tls_handshake_seconds gauge target
+probe_target_info gauge target
 ";
 
 /// A family as [`EXPECTED`] writes it.
@@ -124,8 +137,10 @@ fn line(family: &Family) -> String {
         Kind::Histogram(buckets) => ("histogram", Some(buckets)),
     };
     let mut line = format!("{} {kind}", family.name);
-    if family.scope == Scope::Global {
-        line += " global";
+    match family.scope {
+        Scope::Call => {}
+        Scope::Global => line += " global",
+        Scope::Target => line += " target",
     }
     for label in family.labels {
         let values = match label.values {

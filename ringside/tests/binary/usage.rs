@@ -44,6 +44,7 @@ fn components_lists_what_is_compiled_in() {
         "receivers:",
         "ebpf_sip",
         "pcap",
+        "sip_probe",
         "processors:",
         "dialog",
         "enrich",
