@@ -1,10 +1,12 @@
-//! Probes: `run` with nothing but them, and without any privilege; reload.
+//! Probes: `run` with nothing but them, and without any privilege; reload; the command.
 
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::program::{Folder, Running, without_privileges};
+use crate::program::{Folder, Running, command, run, without_privileges};
 use crate::running::get;
 
 /// A server over UDP on loopback that answers every request with `status`. Where it is.
@@ -97,4 +99,66 @@ fn a_reload_leaves_the_counters_of_other_targets_alone() {
     running.signal(libc::SIGTERM);
     let (status, log) = running.end();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn the_command_prints_a_line_for_each_answer_and_a_summary() {
+    let folder = Folder::new();
+    let target = server("404 Not Found");
+    let address = target.strip_prefix("udp://").expect("it is one");
+    let outcome = run(folder.path(), &["probe", &target, "--count", "3", "--interval", "200ms"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines.len(), 8, "{}", outcome.stdout);
+    assert_eq!(lines[0], format!("PROBE 127.0.0.1 (sip:{address})"));
+    for (number, line) in lines[1..4].iter().enumerate() {
+        let begin = format!("404 Not Found from udp {address}: seq={} time=", number + 1);
+        assert!(line.starts_with(&begin) && line.ends_with(" ms server=\"test\""), "{line}");
+    }
+    assert!(lines[6].starts_with("3 sent, 3 answered, 0% loss, time "), "{}", lines[6]);
+    assert!(lines[7].starts_with("rtt min/avg/max/jitter = "), "{}", lines[7]);
+}
+
+#[test]
+fn the_command_fails_when_nobody_answers_and_says_why() {
+    let folder = Folder::new();
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
+    let address = silent.local_addr().expect("it is bound").to_string();
+    let common = ["--count", "1", "--timeout", "600ms", "--format", "json"];
+    let outcome = run(folder.path(), &[&["probe", &address][..], &common].concat());
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (1, "ringside: no probe was answered\n"));
+    let lines: Vec<serde_json::Value> =
+        outcome.stdout.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+    assert_eq!((&lines[0]["error"], &lines[0]["retransmissions"]), (&"timeout".into(), &1.into()));
+    assert_eq!((&lines[1]["sent"], &lines[1]["loss_percent"]), (&1.into(), &100.0.into()));
+    assert!(lines[1]["rtt_min_seconds"].is_null() && lines.len() == 2);
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free").local_addr().expect("bound");
+    let outcome = run(folder.path(), &[&["probe", &closed.to_string(), "--transport", "tcp"][..], &common].concat());
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome.stdout.contains("\"transport\":\"tcp\"") && outcome.stdout.contains("no connection: "),
+        "{}",
+        outcome.stdout
+    );
+}
+
+#[test]
+fn ctrl_c_brings_the_summary() {
+    let folder = Folder::new();
+    let mut child = command(folder.path(), &["probe", &server("200 OK"), "--interval", "200ms"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut text = String::new();
+    while text.matches("\n200 OK from ").count() < 2 {
+        assert_ne!(out.read_line(&mut text).expect("it prints text"), 0, "{text}");
+    }
+    let pid = i32::try_from(child.id()).expect("process ids are positive");
+    // SAFETY: kill takes numbers only, and the child was not waited for yet, so that its id is its own.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+    out.read_to_string(&mut text).expect("it prints text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert!(text.contains(" answered, 0% loss, time ") && text.contains("\nrtt min/avg/max/jitter = "), "{text}");
 }
