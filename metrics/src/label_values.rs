@@ -61,6 +61,8 @@ pub const TABLES: &[&str] = texts!(event::Evicted, as_str);
 pub const NOT_READ: &[&str] = texts!(event::NotRead, as_str);
 /// `why` of `sip_elsewhere_total`.
 pub const ELSEWHERE: &[&str] = texts!(event::Elsewhere, as_str);
+/// `reason` of `probe_unexpected_total`.
+pub const UNEXPECTED: &[&str] = texts!(pipeline::probes::Unexpected, as_str);
 /// `outcome` of `session_outcomes_total`.
 pub const OUTCOMES: &[&str] = texts!(event::Outcome, as_str);
 /// `outcome` of `registration_outcomes_total`.

@@ -295,6 +295,7 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
                 named += variants * width;
                 Place::Named(named - variants * width)
             }
+            Scope::Target => panic!("rows of targets are not stored here"),
             Scope::Call if family.is_sparse() => {
                 blocks += variants.div_ceil(BLOCK);
                 Place::Blocks(blocks - variants.div_ceil(BLOCK))

@@ -1,7 +1,7 @@
 //! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.7 once.
 //!
 //! [`FAMILIES`] are stored, [`F`] indexes them; [`DERIVED`] are other names for stored cells (`invite_total`
-//! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`. Names stand without
+//! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`; [`PROBES`] have rows of their own. Names stand without
 //! their prefix and are the same in every output, so no backend's translation changes one: counters end
 //! in `_total`, no unit is added by anybody.
 
@@ -9,6 +9,7 @@ use super::buckets::Buckets;
 use super::ratios::Ratio;
 
 pub use super::derived::DERIVED;
+pub use super::probes::{PROBES, Probe};
 pub use super::stored::{F, FAMILIES, FIRST_CODE};
 
 /// One metric: what a `# TYPE` line is to a scrape.
@@ -22,7 +23,7 @@ pub struct Family {
     pub kind: Kind,
     /// Whether it has `carrier` and `ua_type`, or another label of the configuration.
     pub scope: Scope,
-    /// Labels besides `carrier` and `ua_type`. A variant is an index into the product of their values, the
+    /// Labels besides `carrier` and `ua_type`, or `target` and `transport`. A variant is an index into the product of their values, the
     /// last label running fastest.
     pub labels: &'static [Label],
     /// When a series of it exists.
@@ -51,6 +52,8 @@ pub enum Scope {
     Carrier,
     /// One series (per further label) in all.
     Global,
+    /// One row per `target` and `transport` of probes.
+    Target,
 }
 
 /// When a series is shown. A label set is *touched* once anything was counted under it.
@@ -84,6 +87,8 @@ pub enum Source {
     Ratio(Ratio),
     /// Constant 1.
     One,
+    /// The rows of probes.
+    Probe(Probe),
 }
 
 /// A label and its values.
@@ -136,7 +141,7 @@ impl Scope {
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Carrier => Some("carrier"),
-            Self::Call | Self::Global => None,
+            Self::Call | Self::Global | Self::Target => None,
         }
     }
 }
@@ -197,9 +202,13 @@ impl Family {
     pub(super) const fn global(self) -> Self {
         Self { scope: Scope::Global, presence: Presence::Start, ..self }
     }
+
+    pub(super) const fn target(self) -> Self {
+        Self { scope: Scope::Target, presence: Presence::Start, ..self }
+    }
 }
 
 /// Every family, the stored ones first.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    FAMILIES.iter().chain(DERIVED)
+    FAMILIES.iter().chain(DERIVED).chain(PROBES)
 }

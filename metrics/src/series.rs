@@ -53,6 +53,8 @@ pub enum Value<'a> {
     Gauge(i64),
     /// Percent; `None` is undefined: nothing to divide by.
     Ratio(Option<f64>),
+    /// Of a gauge that is no whole number.
+    Real(f64),
     /// Of a histogram.
     Histogram(Histogram<'a>),
 }
@@ -63,12 +65,16 @@ pub struct Histogram<'a> {
     pub(super) buckets: Buckets,
     /// Those of its buckets, then the two halves of the sum.
     pub(super) cells: &'a [u64],
-    pub(super) exemplars: &'a Held,
-    /// The first of its buckets.
-    pub(super) first: Bucket,
+    /// With the first of its buckets; `None` where there never are any.
+    pub(super) exemplars: Option<(&'a Held, Bucket)>,
 }
 
 impl<'a> Histogram<'a> {
+    /// One without exemplars, of cells in the order of a row.
+    pub(super) const fn plain(buckets: Buckets, cells: &'a [u64]) -> Self {
+        Self { buckets, cells, exemplars: None }
+    }
+
     /// Samples in all; the sum of all buckets, so that the two cannot disagree.
     pub fn count(&self) -> u64 {
         self.cells[..=self.buckets.bounds.len()].iter().sum()
@@ -103,11 +109,9 @@ impl<'a> Histogram<'a> {
 
     /// The exemplar of a bucket, by its index in [`Histogram::counts`], and its value in the family's unit.
     pub fn exemplar(&self, index: usize) -> Option<(&'a Exemplar, f64)> {
-        if self.exemplars.is_empty() {
-            return None;
-        }
-        let bucket = Bucket { index: u8::try_from(index).ok()?, ..self.first };
-        let exemplar = self.exemplars.get(&bucket)?;
+        let (exemplars, first) = self.exemplars.filter(|(exemplars, _)| !exemplars.is_empty())?;
+        let bucket = Bucket { index: u8::try_from(index).ok()?, ..first };
+        let exemplar = exemplars.get(&bucket)?;
         let nanos = u64::try_from(exemplar.value.as_nanos()).unwrap_or(u64::MAX);
         Some((exemplar, nanos as f64 / self.buckets.unit.scale()))
     }

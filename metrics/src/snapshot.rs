@@ -9,9 +9,11 @@ use std::sync::atomic::Ordering;
 
 use pipeline::LabelSet;
 use pipeline::labels::{LabelSets, Name, Named, Pair};
+use pipeline::probes::ProbeCopy;
 
 use super::exemplars::{Bucket, Held};
 use super::label_values::{DIRECTIONS, Input};
+use super::probes::PROBES;
 use super::ratios::Inputs;
 use super::rows::{
     BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, NAMED_CELLS, Place, ROW_BLOCKS, ROW_CELLS, histogram_width,
@@ -44,6 +46,8 @@ pub struct Snapshot {
     named: Vec<u64>,
     /// None unless they were asked for.
     exemplars: Held,
+    /// The rows of probes.
+    probes: Vec<ProbeCopy>,
 }
 
 #[derive(Debug)]
@@ -74,6 +78,7 @@ impl Snapshot {
             names: Vec::new(),
             named: Vec::new(),
             exemplars: Held::default(),
+            probes: Vec::new(),
             labels,
         };
         for shard in shards {
@@ -91,6 +96,11 @@ impl Snapshot {
             copy.take_name(name, shards);
         }
         copy
+    }
+
+    /// Shows these rows of probes too.
+    pub(super) fn with_probes(self, probes: Vec<ProbeCopy>) -> Self {
+        Self { probes, ..self }
     }
 
     /// Shows `exemplars` too.
@@ -147,28 +157,31 @@ impl Snapshot {
     /// Shows `visitor` the next family, or as much of it as belongs to a few label sets; `false` when
     /// nothing was left. For who must not hold the thread for long.
     pub fn step(&self, cursor: &mut Cursor, visitor: &mut dyn Visitor) -> bool {
-        let family = match FAMILIES.get(cursor.family) {
-            Some(family) => family,
-            None => match DERIVED.get(cursor.family - FAMILIES.len()) {
-                Some(family) => family,
-                None => return false,
-            },
-        };
+        let Some(family) = FAMILIES.iter().chain(DERIVED).chain(PROBES).nth(cursor.family) else { return false };
         let mut walk = Walk { family, visitor, announced: cursor.announced };
-        match family.scope {
-            Scope::Global => walk.global(self),
-            Scope::Carrier => walk.named(self),
-            Scope::Call => {
-                let end = self.rows.len().min(cursor.row + ROWS_PER_STEP);
-                for index in cursor.row..end {
-                    walk.row(self, index);
-                }
-                cursor.announced = walk.announced;
-                cursor.row = end;
-                if end < self.rows.len() {
-                    return true;
-                }
+        let rows = match family.scope {
+            Scope::Global => {
+                walk.global(self);
+                0
             }
+            Scope::Carrier => {
+                walk.named(self);
+                0
+            }
+            Scope::Call => self.rows.len(),
+            Scope::Target => self.probes.len(),
+        };
+        let end = rows.min(cursor.row + ROWS_PER_STEP);
+        for index in cursor.row..end {
+            match family.scope {
+                Scope::Target => walk.target(&self.probes[index]),
+                _ => walk.row(self, index),
+            }
+        }
+        cursor.announced = walk.announced;
+        cursor.row = end;
+        if end < rows {
+            return true;
         }
         *cursor = Cursor { family: cursor.family + 1, ..Cursor::default() };
         true
@@ -242,6 +255,7 @@ impl Walk<'_> {
                 Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
                 Source::One => 1,
                 Source::View(..) | Source::Ratio(_) => unreachable!("views and ratios have carrier and ua_type"),
+                Source::Probe(_) => unreachable!("probes have target and transport"),
             };
             self.show(Whose::All, variant, &self.number(value));
         }
@@ -262,7 +276,7 @@ impl Walk<'_> {
                     let width = histogram_width(buckets);
                     let cells = &cells[at + variant * width..][..width];
                     let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
+                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
                     if histogram.count() != 0 {
                         self.show(whose, variant, &Value::Histogram(histogram));
                     }
@@ -300,6 +314,7 @@ impl Walk<'_> {
             }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
             Source::One => unreachable!("the constant is global"),
+            Source::Probe(_) => unreachable!("probes have target and transport"),
         }
     }
 
@@ -313,7 +328,7 @@ impl Walk<'_> {
                     snapshot.cells(index)[at..][..width * range.variants].chunks_exact(width).enumerate()
                 {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
+                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }
@@ -341,6 +356,21 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    fn target(&mut self, row: &ProbeCopy) {
+        let Source::Probe(probe) = self.family.source else { unreachable!("only probes have targets") };
+        probe.series(row, &mut |variant, further, value| {
+            if !self.announced {
+                self.visitor.family(self.family);
+                self.announced = true;
+            }
+            let labels = [("target", row.target.name.as_str()), ("transport", row.target.transport)];
+            let labels = [labels[0], labels[1], further.unwrap_or_default()];
+            let further = &labels[..2 + usize::from(further.is_some())];
+            let id = SeriesId { set: None, name: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
+            self.visitor.series(&Labels { id, pair: None, named: None, further }, value);
+        });
     }
 
     fn is_shown(&self, snapshot: &Snapshot, index: usize, value: u64) -> bool {
@@ -405,6 +435,8 @@ fn add_up(to: &mut [u64], from: &[std::sync::atomic::AtomicU64]) {
     }
 }
 
+/// More than the variants of any family have for one target: the last status is 699.
+const VARIANTS_OF_TARGET: usize = 1024;
 /// Label sets per step.
 const ROWS_PER_STEP: usize = 64;
 /// Most labels of a family besides those of the configuration.

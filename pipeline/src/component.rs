@@ -18,6 +18,7 @@ use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
 use crate::labels::Name;
+use crate::probes::Probes;
 
 /// What [`Receiver::receive`] came back with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,12 @@ pub trait Receiver: Send {
     /// How long after a payload an identical one between the same addresses is a capture duplicate
     /// (`sip-metrics.md` 2.2 rule 1); zero keeps every copy. Called before `start` and after a reload.
     fn set_duplicate_window(&mut self, window: Duration);
+
+    /// The rows of a receiver that asks instead of listening, and brings no frames; `None` from all others. They are
+    /// the same as long as it lives.
+    fn probes(&self) -> Option<Arc<Probes>> {
+        None
+    }
 
     /// What capture is like now.
     fn status(&self) -> CaptureStatus;

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | messages, unparsed, with addresses and capture time | [`frame`] |
 //! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
+//! | what became of probes, for a receiver that asks | [`probes`] |
 //! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
 //! | the five traits, and what components tell about themselves | [`component`], [`context`] |
 //! | what a component's configuration is made of | [`settings`], [`id`] |
@@ -101,6 +102,7 @@ pub mod facts;
 pub mod frame;
 pub mod id;
 pub mod labels;
+pub mod probes;
 pub mod settings;
 
 pub use call::queue::{CallQueue, KeptCall};

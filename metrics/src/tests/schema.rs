@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::super::schema::{Values, families};
 use super::*;
 
-/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither, `of` the one that is there), bounds.
+/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither, `of` the one that is there, `target` where
+/// there are `target` and `transport`), bounds.
 const EXPECTED: &str = "
 packets_total counter
 invite_total counter
@@ -119,6 +120,19 @@ trunk_outcomes_total counter of carrier direction=in|out outcome=answered|redire
 trunk_setup_seconds histogram of carrier direction=in|out le=0.05|0.1|0.2|0.5|1|1.5|2|3|4|5|6|8|10|15|20|30|60|120|180
 trunk_calls gauge of carrier direction=in|out
 trunk_call_seconds histogram of carrier direction=in|out le=1|2|4|6|10|15|30|60|120|180|300|600|900|1200|1800|3600|7200|14400
+probe_sent_total counter target
+probe_received_total counter target
+probe_lost_total counter target
+probe_retransmissions_total counter target
+probe_unexpected_total counter target reason=stray|late|doubled|unreadable
+probe_status_total counter target code=100-699
+probe_rtt_seconds histogram target le=0.001|0.0025|0.005|0.01|0.025|0.05|0.1|0.25|0.5|1|2.5|5
+probe_jitter_seconds gauge target
+probe_up gauge target
+probe_last_status gauge target
+probe_tls_not_after_seconds gauge target
+probe_tls_handshake_seconds gauge target
+probe_target_info gauge target
 ";
 
 /// A family as [`EXPECTED`] writes it.
@@ -129,8 +143,10 @@ fn line(family: &Family) -> String {
         Kind::Histogram(buckets) => ("histogram", Some(buckets)),
     };
     let mut line = format!("{} {kind}", family.name);
-    if family.scope == Scope::Global {
-        line += " global";
+    match family.scope {
+        Scope::Call | Scope::Carrier => {}
+        Scope::Global => line += " global",
+        Scope::Target => line += " target",
     }
     if let Some(name) = family.scope.name() {
         line += &format!(" of {name}");

@@ -354,7 +354,7 @@ impl Visitor for Collector {
         let number = match value {
             Value::Counter(value) => Number::Plain(*value as f64),
             Value::Gauge(value) => Number::Plain(*value as f64),
-            Value::Ratio(Some(value)) => Number::Plain(*value),
+            Value::Real(value) | Value::Ratio(Some(value)) => Number::Plain(*value),
             Value::Ratio(None) => Number::Undefined,
             Value::Histogram(histogram) => Number::Histogram { count: histogram.count(), sum: histogram.sum() },
         };

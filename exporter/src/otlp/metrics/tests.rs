@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, number_data_point};
 use pipeline::LabelSet;
+use pipeline::probes::{ProbeEnd, ProbeTarget, Probes, TlsSeen};
 use prost::Message;
 
 use super::*;
@@ -73,7 +74,19 @@ fn populated() -> Arc<Registry> {
             }
         }
     }
-    registry
+    registry.with_probes(probes())
+}
+
+/// A target that was asked twice.
+fn probes() -> Arc<Probes> {
+    let probes = Arc::<Probes>::default();
+    let row = probes.row(&ProbeTarget { name: "a".to_owned(), transport: "tls" }, "be\"ta\\");
+    row.secured("", TlsSeen { handshake: Some(Duration::from_millis(40)), not_after: Some(1_800_000_000) });
+    for millis in [7, 9] {
+        row.sent();
+        row.ended("", ProbeEnd::Answered { status: 404, rtt: Duration::from_millis(millis) }, None);
+    }
+    probes
 }
 
 fn chunks(registry: &Registry, envelope: Envelope, now: u64, baseline: Option<Baseline>) -> Vec<Chunk> {
