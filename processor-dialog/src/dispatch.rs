@@ -6,6 +6,7 @@
 use call_records::Records;
 use pipeline::CallsWanted;
 use pipeline::event::{Evicted, Fact};
+use pipeline::probes::is_probe;
 use pipeline::{Facts, FrameBatch, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
@@ -107,6 +108,9 @@ impl State {
             Ok(message) => message,
             Err(error) => return out.push(Slot::OTHER, Fact::ParseFailed(*error)),
         };
+        if is_probe(message) {
+            return out.push(Slot::OTHER, Fact::ProbeSeen);
+        }
         let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
         if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
             return self.wait(place, batch, parsed.frame, out);
