@@ -74,6 +74,14 @@ pub const DIALOG_STATES: &[&str] = texts!(event::DialogState, as_str);
 /// `protocol` of `reason_total`.
 pub const PROTOCOLS: &[&str] = texts!(event::ReasonProtocol, as_str);
 
+/// `direction` of the families of trunks.
+pub const DIRECTIONS: &[&str] = texts!(event::Direction, as_str);
+
+/// The variant of [`super::F::TrunkOutcomes`] for an outcome in a direction.
+pub const fn trunk_outcome(direction: event::Direction, outcome: event::Outcome) -> usize {
+    direction.index() * OUTCOMES.len() + outcome.index()
+}
+
 /// Causes per protocol in `reason_total`: 0 to 999.
 pub const CAUSES: u16 = 1000;
 

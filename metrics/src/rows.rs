@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pipeline::labels::{LabelSet, MAX_LABEL_SETS, Pages};
+use pipeline::labels::{LabelSet, MAX_LABEL_SETS, MAX_NAMES, Name, Pages};
 
 use super::buckets::Buckets;
 use super::schema::{F, Kind, Scope};
@@ -23,12 +23,14 @@ pub struct ShardRows {
     cells: Arc<Cells>,
     /// The rows this shard has touched, to find them without a look at `cells`.
     rows: Vec<Option<Arc<Row>>>,
+    /// The same of those of single names.
+    named: Vec<Option<Arc<NamedRow>>>,
 }
 
 impl ShardRows {
     /// Writes to `cells`, which nobody else does.
     pub(super) fn new(cells: Arc<Cells>) -> Self {
-        Self { cells, rows: Vec::new() }
+        Self { cells, rows: Vec::new(), named: Vec::new() }
     }
 
     /// Adds `n` to a counter. A global family ignores `set`.
@@ -60,23 +62,49 @@ impl ShardRows {
         self.sample(set, f, variant, value);
     }
 
-    #[inline]
-    fn sample(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
+    /// Adds `n` to a counter of a family whose series have a name of the configuration.
+    pub fn add_named(&mut self, name: Name, f: F, variant: usize, n: u64) {
         let slot = LAYOUT[f as usize];
-        let Kind::Histogram(buckets) = STORED[f as usize].kind else {
-            debug_assert!(false, "{f:?} is no histogram");
+        debug_assert!(variant < slot.variants, "{f:?} has no variant {variant}");
+        let Place::Named(at) = slot.place else {
+            debug_assert!(false, "{f:?} has no such name");
             return;
         };
-        debug_assert!(variant < slot.variants, "{f:?} has no variant {variant}");
-        if variant >= slot.variants {
-            return;
+        if variant < slot.variants
+            && let Some(row) = self.named_row(name)
+        {
+            bump(&row.cells[at + variant], n);
         }
-        let bucket = buckets.bounds.partition_point(|bound| *bound < value);
-        let cells = histogram_cells(&self.row(set).cells, slot, variant, buckets);
-        bump(&cells[bucket], 1);
-        let (coarse, fine) = split(value);
-        bump(&cells[buckets.bounds.len() + 1], fine);
-        bump(&cells[buckets.bounds.len() + 2], coarse);
+    }
+
+    /// Moves a gauge of such a family by `delta`.
+    pub fn adjust_named(&mut self, name: Name, f: F, variant: usize, delta: i64) {
+        self.add_named(name, f, variant, delta as u64);
+    }
+
+    /// Adds one duration to a histogram of such a family.
+    pub fn observe_named(&mut self, name: Name, f: F, variant: usize, value: Duration) {
+        if let Some(row) = self.named_row(name) {
+            sample(row.cells.as_slice(), f, variant, u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn named_row(&mut self, name: Name) -> Option<&NamedRow> {
+        let index = usize::from(name.0);
+        if index >= MAX_NAMES {
+            return None;
+        }
+        if self.named.len() <= index {
+            self.named.resize(index + 1, None);
+        }
+        let cells = &self.cells;
+        let row = self.named[index].get_or_insert_with(|| Arc::clone(cells.named.get_or_init(index, Arc::default)));
+        Some(row)
+    }
+
+    #[inline]
+    fn sample(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
+        sample(self.row(set).cells.as_slice(), f, variant, value);
     }
 
     #[inline(always)]
@@ -89,6 +117,10 @@ impl ShardRows {
         }
         Some(match slot.place {
             Place::Global(at) => &self.cells.globals[at + variant],
+            Place::Named(_) => {
+                debug_assert!(false, "{f:?} has a name of its own");
+                return None;
+            }
             Place::Row(at) => &self.row(set).cells[at + variant],
             Place::Blocks(at) => {
                 let block = self.row(set).blocks[at + variant / BLOCK].get_or_init(zeroed);
@@ -117,6 +149,26 @@ impl ShardRows {
     }
 }
 
+/// Adds one value to a histogram, whose cells are among `cells`.
+#[inline]
+fn sample(cells: &[AtomicU64], f: F, variant: usize, value: u64) {
+    let slot = LAYOUT[f as usize];
+    let Kind::Histogram(buckets) = STORED[f as usize].kind else {
+        debug_assert!(false, "{f:?} is no histogram");
+        return;
+    };
+    debug_assert!(variant < slot.variants, "{f:?} has no variant {variant}");
+    if variant >= slot.variants {
+        return;
+    }
+    let bucket = buckets.bounds.partition_point(|bound| *bound < value);
+    let cells = histogram_cells(cells, slot, variant, buckets);
+    bump(&cells[bucket], 1);
+    let (coarse, fine) = split(value);
+    bump(&cells[buckets.bounds.len() + 1], fine);
+    bump(&cells[buckets.bounds.len() + 2], coarse);
+}
+
 /// One writer: no read-modify-write needed. Release: see the file's header.
 #[inline]
 fn bump(cell: &AtomicU64, n: u64) {
@@ -128,11 +180,17 @@ fn bump(cell: &AtomicU64, n: u64) {
 pub(super) struct Cells {
     pub(super) globals: Box<[AtomicU64; GLOBAL_CELLS]>,
     rows: Pages<Arc<Row>>,
+    named: Pages<Arc<NamedRow>>,
 }
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self { globals: zeroed(), rows: Pages::default() }
+        Self { globals: zeroed(), rows: Pages::default(), named: Pages::default() }
+    }
+
+    /// The row of a name, if this shard has touched it.
+    pub(super) fn named(&self, name: Name) -> Option<&NamedRow> {
+        self.named.get(usize::from(name.0)).map(Arc::as_ref)
     }
 
     /// The row of a label set, if this shard has touched it.
@@ -155,6 +213,18 @@ impl Row {
     }
 }
 
+/// The cells of one name in one shard.
+#[derive(Debug)]
+pub(super) struct NamedRow {
+    pub(super) cells: Box<[AtomicU64; NAMED_CELLS]>,
+}
+
+impl Default for NamedRow {
+    fn default() -> Self {
+        Self { cells: zeroed() }
+    }
+}
+
 fn zeroed<const N: usize>() -> Box<[AtomicU64; N]> {
     Box::new([const { AtomicU64::new(0) }; N])
 }
@@ -171,6 +241,8 @@ pub(super) enum Place {
     Row(usize),
     /// From this index in [`Row::blocks`].
     Blocks(usize),
+    /// From this index in [`NamedRow::cells`].
+    Named(usize),
 }
 
 /// A family's place, and how many values it has.
@@ -186,8 +258,8 @@ pub(super) const fn histogram_width(buckets: Buckets) -> usize {
 }
 
 #[inline]
-fn histogram_cells(cells: &[AtomicU64; ROW_CELLS], range: CellRange, variant: usize, buckets: Buckets) -> &[AtomicU64] {
-    let Place::Row(at) = range.place else { unreachable!("the layout puts histograms into rows") };
+fn histogram_cells(cells: &[AtomicU64], range: CellRange, variant: usize, buckets: Buckets) -> &[AtomicU64] {
+    let (Place::Row(at) | Place::Named(at)) = range.place else { unreachable!("the layout puts histograms into rows") };
     let width = histogram_width(buckets);
     &cells[at + variant * width..][..width]
 }
@@ -200,10 +272,12 @@ pub(super) const GLOBAL_CELLS: usize = PLAN.1;
 pub(super) const ROW_CELLS: usize = PLAN.2;
 /// Blocks of a row.
 pub(super) const ROW_BLOCKS: usize = PLAN.3;
+/// Cells of the row of a name.
+pub(super) const NAMED_CELLS: usize = PLAN.4;
 
-const PLAN: ([CellRange; F::COUNT], usize, usize, usize) = {
+const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
     let mut ranges = [CellRange { place: Place::Global(0), variants: 0 }; F::COUNT];
-    let (mut globals, mut cells, mut blocks) = (0, 0, 0);
+    let (mut globals, mut cells, mut blocks, mut named) = (0, 0, 0, 0);
     let mut i = 0;
     while i < F::COUNT {
         let family = &STORED[i];
@@ -216,6 +290,10 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize) = {
             Scope::Global => {
                 globals += variants * width;
                 Place::Global(globals - variants * width)
+            }
+            Scope::Carrier => {
+                named += variants * width;
+                Place::Named(named - variants * width)
             }
             Scope::Target => panic!("rows of targets are not stored here"),
             Scope::Call if family.is_sparse() => {
@@ -230,7 +308,8 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize) = {
         ranges[i] = CellRange { place, variants };
         i += 1;
     }
-    (ranges, globals, cells, blocks)
+    (ranges, globals, cells, blocks, named)
 };
 
 const _: () = assert!(size_of::<Row>() + ROW_CELLS * 8 <= 4096 + 256, "MAX_LABEL_SETS speaks of 4 KB per row");
+const _: () = assert!(NAMED_CELLS * 8 <= 2048, "MAX_NAMES speaks of 2 KB per row");

@@ -1,4 +1,4 @@
-//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.6 once.
+//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.7 once.
 //!
 //! [`FAMILIES`] are stored, [`F`] indexes them; [`DERIVED`] are other names for stored cells (`invite_total`
 //! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`; [`PROBES`] have rows of their own. Names stand without
@@ -21,7 +21,7 @@ pub struct Family {
     pub help: &'static str,
     /// Counter, gauge or histogram.
     pub kind: Kind,
-    /// Whether it has `carrier` and `ua_type`.
+    /// Whether it has `carrier` and `ua_type`, or another label of the configuration.
     pub scope: Scope,
     /// Labels besides `carrier` and `ua_type`, or `target` and `transport`. A variant is an index into the product of their values, the
     /// last label running fastest.
@@ -48,6 +48,8 @@ pub enum Kind {
 pub enum Scope {
     /// One row per `carrier` and `ua_type`.
     Call,
+    /// One row per `carrier` alone: trunks.
+    Carrier,
     /// One series (per further label) in all.
     Global,
     /// One row per `target` and `transport` of probes.
@@ -70,6 +72,8 @@ pub enum Presence {
     Invited,
     /// Once the label set has a REGISTER, 0 included (4.2).
     Registered,
+    /// Once the carrier has a trunk attempt in that direction, 0 included (4.2, 4.7).
+    Trunked,
 }
 
 /// Where the values of a family come from.
@@ -132,6 +136,16 @@ impl Values {
     }
 }
 
+impl Scope {
+    /// The one label whose values the configuration gives; `None` where there are two of them or none.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Carrier => Some("carrier"),
+            Self::Call | Self::Global | Self::Target => None,
+        }
+    }
+}
+
 impl Family {
     /// How many series the family has under one label set at most.
     pub const fn variants(&self) -> usize {
@@ -178,6 +192,11 @@ impl Family {
 
     pub(super) const fn when(self, presence: Presence) -> Self {
         Self { presence, ..self }
+    }
+
+    /// The first label is the direction.
+    pub(super) const fn of_trunks(self, labels: &'static [Label]) -> Self {
+        Self { scope: Scope::Carrier, labels, presence: Presence::Nonzero, ..self }
     }
 
     pub(super) const fn global(self) -> Self {

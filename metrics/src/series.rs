@@ -1,7 +1,7 @@
 //! One series as a visitor sees it: its labels and its value.
 
 use pipeline::LabelSet;
-use pipeline::labels::Pair;
+use pipeline::labels::{Name, Named, Pair};
 
 use super::buckets::Buckets;
 use super::exemplars::{Bucket, Exemplar, Held};
@@ -9,8 +9,10 @@ use super::exemplars::{Bucket, Exemplar, Held};
 /// Which series of its family: the same in every snapshot of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesId {
-    /// `None` for a global family.
+    /// `None` where there is no `carrier` and `ua_type`.
     pub set: Option<LabelSet>,
+    /// `None` where there is no single name.
+    pub name: Option<Name>,
     /// Index into the product of the values of the further labels.
     pub variant: usize,
 }
@@ -20,17 +22,25 @@ pub struct SeriesId {
 pub struct Labels<'a> {
     /// The series itself.
     pub id: SeriesId,
-    /// `carrier` and `ua_type`; `None` for a global family.
+    /// `carrier` and `ua_type`; `None` for families without them.
     pub pair: Option<&'a Pair>,
+    /// The one label whose values the configuration gives; `None` where there are two of them or none.
+    pub named: Option<&'a Named>,
     /// The others. Their values need no escaping.
     pub further: &'a [(&'static str, &'a str)],
 }
 
 impl<'a> Labels<'a> {
-    /// Names and values, unescaped, `carrier` and `ua_type` first.
+    /// The labels of the configuration as the Prometheus text formats write them; `None` without any.
+    pub(super) fn block(&self) -> Option<&'a str> {
+        self.pair.map(|pair| &*pair.block).or(self.named.map(|named| &*named.block))
+    }
+
+    /// Names and values, unescaped, those of the configuration first.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
         let pair = self.pair.map(|pair| [("carrier", &*pair.carrier), ("ua_type", &*pair.ua_type)]);
-        pair.into_iter().flatten().chain(self.further.iter().copied())
+        let named = self.named.map(|named| (named.label, &*named.value));
+        pair.into_iter().flatten().chain(named).chain(self.further.iter().copied())
     }
 }
 

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pipeline::LabelSet;
-use pipeline::labels::{LabelSets, Pair};
+use pipeline::labels::{LabelSets, Name, Named, Pair};
 use pipeline::probes::ProbeCopy;
 
 use super::exemplars::{Bucket, Held};
-use super::label_values::Input;
+use super::label_values::{DIRECTIONS, Input};
 use super::probes::PROBES;
 use super::ratios::Inputs;
-use super::rows::{BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, Place, ROW_BLOCKS, ROW_CELLS, histogram_width};
+use super::rows::{
+    BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, NAMED_CELLS, Place, ROW_BLOCKS, ROW_CELLS, histogram_width,
+};
 use super::schema::{DERIVED, F, FAMILIES, Family, Kind, Presence, Scope, Source, Values};
 use super::series::{Histogram, Labels, SeriesId, Value};
 
@@ -38,6 +40,10 @@ pub struct Snapshot {
     cells: Vec<u64>,
     /// [`BLOCK`] per block that any row has.
     blocks: Vec<u64>,
+    /// The names that were counted.
+    names: Vec<Name>,
+    /// [`NAMED_CELLS`] per name.
+    named: Vec<u64>,
     /// None unless they were asked for.
     exemplars: Held,
     /// The rows of probes.
@@ -69,6 +75,8 @@ impl Snapshot {
             rows: Vec::new(),
             cells: Vec::new(),
             blocks: Vec::new(),
+            names: Vec::new(),
+            named: Vec::new(),
             exemplars: Held::default(),
             probes: Vec::new(),
             labels,
@@ -83,6 +91,9 @@ impl Snapshot {
         copy.cells.reserve_exact((rows + 1) * ROW_CELLS);
         for set in sets {
             copy.take_row(set, shards);
+        }
+        for name in (0..copy.labels.name_count() as u16).map(Name) {
+            copy.take_name(name, shards);
         }
         copy
     }
@@ -121,6 +132,17 @@ impl Snapshot {
         self.rows.push(row);
     }
 
+    fn take_name(&mut self, name: Name, shards: &[Arc<Cells>]) {
+        let start = self.named.len();
+        for from in shards.iter().filter_map(|shard| shard.named(name)) {
+            self.named.resize(start + NAMED_CELLS, 0);
+            add_up(&mut self.named[start..], from.cells.as_slice());
+        }
+        if self.named.len() > start {
+            self.names.push(name);
+        }
+    }
+
     /// The prefix of every name, without the underscore that follows it.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -140,6 +162,10 @@ impl Snapshot {
         let rows = match family.scope {
             Scope::Global => {
                 walk.global(self);
+                0
+            }
+            Scope::Carrier => {
+                walk.named(self);
                 0
             }
             Scope::Call => self.rows.len(),
@@ -175,6 +201,7 @@ impl Snapshot {
                 0 => 0,
                 block => self.blocks[(block as usize - 1) * BLOCK + variant % BLOCK],
             },
+            Place::Named(_) => unreachable!("what has a name of its own is in no row"),
         }
     }
 
@@ -206,6 +233,14 @@ impl Snapshot {
     }
 }
 
+/// Whose series it is: what the configuration gave it for labels.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    All,
+    Set(LabelSet, &'a Pair),
+    Name(Name, &'a Named),
+}
+
 /// One step of a walk: one family.
 struct Walk<'v> {
     family: &'static Family,
@@ -222,13 +257,49 @@ impl Walk<'_> {
                 Source::View(..) | Source::Ratio(_) => unreachable!("views and ratios have carrier and ua_type"),
                 Source::Probe(_) => unreachable!("probes have target and transport"),
             };
-            self.show(None, variant, &self.number(value));
+            self.show(Whose::All, variant, &self.number(value));
         }
+    }
+
+    fn named(&mut self, snapshot: &Snapshot) {
+        let Source::Stored(f) = self.family.source else { unreachable!("what has a name of its own is stored") };
+        let range = LAYOUT[f as usize];
+        let Place::Named(at) = range.place else { unreachable!("the layout gives it a row by name") };
+        for (name, cells) in snapshot.names.iter().zip(snapshot.named.chunks_exact(NAMED_CELLS)) {
+            let named = snapshot.labels.named(*name);
+            if Some(named.label) != self.family.scope.name() {
+                continue;
+            }
+            let whose = Whose::Name(*name, named);
+            for variant in 0..range.variants {
+                if let Kind::Histogram(buckets) = self.family.kind {
+                    let width = histogram_width(buckets);
+                    let cells = &cells[at + variant * width..][..width];
+                    let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
+                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
+                    if histogram.count() != 0 {
+                        self.show(whose, variant, &Value::Histogram(histogram));
+                    }
+                    continue;
+                }
+                let value = cells[at + variant];
+                if value != 0 || self.family.presence == Presence::Trunked && self.has_trunk(cells, variant) {
+                    self.show(whose, variant, &self.number(value));
+                }
+            }
+        }
+    }
+
+    /// Whether a carrier has a trunk attempt in the direction that a variant of the family is about.
+    fn has_trunk(&self, cells: &[u64], variant: usize) -> bool {
+        let Place::Named(at) = LAYOUT[F::TrunkAttempts as usize].place else { unreachable!("trunks have names") };
+        // The direction is the first label.
+        cells[at + variant / (self.family.variants() / DIRECTIONS.len())] != 0
     }
 
     fn row(&mut self, snapshot: &Snapshot, index: usize) {
         let row = &snapshot.rows[index];
-        let pair = Some((row.set, snapshot.labels.pair(row.set)));
+        let pair = Whose::Set(row.set, snapshot.labels.pair(row.set));
         match self.family.source {
             Source::Ratio(ratio) => {
                 if snapshot.attempted(index) {
@@ -247,7 +318,7 @@ impl Walk<'_> {
         }
     }
 
-    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Option<(LabelSet, &Pair)>) {
+    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Whose<'_>) {
         let row = &snapshot.rows[index];
         let range = LAYOUT[f as usize];
         match (self.family.kind, range.place) {
@@ -297,8 +368,8 @@ impl Walk<'_> {
             let labels = [("target", row.target.name.as_str()), ("transport", row.target.transport)];
             let labels = [labels[0], labels[1], further.unwrap_or_default()];
             let further = &labels[..2 + usize::from(further.is_some())];
-            let id = SeriesId { set: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
-            self.visitor.series(&Labels { id, pair: None, further }, value);
+            let id = SeriesId { set: None, name: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
+            self.visitor.series(&Labels { id, pair: None, named: None, further }, value);
         });
     }
 
@@ -308,7 +379,7 @@ impl Walk<'_> {
             || match self.family.presence {
                 Presence::Start => row.set == LabelSet::OTHER,
                 Presence::Touched => row.touched,
-                Presence::Nonzero => false,
+                Presence::Nonzero | Presence::Trunked => false,
                 Presence::Attempted => snapshot.attempted(index),
                 Presence::Invited => snapshot.invited(index),
                 Presence::Registered => snapshot.registered(index),
@@ -322,7 +393,7 @@ impl Walk<'_> {
         }
     }
 
-    fn show(&mut self, pair: Option<(LabelSet, &Pair)>, variant: usize, value: &Value<'_>) {
+    fn show(&mut self, whose: Whose<'_>, variant: usize, value: &Value<'_>) {
         if !self.announced {
             self.visitor.family(self.family);
             self.announced = true;
@@ -347,9 +418,13 @@ impl Walk<'_> {
             debug_assert_eq!(at + 1, self.family.labels.len(), "numbers run fastest");
             further[at].1 = number.format(first + (variant % count as usize) as u16);
         }
-        let (set, pair) = pair.unzip();
+        let (set, pair, name, named) = match whose {
+            Whose::All => (None, None, None, None),
+            Whose::Set(set, pair) => (Some(set), Some(pair), None, None),
+            Whose::Name(name, named) => (None, None, Some(name), Some(named)),
+        };
         let further = &further[..self.family.labels.len()];
-        self.visitor.series(&Labels { id: SeriesId { set, variant }, pair, further }, value);
+        self.visitor.series(&Labels { id: SeriesId { set, name, variant }, pair, named, further }, value);
     }
 }
 
@@ -364,6 +439,6 @@ fn add_up(to: &mut [u64], from: &[std::sync::atomic::AtomicU64]) {
 const VARIANTS_OF_TARGET: usize = 1024;
 /// Label sets per step.
 const ROWS_PER_STEP: usize = 64;
-/// Most labels of a family besides `carrier` and `ua_type`.
+/// Most labels of a family besides those of the configuration.
 const MAX_LABELS: usize = 2;
 const REGISTER: usize = sip::Method::Register.index();

@@ -2,7 +2,7 @@
 
 use super::buckets;
 use super::label_values::{
-    ANOMALIES, CAUSES, DIALOG_STATES, ELSEWHERE, ENDS, Hop, Input, Keepalive, METHODS, NOT_READ, OUTCOMES,
+    ANOMALIES, CAUSES, DIALOG_STATES, DIRECTIONS, ELSEWHERE, ENDS, Hop, Input, Keepalive, METHODS, NOT_READ, OUTCOMES,
     PARSE_ERRORS, PROTOCOLS, REGISTRATION_OUTCOMES, Repeated, Ring, Success, TABLES, Unmatched,
 };
 use super::schema::{Family, Label, Presence, Source};
@@ -167,6 +167,24 @@ stored! {
     /// Variant: [`Success`].
     Sdt: histogram("sdt_seconds", buckets::SESSION;
         "Session duration time: first 2xx to first BYE, in seconds (RFC 6076 §4.5).").by(RESULT);
+
+    /// Variant: [`pipeline::event::Direction`]; of this and all that follow it is the first label.
+    TrunkAttempts: counter("trunk_attempts_total";
+        "Trunk attempts: INVITEs from or to a configured carrier, those it was offered again before an outcome counted \
+         once (close to RFC 6076 §4.3).").of_trunks(DIRECTION);
+    /// Variant: [`trunk_outcome`](super::label_values::trunk_outcome).
+    TrunkOutcomes: counter("trunk_outcomes_total";
+        "Trunk attempts by how they ended (close to RFC 6076 §4.6 to §4.9).")
+        .of_trunks(&[Label::listed("direction", DIRECTIONS), Label::listed("outcome", OUTCOMES)])
+        .when(Presence::Trunked);
+    TrunkSetup: histogram("trunk_setup_seconds", buckets::SRD;
+        "First INVITE of the trunk attempt to the first 101-198 or 2xx on it, in seconds (close to RFC 6076 §4.3).")
+        .of_trunks(DIRECTION);
+    TrunkCalls: gauge("trunk_calls";
+        "Answered calls from or to a configured carrier that have not ended (RFC 3261 §12).").of_trunks(DIRECTION)
+        .when(Presence::Trunked);
+    TrunkCallDuration: histogram("trunk_call_seconds", buckets::SESSION;
+        "2xx on the trunk to the first BYE, in seconds (close to RFC 6076 §4.5).").of_trunks(DIRECTION);
 }
 
 /// The status code of variant 0 of [`F::Responses`].
@@ -174,4 +192,5 @@ pub const FIRST_CODE: u16 = 100;
 
 const METHOD: &[Label] = &[Label::listed("method", METHODS)];
 const RESULT: &[Label] = &[Label::listed("result", Success::VALUES)];
+const DIRECTION: &[Label] = &[Label::listed("direction", DIRECTIONS)];
 const CODE: &[Label] = &[Label::numbers("code", FIRST_CODE, 600)];

@@ -139,8 +139,8 @@ impl Writer {
         self.out.push_str(&self.name);
         self.out.push_str(suffix);
         let mut separator = "{";
-        if let Some(pair) = labels.pair {
-            self.push(&[separator, &pair.block]);
+        if let Some(block) = labels.block() {
+            self.push(&[separator, block]);
             separator = ",";
         }
         for (name, value) in labels.further {

@@ -109,8 +109,8 @@ pub use call::queue::{CallQueue, KeptCall};
 pub use call::watch::Watch;
 pub use call::{Call, CallRecord};
 pub use component::{
-    CaptureStatus, Exporter, ExporterError, Extension, ExtensionError, Health, Processor, Received, Receiver,
-    ReceiverError, Reports, Telemetry,
+    CaptureStatus, Carrier, Exporter, ExporterError, Extension, ExtensionError, Health, Networks, Processor, Received,
+    Receiver, ReceiverError, Reports, Telemetry,
 };
 pub use context::{CallsWanted, ProcessorContext};
 pub use event::{Event, Fact, Measure, Slot};

@@ -115,6 +115,23 @@ impl Recorder {
                 let (family, variant) = histogram(measure);
                 rows.observe(set, family, variant, duration);
             }
+            Fact::TrunkOpened(trunk) => rows.add_named(trunk.carrier, F::TrunkAttempts, trunk.direction.index(), 1),
+            Fact::TrunkEnded(trunk, outcome) => {
+                let variant = label_values::trunk_outcome(trunk.direction, outcome);
+                rows.add_named(trunk.carrier, F::TrunkOutcomes, variant, 1);
+            }
+            Fact::TrunkSetUp(trunk, delay) => {
+                rows.observe_named(trunk.carrier, F::TrunkSetup, trunk.direction.index(), delay);
+            }
+            Fact::TrunkCallBegan(trunk) => {
+                rows.adjust_named(trunk.carrier, F::TrunkCalls, trunk.direction.index(), 1);
+            }
+            Fact::TrunkCallEnded(trunk, duration) => {
+                rows.adjust_named(trunk.carrier, F::TrunkCalls, trunk.direction.index(), -1);
+                if let Some(duration) = duration {
+                    rows.observe_named(trunk.carrier, F::TrunkCallDuration, trunk.direction.index(), duration);
+                }
+            }
             Fact::InvitedInitially
             | Fact::InviteAnswered
             | Fact::InviteFailed(_)

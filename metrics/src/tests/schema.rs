@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::super::schema::{Values, families};
 use super::*;
 
-/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither, `target` where there are `target` and `transport`), bounds.
+/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither, `of` the one that is there, `target` where
+/// there are `target` and `transport`), bounds.
 const EXPECTED: &str = "
 packets_total counter
 invite_total counter
@@ -115,6 +116,11 @@ ack_missing_total counter
 sessions gauge
 dialogs gauge state=early|confirmed|terminating
 reason_total counter protocol=Q.850|SIP|derived cause=0-999
+trunk_attempts_total counter of carrier direction=in|out
+trunk_outcomes_total counter of carrier direction=in|out outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|unseen|challenge_abandoned|client_error|server_error|global_error
+trunk_setup_seconds histogram of carrier direction=in|out le=0.05|0.1|0.2|0.5|1|1.5|2|3|4|5|6|8|10|15|20|30|60|120|180
+trunk_calls gauge of carrier direction=in|out
+trunk_call_seconds histogram of carrier direction=in|out le=1|2|4|6|10|15|30|60|120|180|300|600|900|1200|1800|3600|7200|14400
 probe_sent_total counter target
 probe_received_total counter target
 probe_lost_total counter target
@@ -139,9 +145,12 @@ fn line(family: &Family) -> String {
     };
     let mut line = format!("{} {kind}", family.name);
     match family.scope {
-        Scope::Call => {}
+        Scope::Call | Scope::Carrier => {}
         Scope::Global => line += " global",
         Scope::Target => line += " target",
+    }
+    if let Some(name) = family.scope.name() {
+        line += &format!(" of {name}");
     }
     for label in family.labels {
         let values = match label.values {
