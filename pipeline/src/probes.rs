@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sip::{Message, Method};
+
+/// What the Call-ID of every probe ends in.
+pub const CALL_ID_SUFFIX: &str = "@probe.ringside.invalid";
+
+/// Whether a message is a probe's: OPTIONS, or a response to it, with that Call-ID. Any sender may choose that, so it
+/// means nothing for other methods.
+pub fn is_probe(message: &Message<'_>) -> bool {
+    message.method() == Method::Options && message.call_id.ends_with(CALL_ID_SUFFIX.as_bytes())
+}
+
 /// Upper bounds (inclusive) of the round trip, in nanoseconds.
 pub const RTT_BOUNDS: [u64; 12] = {
     let mut bounds =

@@ -16,7 +16,6 @@ pub mod tls;
 
 pub use config::{Config, Settings, Target};
 pub use endpoint::Endpoint;
-pub use exchange::CALL_ID_SUFFIX;
 pub use path::{End, Fault, Report};
 pub use receiver::SipProbeReceiver;
 pub use session::{Ready, Session};
