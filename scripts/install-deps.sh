@@ -58,6 +58,7 @@ for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures.
             need victoria-metrics victoria-metrics "a store that takes OTLP"
             need tshark tshark "a second opinion on captures"
             need ip iproute2 "links between network namespaces"
+            need ethtool ethtool "what devices do to packets"
             need setpriv util-linux "an ordinary user's rights"
             need chromium chromium "the console as a reader sees it"
             need node nodejs "what drives it"

@@ -43,10 +43,20 @@ pub struct Leg {
     pub transaction: TransactionId,
     /// Sent-by and branch of its top Via.
     pub via: u64,
-    /// Those below it, the nearest first.
-    pub above: Box<[u64]>,
+    /// Those below it; `None` of a request that comes from its originator, as most do.
+    pub above: Option<Box<Above>>,
     /// The latest provisional response to an INVITE; zero before the first.
     pub heard: Timestamp,
+}
+
+/// The Vias of the hops above, the nearest first.
+pub struct Above(pub Box<[u64]>);
+
+impl Leg {
+    /// The Vias of the hops above, the nearest first.
+    pub fn above(&self) -> &[u64] {
+        self.above.as_ref().map_or(&[], |above| &above.0)
+    }
 }
 
 /// An early dialog of the call.

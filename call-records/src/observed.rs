@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use pipeline::CallsWanted;
+use pipeline::call::ladder::Trunks;
 use pipeline::{SipFrame, Slot};
 use sip::{Message, Via};
 use wire::Timestamp;
@@ -26,6 +27,8 @@ pub struct Observed<'a> {
     pub from: u32,
     /// Its To tag.
     pub to: u32,
+    /// The carriers whose trunks it is the first to show its transaction on.
+    pub trunks: &'a Trunks,
 }
 
 impl Observed<'_> {

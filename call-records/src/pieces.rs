@@ -82,10 +82,10 @@ impl Call {
             // Each Via is another hop: what is above has fewer, so nothing is below itself, whatever is sent.
             let nearest = |other: Left| {
                 let fits = (other.cseq, other.method) == (leg.told.cseq, leg.told.method);
-                let place = leg.above.iter().position(|above| *above == other.via).filter(|_| fits)?;
+                let place = leg.above().iter().position(|above| *above == other.via).filter(|_| fits)?;
                 Some((place, other.span))
             };
-            let here = self.legs.iter().filter(|other| other.above.len() < leg.above.len()).map(Left::from);
+            let here = self.legs.iter().filter(|other| other.above().len() < leg.above().len()).map(Left::from);
             let above = here.chain(self.left()).filter_map(nearest);
             if let Some((_, span)) = above.min_by_key(|(place, _)| *place) {
                 let told = &mut self.legs[index].told;

@@ -68,6 +68,7 @@ impl Single {
             timed_out: false,
             retransmissions: 0,
             hops: 0,
+            trunks: None,
         };
         let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
         Self { record, told, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }

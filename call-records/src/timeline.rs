@@ -9,7 +9,7 @@ use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, SpanId, Transact
 use sip::Method;
 use wire::Timestamp;
 
-use crate::call::{Call, Leg, Noted, Ring};
+use crate::call::{Above, Call, Leg, Noted, Ring};
 use crate::change::{Sighting, SightingKind, TransactionId};
 use crate::config::{Ladder, SpanIds};
 use crate::observed::Context;
@@ -42,6 +42,16 @@ impl Call {
             SightingKind::First => self.take_first(seen, sighting, context),
             SightingKind::Retransmission => self.take_repeat(sighting),
             SightingKind::Copy => {}
+        }
+        if seen.trunks.iter().any(Option::is_some)
+            && let Some(leg) = self.leg_of(sighting.transaction)
+        {
+            let known = self.legs[leg].told.trunks.get_or_insert_default();
+            for (known, new) in known.iter_mut().zip(seen.trunks) {
+                if new.is_some() {
+                    known.clone_from(new);
+                }
+            }
         }
     }
 
@@ -184,8 +194,10 @@ impl Call {
             timed_out: false,
             retransmissions: 0,
             hops: 0,
+            trunks: None,
         };
-        let above = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
+        let above: Box<[u64]> = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
+        let above = (!above.is_empty()).then(|| Box::new(Above(above)));
         let (transaction, via) = (sighting.transaction, context.hop(&message.via));
         let leg = Leg { told, transaction, via, above, heard: Timestamp::ZERO };
         push_tight(&mut self.legs, leg, USUAL_LEGS);

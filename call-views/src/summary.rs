@@ -48,6 +48,9 @@ pub struct Summary {
     /// Answer to the first BYE, or to the end without one.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Option<Duration>,
+    /// The trunks it went over, one for each INVITE on each hop, in the order they began; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trunk: Vec<Trunk>,
     /// 32 hex digits.
     #[serde(serialize_with = "hex")]
     pub trace_id: [u8; 16],
@@ -59,6 +62,17 @@ pub struct Summary {
     /// Its trace would be an error, or nobody heard it hang up ([`View::failed`]).
     #[serde(skip)]
     pub failed: bool,
+}
+
+/// An INVITE over a trunk (`sip-metrics.md` 4.7).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trunk {
+    /// The carrier.
+    pub carrier: Box<str>,
+    /// `in` from it, `out` to it.
+    pub direction: &'static str,
+    /// Its first final there; `null` without one.
+    pub status: Option<u16>,
 }
 
 impl View<'_> {
@@ -81,11 +95,24 @@ impl View<'_> {
             setup,
             ring,
             duration,
+            trunk: self.trunks().collect(),
             trace_id: self.record.trace(self.carrier).id,
             messages,
             media: self.record.media.as_deref().map(|media| Media::new(media, &self.record.call_id)),
             failed: self.failed(),
         }
+    }
+
+    fn trunks(&self) -> impl Iterator<Item = Trunk> {
+        self.record.transactions.iter().flat_map(|transaction| {
+            let status = transaction.status;
+            let carriers = transaction.carriers();
+            carriers.map(move |(direction, carrier)| Trunk {
+                carrier: (**carrier).into(),
+                direction: direction.as_str(),
+                status,
+            })
+        })
     }
 
     /// Its trace would be an error, or its BYE was not answered, or not by a 2xx or 481.

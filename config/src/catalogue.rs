@@ -61,6 +61,8 @@ pub enum Role {
     /// Brings frames out of files: on a clock of its own, and needed by commands that read files even if
     /// no pipeline names it.
     ReadsFiles,
+    /// Asks others instead of listening: brings rows of its own and no frames, so that no processor stands behind it.
+    Asks,
     /// Turns frames into facts: a pipeline has one such processor at most, for slots are its own.
     StatesFacts,
     /// Works on facts: stands after one that states them.

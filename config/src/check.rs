@@ -60,7 +60,7 @@ impl Configuration {
     /// Capture duplicates are removed once, by the receiver: all who hang on it must want the same.
     fn check_windows<E, X>(&self, catalogue: &Catalogue<E, X>, problems: &mut Problems) -> bool {
         let before = problems.has_errors();
-        for ShardPlan { receivers, trunk } in &self.graph.shards {
+        for ShardPlan { receivers, trunk, .. } in &self.graph.shards {
             let mut instances = Vec::new();
             trunk.walk(&mut |branch| instances.extend(&branch.processors));
             let stating =

@@ -28,6 +28,8 @@ pub struct ShardPlan {
     pub receivers: Vec<ComponentId>,
     /// What their frames go through first.
     pub trunk: Branch,
+    /// Exporters that show the rows a receiver has of its own; then it stands alone here, and nothing behind it.
+    pub shown_by: Vec<ComponentId>,
 }
 
 /// A run of processors that no pipeline leaves or joins in between.
@@ -66,7 +68,10 @@ struct Route {
     /// `None` when its name is that of no signal.
     signal: Option<Signal>,
     path: String,
+    /// Those that bring frames.
     receivers: Vec<Member>,
+    /// Those that ask.
+    asking: Vec<Member>,
     processors: Vec<Member>,
     exporters: Vec<Member>,
 }
@@ -110,16 +115,36 @@ impl Graph {
 
     fn join(routes: &[Route]) -> Self {
         let mut graph = Self::default();
-        for route in routes {
+        for route in routes.iter().filter(|route| !route.receivers.is_empty()) {
             let receivers = ids(&route.receivers);
             let index = graph.shards.iter().position(|shard| shard.receivers == receivers).unwrap_or_else(|| {
-                graph.shards.push(ShardPlan { receivers, trunk: Branch::default() });
+                graph.shards.push(ShardPlan { receivers, trunk: Branch::default(), shown_by: Vec::new() });
                 graph.shards.len() - 1
             });
             graph.shards[index].trunk.add(&route.processors, route);
         }
         graph.shards.iter_mut().for_each(|shard| shard.trunk.compact());
+        for route in routes {
+            for asking in &route.asking {
+                graph.show(&asking.id, &route.exporters);
+            }
+        }
         graph
+    }
+
+    /// Gives a receiver that asks a thread of its own, once, and `exporters` its rows.
+    fn show(&mut self, asking: &ComponentId, exporters: &[Member]) {
+        let index = self.shards.iter().position(|shard| shard.receivers.contains(asking)).unwrap_or_else(|| {
+            let receivers = vec![asking.clone()];
+            self.shards.push(ShardPlan { receivers, trunk: Branch::default(), shown_by: Vec::new() });
+            self.shards.len() - 1
+        });
+        let shown_by = &mut self.shards[index].shown_by;
+        for exporter in exporters {
+            if !shown_by.contains(&exporter.id) {
+                shown_by.push(exporter.id.clone());
+            }
+        }
     }
 }
 
@@ -205,9 +230,10 @@ impl Route {
             members
         };
         let receivers = list("receivers", &pipeline.receivers);
+        let (asking, receivers) = receivers.into_iter().partition(|receiver| receiver.role == Role::Asks);
         let processors = list("processors", &pipeline.processors);
         let exporters = list("exporters", &pipeline.exporters);
-        let route = Self { whole, signal, path, receivers, processors, exporters };
+        let route = Self { whole, signal, path, receivers, asking, processors, exporters };
         if let Some(signal) = signal.filter(|_| whole) {
             route.check(signal, problems);
         }
@@ -225,7 +251,19 @@ impl Route {
                 cure,
             );
         }
-        self.check_processors(signal, problems);
+        for asking in self.asking.iter().filter(|_| signal == Signal::Traces) {
+            let what = format!("`{}` asks others and sees no calls", asking.id);
+            problems.error(&asking.path, what, "name it in `[service.pipelines.metrics]` instead");
+        }
+        match self.processors.first().filter(|_| self.receivers.is_empty()) {
+            // Of traces enough has been said.
+            Some(_) if signal == Signal::Traces => {}
+            Some(processor) => {
+                let what = format!("`{}` has nothing to work on: no receiver here brings messages", processor.id);
+                problems.error(&processor.path, what, "take it out, or add a receiver such as `ebpf_sip`");
+            }
+            None => self.check_processors(signal, problems),
+        }
         for exporter in &self.exporters {
             if signal == Signal::Traces && exporter.role == Role::ExportsMetrics {
                 let what = format!("`{}` carries metrics only", exporter.id);
@@ -272,7 +310,7 @@ impl Route {
                 let cure = "put a `dialog` first in `processors`";
                 problems.error(&self.path, "nothing finds calls, so there is nothing to trace", cure);
             }
-            Signal::Metrics if self.processors.is_empty() => problems.warning(
+            Signal::Metrics if self.processors.is_empty() && !self.receivers.is_empty() => problems.warning(
                 &self.path,
                 "no processor: only packets are counted, no calls",
                 "add `dialog` to `processors`",
@@ -346,7 +384,7 @@ fn members(
 
 /// A receiver belongs to one set of receivers, an exporter to what comes out of one.
 fn check_sharing(routes: &[Route], problems: &mut Problems) {
-    let routes: Vec<&Route> = routes.iter().filter(|route| route.whole).collect();
+    let routes: Vec<&Route> = routes.iter().filter(|route| route.whole && !route.receivers.is_empty()).collect();
     for (index, route) in routes.iter().enumerate() {
         for earlier in &routes[..index] {
             let same_source = ids(&route.receivers) == ids(&earlier.receivers);

@@ -12,7 +12,7 @@ const COLUMNS: u32 = 24;
 
 /// The JSON of one dashboard.
 pub fn dashboard(dashboard: &Dashboard, common: &Common) -> Value {
-    let variables: Vec<Value> = std::iter::once(data_source()).chain(common.variables.iter().map(variable)).collect();
+    let variables: Vec<Value> = std::iter::once(data_source()).chain(dashboard.choices(common).map(variable)).collect();
     json!({
         "uid": dashboard.uid,
         "title": dashboard.title,

@@ -10,35 +10,32 @@
  * devices without a link header (tun, tunnels) work like all others.
  */
 #include <linux/if_packet.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include "../bpf.h"
-#include "headers.h"
+#include "cursor.h"
+#include "ip.h"
 #include "limits.h"
+#include "link.h"
 #include "maps.h"
+#include "tunnel.h"
 
 #define WHOLE_PACKET 0xffffffffu
 
 /* The kernel gives the loopback device this index in every network namespace. */
 #define LOOPBACK_INDEX 1
 
-#define SIP_PORT 1
-#define WEBSOCKET_PORT 2
-
 INLINE __u32 spoken_on(__be16 port)
 {
-	__u16 number = host16(port);
-	const struct port_word *word = &ports[number / 64];
-	__u32 bit = number % 64;
-
-	return ((word->sip >> bit) & 1) * SIP_PORT | ((word->websocket >> bit) & 1) * WEBSOCKET_PORT;
+	return ports[host16(port)];
 }
 
 /*
- * What is spoken on either port: SIP_PORT, WEBSOCKET_PORT, both or nothing. A function of its own, which the verifier
- * walks once for all callers: it follows each of the two places in the global once more for what the processor may
- * do ahead of the check.
+ * What is spoken on either port: bits of `limits.h`. A function of its own, which the verifier walks once for all
+ * callers: it follows each of the two places in the global once more for what the processor may do ahead of the check.
  */
-__attribute__((noinline)) __u32 spoken_between(__be16 source, __be16 destination)
+STEP __u32 spoken_between(__be16 source, __be16 destination)
 {
 	return spoken_on(source) | spoken_on(destination);
 }
@@ -55,65 +52,48 @@ INLINE int is_wanted_transport(__u64 transport)
 
 INLINE int is_kept(enum verdict verdict)
 {
-	return verdict <= KEPT_EARLY_FRAGMENT;
+	return verdict <= KEPT_SAMPLE;
 }
 
-/* What a later piece may belong to: UDP, TCP, tunnels, and for IPv6 headers that stand before those. */
-INLINE int may_carry_sip(__u8 protocol)
+/* The first four bytes of a start line, as they lie in memory. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define word(a, b, c, d) ((a) | (b) << 8 | (c) << 16 | (d) << 24)
+#else
+#define word(a, b, c, d) ((a) << 24 | (b) << 16 | (c) << 8 | (d))
+#endif
+
+/* Whether a payload on other ports begins as a SIP message does. User space looks at it again. */
+STEP __u32 begins_as_sip(const struct __sk_buff *skb, __u32 base, __u32 offset)
 {
-	return protocol == IPPROTO_UDP || protocol == IPPROTO_TCP || protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 ||
-	       protocol == IPPROTO_GRE || is_extension_header(protocol);
-}
+	__u32 first;
 
-/*
- * A later piece shares the fate of its first. One that comes before its first, or whose first was seen
- * too long ago to be the same datagram's, is kept: the order of pieces is the network's business, and
- * user space drops what stays incomplete.
- */
-INLINE enum verdict later_piece(const struct ip_layer *ip)
-{
-	const struct first_piece *first;
-
-	if (!may_carry_sip(ip->protocol))
-		return REFUSED_PROTOCOL;
-	first = map_lookup(&fragments, &ip->key);
-	if (!first || monotonic_ns() - first->seen_at > FRAGMENT_MEMORY_NS)
-		return KEPT_EARLY_FRAGMENT;
-	return first->kept ? KEPT_FRAGMENT : REFUSED_FRAGMENT;
-}
-
-/* Passes `verdict` on, remembering it for the later pieces if `ip` is the first of several. */
-INLINE enum verdict remembered(const struct ip_layer *ip, enum verdict verdict)
-{
-	if (ip->piece == FIRST) {
-		struct first_piece first = { .seen_at = monotonic_ns(), .kept = is_kept(verdict) };
-
-		map_update(&fragments, &ip->key, &first, BPF_ANY);
+	if (load_relative(skb, offset, &first, sizeof(first), base))
+		return 0;
+	switch (first) {
+	case word('S', 'I', 'P', '/'):
+	case word('I', 'N', 'V', 'I'):
+	case word('A', 'C', 'K', ' '):
+	case word('B', 'Y', 'E', ' '):
+	case word('C', 'A', 'N', 'C'):
+	case word('R', 'E', 'G', 'I'):
+	case word('O', 'P', 'T', 'I'):
+	case word('P', 'R', 'A', 'C'):
+	case word('S', 'U', 'B', 'S'):
+	case word('N', 'O', 'T', 'I'):
+	case word('P', 'U', 'B', 'L'):
+	case word('I', 'N', 'F', 'O'):
+	case word('R', 'E', 'F', 'E'):
+	case word('M', 'E', 'S', 'S'):
+	case word('U', 'P', 'D', 'A'):
+		return 1;
+	default:
+		return 0;
 	}
-	return verdict;
 }
 
-/* Reads the IP header that `ethertype` announces. KEPT_DATAGRAM: go on behind it; else final. */
-INLINE enum verdict read_ip(const struct __sk_buff *skb, struct cursor *at, __u16 ethertype, struct ip_layer *ip)
+INLINE enum verdict other_ports(const struct __sk_buff *skb, const struct cursor *at, __u32 header)
 {
-	int malformed;
-
-	if (ethertype == ETH_P_IP)
-		malformed = read_ipv4(skb, at, ip);
-	else if (ethertype == ETH_P_IPV6)
-		malformed = read_ipv6(skb, at, ip);
-	else
-		return REFUSED_NOT_IP;
-	if (malformed)
-		return REFUSED_MALFORMED;
-	return ip->piece == LATER ? later_piece(ip) : KEPT_DATAGRAM;
-}
-
-INLINE enum verdict judge_udp(const struct udphdr *udp)
-{
-	if (!(spoken_between(udp->source, udp->dest) & SIP_PORT))
-		return REFUSED_PORT;
-	return is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL;
+	return begins_as_sip(skb, at->base, at->offset + header) ? REFUSED_ELSEWHERE : REFUSED_PORT;
 }
 
 /* Bytes of the packet before the place that offsets count from: an Ethernet header names what follows it. */
@@ -134,17 +114,17 @@ INLINE __u32 link_header(const struct __sk_buff *skb, const struct cursor *at)
  * with lengths carried along from the IP header the verifier finds too many ways. So an acknowledgement that
  * Ethernet padded is kept, and user space drops it.
  */
-INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *at)
+STEP __u32 judge_tcp(const struct __sk_buff *skb, const struct cursor *at)
 {
 	struct tcphdr tcp;
 	__u32 headers;
 	__u32 spoken;
 
-	if (read(skb, at, &tcp, sizeof(tcp)))
+	if (!at || read(skb, at, &tcp, sizeof(tcp)))
 		return REFUSED_MALFORMED;
 	spoken = spoken_between(tcp.source, tcp.dest);
-	if (!spoken)
-		return REFUSED_PORT;
+	if (!(spoken & (SIP_PORT | WEBSOCKET_PORT)))
+		return other_ports(skb, at, tcp.doff * 4);
 	if (!(spoken & WEBSOCKET_PORT) && !is_wanted_transport(TRANSPORT_TCP))
 		return REFUSED_PROTOCOL;
 	headers = at->offset + tcp.doff * 4;
@@ -153,69 +133,96 @@ INLINE enum verdict judge_tcp(const struct __sk_buff *skb, const struct cursor *
 	return KEPT_SEGMENT;
 }
 
-/* A packet found in a tunnel: UDP and TCP count, a second tunnel does not. */
-INLINE enum verdict judge_inner(const struct __sk_buff *skb, struct cursor *at, __u16 ethertype)
+/* What is counted and not read, by its ports: data of L2TP, ESP that has to pass an address translator. */
+INLINE enum verdict judge_unread(const struct __sk_buff *skb, const struct cursor *at, const struct udphdr *udp)
 {
-	struct ip_layer ip = {};
-	struct udphdr udp;
-	enum verdict verdict = read_ip(skb, at, ethertype, &ip);
+	__u8 first[8];
 
-	if (verdict != KEPT_DATAGRAM)
-		return verdict;
-	if (ip.protocol == IPPROTO_TCP)
-		return remembered(&ip, judge_tcp(skb, at));
-	if (ip.protocol != IPPROTO_UDP)
-		return remembered(&ip, REFUSED_PROTOCOL);
-	if (read(skb, at, &udp, sizeof(udp)))
-		return REFUSED_MALFORMED;
-	return remembered(&ip, judge_udp(&udp));
+	if (read(skb, at, first, sizeof(first)))
+		return REFUSED_PORT;
+	if (udp->source == network16(L2TP_PORT) || udp->dest == network16(L2TP_PORT)) {
+		/* T is 0: data, not control; the reserved bits are 0, the version is 2 or 3 (RFC 2661 §3.1). */
+		return (first[1] == 2 || first[1] == 3) && !(first[0] & 0xb4) ? REFUSED_L2TP : REFUSED_PORT;
+	}
+	if (udp->source == network16(ESP_PORT) || udp->dest == network16(ESP_PORT)) {
+		/* An index of 0 marks key exchange; a single byte keeps the way open (RFC 3948 §2). */
+		return first[0] || first[1] || first[2] || first[3] ? REFUSED_ESP : REFUSED_PORT;
+	}
+	return REFUSED_PORT;
 }
 
-/* What follows the outermost IP header. */
-INLINE enum verdict judge_payload(const struct __sk_buff *skb, struct cursor *at, __u8 protocol)
+/* Answers a verdict, or what is in the tunnel that goes to the port. */
+STEP __u32 judge_udp(const struct __sk_buff *skb, struct cursor *at)
 {
-	__u16 ethertype;
+	struct udphdr udp;
+	__u32 spoken;
+	__u32 inside = final(REFUSED_PORT);
 
-	if (protocol == IPPROTO_TCP)
-		return judge_tcp(skb, at);
-	if (protocol == IPPROTO_UDP) {
-		enum verdict verdict;
-		struct udphdr udp;
+	if (!at || read(skb, at, &udp, sizeof(udp)))
+		return final(REFUSED_MALFORMED);
+	spoken = spoken_between(udp.source, udp.dest);
+	if (spoken & SIP_PORT)
+		return final(is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL);
+	if (!(spoken & TUNNEL_PORT))
+		return final(other_ports(skb, at, sizeof(udp)));
+	at->offset += sizeof(udp);
+	spoken = spoken_on(udp.dest);
+	if (spoken & TUNNEL_PORT)
+		inside = behind_udp_tunnel(skb, at, host16(udp.dest), spoken & VXLAN_PORT);
+	return inside == final(REFUSED_PORT) ? final(judge_unread(skb, at, &udp)) : inside;
+}
 
-		if (read(skb, at, &udp, sizeof(udp)))
-			return REFUSED_MALFORMED;
-		verdict = judge_udp(&udp);
-		if (verdict != REFUSED_PORT || udp.dest != network16(VXLAN_PORT))
-			return verdict;
-		at->offset += sizeof(udp);
-		ethertype = skip_vxlan(skb, at);
-	} else if (protocol == IPPROTO_IPIP) {
-		ethertype = ETH_P_IP;
-	} else if (protocol == IPPROTO_IPV6) {
-		ethertype = ETH_P_IPV6;
-	} else if (protocol == IPPROTO_GRE) {
-		ethertype = skip_gre(skb, at);
-	} else {
-		return REFUSED_PROTOCOL;
+/* What follows an IP header. Answers a verdict, or what is in a tunnel. */
+INLINE __u32 behind_protocol(const struct __sk_buff *skb, struct cursor *at, __u32 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_UDP:
+		return judge_udp(skb, at);
+	case IPPROTO_TCP:
+		return final(judge_tcp(skb, at));
+	case IPPROTO_IPIP:
+		return ETH_P_IP;
+	case IPPROTO_IPV6:
+		return ETH_P_IPV6;
+	case IPPROTO_GRE:
+		return behind_gre(skb, at);
+	case IPPROTO_ESP:
+		return final(REFUSED_ESP);
+	case IPPROTO_L2TP:
+		return final(REFUSED_L2TP);
+	case IPPROTO_SCTP:
+		return final(REFUSED_SCTP);
+	default:
+		return final(REFUSED_PROTOCOL);
 	}
-	return judge_inner(skb, at, ethertype);
 }
 
 /* What an ordinary packet begins with. The ports of TCP stand where those of UDP do. */
+struct plain_payload {
+	struct udphdr ports;      /* of TCP: ports and sequence number */
+	__u8 first;               /* of UDP: the payload begins with it */
+};
+
 struct plain_v4 {
 	struct iphdr ip;
-	struct udphdr ports;
+	struct plain_payload payload;
 };
 
 struct plain_v6 {
 	struct ipv6hdr ip;
-	struct udphdr ports;
+	struct plain_payload payload;
 };
 
-INLINE int are_other_ports(__u8 protocol, const struct udphdr *ports)
+INLINE int are_other_ports(const __u8 *protocol, const struct plain_payload *head)
 {
-	return (protocol == IPPROTO_UDP || protocol == IPPROTO_TCP) && ports->dest != network16(VXLAN_PORT) &&
-	       !spoken_between(ports->source, ports->dest);
+	if (spoken_between(head->ports.source, head->ports.dest))
+		return 0;
+	/* Read only now: kept across the call they would lie on the stack, and see `refused_port` for what that costs. */
+	REREAD;
+	if (*protocol == IPPROTO_TCP)
+		return host16(head->ports.check) % LOOKED_INTO_EVERY != 0;
+	/* A SIP message begins with a letter. */
+	return *protocol == IPPROTO_UDP && (head->first < 'A' || head->first > 'Z');
 }
 
 /*
@@ -233,14 +240,14 @@ INLINE int is_between_other_ports(const struct __sk_buff *skb, __u16 ethertype)
 		/* A fragment has an offset, or more to come (RFC 791 §3.1). */
 		if (head.ip.version != 4 || head.ip.ihl != 5 || (head.ip.frag_off & network16(0x3fff)))
 			return 0;
-		return are_other_ports(head.ip.protocol, &head.ports);
+		return are_other_ports(&head.ip.protocol, &head.payload);
 	}
 	if (ethertype == ETH_P_IPV6) {
 		struct plain_v6 head;
 
 		if (load_relative(skb, 0, &head, sizeof(head), BPF_HDR_START_NET) || head.ip.version != 6)
 			return 0;
-		return are_other_ports(head.ip.nexthdr, &head.ports);
+		return are_other_ports(&head.ip.nexthdr, &head.payload);
 	}
 	return 0;
 }
@@ -249,8 +256,9 @@ INLINE int is_between_other_ports(const struct __sk_buff *skb, __u16 ethertype)
 INLINE enum verdict judge(const struct __sk_buff *skb, __u16 ethertype)
 {
 	struct cursor at = { .base = BPF_HDR_START_NET };
-	struct ip_layer ip = {};
+	struct ip_layer layers[MAX_TUNNELS + 1] = {};
 	enum verdict verdict;
+	__u32 found = ethertype;
 
 	/*
 	 * The kernel takes the outermost tag off what it receives and points the network header at the next
@@ -260,11 +268,42 @@ INLINE enum verdict judge(const struct __sk_buff *skb, __u16 ethertype)
 		at.base = BPF_HDR_START_MAC;
 		at.offset = sizeof(struct ethhdr);
 	}
-	ethertype = skip_tags(skb, &at, ethertype);
-	verdict = read_ip(skb, &at, ethertype, &ip);
-	if (verdict != KEPT_DATAGRAM)
-		return verdict;
-	return remembered(&ip, judge_payload(skb, &at, ip.protocol));
+	UNROLL
+	for (int depth = 0; depth <= MAX_TUNNELS; depth++) {
+		found = untag(skb, &at, found);
+		if (is_final(found))
+			break;
+		found = behind_ip(skb, &at, found, &layers[depth]);
+		if (is_final(found))
+			break;
+		found = behind_protocol(skb, &at, found);
+		if (is_final(found))
+			break;
+	}
+	verdict = is_final(found) ? verdict_of(found) : REFUSED_NESTED;
+	UNROLL
+	for (int depth = 0; depth <= MAX_TUNNELS; depth++)
+		remember(&layers[depth], is_kept(verdict));
+	return verdict;
+}
+
+/* Whether it is time to keep a sample of what is refused for `verdict`. */
+INLINE int is_sample(enum verdict verdict)
+{
+	__u32 index = verdict;
+	__u64 *last;
+	__u64 now;
+
+	if (verdict < REFUSED_ELSEWHERE)
+		return 0;
+	last = map_lookup(&sampled, &index);
+	if (!last)
+		return 0;
+	now = coarse_ns();
+	if (now - *last < SAMPLE_EVERY_NS)
+		return 0;
+	*last = now; /* per CPU: no other writer */
+	return 1;
 }
 
 INLINE void count(const __u32 *verdict)
@@ -272,7 +311,7 @@ INLINE void count(const __u32 *verdict)
 	__u64 *packets = map_lookup(&verdicts, verdict);
 
 	if (packets)
-		*packets += 1; /* per CPU: no other writer */
+		*packets += 1; /* likewise */
 }
 
 /*
@@ -297,6 +336,8 @@ int capture(struct __sk_buff *skb)
 		verdict = REFUSED_INTERFACE;
 	} else {
 		verdict = judge(skb, ethertype);
+		if (is_sample(verdict))
+			verdict = KEPT_SAMPLE;
 	}
 	index = verdict;
 	count(&index);

@@ -1,9 +1,11 @@
 //! What a batch goes through behind its receiver: runs of processors, sinks where pipelines end, forks.
 
+use std::sync::Arc;
+
 use config::Settings;
 use config::graph::Branch;
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::{CallRecord, ComponentId, Facts, FrameBatch, KeptCall, Processor, Telemetry};
+use pipeline::{CallRecord, ComponentId, Facts, FrameBatch, KeptCall, Networks, Processor, Telemetry};
 
 use super::watch::kept;
 use super::{Sink, named};
@@ -68,7 +70,7 @@ impl Flow {
     pub(super) fn build(plan: &Branch, parts: &mut dyn FnMut(&Branch) -> Parts) -> Self {
         let (stages, sinks) = parts(plan);
         let branches = plan.branches.iter().map(|branch| Self::build(branch, parts)).collect();
-        Self {
+        let mut flow = Self {
             facts: Facts::default(),
             stages,
             calls_only: !plan.counts() && plan.traces(),
@@ -77,7 +79,20 @@ impl Flow {
             sinks,
             tap: None,
             branches,
+        };
+        flow.pass_networks();
+        flow
+    }
+
+    /// Tells each processor which networks the nearest one behind it knows. Returns those that the first one knows.
+    fn pass_networks(&mut self) -> Option<Arc<dyn Networks>> {
+        let branches = self.branches.iter_mut().map(Self::pass_networks);
+        let mut behind = branches.fold(None, Option::or);
+        for stage in self.stages.iter_mut().rev() {
+            stage.processor.set_networks(behind.clone());
+            behind = stage.processor.networks().or(behind);
         }
+        behind
     }
 
     /// Adds what `sink` gives wherever a metrics pipeline ends, in the order of [`Branch::walk`].
@@ -178,6 +193,7 @@ impl Flow {
                 restart.extend(processor.reconfigure(settings).iter().map(|key| format!("processors.{id}.{key}")));
             }
         });
+        self.pass_networks();
     }
 
     /// What the processors tell about themselves.

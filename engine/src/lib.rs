@@ -32,7 +32,7 @@ use metrics::recorder::Recorder;
 use metrics::{ExporterContext, ExtensionContext, Registry};
 use pipeline::{
     CallQueue, CallsWanted, ComponentId, Exporter, ExporterError, Extension, ExtensionError, Facts, FrameBatch,
-    LabelSets, ReceiverError, Telemetry,
+    LabelSets, Receiver, ReceiverError, Telemetry,
 };
 
 pub use board::Board;
@@ -75,16 +75,20 @@ impl Engine {
         let watched = watchers.are_there();
         let mut registries = BTreeMap::new();
         let mut order = Vec::new();
+        let mut shown = Vec::new();
         let shards = configuration.graph.shards.iter().map(|plan| {
             let receivers = plan.receivers.iter().map(|id| {
                 let kind = kind(&catalogue.receivers, id);
                 (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
             });
-            let receivers = receivers.collect();
+            let receivers: Vec<(ComponentId, Box<dyn Receiver>)> = receivers.collect();
+            let rows = receivers.iter().filter_map(|(_, receiver)| receiver.probes());
+            shown.extend(rows.flat_map(|rows| plan.shown_by.iter().map(move |id| (id.clone(), Arc::clone(&rows)))));
             let context = FlowContext {
                 label_sets: &label_sets,
                 wanted: &|branch| wanted(branch, &configuration.service, watched),
-                shards: configuration.service.shards,
+                // Rows of its own are nothing to divide.
+                shards: if plan.shown_by.is_empty() { configuration.service.shards } else { 1 },
             };
             let mut outlets = Vec::new();
             let mut shard = Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets);
@@ -101,6 +105,14 @@ impl Engine {
             shard
         });
         let shards = shards.collect();
+        for (id, rows) in shown {
+            let namespace = &configuration.service.metrics.namespace;
+            let registry = registries.entry(id.clone()).or_insert_with(|| {
+                order.push(id);
+                Registry::sharing(namespace, Arc::clone(&label_sets))
+            });
+            *registry = registry.with_probes(rows);
+        }
         // The shards have theirs; what is left must not keep a queue open behind them.
         queues.values().for_each(|queue| queue.close());
         let watches = watchers.close();

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use config::{Role, Sources};
 use pipeline::event::{Evicted, Fact};
+use pipeline::labels::Name;
 use pipeline::settings::Problems;
-use pipeline::{CaptureStatus, Health, LabelSet, Processor, ProcessorContext, Received, Receiver, Reports, Slot};
+use pipeline::{
+    CaptureStatus, Carrier, Health, LabelSet, Networks, Processor, ProcessorContext, Received, Receiver, Reports, Slot,
+};
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -114,6 +117,18 @@ impl Processor for Fake {
         self.change(settings)
     }
 
+    fn networks(&self) -> Option<Arc<dyn Networks>> {
+        let known = self.name == "enrich" && self.config.window > 0;
+        known.then(|| Arc::new(OneCarrier(Name(self.config.window as u16), "one".into())) as _)
+    }
+
+    fn set_networks(&mut self, networks: Option<Arc<dyn Networks>>) {
+        if let Some(networks) = networks {
+            let carrier = networks.carrier_of(Ipv4Addr::LOCALHOST.into()).map(|carrier| carrier.name);
+            self.note(&format!("networks {carrier:?}"));
+        }
+    }
+
     fn duplicate_window(&self) -> Option<Duration> {
         (self.name == "dialog").then_some(Duration::from_millis(self.config.window))
     }
@@ -140,6 +155,16 @@ impl Exporter for Fake {
     fn stop(&mut self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         self.note("stopped");
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// Every address is in its network.
+#[derive(Debug)]
+struct OneCarrier(Name, Arc<str>);
+
+impl Networks for OneCarrier {
+    fn carrier_of(&self, _: IpAddr) -> Option<Carrier<'_>> {
+        Some(Carrier { name: self.0, text: &self.1 })
     }
 }
 
@@ -430,4 +455,42 @@ fn a_traces_pipeline_chooses_as_by_default_where_it_names_nobody_and_that_is_sho
     let named = configuration(&text, &named, &catalogue);
     assert_eq!(named.service.pipelines["traces"].processors, ["dialog", "sampling"]);
     assert!(named.processors.keys().all(|id| id.as_str() != "sampling/default"));
+}
+
+#[test]
+fn a_processor_knows_the_networks_of_the_nearest_one_behind_it_and_again_after_a_reload() {
+    let text = "
+        receivers.wire = {}
+        processors.dialog = {}
+        processors.'dialog/b' = {}
+        processors.enrich = { window = 1 }
+        processors.'enrich/b' = { window = 2 }
+        processors.'enrich/c' = { window = 3 }
+        exporters.out = {}
+        exporters.'out/b' = {}
+        service.pipelines.metrics = { receivers = ['wire'], processors = ['dialog', 'enrich', 'enrich/c'], exporters = ['out'] }
+        service.pipelines.'metrics/b' = { receivers = ['wire'], processors = ['dialog/b', 'enrich/b'], exporters = ['out/b'] }
+    ";
+    let diary = Diary::default();
+    let catalogue = catalogue(&diary);
+    let engine = Engine::build(&configuration(text, &[], &catalogue), &catalogue);
+    let told = |diary: &Diary| {
+        let all = noted(diary).into_iter();
+        all.filter(|line| line.contains("networks")).collect::<Vec<_>>()
+    };
+    let expected = ["enrich networks Some(Name(3))", "dialog networks Some(Name(1))", "dialog networks Some(Name(2))"];
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines.dedup();
+        lines
+    };
+    assert_eq!(sorted(told(&diary)), sorted(expected.map(str::to_owned).to_vec()));
+    let (mut running, _ended) = run(engine);
+    let (reply, replies) = channel();
+    let new = configuration(text, &["processors.enrich.window=7"], &catalogue);
+    let sent = running.reconfigure(&new, move |keys| reply.send(keys).expect("the test waits for it"));
+    sent.expect("the shard takes orders");
+    replies.recv().expect("one reply");
+    assert!(told(&diary).contains(&"dialog networks Some(Name(7))".to_owned()), "{:?}", told(&diary));
+    running.stop_shards();
 }

@@ -367,9 +367,12 @@ async fn promtool_is_content_with_every_family() {
     rows.listen();
     for f in F::ALL {
         for variant in 0..f.family().variants() {
-            match f.family().kind {
-                metrics::Kind::Histogram(_) => rows.observe(LabelSet::OTHER, *f, variant, SOON),
-                _ => rows.add(LabelSet::OTHER, *f, variant, 1),
+            let name = f.family().scope.name().and_then(|label| running.registry.label_sets().intern_name(label, "a"));
+            match (f.family().kind, name) {
+                (metrics::Kind::Histogram(_), Some(name)) => rows.observe_named(name, *f, variant, SOON),
+                (metrics::Kind::Histogram(_), None) => rows.observe(LabelSet::OTHER, *f, variant, SOON),
+                (_, Some(name)) => rows.add_named(name, *f, variant, 1),
+                (_, None) => rows.add(LabelSet::OTHER, *f, variant, 1),
             }
         }
     }

@@ -183,7 +183,7 @@ impl Visitor for Rows {
             // Exact up to 2^63 events.
             Value::Counter(count) => count as i64,
             Value::Gauge(number) => number,
-            Value::Ratio(_) => return,
+            Value::Ratio(_) | Value::Real(_) => return,
             Value::Histogram(histogram) => {
                 let (sum, count) = self.means.entry(family.name).or_default();
                 *sum += histogram.sum();

@@ -11,6 +11,8 @@ pub struct Query {
     pub outcome: Option<Box<str>>,
     /// The label.
     pub carrier: Option<Box<str>>,
+    /// A carrier that an INVITE of it came from or was sent to.
+    pub trunk: Option<Box<str>>,
     /// A number of caller or callee, as records show it.
     pub number: Option<Box<str>>,
     /// Part of a Call-ID, in any case.
@@ -37,6 +39,7 @@ impl Query {
             match &*key {
                 "outcome" => read.outcome = text(),
                 "carrier" => read.carrier = text(),
+                "trunk" => read.trunk = text(),
                 "number" => read.number = text(),
                 "call_id" => read.call_id = text().map(|text| text.to_lowercase().into()),
                 "state" => {
@@ -53,7 +56,7 @@ impl Query {
                 }
                 other if others.contains(&other) => {}
                 _ => {
-                    let keys = "outcome, carrier, number, call_id, state and limit";
+                    let keys = "outcome, carrier, trunk, number, call_id, state and limit";
                     return Err(NotUnderstood(format!("there is no such filter; there are {keys}")));
                 }
             }
@@ -67,6 +70,10 @@ impl Query {
         let is_live = entry.is_live();
         self.live.is_none_or(|live| live == is_live)
             && self.carrier.as_ref().is_none_or(|carrier| **carrier == *entry.carrier)
+            && self.trunk.as_ref().is_none_or(|carrier| {
+                let mut carriers = record.transactions.iter().flat_map(|transaction| transaction.carriers());
+                carriers.any(|(_, of_trunk)| **of_trunk == **carrier)
+            })
             && self.outcome.as_ref().is_none_or(|outcome| match &**outcome {
                 "failed" => !is_live && entry.view().failed(),
                 outcome => record.outcome == outcome,
@@ -89,11 +96,12 @@ mod tests {
 
     #[test]
     fn filters_are_read_and_what_is_none_is_said() {
-        let query = Query::read("outcome=busy&carrier=a%20b&call_id=AbC&state=live&limit=7&number=&call=x", &["call"]);
+        let query =
+            Query::read("outcome=busy&carrier=a%20b&trunk=c&call_id=AbC&state=live&limit=7&number=&call=x", &["call"]);
         let query = query.expect("it is right");
         assert_eq!((query.outcome.as_deref(), query.carrier.as_deref()), (Some("busy"), Some("a b")));
         assert_eq!((query.call_id.as_deref(), query.live, query.limit), (Some("abc"), Some(true), Some(7)));
-        assert_eq!(query.number, None);
+        assert_eq!((query.trunk.as_deref(), query.number), (Some("c"), None));
         for wrong in
             ["limit=0", "limit=-1", "limit=x", "state=up", "outcomes=busy", &format!("number={}", "1".repeat(2000))]
         {

@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 5] = [
         "engine",
         "receiver-ebpf-sip",
         "receiver-pcap",
+        "receiver-sip-probe",
         "processor-dialog",
         "processor-enrich",
         "processor-sampling",

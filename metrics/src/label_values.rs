@@ -79,6 +79,8 @@ pub const TABLES: &[&str] = texts!(event::Evicted, as_str);
 pub const NOT_READ: &[&str] = texts!(event::NotRead, as_str);
 /// `why` of `sip_elsewhere_total`.
 pub const ELSEWHERE: &[&str] = texts!(event::Elsewhere, as_str);
+/// `reason` of `probe_unexpected_total`.
+pub const UNEXPECTED: &[&str] = texts!(pipeline::probes::Unexpected, as_str);
 /// `outcome` of `session_outcomes_total`.
 pub const OUTCOMES: &[&str] = texts!(event::Outcome, as_str);
 /// `outcome` of `registration_outcomes_total`.
@@ -89,6 +91,14 @@ pub const ENDS: &[&str] = texts!(event::End, as_str);
 pub const DIALOG_STATES: &[&str] = texts!(event::DialogState, as_str);
 /// `protocol` of `reason_total`.
 pub const PROTOCOLS: &[&str] = texts!(event::ReasonProtocol, as_str);
+
+/// `direction` of the families of trunks.
+pub const DIRECTIONS: &[&str] = texts!(event::Direction, as_str);
+
+/// The variant of [`super::F::TrunkOutcomes`] for an outcome in a direction.
+pub const fn trunk_outcome(direction: event::Direction, outcome: event::Outcome) -> usize {
+    direction.index() * OUTCOMES.len() + outcome.index()
+}
 
 /// Causes per protocol in `reason_total`: 0 to 999.
 pub const CAUSES: u16 = 1000;

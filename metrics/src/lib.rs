@@ -10,6 +10,7 @@ mod context;
 mod derived;
 pub mod exemplars;
 pub mod label_values;
+mod probes;
 pub mod ratios;
 pub mod recorder;
 pub mod registry;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use context::{ExporterContext, ExtensionContext};
 pub use exemplars::Exemplar;
+pub use probes::{PROBES, Probe};
 pub use ratios::Ratio;
 pub use registry::Registry;
 pub use rows::ShardRows;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pipeline::labels::{LabelSet, LabelSets};
+use pipeline::probes::Probes;
 use pipeline::{CallRecord, Telemetry};
 
 use super::exemplars::{Exemplar, Exemplars};
@@ -15,8 +16,10 @@ use super::snapshot::{Snapshot, Visitor};
 pub struct Registry {
     namespace: Box<str>,
     labels: Arc<LabelSets>,
-    shards: Mutex<Vec<Arc<Cells>>>,
-    exemplars: Exemplars,
+    shards: Arc<Mutex<Vec<Arc<Cells>>>>,
+    exemplars: Arc<Exemplars>,
+    /// Shown beside the rows.
+    probes: Vec<Arc<Probes>>,
 }
 
 impl Registry {
@@ -30,8 +33,21 @@ impl Registry {
         Arc::new(Self {
             namespace: namespace.into(),
             labels,
-            shards: Mutex::default(),
-            exemplars: Exemplars::default(),
+            shards: Arc::default(),
+            exemplars: Arc::default(),
+            probes: Vec::new(),
+        })
+    }
+
+    /// The same rows with those of probes beside them.
+    pub fn with_probes(&self, probes: Arc<Probes>) -> Arc<Self> {
+        let Self { namespace, labels, shards, exemplars, probes: others } = self;
+        Arc::new(Self {
+            namespace: namespace.clone(),
+            labels: Arc::clone(labels),
+            shards: Arc::clone(shards),
+            exemplars: Arc::clone(exemplars),
+            probes: others.iter().cloned().chain([probes]).collect(),
         })
     }
 
@@ -55,7 +71,8 @@ impl Registry {
     /// A copy of every cell, shards summed. No shard waits for it.
     pub fn snapshot(&self) -> Snapshot {
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards)
+        let probes = self.probes.iter().flat_map(|probes| probes.copy()).collect();
+        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards).with_probes(probes)
     }
 
     /// The same with the exemplars of delays.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pipeline::labels::{LabelSet, MAX_LABEL_SETS, Pages};
+use pipeline::labels::{LabelSet, MAX_LABEL_SETS, MAX_NAMES, Name, Pages};
 
 use super::buckets::Buckets;
 use super::schema::{F, Kind, Scope};
@@ -23,12 +23,14 @@ pub struct ShardRows {
     cells: Arc<Cells>,
     /// The rows this shard has touched, to find them without a look at `cells`.
     rows: Vec<Option<Arc<Row>>>,
+    /// The same of those of single names.
+    named: Vec<Option<Arc<NamedRow>>>,
 }
 
 impl ShardRows {
     /// Writes to `cells`, which nobody else does.
     pub(super) fn new(cells: Arc<Cells>) -> Self {
-        Self { cells, rows: Vec::new() }
+        Self { cells, rows: Vec::new(), named: Vec::new() }
     }
 
     /// Adds `n` to a counter. A global family ignores `set`.
@@ -65,29 +67,53 @@ impl ShardRows {
         self.sample(set, f, variant, value);
     }
 
+    /// Adds `n` to a counter of a family whose series have a name of the configuration.
+    pub fn add_named(&mut self, name: Name, f: F, variant: usize, n: u64) {
+        let slot = LAYOUT[f as usize];
+        debug_assert!(variant < slot.variants, "{f:?} has no variant {variant}");
+        let Place::Named(at) = slot.place else {
+            debug_assert!(false, "{f:?} has no such name");
+            return;
+        };
+        if variant < slot.variants
+            && let Some(row) = self.named_row(name)
+        {
+            bump(&row.cells[at + variant], n);
+        }
+    }
+
+    /// Moves a gauge of such a family by `delta`.
+    pub fn adjust_named(&mut self, name: Name, f: F, variant: usize, delta: i64) {
+        self.add_named(name, f, variant, delta as u64);
+    }
+
+    /// Adds one duration to a histogram of such a family.
+    pub fn observe_named(&mut self, name: Name, f: F, variant: usize, value: Duration) {
+        if let Some(row) = self.named_row(name) {
+            sample(row.cells.as_slice(), f, variant, u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn named_row(&mut self, name: Name) -> Option<&NamedRow> {
+        let index = usize::from(name.0);
+        if index >= MAX_NAMES {
+            return None;
+        }
+        if self.named.len() <= index {
+            self.named.resize(index + 1, None);
+        }
+        let cells = &self.cells;
+        let row = self.named[index].get_or_insert_with(|| Arc::clone(cells.named.get_or_init(index, Arc::default)));
+        Some(row)
+    }
+
     #[inline]
     fn sample(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
-        let slot = LAYOUT[f as usize];
-        let Kind::Histogram(buckets) = STORED[f as usize].kind else {
-            debug_assert!(false, "{f:?} is no histogram");
-            return;
-        };
-        debug_assert!(variant < slot.variants, "{f:?} has no variant {variant}");
-        if variant >= slot.variants {
-            return;
-        }
-        let bucket = buckets.bounds.partition_point(|bound| *bound < value);
         let row = self.row(set);
-        let width = histogram_width(buckets);
-        let cells = match slot.place {
-            Place::Row(at) => &row.cells[at + variant * width..][..width],
-            Place::Media(at) => &row.media.get_or_init(zeroed)[at + variant * width..][..width],
-            Place::Global(_) | Place::Blocks(_) => unreachable!("the layout puts histograms into rows"),
-        };
-        bump(&cells[bucket], 1);
-        let (coarse, fine) = split(value);
-        bump(&cells[buckets.bounds.len() + 1], fine);
-        bump(&cells[buckets.bounds.len() + 2], coarse);
+        match LAYOUT[f as usize].place {
+            Place::Media(_) => sample(row.media.get_or_init(zeroed).as_slice(), f, variant, value),
+            _ => sample(row.cells.as_slice(), f, variant, value),
+        }
     }
 
     #[inline(always)]
@@ -100,6 +126,10 @@ impl ShardRows {
         }
         Some(match slot.place {
             Place::Global(at) => &self.cells.globals[at + variant],
+            Place::Named(_) => {
+                debug_assert!(false, "{f:?} has a name of its own");
+                return None;
+            }
             Place::Row(at) => &self.row(set).cells[at + variant],
             Place::Media(at) => &self.row(set).media.get_or_init(zeroed)[at + variant],
             Place::Blocks(at) => {
@@ -129,6 +159,26 @@ impl ShardRows {
     }
 }
 
+/// Adds one value to a histogram, whose cells are among `cells`.
+#[inline]
+fn sample(cells: &[AtomicU64], f: F, variant: usize, value: u64) {
+    let slot = LAYOUT[f as usize];
+    let Kind::Histogram(buckets) = STORED[f as usize].kind else {
+        debug_assert!(false, "{f:?} is no histogram");
+        return;
+    };
+    debug_assert!(variant < slot.variants, "{f:?} has no variant {variant}");
+    if variant >= slot.variants {
+        return;
+    }
+    let bucket = buckets.bounds.partition_point(|bound| *bound < value);
+    let cells = histogram_cells(cells, slot, variant, buckets);
+    bump(&cells[bucket], 1);
+    let (coarse, fine) = split(value);
+    bump(&cells[buckets.bounds.len() + 1], fine);
+    bump(&cells[buckets.bounds.len() + 2], coarse);
+}
+
 /// One writer: no read-modify-write needed. Release: see the file's header.
 #[inline]
 fn bump(cell: &AtomicU64, n: u64) {
@@ -142,11 +192,17 @@ pub(super) struct Cells {
     /// A processor of media states facts here.
     pub(super) listening: AtomicBool,
     rows: Pages<Arc<Row>>,
+    named: Pages<Arc<NamedRow>>,
 }
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self { globals: zeroed(), listening: AtomicBool::new(false), rows: Pages::default() }
+        Self { globals: zeroed(), listening: AtomicBool::new(false), rows: Pages::default(), named: Pages::default() }
+    }
+
+    /// The row of a name, if this shard has touched it.
+    pub(super) fn named(&self, name: Name) -> Option<&NamedRow> {
+        self.named.get(usize::from(name.0)).map(Arc::as_ref)
     }
 
     /// The row of a label set, if this shard has touched it.
@@ -171,6 +227,18 @@ impl Row {
     }
 }
 
+/// The cells of one name in one shard.
+#[derive(Debug)]
+pub(super) struct NamedRow {
+    pub(super) cells: Box<[AtomicU64; NAMED_CELLS]>,
+}
+
+impl Default for NamedRow {
+    fn default() -> Self {
+        Self { cells: zeroed() }
+    }
+}
+
 fn zeroed<const N: usize>() -> Box<[AtomicU64; N]> {
     Box::new([const { AtomicU64::new(0) }; N])
 }
@@ -189,6 +257,8 @@ pub(super) enum Place {
     Blocks(usize),
     /// From this index in [`Row::media`].
     Media(usize),
+    /// From this index in [`NamedRow::cells`].
+    Named(usize),
 }
 
 /// A family's place, and how many values it has.
@@ -203,6 +273,15 @@ pub(super) const fn histogram_width(buckets: Buckets) -> usize {
     buckets.bounds.len() + 3
 }
 
+#[inline]
+fn histogram_cells(cells: &[AtomicU64], range: CellRange, variant: usize, buckets: Buckets) -> &[AtomicU64] {
+    let (Place::Row(at) | Place::Named(at) | Place::Media(at)) = range.place else {
+        unreachable!("the layout puts histograms into rows")
+    };
+    let width = histogram_width(buckets);
+    &cells[at + variant * width..][..width]
+}
+
 /// Where each family is, indexed by [`F`].
 pub(super) const LAYOUT: [CellRange; F::COUNT] = PLAN.0;
 /// Cells of the global families.
@@ -211,12 +290,14 @@ pub(super) const GLOBAL_CELLS: usize = PLAN.1;
 pub(super) const ROW_CELLS: usize = PLAN.2;
 /// Blocks of a row.
 pub(super) const ROW_BLOCKS: usize = PLAN.3;
+/// Cells of the row of a name.
+pub(super) const NAMED_CELLS: usize = PLAN.4;
 /// Cells of a row about media.
-pub(super) const MEDIA_CELLS: usize = PLAN.4;
+pub(super) const MEDIA_CELLS: usize = PLAN.5;
 
-const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
+const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize, usize) = {
     let mut ranges = [CellRange { place: Place::Global(0), variants: 0 }; F::COUNT];
-    let (mut globals, mut cells, mut blocks, mut media) = (0, 0, 0, 0);
+    let (mut globals, mut cells, mut blocks, mut named, mut media) = (0, 0, 0, 0, 0);
     let mut i = 0;
     while i < F::COUNT {
         let family = &STORED[i];
@@ -234,6 +315,11 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
                 media += variants * width;
                 Place::Media(media - variants * width)
             }
+            Scope::Carrier => {
+                named += variants * width;
+                Place::Named(named - variants * width)
+            }
+            Scope::Target => panic!("rows of targets are not stored here"),
             Scope::Call if family.is_sparse() => {
                 blocks += variants.div_ceil(BLOCK);
                 Place::Blocks(blocks - variants.div_ceil(BLOCK))
@@ -246,7 +332,8 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
         ranges[i] = CellRange { place, variants };
         i += 1;
     }
-    (ranges, globals, cells, blocks, media)
+    (ranges, globals, cells, blocks, named, media)
 };
 
 const _: () = assert!(size_of::<Row>() + ROW_CELLS * 8 <= 4096 + 256, "MAX_LABEL_SETS speaks of 4 KB per row");
+const _: () = assert!(NAMED_CELLS * 8 <= 2048, "MAX_NAMES speaks of 2 KB per row");

@@ -1,7 +1,7 @@
-//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.6 once.
+//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.7 once.
 //!
 //! [`FAMILIES`] are stored, [`F`] indexes them; [`DERIVED`] are other names for stored cells (`invite_total`
-//! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`. Names stand without
+//! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`; [`PROBES`] have rows of their own. Names stand without
 //! their prefix and are the same in every output, so no backend's translation changes one: counters end
 //! in `_total`, no unit is added by anybody.
 
@@ -9,6 +9,7 @@ use super::buckets::Buckets;
 use super::ratios::Ratio;
 
 pub use super::derived::DERIVED;
+pub use super::probes::{PROBES, Probe};
 pub use super::stored::{F, FAMILIES, FIRST_CODE};
 
 /// One metric: what a `# TYPE` line is to a scrape.
@@ -20,9 +21,9 @@ pub struct Family {
     pub help: &'static str,
     /// Counter, gauge or histogram.
     pub kind: Kind,
-    /// Whether it has `carrier` and `ua_type`.
+    /// Whether it has `carrier` and `ua_type`, or another label of the configuration.
     pub scope: Scope,
-    /// Labels besides `carrier` and `ua_type`. A variant is an index into the product of their values, the
+    /// Labels besides `carrier` and `ua_type`, or `target` and `transport`. A variant is an index into the product of their values, the
     /// last label running fastest.
     pub labels: &'static [Label],
     /// When a series of it exists.
@@ -49,8 +50,12 @@ pub enum Kind {
 pub enum Scope {
     /// One row per `carrier` and `ua_type`.
     Call,
+    /// One row per `carrier` alone: trunks.
+    Carrier,
     /// One series (per further label) in all.
     Global,
+    /// One row per `target` and `transport` of probes.
+    Target,
 }
 
 /// When a series is shown. A label set is *touched* once anything was counted under it.
@@ -73,6 +78,8 @@ pub enum Presence {
     Heard,
     /// Never: others are computed from it.
     Hidden,
+    /// Once the carrier has a trunk attempt in that direction, 0 included (4.2, 4.7).
+    Trunked,
 }
 
 /// Where the values of a family come from.
@@ -88,6 +95,8 @@ pub enum Source {
     Mean,
     /// Constant 1.
     One,
+    /// The rows of probes.
+    Probe(Probe),
 }
 
 /// A label and its values.
@@ -131,6 +140,16 @@ impl Values {
         match self {
             Self::Listed(values) => values.len(),
             Self::Numbers { count, .. } => count as usize,
+        }
+    }
+}
+
+impl Scope {
+    /// The one label whose values the configuration gives; `None` where there are two of them or none.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Carrier => Some("carrier"),
+            Self::Call | Self::Global | Self::Target => None,
         }
     }
 }
@@ -187,12 +206,21 @@ impl Family {
         Self { media: true, ..self }
     }
 
+    /// The first label is the direction.
+    pub(super) const fn of_trunks(self, labels: &'static [Label]) -> Self {
+        Self { scope: Scope::Carrier, labels, presence: Presence::Nonzero, ..self }
+    }
+
     pub(super) const fn global(self) -> Self {
         Self { scope: Scope::Global, presence: Presence::Start, ..self }
+    }
+
+    pub(super) const fn target(self) -> Self {
+        Self { scope: Scope::Target, presence: Presence::Start, ..self }
     }
 }
 
 /// Every family that is ever shown, the stored ones first.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    FAMILIES.iter().chain(DERIVED).filter(|family| family.presence != Presence::Hidden)
+    FAMILIES.iter().chain(DERIVED).chain(PROBES).filter(|family| family.presence != Presence::Hidden)
 }

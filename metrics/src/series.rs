@@ -1,7 +1,7 @@
 //! One series as a visitor sees it: its labels and its value.
 
 use pipeline::LabelSet;
-use pipeline::labels::Pair;
+use pipeline::labels::{Name, Named, Pair};
 
 use super::buckets::Buckets;
 use super::exemplars::{Bucket, Exemplar, Held};
@@ -9,8 +9,10 @@ use super::exemplars::{Bucket, Exemplar, Held};
 /// Which series of its family: the same in every snapshot of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesId {
-    /// `None` for a global family.
+    /// `None` where there is no `carrier` and `ua_type`.
     pub set: Option<LabelSet>,
+    /// `None` where there is no single name.
+    pub name: Option<Name>,
     /// Index into the product of the values of the further labels.
     pub variant: usize,
 }
@@ -20,17 +22,25 @@ pub struct SeriesId {
 pub struct Labels<'a> {
     /// The series itself.
     pub id: SeriesId,
-    /// `carrier` and `ua_type`; `None` for a global family.
+    /// `carrier` and `ua_type`; `None` for families without them.
     pub pair: Option<&'a Pair>,
+    /// The one label whose values the configuration gives; `None` where there are two of them or none.
+    pub named: Option<&'a Named>,
     /// The others. Their values need no escaping.
     pub further: &'a [(&'static str, &'a str)],
 }
 
 impl<'a> Labels<'a> {
-    /// Names and values, unescaped, `carrier` and `ua_type` first.
+    /// The labels of the configuration as the Prometheus text formats write them; `None` without any.
+    pub(super) fn block(&self) -> Option<&'a str> {
+        self.pair.map(|pair| &*pair.block).or(self.named.map(|named| &*named.block))
+    }
+
+    /// Names and values, unescaped, those of the configuration first.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
         let pair = self.pair.map(|pair| [("carrier", &*pair.carrier), ("ua_type", &*pair.ua_type)]);
-        pair.into_iter().flatten().chain(self.further.iter().copied())
+        let named = self.named.map(|named| (named.label, &*named.value));
+        pair.into_iter().flatten().chain(named).chain(self.further.iter().copied())
     }
 }
 
@@ -43,6 +53,8 @@ pub enum Value<'a> {
     Gauge(i64),
     /// Percent, or a mean; `None` is undefined: nothing to divide by.
     Ratio(Option<f64>),
+    /// Of a gauge that is no whole number.
+    Real(f64),
     /// Of a histogram.
     Histogram(Histogram<'a>),
 }
@@ -53,12 +65,16 @@ pub struct Histogram<'a> {
     pub(super) buckets: Buckets,
     /// Those of its buckets, then the two halves of the sum.
     pub(super) cells: &'a [u64],
-    pub(super) exemplars: &'a Held,
-    /// The first of its buckets.
-    pub(super) first: Bucket,
+    /// With the first of its buckets; `None` where there never are any.
+    pub(super) exemplars: Option<(&'a Held, Bucket)>,
 }
 
 impl<'a> Histogram<'a> {
+    /// One without exemplars, of cells in the order of a row.
+    pub(super) const fn plain(buckets: Buckets, cells: &'a [u64]) -> Self {
+        Self { buckets, cells, exemplars: None }
+    }
+
     /// Samples in all; the sum of all buckets, so that the two cannot disagree.
     pub fn count(&self) -> u64 {
         self.cells[..=self.buckets.bounds.len()].iter().sum()
@@ -93,11 +109,9 @@ impl<'a> Histogram<'a> {
 
     /// The exemplar of a bucket, by its index in [`Histogram::counts`], and its value in the family's unit.
     pub fn exemplar(&self, index: usize) -> Option<(&'a Exemplar, f64)> {
-        if self.exemplars.is_empty() {
-            return None;
-        }
-        let bucket = Bucket { index: u8::try_from(index).ok()?, ..self.first };
-        let exemplar = self.exemplars.get(&bucket)?;
+        let (exemplars, first) = self.exemplars.filter(|(exemplars, _)| !exemplars.is_empty())?;
+        let bucket = Bucket { index: u8::try_from(index).ok()?, ..first };
+        let exemplar = exemplars.get(&bucket)?;
         let nanos = u64::try_from(exemplar.value.as_nanos()).unwrap_or(u64::MAX);
         Some((exemplar, nanos as f64 / self.buckets.unit.scale()))
     }

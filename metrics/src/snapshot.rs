@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pipeline::LabelSet;
-use pipeline::labels::{LabelSets, Pair};
+use pipeline::labels::{LabelSets, Name, Named, Pair};
+use pipeline::probes::ProbeCopy;
 
 use super::exemplars::{Bucket, Held};
-use super::label_values::Input;
+use super::label_values::{DIRECTIONS, Input};
+use super::probes::PROBES;
 use super::ratios::Inputs;
 use super::rows::{
-    BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, MEDIA_CELLS, Place, ROW_BLOCKS, ROW_CELLS, histogram_width,
+    BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, MEDIA_CELLS, NAMED_CELLS, Place, ROW_BLOCKS, ROW_CELLS,
+    histogram_width,
 };
 use super::schema::{DERIVED, F, FAMILIES, Family, Kind, Presence, Scope, Source, Values};
 use super::series::{Histogram, Labels, SeriesId, Value};
@@ -42,8 +45,14 @@ pub struct Snapshot {
     media: Vec<u64>,
     /// Families about media exist.
     listening: bool,
+    /// The names that were counted.
+    names: Vec<Name>,
+    /// [`NAMED_CELLS`] per name.
+    named: Vec<u64>,
     /// None unless they were asked for.
     exemplars: Held,
+    /// The rows of probes.
+    probes: Vec<ProbeCopy>,
 }
 
 #[derive(Debug)]
@@ -75,7 +84,10 @@ impl Snapshot {
             blocks: Vec::new(),
             media: Vec::new(),
             listening: shards.iter().any(|shard| shard.listening.load(Ordering::Acquire)),
+            names: Vec::new(),
+            named: Vec::new(),
             exemplars: Held::default(),
+            probes: Vec::new(),
             labels,
         };
         for shard in shards {
@@ -89,7 +101,15 @@ impl Snapshot {
         for set in sets {
             copy.take_row(set, shards);
         }
+        for name in (0..copy.labels.name_count() as u16).map(Name) {
+            copy.take_name(name, shards);
+        }
         copy
+    }
+
+    /// Shows these rows of probes too.
+    pub(super) fn with_probes(self, probes: Vec<ProbeCopy>) -> Self {
+        Self { probes, ..self }
     }
 
     /// Shows `exemplars` too.
@@ -129,6 +149,17 @@ impl Snapshot {
         self.rows.push(row);
     }
 
+    fn take_name(&mut self, name: Name, shards: &[Arc<Cells>]) {
+        let start = self.named.len();
+        for from in shards.iter().filter_map(|shard| shard.named(name)) {
+            self.named.resize(start + NAMED_CELLS, 0);
+            add_up(&mut self.named[start..], from.cells.as_slice());
+        }
+        if self.named.len() > start {
+            self.names.push(name);
+        }
+    }
+
     /// The prefix of every name, without the underscore that follows it.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -143,28 +174,32 @@ impl Snapshot {
     /// Shows `visitor` the next family, or as much of it as belongs to a few label sets; `false` when
     /// nothing was left. For who must not hold the thread for long.
     pub fn step(&self, cursor: &mut Cursor, visitor: &mut dyn Visitor) -> bool {
-        let family = match FAMILIES.get(cursor.family) {
-            Some(family) => family,
-            None => match DERIVED.get(cursor.family - FAMILIES.len()) {
-                Some(family) => family,
-                None => return false,
-            },
-        };
+        let Some(family) = FAMILIES.iter().chain(DERIVED).chain(PROBES).nth(cursor.family) else { return false };
         let mut walk = Walk { family, visitor, announced: cursor.announced };
-        match family.scope {
-            _ if family.presence == Presence::Hidden || family.media && !self.listening => {}
-            Scope::Global => walk.global(self),
-            Scope::Call => {
-                let end = self.rows.len().min(cursor.row + ROWS_PER_STEP);
-                for index in cursor.row..end {
-                    walk.row(self, index);
-                }
-                cursor.announced = walk.announced;
-                cursor.row = end;
-                if end < self.rows.len() {
-                    return true;
-                }
+        let rows = match family.scope {
+            _ if family.presence == Presence::Hidden || family.media && !self.listening => 0,
+            Scope::Global => {
+                walk.global(self);
+                0
             }
+            Scope::Carrier => {
+                walk.named(self);
+                0
+            }
+            Scope::Call => self.rows.len(),
+            Scope::Target => self.probes.len(),
+        };
+        let end = rows.min(cursor.row + ROWS_PER_STEP);
+        for index in cursor.row..end {
+            match family.scope {
+                Scope::Target => walk.target(&self.probes[index]),
+                _ => walk.row(self, index),
+            }
+        }
+        cursor.announced = walk.announced;
+        cursor.row = end;
+        if end < rows {
+            return true;
         }
         *cursor = Cursor { family: cursor.family + 1, ..Cursor::default() };
         true
@@ -185,6 +220,7 @@ impl Snapshot {
                 0 => 0,
                 block => self.blocks[(block as usize - 1) * BLOCK + variant % BLOCK],
             },
+            Place::Named(_) => unreachable!("what has a name of its own is in no row"),
         }
     }
 
@@ -229,6 +265,14 @@ impl Snapshot {
     }
 }
 
+/// Whose series it is: what the configuration gave it for labels.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    All,
+    Set(LabelSet, &'a Pair),
+    Name(Name, &'a Named),
+}
+
 /// One step of a walk: one family.
 struct Walk<'v> {
     family: &'static Family,
@@ -245,14 +289,51 @@ impl Walk<'_> {
                 Source::View(..) | Source::Ratio(_) | Source::Mean => {
                     unreachable!("views, ratios and means have carrier and ua_type")
                 }
+                Source::Probe(_) => unreachable!("probes have target and transport"),
             };
-            self.show(None, variant, &self.number(value));
+            self.show(Whose::All, variant, &self.number(value));
         }
+    }
+
+    fn named(&mut self, snapshot: &Snapshot) {
+        let Source::Stored(f) = self.family.source else { unreachable!("what has a name of its own is stored") };
+        let range = LAYOUT[f as usize];
+        let Place::Named(at) = range.place else { unreachable!("the layout gives it a row by name") };
+        for (name, cells) in snapshot.names.iter().zip(snapshot.named.chunks_exact(NAMED_CELLS)) {
+            let named = snapshot.labels.named(*name);
+            if Some(named.label) != self.family.scope.name() {
+                continue;
+            }
+            let whose = Whose::Name(*name, named);
+            for variant in 0..range.variants {
+                if let Kind::Histogram(buckets) = self.family.kind {
+                    let width = histogram_width(buckets);
+                    let cells = &cells[at + variant * width..][..width];
+                    let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
+                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
+                    if histogram.count() != 0 {
+                        self.show(whose, variant, &Value::Histogram(histogram));
+                    }
+                    continue;
+                }
+                let value = cells[at + variant];
+                if value != 0 || self.family.presence == Presence::Trunked && self.has_trunk(cells, variant) {
+                    self.show(whose, variant, &self.number(value));
+                }
+            }
+        }
+    }
+
+    /// Whether a carrier has a trunk attempt in the direction that a variant of the family is about.
+    fn has_trunk(&self, cells: &[u64], variant: usize) -> bool {
+        let Place::Named(at) = LAYOUT[F::TrunkAttempts as usize].place else { unreachable!("trunks have names") };
+        // The direction is the first label.
+        cells[at + variant / (self.family.variants() / DIRECTIONS.len())] != 0
     }
 
     fn row(&mut self, snapshot: &Snapshot, index: usize) {
         let row = &snapshot.rows[index];
-        let pair = Some((row.set, snapshot.labels.pair(row.set)));
+        let pair = Whose::Set(row.set, snapshot.labels.pair(row.set));
         match self.family.source {
             Source::Ratio(ratio) => {
                 if snapshot.attempted(index) {
@@ -272,10 +353,11 @@ impl Walk<'_> {
             }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
             Source::One => unreachable!("the constant is global"),
+            Source::Probe(_) => unreachable!("probes have target and transport"),
         }
     }
 
-    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Option<(LabelSet, &Pair)>) {
+    fn stored(&mut self, snapshot: &Snapshot, index: usize, f: F, pair: Whose<'_>) {
         let row = &snapshot.rows[index];
         let range = LAYOUT[f as usize];
         match (self.family.kind, range.place) {
@@ -288,7 +370,7 @@ impl Walk<'_> {
                 let width = histogram_width(buckets);
                 for (variant, cells) in cells[at..][..width * range.variants].chunks_exact(width).enumerate() {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: &snapshot.exemplars, first };
+                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }
@@ -318,13 +400,28 @@ impl Walk<'_> {
         }
     }
 
+    fn target(&mut self, row: &ProbeCopy) {
+        let Source::Probe(probe) = self.family.source else { unreachable!("only probes have targets") };
+        probe.series(row, &mut |variant, further, value| {
+            if !self.announced {
+                self.visitor.family(self.family);
+                self.announced = true;
+            }
+            let labels = [("target", row.target.name.as_str()), ("transport", row.target.transport)];
+            let labels = [labels[0], labels[1], further.unwrap_or_default()];
+            let further = &labels[..2 + usize::from(further.is_some())];
+            let id = SeriesId { set: None, name: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
+            self.visitor.series(&Labels { id, pair: None, named: None, further }, value);
+        });
+    }
+
     fn is_shown(&self, snapshot: &Snapshot, index: usize, value: u64) -> bool {
         let row = &snapshot.rows[index];
         value != 0
             || match self.family.presence {
                 Presence::Start => row.set == LabelSet::OTHER,
                 Presence::Touched => row.touched,
-                Presence::Nonzero => false,
+                Presence::Nonzero | Presence::Trunked => false,
                 Presence::Attempted => snapshot.attempted(index),
                 Presence::Invited => snapshot.invited(index),
                 Presence::Registered => snapshot.registered(index),
@@ -340,7 +437,7 @@ impl Walk<'_> {
         }
     }
 
-    fn show(&mut self, pair: Option<(LabelSet, &Pair)>, variant: usize, value: &Value<'_>) {
+    fn show(&mut self, whose: Whose<'_>, variant: usize, value: &Value<'_>) {
         if !self.announced {
             self.visitor.family(self.family);
             self.announced = true;
@@ -365,9 +462,13 @@ impl Walk<'_> {
             debug_assert_eq!(at + 1, self.family.labels.len(), "numbers run fastest");
             further[at].1 = number.format(first + (variant % count as usize) as u16);
         }
-        let (set, pair) = pair.unzip();
+        let (set, pair, name, named) = match whose {
+            Whose::All => (None, None, None, None),
+            Whose::Set(set, pair) => (Some(set), Some(pair), None, None),
+            Whose::Name(name, named) => (None, None, Some(name), Some(named)),
+        };
         let further = &further[..self.family.labels.len()];
-        self.visitor.series(&Labels { id: SeriesId { set, variant }, pair, further }, value);
+        self.visitor.series(&Labels { id: SeriesId { set, name, variant }, pair, named, further }, value);
     }
 }
 
@@ -378,8 +479,10 @@ fn add_up(to: &mut [u64], from: &[std::sync::atomic::AtomicU64]) {
     }
 }
 
+/// More than the variants of any family have for one target: the last status is 699.
+const VARIANTS_OF_TARGET: usize = 1024;
 /// Label sets per step.
 const ROWS_PER_STEP: usize = 64;
-/// Most labels of a family besides `carrier` and `ua_type`.
+/// Most labels of a family besides those of the configuration.
 const MAX_LABELS: usize = 2;
 const REGISTER: usize = sip::Method::Register.index();

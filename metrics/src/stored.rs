@@ -2,9 +2,9 @@
 
 use super::buckets;
 use super::label_values::{
-    ANOMALIES, CAUSES, CODEC_LABELS, DIALOG_STATES, ELSEWHERE, ENDS, FAULTS, Hop, Input, Keepalive, MEDIA_ERRORS,
-    MEDIA_TABLES, METHODS, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS, REGISTRATION_OUTCOMES,
-    Repeated, Ring, SENDERS, Success, TABLES, TOWARD, Unmatched, VQ_KINDS,
+    ANOMALIES, CAUSES, CODEC_LABELS, DIALOG_STATES, DIRECTIONS, ELSEWHERE, ENDS, FAULTS, Hop, Input, Keepalive,
+    MEDIA_ERRORS, MEDIA_TABLES, METHODS, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS,
+    REGISTRATION_OUTCOMES, Repeated, Ring, SENDERS, Success, TABLES, TOWARD, Unmatched, VQ_KINDS,
 };
 use super::schema::{Family, Label, Presence, Source};
 
@@ -99,6 +99,8 @@ stored! {
     /// Variant: [`pipeline::event::Evicted`].
     Evicted: counter("evicted_total";
         "Entries given up because a table was full, by table.").by(&[Label::listed("table", TABLES)]).global();
+    ProbeMessagesSeen: counter("probe_messages_seen_total";
+        "Messages of OPTIONS probes, our own or of another ringside; no other metric counts them (RFC 3261 §11).").global();
     CaptureDrops: counter("capture_drops_total"; "Packets the kernel dropped before they were read.").global();
     /// A plain count: [`super::ShardRows::observe_count`].
     RequestViaDepth: histogram("request_via_depth", buckets::VIA_DEPTH;
@@ -259,6 +261,24 @@ stored! {
     MediaErrors: counter("media_errors_total";
         "Descriptions, packets and reports of media that could not be read, by what they are.")
         .by(&[Label::listed("reason", MEDIA_ERRORS)]).global().media();
+
+    /// Variant: [`pipeline::event::Direction`]; of this and all that follow it is the first label.
+    TrunkAttempts: counter("trunk_attempts_total";
+        "Trunk attempts: INVITEs from or to a configured carrier, those it was offered again before an outcome counted \
+         once (close to RFC 6076 §4.3).").of_trunks(DIRECTION);
+    /// Variant: [`trunk_outcome`](super::label_values::trunk_outcome).
+    TrunkOutcomes: counter("trunk_outcomes_total";
+        "Trunk attempts by how they ended (close to RFC 6076 §4.6 to §4.9).")
+        .of_trunks(&[Label::listed("direction", DIRECTIONS), Label::listed("outcome", OUTCOMES)])
+        .when(Presence::Trunked);
+    TrunkSetup: histogram("trunk_setup_seconds", buckets::SRD;
+        "First INVITE of the trunk attempt to the first 101-198 or 2xx on it, in seconds (close to RFC 6076 §4.3).")
+        .of_trunks(DIRECTION);
+    TrunkCalls: gauge("trunk_calls";
+        "Answered calls from or to a configured carrier that have not ended (RFC 3261 §12).").of_trunks(DIRECTION)
+        .when(Presence::Trunked);
+    TrunkCallDuration: histogram("trunk_call_seconds", buckets::SESSION;
+        "2xx on the trunk to the first BYE, in seconds (close to RFC 6076 §4.5).").of_trunks(DIRECTION);
 }
 
 /// The variant of families of streams: who sends, and the label of the codec.
@@ -279,4 +299,5 @@ const RESULT: &[Label] = &[Label::listed("result", Success::VALUES)];
 const STREAM: &[Label] = &[Label::listed("direction", SENDERS), Label::listed("codec", CODEC_LABELS)];
 const SENDER: &[Label] = &[Label::listed("direction", SENDERS)];
 const PARTY: &[Label] = &[Label::listed("party", PARTIES)];
+const DIRECTION: &[Label] = &[Label::listed("direction", DIRECTIONS)];
 const CODE: &[Label] = &[Label::numbers("code", FIRST_CODE, 600)];

@@ -5,9 +5,11 @@
 
 use std::fmt::Write;
 
+use pipeline::labels::Escaped;
+
 use super::buckets::Unit;
 use super::exemplars::Exemplar;
-use super::schema::{Family, Kind};
+use super::schema::{Family, Kind, Scope};
 use super::series::{Histogram, Labels, Value};
 use super::snapshot::{Cursor, Snapshot, Visitor};
 
@@ -102,6 +104,8 @@ struct Writer {
     name: String,
     /// `le` values of the current family.
     bounds: Vec<String>,
+    /// Labels of the current family have values from the configuration, which may need escaping.
+    named_by_people: bool,
 }
 
 impl Writer {
@@ -114,6 +118,7 @@ impl Writer {
             prefix,
             name: String::new(),
             bounds: Vec::new(),
+            named_by_people: false,
         }
     }
 
@@ -134,12 +139,17 @@ impl Writer {
         self.out.push_str(&self.name);
         self.out.push_str(suffix);
         let mut separator = "{";
-        if let Some(pair) = labels.pair {
-            self.push(&[separator, &pair.block]);
+        if let Some(block) = labels.block() {
+            self.push(&[separator, block]);
             separator = ",";
         }
         for (name, value) in labels.further {
-            self.push(&[separator, name, "=\"", value, "\""]);
+            self.push(&[separator, name, "=\""]);
+            match self.named_by_people {
+                true => write!(self.out, "{}", Escaped(value)).expect("writing to a String cannot fail"),
+                false => self.out.push_str(value),
+            }
+            self.out.push('"');
             separator = ",";
         }
         if let Some(le) = le {
@@ -209,6 +219,7 @@ impl Visitor for Writer {
                 self.out.push_str(part);
             }
         }
+        self.named_by_people = family.scope == Scope::Target;
         self.bounds.clear();
         if let Some(buckets) = buckets {
             self.bounds.extend(buckets.bounds.iter().map(|bound| {
@@ -232,6 +243,10 @@ impl Visitor for Writer {
                 let missing = if self.undefined == Undefined::Zero { 0.0 } else { f64::NAN };
                 self.head("", labels, None);
                 self.push(&[float(&mut zmij::Buffer::new(), ratio.unwrap_or(missing)), "\n"]);
+            }
+            Value::Real(value) => {
+                self.head("", labels, None);
+                self.push(&[float(&mut zmij::Buffer::new(), *value), "\n"]);
             }
             Value::Histogram(histogram) => self.histogram(labels, histogram),
         }

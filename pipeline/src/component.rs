@@ -4,7 +4,9 @@
 //! turn and the facts to the recorder, all by direct calls.
 
 use std::any::Any;
+use std::fmt::Debug;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,9 @@ use crate::call::CallRecord;
 use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
+use crate::labels::Name;
 use crate::media::MediaPorts;
+use crate::probes::Probes;
 
 /// What [`Receiver::receive`] came back with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,12 @@ pub trait Receiver: Send {
     /// in `ports`. Called before `start`; a receiver that has none to give does nothing.
     fn want_media(&mut self, _ports: &Arc<MediaPorts>) {}
 
+    /// The rows of a receiver that asks instead of listening, and brings no frames; `None` from all others. They are
+    /// the same as long as it lives.
+    fn probes(&self) -> Option<Arc<Probes>> {
+        None
+    }
+
     /// What capture is like now.
     fn status(&self) -> CaptureStatus;
 
@@ -116,6 +126,14 @@ pub trait Processor: Send {
         None
     }
 
+    /// The networks of carriers this stage knows; `None` from one that knows none.
+    fn networks(&self) -> Option<Arc<dyn Networks>> {
+        None
+    }
+
+    /// Takes the networks that the nearest stage behind this one knows, before the first batch and after each reload.
+    fn set_networks(&mut self, _networks: Option<Arc<dyn Networks>>) {}
+
     /// The program about itself; see [`Receiver::telemetry`].
     fn telemetry(&self, _out: &mut Vec<Telemetry>) {}
 
@@ -126,6 +144,21 @@ pub trait Processor: Send {
     fn shown_number(&self, _number: &str) -> Option<ShownNumber> {
         None
     }
+}
+
+/// Whose network an address is in. A look-up neither waits nor allocates.
+pub trait Networks: Debug + Send + Sync {
+    /// The carrier with the longest prefix that holds an address.
+    fn carrier_of(&self, address: IpAddr) -> Option<Carrier<'_>>;
+}
+
+/// A carrier of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier<'a> {
+    /// What it is counted by: a name of the label `carrier`.
+    pub name: Name,
+    /// The value of that label.
+    pub text: &'a Arc<str>,
 }
 
 /// Why an exporter cannot start; the text says what to do about it (exit code 1).

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sip::{AnomalyKind, Method, ParseError};
 
+use crate::labels::Name;
+
 /// One fact about one slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
@@ -29,6 +31,8 @@ impl Slot {
 pub enum Fact {
     /// A message was parsed, whatever it then turned out to be (4.1).
     MessageSeen,
+    /// A message was a probe's, ours or of another ringside: nothing else is counted of it (6.1).
+    ProbeSeen,
     /// A message was dropped (1.9).
     ParseFailed(ParseError),
     /// A message was tracked although imperfect (1.9).
@@ -122,6 +126,53 @@ pub enum Fact {
     },
     /// A delay or duration ended (4.6).
     Measured(Measure, Duration),
+
+    /// A trunk attempt began (4.7). Facts of a trunk have its labels, not those of their slot.
+    TrunkOpened(Trunk),
+    /// It ended.
+    TrunkEnded(Trunk, Outcome),
+    /// The first 101-198 or 2xx came so long after its first INVITE.
+    TrunkSetUp(Trunk, Duration),
+    /// It was answered.
+    TrunkCallBegan(Trunk),
+    /// The dialog of its answer has ended; from that 2xx to the first BYE, `None` without one.
+    TrunkCallEnded(Trunk, Option<Duration>),
+}
+
+/// A carrier, and which way its calls go (4.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Trunk {
+    /// The carrier: a name of the label `carrier`.
+    pub carrier: Name,
+    /// From it or to it.
+    pub direction: Direction,
+}
+
+/// Which way calls of a trunk go (4.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// The carrier sent the INVITE.
+    In,
+    /// The INVITE was sent to the carrier.
+    Out,
+}
+
+impl Direction {
+    /// Both, in the order of [`Direction::index`].
+    pub const ALL: [Self; 2] = [Self::In, Self::Out];
+
+    /// Its place in [`Direction::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
 }
 
 /// How a session attempt ended (2.6).

@@ -5,6 +5,7 @@
 //! out stays, so that an index means the same pair for the life of the process.
 
 mod escaped;
+mod names;
 mod pages;
 
 use std::collections::HashMap;
@@ -12,7 +13,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub use escaped::Escaped;
+pub use names::{MAX_NAMES, Name, Named};
 pub use pages::Pages;
+
+use names::Names;
 
 /// A pair of `carrier` and `ua_type`, interned; see [`LabelSets`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +41,7 @@ pub struct LabelSets {
     pairs: Pages<Pair>,
     len: AtomicU32,
     refused: AtomicU64,
+    single: Names,
 }
 
 /// One label set.
@@ -64,6 +69,7 @@ impl LabelSets {
             pairs: Pages::default(),
             len: AtomicU32::new(0),
             refused: AtomicU64::new(0),
+            single: Names::default(),
         };
         let other = sets.intern(OTHER, OTHER);
         debug_assert_eq!(other, LabelSet::OTHER);
@@ -115,9 +121,25 @@ impl LabelSets {
         self.len() == 0
     }
 
-    /// How often a new pair was turned away at the bound.
+    /// How often a new pair, or a new single name, was turned away at its bound.
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.refused.load(Ordering::Relaxed) + self.single.refused()
+    }
+
+    /// The name `value` of a `label` that is counted by itself, made if it is new; `None` beyond [`MAX_NAMES`]. Takes a
+    /// lock: keep the result.
+    pub fn intern_name(&self, label: &'static str, value: &str) -> Option<Name> {
+        self.single.intern(label, value)
+    }
+
+    /// What a name stands for. Panics on one that was not given out here.
+    pub fn named(&self, name: Name) -> &Named {
+        self.single.get(name)
+    }
+
+    /// How many names were given out; their indexes are below it.
+    pub fn name_count(&self) -> usize {
+        self.single.len()
     }
 }
 

@@ -10,6 +10,7 @@
 //! | messages, unparsed, with addresses and capture time | [`frame`] |
 //! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
 //! | media, and what is told about them | [`media`] |
+//! | what became of probes, for a receiver that asks | [`probes`] |
 //! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
 //! | the five traits, and what components tell about themselves | [`component`], [`context`] |
 //! | what a component's configuration is made of | [`settings`], [`id`] |
@@ -103,14 +104,15 @@ pub mod frame;
 pub mod id;
 pub mod labels;
 pub mod media;
+pub mod probes;
 pub mod settings;
 
 pub use call::queue::{CallQueue, KeptCall};
 pub use call::watch::Watch;
 pub use call::{Call, CallRecord};
 pub use component::{
-    CaptureStatus, Exporter, ExporterError, Extension, ExtensionError, Health, Processor, Received, Receiver,
-    ReceiverError, Reports, Telemetry,
+    CaptureStatus, Carrier, Exporter, ExporterError, Extension, ExtensionError, Health, Networks, Processor, Received,
+    Receiver, ReceiverError, Reports, Telemetry,
 };
 pub use context::{CallsWanted, ProcessorContext};
 pub use event::{Event, Fact, Measure, Slot};

@@ -235,8 +235,8 @@ impl Attempt {
     pub fn due(&self, fork_hold: Duration, retry_window: Duration) -> Timestamp {
         match self.state {
             State::Held(failed) => {
-                let waits_for_caller = failed.by.status().is_some_and(|status| status == 484 || is_retryable(status));
-                failed.by.at() + if waits_for_caller && !failed.given_up { retry_window } else { fork_hold }
+                let waits = failed.by.status().is_some_and(waits_for_caller);
+                failed.by.at() + if waits && !failed.given_up { retry_window } else { fork_hold }
             }
             State::Redirected(at) => at + retry_window,
             _ => Timestamp::NEVER,
@@ -290,6 +290,11 @@ fn is_retryable(status: u16) -> bool {
     matches!(status, 401 | 407 | 413 | 415 | 416 | 420 | 421 | 422 | 494)
 }
 
+/// Whether the caller may go on after a final: with what it can mend, or with more digits (RFC 3578).
+pub fn waits_for_caller(status: u16) -> bool {
+    status == 484 || is_retryable(status)
+}
+
 fn outcome_of(failed: Failed) -> Outcome {
     match failed.by {
         FailedBy::Timeout { answered: false, .. } => Outcome::Timeout,
@@ -297,17 +302,22 @@ fn outcome_of(failed: Failed) -> Outcome {
         FailedBy::Timeout { .. } => Outcome::NoFinal,
         _ if failed.given_up => Outcome::Cancelled,
         FailedBy::Unseen(_) => Outcome::Unseen,
-        FailedBy::Final(Failure { status, .. }) => match status {
-            _ if is_retryable(status) => Outcome::ChallengeAbandoned,
-            ..400 => Outcome::Redirected,
-            486 | 600 => Outcome::Busy,
-            480 => Outcome::NoAnswer,
-            603 => Outcome::Declined,
-            408 | 500 | 503 | 504 => Outcome::Ineffective,
-            400..500 => Outcome::ClientError,
-            500..600 => Outcome::ServerError,
-            600.. => Outcome::GlobalError,
-        },
+        FailedBy::Final(Failure { status, .. }) => outcome_of_status(status),
+    }
+}
+
+/// What a final of 300 or more makes of an attempt that was not given up, when nothing follows it.
+pub fn outcome_of_status(status: u16) -> Outcome {
+    match status {
+        _ if is_retryable(status) => Outcome::ChallengeAbandoned,
+        ..400 => Outcome::Redirected,
+        486 | 600 => Outcome::Busy,
+        480 => Outcome::NoAnswer,
+        603 => Outcome::Declined,
+        408 | 500 | 503 | 504 => Outcome::Ineffective,
+        400..500 => Outcome::ClientError,
+        500..600 => Outcome::ServerError,
+        600.. => Outcome::GlobalError,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::list::{At, Chain, List, Pool};
 use crate::registration::Registration;
 use crate::request::Request;
 use crate::transaction::{Transaction, TransactionPools};
+use crate::trunk::{Leg, TrunkAttempt};
 use crate::waiting::Waiting;
 use crate::wheel::Timer;
 
@@ -46,6 +47,8 @@ pub struct Call {
     pub registrations: Chain<Registration>,
     /// Messages that wait for one that caused them.
     pub waiting: Chain<Waiting>,
+    /// Its trunk attempts, where carriers are configured.
+    pub trunks: Chain<TrunkAttempt>,
 }
 
 /// Which calls make room first (3.7).
@@ -95,6 +98,8 @@ pub struct Pools {
     pub transactions: Pool<Transaction>,
     pub of_transactions: TransactionPools,
     pub waiting: Pool<Waiting>,
+    pub trunks: Pool<TrunkAttempt>,
+    pub legs: Pool<Leg>,
 }
 
 /// A transaction within its call.
@@ -114,6 +119,7 @@ impl Call {
             && self.dialogs.is_empty()
             && self.registrations.is_empty()
             && self.waiting.is_empty()
+            && self.trunks.is_empty()
     }
 
     /// The transaction with a branch and method (2.1).
@@ -165,7 +171,10 @@ impl Call {
         let registrations =
             self.registrations.iter(&pools.registrations).map(|(_, registration)| registration.due(window));
         let waiting = self.waiting.iter(&pools.waiting).map(|(_, waiting)| waiting.until);
-        let all = requests.chain(attempts).chain(dialogs).chain(sessions).chain(registrations).chain(waiting);
+        let waits = config.trunk_waits();
+        let trunks = self.trunks.iter(&pools.trunks).map(|(_, attempt)| attempt.due(&pools.legs, waits));
+        let all =
+            requests.chain(attempts).chain(dialogs).chain(sessions).chain(registrations).chain(waiting).chain(trunks);
         all.min().unwrap_or(Timestamp::NEVER)
     }
 
@@ -184,6 +193,7 @@ impl Call {
             self.requests.iter(&pools.requests).any(|(_, request)| request.is_open())
                 || self.attempts.iter(&pools.attempts).any(|(_, attempt)| attempt.is_undecided())
                 || self.registrations.iter(&pools.registrations).any(|(_, registration)| registration.is_undecided())
+                || self.trunks.iter(&pools.trunks).any(|(_, attempt)| attempt.is_undecided())
         };
         if rank == Rank::Over && undecided() { Rank::Undecided } else { rank }
     }
@@ -203,7 +213,9 @@ impl Call {
             _ => {
                 let attempts = self.attempts.iter(&pools.attempts).filter(|(_, attempt)| attempt.is_undecided());
                 let registrations = self.registrations.iter(&pools.registrations);
-                attempts.count() + registrations.filter(|(_, registration)| registration.is_undecided()).count()
+                let trunks = self.trunks.iter(&pools.trunks).filter(|(_, attempt)| attempt.is_undecided());
+                let registrations = registrations.filter(|(_, registration)| registration.is_undecided());
+                attempts.count() + registrations.count() + trunks.count()
             }
         }
     }

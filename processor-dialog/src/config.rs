@@ -120,6 +120,11 @@ impl Config {
         crate::dialog::Holds { fork_hold: self.fork_hold, retry_window: self.retry_window }
     }
 
+    /// What trunk attempts wait for.
+    pub(crate) fn trunk_waits(&self) -> crate::trunk::Waits {
+        crate::trunk::Waits { fork_hold: self.fork_hold, retry_window: self.retry_window }
+    }
+
     /// What registrations wait for.
     pub(crate) fn registration_waits(&self) -> crate::registration::Waits {
         crate::registration::Waits { fork_hold: self.fork_hold, retry_window: self.retry_window }

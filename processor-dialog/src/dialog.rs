@@ -106,6 +106,8 @@ pub struct Ended {
     pub end: End,
     /// When.
     pub at: Timestamp,
+    /// The first BYE; `None` where there was none.
+    pub bye: Option<Timestamp>,
     /// From its 2xx to its first BYE, or to its end where there was none.
     pub duration: Duration,
     /// By what.
@@ -313,21 +315,21 @@ impl Dialog {
 
     /// `success`: a 2xx to a BYE ends it.
     fn ended(&self, end: End, at: Timestamp, success: bool) -> Option<Ended> {
-        let (from, duration, by) = match self.state {
+        let (from, bye, duration, by) = match self.state {
             State::Confirmed { answered, .. } => {
                 let by = if success { Ending::Success(None) } else { Ending::Time };
-                (DialogState::Confirmed, at - answered, by)
+                (DialogState::Confirmed, None, at - answered, by)
             }
             State::Terminating { answered, bye, .. } if success => {
-                (DialogState::Terminating, bye - answered, Ending::Success(Some(at - bye)))
+                (DialogState::Terminating, Some(bye), bye - answered, Ending::Success(Some(at - bye)))
             }
             State::Terminating { answered, bye, refused, .. } => {
                 let refused = refused.map(|at| at - bye);
-                (DialogState::Terminating, bye - answered, Ending::Failure(refused))
+                (DialogState::Terminating, Some(bye), bye - answered, Ending::Failure(refused))
             }
             State::Early | State::Over { .. } => return None,
         };
-        Some(Ended { from, end, at, duration, by })
+        Some(Ended { from, end, at, bye, duration, by })
     }
 }
 

@@ -3,10 +3,14 @@
 //! Messages are read sixteen at a time. Of the calls of half a minute little is in the processor's caches: the index and
 //! the records that sixteen messages will ask for are prefetched together, and waited for once.
 
+use std::sync::Arc;
+
 use call_records::Records;
 use pipeline::CallsWanted;
+use pipeline::call::ladder::Trunks;
 use pipeline::event::{Evicted, Fact};
-use pipeline::{Facts, FrameBatch, SipFrame, Slot, Transport};
+use pipeline::probes::is_probe;
+use pipeline::{Facts, FrameBatch, Networks, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
 
@@ -28,6 +32,8 @@ use crate::wheel::{Target, Timer, Wheel};
 pub struct State {
     pub config: Config,
     pub hashes: Hashes,
+    /// Whose trunks are counted; `None` where no carrier is configured.
+    pub networks: Option<Arc<dyn Networks>>,
     pub calls: Calls,
     pub pools: Pools,
     pub bindings: Bindings,
@@ -59,6 +65,7 @@ impl State {
         let records = wanted.map(|wanted| Records::new(config.calls.clone(), wanted, config.max_calls, config.waits()));
         Self {
             hashes: Hashes::default(),
+            networks: None,
             calls: Calls::default(),
             pools: Pools::default(),
             bindings: Bindings::new(config.max_calls),
@@ -125,6 +132,9 @@ impl State {
             Ok(message) => message,
             Err(error) => return out.push(Slot::OTHER, Fact::ParseFailed(*error)),
         };
+        if is_probe(message) {
+            return out.push(Slot::OTHER, Fact::ProbeSeen);
+        }
         let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
         if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
             return self.wait(place, batch, parsed.frame, out);
@@ -174,6 +184,7 @@ impl State {
                 dialog: dialog_id(seen.tags()),
                 from: seen.from.bits(),
                 to: seen.to.bits(),
+                trunks: &told.trunks,
             };
             records.on_message(&looked_on, sighting, &told.changes, &mut self.slots, out);
         }
@@ -183,6 +194,7 @@ impl State {
             notes.on_records(seen.now(), out);
         }
         told.changes.clear();
+        told.trunks = Trunks::default();
         Wait::No
     }
 
@@ -258,6 +270,7 @@ impl State {
         let mut turn = Turn {
             config: &self.config,
             hashes: &self.hashes,
+            networks: self.networks.as_deref(),
             call,
             pools: &mut self.pools,
             slots: &mut self.slots,
@@ -419,7 +432,7 @@ impl Held {
             Some((Evicted::Dialogs, &[&[Over], &[Unobserved], &[Undecided, Up]]))
         } else if self.requests > max.saturating_mul(2) {
             Some((Evicted::LogicalRequests, &[&[Over], &[Unobserved], &[Undecided], &[Up]]))
-        } else if self.attempts > max || self.registrations > max {
+        } else if self.attempts > max || self.registrations > max || self.trunks > max {
             Some((Evicted::Attempts, &[&[Undecided], &[Up]]))
         } else {
             None

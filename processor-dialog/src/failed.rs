@@ -99,22 +99,25 @@ impl Turn<'_> {
     /// The caller gave up an INVITE.
     pub fn on_given_up(&mut self, invite: At) {
         let request = self.request(invite);
-        let (serial, open, status) = (request.serial, request.is_open(), request.status());
+        let (open, status) = (request.is_open(), request.status());
         // Taps reorder: also after its 487.
         if open || status == Some(487) {
-            self.set_given_up(serial, true);
+            self.set_given_up(invite, true);
         }
     }
 
     /// What gave up an INVITE was refused.
     fn on_given_up_refused(&mut self, request: At) {
         if let Some(invite) = self.invite_given_up(request) {
-            let serial = self.request(invite).serial;
-            self.set_given_up(serial, false);
+            self.set_given_up(invite, false);
         }
     }
 
-    fn set_given_up(&mut self, serial: u32, given_up: bool) {
+    fn set_given_up(&mut self, invite: At, given_up: bool) {
+        let serial = self.request(invite).serial;
+        for branch in self.branches(invite, true) {
+            self.on_trunk_cancel(branch, given_up);
+        }
         let Some(invite) = self.call.invite(self.pools, serial) else { return };
         invite.given_up = given_up;
         let attempt = invite.attempt;
@@ -128,8 +131,12 @@ impl Turn<'_> {
 
     /// What gave up an INVITE succeeded: that is over 32 s after it was sent, unless a final comes before (2.3).
     pub fn on_given_up_acknowledged(&mut self, request: At) {
-        let over_by = self.request(request).t1 + self.config.timeout();
+        let sent = self.request(request).t1;
+        let over_by = sent + self.config.timeout();
         let Some(at) = self.invite_given_up(request) else { return };
+        for branch in self.branches(at, true) {
+            self.on_trunk_cancelled(branch, sent);
+        }
         let serial = self.request(at).serial;
         let Some(invite) = self.call.invite(self.pools, serial).filter(|invite| invite.given_up) else { return };
         invite.over_by = Some(over_by);

@@ -1,14 +1,17 @@
 //! What leaves memory: when nothing can happen to it any more, or to make room (`sip-metrics.md` 2.3, 3.7).
 
 use call_records::Change;
+use pipeline::Slot;
 use pipeline::event::Fact;
 use sip::Method;
 use wire::Timestamp;
 
 use crate::dialog::Dialog;
 use crate::list::At;
+use crate::observed::pair;
 use crate::registration::Registration;
 use crate::request::Request;
+use crate::trunk::TrunkAttempt;
 use crate::turn::{Turn, dialog_id};
 
 impl Turn<'_> {
@@ -32,6 +35,7 @@ impl Turn<'_> {
         }
         self.slots.release(dialog.request_slot);
         self.slots.release(dialog.attempt_slot);
+        self.forget_trunks();
     }
 
     /// Takes an attempt out.
@@ -105,6 +109,42 @@ impl Turn<'_> {
             self.tell(Change::RequestForgotten { request });
         }
         self.slots.release(request.slot);
+        self.forget_trunks();
+    }
+
+    /// Forgets the trunk attempts to which nothing can happen: none of their transactions is remembered, and neither is an
+    /// outcome waited for nor a dialog up. The call of an answer that no dialog came of has ended then.
+    pub fn forget_trunks(&mut self) {
+        if self.call.trunks.is_empty() {
+            return;
+        }
+        while let Some(at) = self.call.trunks.find(&self.pools.trunks, |attempt| self.is_done(attempt)) {
+            self.forget_trunk(at);
+        }
+    }
+
+    fn is_done(&self, attempt: &TrunkAttempt) -> bool {
+        let pools = &self.pools;
+        let requests = self.call.requests.iter(&pools.requests);
+        let invites = requests.filter(|(_, request)| request.method == Method::Invite);
+        let branches = invites.flat_map(|(_, request)| request.transactions.iter(&pools.transactions));
+        let up = attempt.call().is_some_and(|([from, to], _)| {
+            let dialog = self.call.find_dialog(pools, pair(from, to));
+            dialog.is_some_and(|at| self.call.dialogs.get(&pools.dialogs, at).is_live())
+        });
+        let ended = attempt.is_over() || attempt.call().is_some();
+        ended && !up && !attempt.has_any(&pools.legs, branches.map(|(_, tx)| tx.branch))
+    }
+
+    /// Takes a trunk attempt out, with what the gauge shows of it.
+    fn forget_trunk(&mut self, at: At) {
+        let mut attempt = self.call.trunks.remove(&mut self.pools.trunks, at);
+        attempt.clear(&mut self.pools.legs);
+        self.held.trunks -= usize::from(attempt.is_undecided());
+        self.settled = true;
+        if attempt.call().is_some() {
+            self.push(Slot::OTHER, Fact::TrunkCallEnded(attempt.trunk(), None));
+        }
     }
 
     /// Takes everything of the call out: it makes room for others.
@@ -120,6 +160,9 @@ impl Turn<'_> {
         }
         while let Some(at) = self.call.registrations.newest() {
             self.forget_registration(at);
+        }
+        while let Some(at) = self.call.trunks.newest() {
+            self.forget_trunk(at);
         }
     }
 }

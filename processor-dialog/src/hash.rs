@@ -30,6 +30,11 @@ impl Tag {
     pub fn bits(self) -> u32 {
         self.0
     }
+
+    /// The tag with a number.
+    pub fn of_bits(bits: u32) -> Self {
+        Self(bits)
+    }
 }
 
 /// What transactions of one call are told apart by, besides their method (2.1).

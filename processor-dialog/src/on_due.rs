@@ -13,6 +13,7 @@ use crate::list::At;
 use crate::observed::pair;
 use crate::registration::Registration;
 use crate::request::{Expired, Request};
+use crate::trunk::TrunkAttempt;
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -40,6 +41,25 @@ impl Turn<'_> {
             self.complete_session(dialog, None);
         }
         self.on_registrations_due(at);
+        self.on_trunks_due(at);
+    }
+
+    /// Transactions over trunks that timed out, and attempts whose wait is over.
+    fn on_trunks_due(&mut self, at: Timestamp) {
+        if self.call.trunks.is_empty() {
+            return;
+        }
+        let waits = self.config.trunk_waits();
+        while let Some(place) =
+            self.call.trunks.find(&self.pools.trunks, |attempt| attempt.due(&self.pools.legs, waits) <= at)
+        {
+            let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, place);
+            let trunk = attempt.trunk();
+            if let Some(outcome) = attempt.on_due(&mut self.pools.legs, at, waits) {
+                self.on_trunk_ended(trunk, outcome);
+            }
+        }
+        self.forget_trunks();
     }
 
     /// The wait of an attempt is over, or nobody can inherit from it any more.
@@ -147,6 +167,13 @@ impl Turn<'_> {
         }
         while let Some(place) = self.call.registrations.find(&self.pools.registrations, Registration::settles) {
             self.on_registration_due(place);
+        }
+        while let Some(place) = self.call.trunks.find(&self.pools.trunks, TrunkAttempt::settles) {
+            let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, place);
+            let trunk = attempt.trunk();
+            if let Some(outcome) = attempt.settle() {
+                self.on_trunk_ended(trunk, outcome);
+            }
         }
     }
 

@@ -47,7 +47,11 @@ impl Turn<'_> {
         if let Some(at) = known
             && self.call.transaction(self.pools, at).request_seen
         {
-            self.see(at, ItemId::REQUEST, seen);
+            let sighting = self.see(at, ItemId::REQUEST, seen);
+            if sighting == Sighting::Copy && self.networks.is_some() {
+                let began = self.call.transaction(self.pools, at).began;
+                self.on_hop_of_invite(at, began, seen);
+            }
             return;
         }
         let at = match known {
@@ -74,21 +78,42 @@ impl Turn<'_> {
             (true, false) => request.count(seen.frame.first, waits),
             (false, _) => {}
         }
-        let (slot, until) = (request.slot, request.progress.until());
+        let until = request.progress.until();
         self.wake(until);
         self.see(at, ItemId::REQUEST, seen);
-        if !root || known {
-            return;
+        if root && !known {
+            self.on_new_request(at.request, invite.is_some(), seen);
         }
+        match method {
+            Method::Invite if self.networks.is_some() => self.on_hop_of_invite(at, seen.frame.first, seen),
+            Method::Cancel if !self.call.trunks.is_empty() => self.on_trunk_cancel(seen.branch, true),
+            _ => {}
+        }
+    }
+
+    /// The first sighting of a request at a root.
+    fn on_new_request(&mut self, request: At, of_known_invite: bool, seen: &Observed<'_>) {
+        let (slot, method) = (self.request(request).slot, seen.method());
         self.settled = true;
         self.push(slot, Fact::Requested(method));
         match method {
-            Method::Invite if seen.to == Tag::NONE => self.on_initial_invite(at.request, seen),
-            Method::Ack => self.on_ack(at.request, invite.is_some(), seen),
-            Method::Bye => self.on_bye(at.request, seen),
-            Method::Cancel => self.on_cancel(at.request, seen),
-            Method::Register => self.on_register(at.request, seen),
+            Method::Invite if seen.to == Tag::NONE => self.on_initial_invite(request, seen),
+            Method::Ack => self.on_ack(request, of_known_invite, seen),
+            Method::Bye => self.on_bye(request, seen),
+            Method::Cancel => self.on_cancel(request, seen),
+            Method::Register => self.on_register(request, seen),
             _ => {}
+        }
+    }
+
+    /// An INVITE was seen on a hop where it had not been: one that begins a call counts for the trunks it went over.
+    fn on_hop_of_invite(&mut self, at: TransactionAt, began: Timestamp, seen: &Observed<'_>) {
+        if seen.method() == Method::Invite
+            && seen.to == Tag::NONE
+            && !self.request(at.request).recording
+            && !is_recording(seen)
+        {
+            self.on_trunk_invite(at, began, seen);
         }
     }
 
@@ -327,6 +352,7 @@ impl Turn<'_> {
                 self.wake(seen.now() + timeout);
                 self.settled = true;
                 self.on_attempt_failed(serial, FailedBy::Unseen(seen.now()));
+                self.on_trunk_unseen(at, seen.now());
             }
         }
     }

@@ -38,14 +38,27 @@ impl Turn<'_> {
             if status < 200 && self.call.transaction(self.pools, at).root {
                 self.on_provisional(at.request, seen);
             }
+            if status < 200 && !self.call.trunks.is_empty() && seen.method() == Method::Invite {
+                self.on_trunk_response(status, seen);
+            }
             return None;
         }
         let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
         let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
         let late = tx.note_response(status, seen);
-        if !tx.root {
+        let (root, began) = (tx.root, tx.began);
+        if !self.call.trunks.is_empty() {
+            match (seen.method(), status) {
+                (Method::Invite, _) => self.on_trunk_response(status, seen),
+                (Method::Cancel, 200..300) => self.on_trunk_cancelled(seen.branch, began),
+                (Method::Cancel, 300..) => self.on_trunk_cancel(seen.branch, false),
+                _ => {}
+            }
+        }
+        if !root {
             return None;
         }
+        let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
         let (transactions, pools) = (&mut self.pools.transactions, &mut self.pools.of_transactions);
         let fresh = request.count_item(transactions, pools, at.transaction, item);
         let (slot, serial, method) = (request.slot, request.serial, request.method);

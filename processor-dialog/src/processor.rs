@@ -1,11 +1,12 @@
 //! The dialog processor as the engine sees it.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use call_records::Records;
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, Telemetry};
+use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Networks, Processor, Telemetry};
 
 use wire::Timestamp;
 
@@ -62,6 +63,10 @@ impl Processor for Dialogs {
         Some(self.state.config.dup_window)
     }
 
+    fn set_networks(&mut self, networks: Option<Arc<dyn Networks>>) {
+        self.state.networks = networks;
+    }
+
     fn live_calls(&mut self, ask: &LiveAsk, out: &mut Vec<CallRecord>) {
         let hashes = &self.state.hashes;
         if let Some(records) = &mut self.state.records {
@@ -83,6 +88,7 @@ impl Processor for Dialogs {
             ("logical_requests", held.requests),
             ("attempts", held.attempts),
             ("registrations", held.registrations),
+            ("trunk_attempts", held.trunks),
             ("bindings", state.bindings.len()),
             ("waiting", state.waiting.len()),
             ("slots", state.slots.len()),

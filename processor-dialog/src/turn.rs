@@ -5,8 +5,9 @@
 //! [`crate::registration`]); none of them calls back.
 
 use call_records::{Change, DialogId, RequestId, SightingKind};
-use pipeline::event::{End, Fact, Outcome, ReasonProtocol, RegistrationOutcome};
-use pipeline::{Facts, Measure, Slot};
+use pipeline::call::ladder::Trunks;
+use pipeline::event::{End, Fact, Outcome, ReasonProtocol, RegistrationOutcome, Trunk};
+use pipeline::{Facts, Measure, Networks, Slot};
 use sip::Method;
 use std::time::Duration;
 use wire::Timestamp;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::dialog::{self, Dialog, Ending};
 use crate::hash::{Hashes, Tag};
 use crate::list::At;
-use crate::observed::Observed;
+use crate::observed::{Observed, pair};
 use crate::registration::Registration;
 use crate::request::{Progress, Request};
 use crate::slots::Slots;
@@ -29,6 +30,8 @@ use crate::transaction::{ItemId, Sighting};
 pub struct Turn<'a> {
     pub config: &'a Config,
     pub hashes: &'a Hashes,
+    /// Whose trunks are counted; `None` where no carrier is configured.
+    pub networks: Option<&'a dyn Networks>,
     pub call: &'a mut Call,
     pub pools: &'a mut Pools,
     pub slots: &'a mut Slots,
@@ -61,6 +64,8 @@ pub struct Told {
     pub sighting: Option<call_records::Sighting>,
     /// What changed, in order.
     pub changes: Vec<Change>,
+    /// The carriers whose trunks the message is the first to show its transaction on.
+    pub trunks: Trunks,
 }
 
 /// How many of each are held, over all calls (3.7).
@@ -71,6 +76,8 @@ pub struct Held {
     pub attempts: usize,
     /// Those without an outcome.
     pub registrations: usize,
+    /// Those without an outcome.
+    pub trunks: usize,
     /// Over ones too.
     pub dialogs: usize,
     /// Those that are not over, or whose per-INVITE session is up.
@@ -286,11 +293,11 @@ impl Turn<'_> {
 
     /// A confirmed dialog ended. It is remembered a little longer, for the labels of what comes late.
     pub fn on_dialog_ended(&mut self, at: At, ended: dialog::Ended) {
-        let dialog::Ended { from, end, at: when, duration, by } = ended;
+        let dialog::Ended { from, end, at: when, bye, duration, by } = ended;
         let until = when + self.config.timeout();
         let short_call = self.config.short_call;
         let dialog = self.dialog(at);
-        let (slot, primary, id) = (dialog.attempt_slot, dialog.primary, dialog_id(dialog.tags));
+        let (slot, primary, tags) = (dialog.attempt_slot, dialog.primary, dialog.tags);
         dialog.remember(until);
         let has_session = dialog.session.is_some();
         self.held.live_dialogs -= usize::from(!has_session);
@@ -320,7 +327,29 @@ impl Turn<'_> {
         self.push(slot, Fact::DialogMoved { from: Some(from), to: None });
         self.push(slot, Fact::SessionEnded(end));
         let duration = primary.then_some(duration);
-        self.tell(Change::DialogEnded { dialog: id, end, duration, at: when, settled: self.now });
+        self.tell(Change::DialogEnded { dialog: dialog_id(tags), end, duration, at: when, settled: self.now });
+        self.end_trunk_calls(tags, bye);
+    }
+
+    /// A trunk attempt has its outcome.
+    pub fn on_trunk_ended(&mut self, trunk: Trunk, outcome: Outcome) {
+        self.settled = true;
+        self.held.trunks -= 1;
+        self.push(Slot::OTHER, Fact::TrunkEnded(trunk, outcome));
+    }
+
+    /// The calls over trunks that the dialog with a pair of tags was have ended; `bye`: its first BYE (4.7).
+    fn end_trunk_calls(&mut self, tags: [Tag; 2], bye: Option<Timestamp>) {
+        let out = &mut self.out;
+        self.call.trunks.for_each(&mut self.pools.trunks, |attempt| {
+            if let Some(([from, to], answered)) = attempt.call()
+                && pair(from, to) == tags
+            {
+                let duration = bye.map(|bye| bye - answered);
+                out.push(Slot::OTHER, Fact::TrunkCallEnded(attempt.trunk(), duration));
+                attempt.on_dialog_ended();
+            }
+        });
     }
 
     /// The registration attempt that a REGISTER belongs to.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use pipeline::settings::Problems;
@@ -44,7 +45,7 @@ pub struct UserAgent {
 /// What a [`crate::Enrich`] works with.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    pub(crate) carriers: Carriers,
+    pub(crate) carriers: Arc<Carriers>,
     /// Names of the carriers, by index.
     pub(crate) carrier_names: Vec<String>,
     pub(crate) user_agents: UserAgents,
@@ -61,7 +62,7 @@ impl Config {
         let sound = !found.has_errors();
         problems.append(found);
         Some(Settings {
-            carriers,
+            carriers: Arc::new(carriers),
             carrier_names: self.carriers.into_iter().map(|carrier| carrier.name).collect(),
             user_agents: user_agents?,
             user_agent_labels: self.user_agents.into_iter().map(|agent| agent.label).collect(),

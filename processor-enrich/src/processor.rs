@@ -1,10 +1,13 @@
 //! The stage: origins of a batch in, labels on their slots out.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use pipeline::{Facts, FrameBatch, LabelSet, LabelSets, Origin, Processor, Telemetry};
+use pipeline::labels::Name;
+use pipeline::{Carrier, Facts, FrameBatch, LabelSet, LabelSets, Networks, Origin, Processor, Telemetry};
 
+use crate::carriers::Carriers;
 use crate::config::Settings;
 use crate::user_agents::{MAX_VALUE, Searcher};
 
@@ -14,6 +17,8 @@ pub struct Enrich {
     settings: Settings,
     searcher: Searcher,
     sets: PairCache,
+    /// For who counts trunks; `None` without carriers.
+    networks: Option<Arc<Trunks>>,
     cut: u64,
 }
 
@@ -21,8 +26,9 @@ impl Enrich {
     /// A stage that interns its pairs of labels in `label_sets`.
     pub fn new(settings: Settings, label_sets: Arc<LabelSets>) -> Self {
         let searcher = settings.user_agents.clone().searcher();
+        let networks = Trunks::new(&settings, &label_sets);
         let sets = PairCache::new(&settings, label_sets);
-        Self { settings, searcher, sets, cut: 0 }
+        Self { settings, searcher, sets, networks, cut: 0 }
     }
 
     fn labels(&mut self, origin: &Origin, text: &[u8]) -> LabelSet {
@@ -50,6 +56,10 @@ impl Processor for Enrich {
         Vec::new()
     }
 
+    fn networks(&self) -> Option<Arc<dyn Networks>> {
+        Some(Arc::clone(self.networks.as_ref()?) as _)
+    }
+
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         out.push(Telemetry {
             name: "otelcol_processor_user_agents_cut",
@@ -57,6 +67,30 @@ impl Processor for Enrich {
             counter: true,
             value: self.cut as f64,
         });
+    }
+}
+
+/// The carriers as trunks (`sip-metrics.md` 4.7).
+#[derive(Debug)]
+struct Trunks {
+    carriers: Arc<Carriers>,
+    /// By index of the carrier; `None` of one for which there was no room.
+    names: Vec<Option<(Name, Arc<str>)>>,
+}
+
+impl Trunks {
+    fn new(settings: &Settings, label_sets: &LabelSets) -> Option<Arc<Self>> {
+        let name = |text: &String| Some((label_sets.intern_name("carrier", text)?, Arc::from(text.as_str())));
+        let names = settings.carrier_names.iter().map(name).collect();
+        let carriers = Arc::clone(&settings.carriers);
+        (!settings.carrier_names.is_empty()).then(|| Arc::new(Self { carriers, names }))
+    }
+}
+
+impl Networks for Trunks {
+    fn carrier_of(&self, address: IpAddr) -> Option<Carrier<'_>> {
+        let (name, text) = self.names[usize::from(self.carriers.find(address)?)].as_ref()?;
+        Some(Carrier { name: *name, text })
     }
 }
 

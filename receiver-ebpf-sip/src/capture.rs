@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use pipeline::ReceiverError;
+use pipeline::event::NotRead;
 use wire::Packet;
 
 use crate::capabilities::setcap_command;
@@ -132,6 +133,16 @@ impl Capture {
         let Filter::Ebpf(program) = &self.filter else { return None };
         let counts = program.verdicts().ok()?;
         Some(std::array::from_fn(|index| (Verdict::ALL[index], counts[index])))
+    }
+
+    /// Packets that the kernel refused because their inside is not looked at, by [`NotRead::index`]; `None` likewise.
+    pub fn not_read(&self) -> Option<[u64; NotRead::ALL.len()]> {
+        let Filter::Ebpf(program) = &self.filter else { return None };
+        let mut counts = [0; NotRead::ALL.len()];
+        for (why, count) in NotRead::ALL.into_iter().zip(&mut counts) {
+            *count = program.count(Verdict::of_not_read(why)).ok()?;
+        }
+        Some(counts)
     }
 
     /// Packets the classic filter let through from interfaces nobody asked for.

@@ -5,16 +5,19 @@
 //! It reads relative to the network header, as the eBPF program does. A classic filter needs no capability.
 
 use libc::sock_filter;
+use wire::TUNNEL_PORTS;
 
 use Label::*;
 use Step::*;
 
-/// Longest list of ports the filter tests itself; for a longer one it keeps all of UDP, and of TCP.
-const MAX_PORTS: usize = 20;
+/// Most ports the filter tests itself, of SIP and of tunnels; for more it keeps all of UDP, and of TCP.
+const MAX_PORTS: usize = 30;
 
-/// The filter for SIP on `ports`, over UDP and, with `tcp`, over TCP. Bare acknowledgements are kept too.
-pub fn filter(ports: &[u16], tcp: bool) -> Vec<sock_filter> {
-    assemble(&program(ports, tcp))
+/// The filter for SIP on `ports`, over UDP and, with `tcp`, over TCP; VXLAN goes to `vxlan_ports`. Bare acknowledgements
+/// are kept too. SIP on other ports, and what is counted and not read, it does not know.
+pub fn filter(ports: &[u16], vxlan_ports: &[u16], tcp: bool) -> Vec<sock_filter> {
+    let tunnels = [vxlan_ports, &TUNNEL_PORTS].concat();
+    assemble(&program(ports, &tunnels, tcp))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +60,20 @@ const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 const NETWORK: u32 = libc::SKF_NET_OFF as u32;
 const IPV6_HEADER: u32 = 40;
 const LOOPBACK_INDEX: u32 = 1;
-const VXLAN_PORT: u32 = 4789;
 const WHOLE_PACKET: u32 = u32::MAX;
 
-const TAGS: [i32; 4] = [libc::ETH_P_8021Q, libc::ETH_P_8021AD, libc::ETH_P_MPLS_UC, libc::ETH_P_MPLS_MC];
+/// VLAN tags in all their values, VN-tag, E-tag, MPLS, PPPoE.
+const TAGS: [i32; 9] = [
+    libc::ETH_P_8021Q,
+    libc::ETH_P_8021AD,
+    0x9100,
+    0x9200,
+    0x8926,
+    0x893f,
+    libc::ETH_P_MPLS_UC,
+    libc::ETH_P_MPLS_MC,
+    libc::ETH_P_PPP_SES,
+];
 const TUNNELS: [i32; 3] = [libc::IPPROTO_IPIP, libc::IPPROTO_IPV6, libc::IPPROTO_GRE];
 const EXTENSION_HEADERS: [i32; 5] =
     [libc::IPPROTO_HOPOPTS, libc::IPPROTO_ROUTING, libc::IPPROTO_FRAGMENT, libc::IPPROTO_AH, libc::IPPROTO_DSTOPTS];
@@ -70,7 +83,7 @@ const fn load_about(what: i32) -> Step {
     Do(LOAD_WORD, (libc::SKF_AD_OFF + what) as u32)
 }
 
-fn program(ports: &[u16], tcp: bool) -> Vec<Step> {
+fn program(ports: &[u16], tunnels: &[u16], tcp: bool) -> Vec<Step> {
     let any_of = |values: &[i32]| values.iter().map(|&value| IfEqual(value as u32, Keep)).collect::<Vec<_>>();
     let mut steps = vec![
         // On lo a packet is seen going out and coming in: only the second counts.
@@ -109,22 +122,22 @@ fn program(ports: &[u16], tcp: bool) -> Vec<Step> {
     steps.extend(any_of(&TUNNELS));
     steps.extend(any_of(&EXTENSION_HEADERS));
     steps.extend([Goto(Refuse), Here(Ipv6Ports), Do(SET_X, IPV6_HEADER), Here(Ports)]);
-    steps.extend(port_test(ports));
+    steps.extend(port_test(ports, tunnels));
     steps.extend([Here(Refuse), Do(RETURN, 0), Here(Keep), Do(RETURN, WHOLE_PACKET)]);
     steps
 }
 
 /// Source, then destination; `X` is the length of the IP header.
-fn port_test(ports: &[u16]) -> Vec<Step> {
-    if ports.len() > MAX_PORTS {
+fn port_test(ports: &[u16], tunnels: &[u16]) -> Vec<Step> {
+    if ports.len() + tunnels.len() > MAX_PORTS {
         return vec![Goto(Keep)];
     }
-    let any_port = || ports.iter().map(|&port| IfEqual(u32::from(port), Keep));
+    let any_of = |ports: &[u16]| ports.iter().map(|&port| IfEqual(u32::from(port), Keep)).collect::<Vec<_>>();
     let mut steps = vec![Do(LOAD_HALF_BEHIND_X, NETWORK)];
-    steps.extend(any_port());
+    steps.extend(any_of(ports));
     steps.push(Do(LOAD_HALF_BEHIND_X, NETWORK + 2));
-    steps.extend(any_port());
-    steps.push(IfEqual(VXLAN_PORT, Keep));
+    steps.extend(any_of(ports));
+    steps.extend(any_of(tunnels));
     steps
 }
 
@@ -163,8 +176,8 @@ mod tests {
 
     #[test]
     fn the_longest_tested_port_list_still_fits_the_jumps() {
-        let ports: Vec<u16> = (1..=MAX_PORTS as u16).collect();
-        let code = filter(&ports, true);
+        let ports: Vec<u16> = (1..=(MAX_PORTS - TUNNEL_PORTS.len()) as u16).collect();
+        let code = filter(&ports, &[], true);
         assert!(code.len() < 255);
         assert_eq!(code.iter().filter(|one| one.k == 7 && one.code == 0x15).count(), 2, "source and destination");
     }
@@ -172,13 +185,14 @@ mod tests {
     #[test]
     fn a_longer_port_list_keeps_all_of_udp() {
         let ports: Vec<u16> = (1..=MAX_PORTS as u16 + 1).collect();
-        assert!(filter(&ports, true).len() < filter(&[5060], true).len());
+        assert!(filter(&ports, &[], true).len() < filter(&[5060], &[], true).len());
+        assert_eq!(filter(&[5060], &ports, true).len(), filter(&ports, &[], true).len());
     }
 
     #[test]
     fn jumps_never_leave_the_program() {
         for ports in [&[][..], &[5060], &[5060, 5061, 5080]] {
-            let code = filter(ports, true);
+            let code = filter(ports, &[4789], true);
             for (at, one) in code.iter().enumerate() {
                 let furthest = if one.code == 0x05 { one.k as usize } else { usize::from(one.jt.max(one.jf)) };
                 assert!(at + 1 + furthest < code.len() || one.code == RETURN as u16);

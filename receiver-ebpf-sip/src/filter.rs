@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::MapError;
-use intake::PortSet;
 
 use crate::capabilities::setcap_command;
 use crate::classic;
@@ -62,16 +61,16 @@ impl Filter {
 
     /// Replaces ports, those of WebSockets too, and transports; takes effect with the next packet.
     pub fn set(&mut self, socket: BorrowedFd<'_>, config: &Config) -> Result<(), FilterError> {
-        let Config { ports, ws_ports, transports, .. } = config;
+        let Config { ports, ws_ports, vxlan_ports, transports, .. } = config;
         match self {
             Self::Ebpf(program) => {
-                program.set_ports(&PortSet::from(&ports[..]), &PortSet::from(&ws_ports[..]))?;
+                program.set_ports(ports, ws_ports, vxlan_ports)?;
                 Ok(program.set_transports(transports)?)
             }
             Self::Classic => {
                 let tcp = transports.contains(&Transport::Tcp) || !ws_ports.is_empty();
                 let ports = [&ports[..], ws_ports].concat();
-                sys::attach_classic(socket, &classic::filter(&ports, tcp)).map_err(FilterError::Classic)
+                sys::attach_classic(socket, &classic::filter(&ports, vxlan_ports, tcp)).map_err(FilterError::Classic)
             }
         }
     }

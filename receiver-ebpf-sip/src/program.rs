@@ -8,7 +8,8 @@ use std::os::fd::BorrowedFd;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::{ProgramError, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use intake::PortSet;
+use pipeline::event::NotRead;
+use wire::{TUNNEL_PORTS, UNREAD_PORTS};
 
 use crate::capabilities;
 use crate::config::Transport;
@@ -25,6 +26,8 @@ pub enum Verdict {
     KeptFragment,
     /// Later piece that came before its first.
     KeptEarlyFragment,
+    /// One of those that may hold SIP in vain.
+    KeptSample,
     /// Outgoing on loopback; the same packet comes in again.
     RefusedLoopbackCopy,
     /// Not one of the interfaces asked for.
@@ -41,15 +44,28 @@ pub enum Verdict {
     RefusedFragment,
     /// Ends before its headers do.
     RefusedMalformed,
+    /// Begins as SIP does, but no port of it is listed.
+    RefusedElsewhere,
+    /// Not IP, and nothing that is known to carry none; a version of GRE that is not read.
+    RefusedEthertype,
+    /// ESP.
+    RefusedEsp,
+    /// L2TP with data.
+    RefusedL2tp,
+    /// SCTP.
+    RefusedSctp,
+    /// A tunnel within two others.
+    RefusedNested,
 }
 
 impl Verdict {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 19] = [
         Self::KeptDatagram,
         Self::KeptSegment,
         Self::KeptFragment,
         Self::KeptEarlyFragment,
+        Self::KeptSample,
         Self::RefusedLoopbackCopy,
         Self::RefusedInterface,
         Self::RefusedNotIp,
@@ -58,6 +74,12 @@ impl Verdict {
         Self::RefusedEmptySegment,
         Self::RefusedFragment,
         Self::RefusedMalformed,
+        Self::RefusedElsewhere,
+        Self::RefusedEthertype,
+        Self::RefusedEsp,
+        Self::RefusedL2tp,
+        Self::RefusedSctp,
+        Self::RefusedNested,
     ];
 
     /// Label value in own telemetry: the C name in lower case.
@@ -67,6 +89,7 @@ impl Verdict {
             Self::KeptSegment => "kept_segment",
             Self::KeptFragment => "kept_fragment",
             Self::KeptEarlyFragment => "kept_early_fragment",
+            Self::KeptSample => "kept_sample",
             Self::RefusedLoopbackCopy => "refused_loopback_copy",
             Self::RefusedInterface => "refused_interface",
             Self::RefusedNotIp => "refused_not_ip",
@@ -75,6 +98,23 @@ impl Verdict {
             Self::RefusedEmptySegment => "refused_empty_segment",
             Self::RefusedFragment => "refused_fragment",
             Self::RefusedMalformed => "refused_malformed",
+            Self::RefusedElsewhere => "refused_elsewhere",
+            Self::RefusedEthertype => "refused_ethertype",
+            Self::RefusedEsp => "refused_esp",
+            Self::RefusedL2tp => "refused_l2tp",
+            Self::RefusedSctp => "refused_sctp",
+            Self::RefusedNested => "refused_nested",
+        }
+    }
+
+    /// What is refused because its inside is not looked at.
+    pub const fn of_not_read(why: NotRead) -> Self {
+        match why {
+            NotRead::Ethertype => Self::RefusedEthertype,
+            NotRead::Esp => Self::RefusedEsp,
+            NotRead::L2tp => Self::RefusedL2tp,
+            NotRead::Sctp => Self::RefusedSctp,
+            NotRead::Nested => Self::RefusedNested,
         }
     }
 }
@@ -111,8 +151,8 @@ impl LoadError {
     }
 }
 
-/// `ports` of `ebpf/capture/maps.h`: for 64 ports each, SIP and SIP over WebSocket.
-type Ports = [[u64; 2]; PORT_WORDS];
+/// `ports` of `ebpf/capture/maps.h`: what is spoken on each, bits of `limits.h`.
+type Ports = [u8; PORTS];
 
 /// `struct settings` of `ebpf/capture/limits.h`: every interface, transports.
 type Settings = [u64; 2];
@@ -152,11 +192,21 @@ impl Program {
         Ok(())
     }
 
-    /// Replaces the sets of SIP ports. Packets on a port that was in its set and still is are never missed.
-    pub fn set_ports(&mut self, ports: &PortSet, ws_ports: &PortSet) -> Result<(), MapError> {
+    /// Replaces the sets of ports: of SIP, of SIP over WebSocket, of VXLAN. Packets on a port that was in its set and
+    /// still is are never missed.
+    pub fn set_ports(&mut self, ports: &[u16], ws_ports: &[u16], vxlan_ports: &[u16]) -> Result<(), MapError> {
+        let mut spoken: Ports = [0; PORTS];
+        for (ports, bits) in [
+            (ports, SIP_PORT),
+            (ws_ports, WEBSOCKET_PORT),
+            (vxlan_ports, TUNNEL_PORT | VXLAN_PORT),
+            (&TUNNEL_PORTS, TUNNEL_PORT),
+            (&UNREAD_PORTS, TUNNEL_PORT),
+        ] {
+            ports.iter().for_each(|&port| spoken[usize::from(port)] |= bits);
+        }
         // The kernel copies bytes over those that are there: a bit that is set in both is never clear.
-        let (sip, websocket) = (ports.words(), ws_ports.words());
-        self.ports.set(0, std::array::from_fn::<_, PORT_WORDS, _>(|word| [sip[word], websocket[word]]), 0)
+        self.ports.set(0, spoken, 0)
     }
 
     /// Every interface, whatever the list says.
@@ -188,10 +238,15 @@ impl Program {
     /// Packets by verdict since loading, over all processors.
     pub fn verdicts(&self) -> Result<[u64; Verdict::ALL.len()], MapError> {
         let mut counts = [0; Verdict::ALL.len()];
-        for (index, count) in (0..).zip(&mut counts) {
-            *count = self.verdicts.get(&index, 0)?.iter().sum();
+        for (verdict, count) in Verdict::ALL.into_iter().zip(&mut counts) {
+            *count = self.count(verdict)?;
         }
         Ok(counts)
+    }
+
+    /// Packets of one verdict, likewise.
+    pub fn count(&self, verdict: Verdict) -> Result<u64, MapError> {
+        Ok(self.verdicts.get(&(verdict as u32), 0)?.iter().sum())
     }
 }
 
@@ -199,8 +254,13 @@ fn filter(ebpf: &mut Ebpf) -> Result<&mut SocketFilter, LoadError> {
     Ok(ebpf.program_mut("capture").ok_or(LoadError::Missing("capture"))?.try_into()?)
 }
 
-/// 65,536 ports, 64 to a word.
-const PORT_WORDS: usize = 1024;
+const PORTS: usize = 65_536;
+
+/// Bits of an entry of `ports`.
+const SIP_PORT: u8 = 1;
+const WEBSOCKET_PORT: u8 = 2;
+const TUNNEL_PORT: u8 = 4;
+const VXLAN_PORT: u8 = 8;
 
 /// Compiled by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture.o"));
@@ -226,9 +286,31 @@ mod tests {
     }
 
     #[test]
-    fn the_map_of_ports_has_the_words_of_a_port_set() {
-        assert_eq!(PortSet::from_iter([]).words().len(), PORT_WORDS);
-        assert!(LIMITS.contains(&format!("#define PORT_WORDS {PORT_WORDS} ")));
+    fn ports_have_the_bits_of_the_kernel_side() {
+        let bits = [("SIP", SIP_PORT), ("WEBSOCKET", WEBSOCKET_PORT), ("TUNNEL", TUNNEL_PORT), ("VXLAN", VXLAN_PORT)];
+        for (name, bit) in bits {
+            assert!(LIMITS.contains(&format!("#define {name}_PORT {bit} ")), "{name}");
+        }
+        assert!(LIMITS.contains(&format!("#define PORTS {PORTS}\n")));
+    }
+
+    #[test]
+    fn tunnels_go_to_the_ports_that_user_space_looks_into() {
+        let ports = LIMITS.lines().filter_map(|line| line.strip_prefix("#define ")?.split_once("_PORT "));
+        let number = |(_, rest): (&str, &str)| rest.split_whitespace().next()?.parse().ok();
+        // Smaller numbers are bits.
+        let mut defined: Vec<u16> = ports.filter_map(number).filter(|number| *number > 1024).collect();
+        let mut looked_into = [&TUNNEL_PORTS[..], &UNREAD_PORTS].concat();
+        defined.sort_unstable();
+        looked_into.sort_unstable();
+        assert_eq!(defined, looked_into);
+    }
+
+    #[test]
+    fn what_is_not_read_is_counted_under_its_own_name() {
+        for why in NotRead::ALL {
+            assert_eq!(Verdict::of_not_read(why).as_str(), format!("refused_{}", why.as_str()));
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::ring::{RingCounts, RingShape};
 use crate::telemetry;
 use crate::tls::{self, Now, Tls, TlsError};
 
-/// How often the kernel is asked what it dropped.
+/// How often the kernel is asked what it dropped and what it refused.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
 /// How the frames of this receiver travel.
@@ -43,6 +43,8 @@ pub struct EbpfSipReceiver {
     /// When the ring was last asked for its counts, and what it said.
     counted: Instant,
     ring: RingCounts,
+    /// What the kernel program had refused although it may have held SIP, by [`NotRead::index`].
+    not_read: [u64; NotRead::ALL.len()],
     /// SIP frames handed on, in the order of [`CARRIERS`], and messages given up as too long.
     accepted: [u64; CARRIERS.len()],
     refused: u64,
@@ -76,6 +78,7 @@ impl EbpfSipReceiver {
             started: now,
             counted: now,
             ring: RingCounts::default(),
+            not_read: [0; NotRead::ALL.len()],
             accepted: [0; CARRIERS.len()],
             refused: 0,
             named_ports: BTreeSet::new(),
@@ -113,6 +116,12 @@ impl EbpfSipReceiver {
                 self.ring = counts;
             }
             Err(error) => tracing::debug!(%error, "the ring's statistics could not be read"),
+        }
+        if let Some(not_read) = capture.not_read() {
+            for ((counted, now), before) in batch.tally.not_read.iter_mut().zip(not_read).zip(self.not_read) {
+                *counted += u32::try_from(now - before).unwrap_or(u32::MAX);
+            }
+            self.not_read = not_read;
         }
     }
 }

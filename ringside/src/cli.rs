@@ -1,11 +1,14 @@
 //! The command line: what can be typed, and nothing of what it does.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pipeline::settings::duration;
+use receiver_sip_probe::Endpoint;
 
-/// Watches SIP, counts what RFC 6076 measures, and never sends a packet.
+/// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
 #[command(name = "ringside", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
@@ -41,6 +44,8 @@ pub enum Command {
     Calls(Calls),
     /// Draw the calls of capture files, message by message
     Ladder(Ladder),
+    /// Ask a SIP server with OPTIONS, in the manner of ping
+    Probe(Probe),
 }
 
 /// Which configuration.
@@ -147,6 +152,63 @@ pub enum LadderFormat {
     Mermaid,
     /// An object in a line for each call
     Json,
+}
+
+/// Whom to ask, and how often.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// Host or host:port, perhaps with udp://, tcp://, tls://, sip:// or sips:// before it
+    #[arg(value_name = "TARGET", value_parser = endpoint)]
+    pub target: Endpoint,
+    /// Stop after so many [default: at Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Time from one to the next, for instance 500ms; 200ms at least
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+    /// How long an answer may take
+    #[arg(long, value_name = "D", default_value = "5s", value_parser = above_zero)]
+    pub timeout: Duration,
+    /// What to ask over [default: that of TARGET, or what DNS says]
+    #[arg(long, value_enum, value_name = "T")]
+    pub transport: Option<Transport>,
+    /// Over TLS: any certificate will do
+    #[arg(long)]
+    pub insecure_skip_verify: bool,
+    /// How answers are printed
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Text)]
+    pub format: ProbeFormat,
+}
+
+/// What a probe goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// How `probe` prints answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeFormat {
+    /// A line for each, and a summary
+    Text,
+    /// An object in a line for each, and one for the summary
+    Json,
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, &'static str> {
+    Endpoint::parse(text).ok_or("write a host, host:port, or udp://host:port")
+}
+
+fn above_zero(text: &str) -> Result<Duration, &'static str> {
+    duration::parse(text).filter(|time| !time.is_zero()).ok_or("write a duration such as 5s")
+}
+
+fn interval(text: &str) -> Result<Duration, &'static str> {
+    /// As often as ping lets people.
+    const SHORTEST: Duration = Duration::from_millis(200);
+    duration::parse(text).filter(|time| *time >= SHORTEST).ok_or("write a duration such as 1s, 200ms at least")
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use processor_media::Media;
 use processor_sampling::Sampling;
 use receiver_ebpf_sip::EbpfSipReceiver;
 use receiver_pcap::PcapReceiver;
+use receiver_sip_probe::SipProbeReceiver;
 
 /// Every type of component this program has.
 pub fn catalogue() -> Catalogue {
@@ -33,6 +34,13 @@ pub fn catalogue() -> Catalogue {
                 "capture files as if they were live",
                 receiver_pcap::Config::checked,
                 |config, ()| Box::new(PcapReceiver::new(config, Arc::default())),
+            ),
+            Type::<dyn Receiver, ()>::new(
+                "sip_probe",
+                Role::Asks,
+                "OPTIONS probes: the one component that sends",
+                receiver_sip_probe::Config::check,
+                |settings, ()| Box::new(SipProbeReceiver::new(settings)),
             ),
         ],
         processors: vec![

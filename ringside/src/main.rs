@@ -10,6 +10,7 @@ mod failure;
 mod json;
 mod ladder;
 mod logs;
+mod probe;
 mod replay;
 mod run;
 mod settings;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Doctor(configured) => doctor::doctor(configured),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Calls(arguments) => calls::calls(arguments),
+        Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
     };
     match result {

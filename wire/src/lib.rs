@@ -20,3 +20,4 @@ pub use reassembly::ReassemblyCounts;
 pub use skip::Skip;
 pub use stream::{Chunk, Flow, Reader, Streams};
 pub use time::Timestamp;
+pub use tunnel::{TUNNEL_PORTS, UNREAD_PORTS};

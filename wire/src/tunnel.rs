@@ -10,6 +10,7 @@ use crate::link::{self, Network};
 use crate::skip::Skip;
 
 pub(crate) use udp::{Ports, unread};
+pub use udp::{TUNNEL_PORTS, UNREAD_PORTS};
 
 /// What an IP payload carries as a tunnel; `None` when it is none. `cut`: the capture did not keep all of `payload`.
 #[inline]

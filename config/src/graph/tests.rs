@@ -8,6 +8,7 @@ fn roles() -> Roles {
     let known = [
         ("receivers", "pcap", Some(Role::ReadsFiles)),
         ("receivers", "wire wire/2", Some(Role::Receives)),
+        ("receivers", "probe probe/2", Some(Role::Asks)),
         ("processors", "dialog dialog/2", Some(Role::StatesFacts)),
         ("processors", "enrich sample", Some(Role::UsesFacts)),
         ("processors", "sampling sampling/2", Some(Role::ChoosesCalls)),
@@ -62,11 +63,19 @@ fn draw(graph: &Graph) -> Vec<String> {
         }
         text
     }
-    graph.shards.iter().map(|shard| format!("{}: {}", shard.receivers[0], branch(&shard.trunk))).collect()
+    let shard = |shard: &ShardPlan| {
+        let shown_by: String = shard.shown_by.iter().map(|id| format!("({id})")).collect();
+        format!("{}: {}{shown_by}", shard.receivers[0], branch(&shard.trunk))
+    };
+    graph.shards.iter().map(shard).collect()
 }
 
 fn draw_branch(branch: &Branch) -> String {
-    let shard = ShardPlan { receivers: vec![ComponentId::parse("x").expect("an id")], trunk: branch.clone() };
+    let shard = ShardPlan {
+        receivers: vec![ComponentId::parse("x").expect("an id")],
+        trunk: branch.clone(),
+        shown_by: Vec::new(),
+    };
     draw(&Graph { shards: vec![shard] })[0].trim_start_matches("x: ").to_owned()
 }
 
@@ -80,6 +89,35 @@ fn pipelines_with_the_same_start_share_it_and_fork_where_they_differ() {
     ]);
     let drawn = "wire: dialog [prometheus/raw] {enrich [prometheus prometheus/all] {sample [prometheus/some]}}";
     assert_eq!(draw(&graph), [drawn]);
+}
+
+#[test]
+fn a_receiver_that_asks_stands_alone_and_is_shown_where_its_pipelines_end() {
+    let beside = graph(&["metrics: wire probe > dialog > prometheus", "traces: wire > dialog > otlp"]);
+    assert_eq!(draw(&beside), ["wire: dialog [prometheus] <otlp>", "probe: (prometheus)"]);
+    let apart = graph(&["metrics: wire > dialog > prometheus", "metrics/p: probe probe/2 >> prometheus otlp"]);
+    let drawn = ["wire: dialog [prometheus]", "probe: (prometheus)(otlp)", "probe/2: (prometheus)(otlp)"];
+    assert_eq!(draw(&apart), drawn);
+    let (alone, problems) = build(&["metrics: probe >> prometheus", "metrics/2: probe >> otlp prometheus"]);
+    assert_eq!(draw(&alone.expect("it may be the only one")), ["probe: (prometheus)(otlp)"]);
+    assert_eq!(problems, Vec::<String>::new());
+    let file = graph(&["metrics: pcap probe > dialog > prometheus"]);
+    assert_eq!(draw(&file), ["pcap: dialog [prometheus]", "probe: (prometheus)"]);
+}
+
+#[test]
+fn a_receiver_that_asks_has_no_calls_and_nothing_to_process() {
+    let (graph, problems) = build(&["traces: wire probe > dialog > otlp", "metrics: probe > dialog > prometheus"]);
+    assert!(graph.is_none());
+    assert_eq!(
+        problems,
+        [
+            "service.pipelines.metrics.processors[0]: `dialog` has nothing to work on: no receiver here brings \
+             messages; take it out, or add a receiver such as `ebpf_sip`",
+            "service.pipelines.traces.receivers[1]: `probe` asks others and sees no calls; name it in \
+             `[service.pipelines.metrics]` instead",
+        ]
+    );
 }
 
 #[test]

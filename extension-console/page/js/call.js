@@ -98,6 +98,7 @@ export class CallView {
     const facts = [
       ["began", `${call.start.slice(0, 10)} ${call.start.slice(11, 23)} UTC`],
       ["carrier", call.carrier],
+      ["trunks", (call.trunk ?? []).map(({ carrier, direction, status }) => `${direction} ${carrier}${status ? ` ${status}` : ""}`).join(", ")],
       ["phone", call.user_agent ? `${call.user_agent} (${call.ua_type})` : call.ua_type],
       ["way", `${call.source} → ${call.destination}, ${call.transport.toUpperCase()}`],
       ["messages", call.retransmissions ? `${call.messages}, ${call.retransmissions} sent again` : String(call.messages)],

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Puts frames on an interface as they are.
@@ -87,3 +88,21 @@ impl Injector {
 
 /// Frames to a system call.
 const AT_ONCE: usize = 512;
+
+/// Sends `bytes` as datagrams of `size` bytes each, in one buffer that the kernel or the device cuts (`UDP_SEGMENT`, since
+/// Linux 4.18).
+///
+/// # Errors
+/// What the kernel says.
+pub fn send_in_segments(socket: &UdpSocket, to: SocketAddr, bytes: &[u8], size: u16) -> io::Result<()> {
+    let size = libc::c_int::from(size);
+    // SAFETY: the value is valid for its length and only read.
+    let set = unsafe {
+        let length = size_of_val(&size) as libc::socklen_t;
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, (&raw const size).cast(), length)
+    };
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    socket.send_to(bytes, to).map(drop)
+}

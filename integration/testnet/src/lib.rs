@@ -9,7 +9,7 @@ mod namespace;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-pub use injector::Injector;
+pub use injector::{Injector, send_in_segments};
 pub use namespace::{Cable, Family, Namespace, ip};
 
 /// Says that a test proves nothing on this machine: on standard error, past the test runner's capture of it, and in

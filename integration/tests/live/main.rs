@@ -19,3 +19,4 @@ mod stage;
 mod tcp;
 mod tls;
 mod websocket;
+mod wrappings;

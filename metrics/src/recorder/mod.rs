@@ -62,6 +62,7 @@ impl Recorder {
             ((F::ClockSteps, 0), tally.clock_steps),
             ((F::CaptureDrops, 0), tally.capture_drops),
             ((F::MediaDrops, 0), tally.media_drops),
+            ((F::ProbeMessagesSeen, 0), tally.probe_messages),
             (evicted(pipeline::event::Evicted::Fragments), tally.evicted_fragments),
             (evicted(pipeline::event::Evicted::Streams), tally.evicted_streams),
         ];
@@ -82,6 +83,7 @@ impl Recorder {
         let mut one = |family, variant| rows.add(set, family, variant, 1);
         match event.fact {
             Fact::MessageSeen => one(F::Packets, 0),
+            Fact::ProbeSeen => one(F::ProbeMessagesSeen, 0),
             Fact::ParseFailed(error) => one(F::ParseErrors, error.index()),
             Fact::Imperfect(kind) => one(F::Anomalies, kind.index()),
             Fact::SeenElsewhere => one(F::CaptureDuplicates, 0),
@@ -122,6 +124,23 @@ impl Recorder {
             Fact::Measured(measure, duration) => {
                 let (family, variant) = histogram(measure);
                 rows.observe(set, family, variant, duration);
+            }
+            Fact::TrunkOpened(trunk) => rows.add_named(trunk.carrier, F::TrunkAttempts, trunk.direction.index(), 1),
+            Fact::TrunkEnded(trunk, outcome) => {
+                let variant = label_values::trunk_outcome(trunk.direction, outcome);
+                rows.add_named(trunk.carrier, F::TrunkOutcomes, variant, 1);
+            }
+            Fact::TrunkSetUp(trunk, delay) => {
+                rows.observe_named(trunk.carrier, F::TrunkSetup, trunk.direction.index(), delay);
+            }
+            Fact::TrunkCallBegan(trunk) => {
+                rows.adjust_named(trunk.carrier, F::TrunkCalls, trunk.direction.index(), 1);
+            }
+            Fact::TrunkCallEnded(trunk, duration) => {
+                rows.adjust_named(trunk.carrier, F::TrunkCalls, trunk.direction.index(), -1);
+                if let Some(duration) = duration {
+                    rows.observe_named(trunk.carrier, F::TrunkCallDuration, trunk.direction.index(), duration);
+                }
             }
             Fact::InvitedInitially
             | Fact::InviteAnswered

@@ -32,7 +32,13 @@ fn each_counter_variant_has_a_cell_of_its_own() {
     for f in F::ALL.iter().filter(shown) {
         for variant in 0..f.family().variants() {
             n += 1;
-            rows.add(set, *f, variant, n);
+            match f.family().scope.name() {
+                Some(label) => {
+                    let name = registry.label_sets().intern_name(label, "alpha").expect("there is room");
+                    rows.add_named(name, *f, variant, n);
+                }
+                None => rows.add(set, *f, variant, n),
+            }
         }
     }
     struct Sum(Option<F>, u64, u64);
@@ -283,4 +289,39 @@ proptest! {
         registry.walk(&mut check);
         prop_assert!(check.1, "the histogram was shown");
     }
+}
+
+#[test]
+fn what_has_a_name_of_its_own_is_shown_by_it_and_summed_over_shards() {
+    use pipeline::event::{Direction, Outcome};
+
+    let registry = registry();
+    let carrier = |name| registry.label_sets().intern_name("carrier", name).expect("there is room");
+    let [alpha, beta] = ["al\"pha", "beta"].map(carrier);
+    let mut shards = [registry.shard(), registry.shard()];
+    for rows in &mut shards {
+        rows.add_named(beta, F::TrunkAttempts, Direction::Out.index(), 2);
+        rows.observe_named(beta, F::TrunkSetup, Direction::Out.index(), Duration::from_millis(1500));
+        rows.adjust_named(beta, F::TrunkCalls, Direction::Out.index(), 1);
+    }
+    shards[1].adjust_named(beta, F::TrunkCalls, Direction::Out.index(), -2);
+    shards[0].add_named(alpha, F::TrunkAttempts, Direction::In.index(), 1);
+    let answered = super::super::label_values::trunk_outcome(Direction::In, Outcome::Answered);
+    shards[0].add_named(alpha, F::TrunkOutcomes, answered, 1);
+    assert_eq!(
+        nonzero(&registry).into_iter().filter(|line| !line.contains("_bucket")).collect::<Vec<_>>(),
+        [
+            r#"trunk_attempts_total{carrier="al\"pha",direction="in"} 1"#,
+            r#"trunk_attempts_total{carrier="beta",direction="out"} 4"#,
+            r#"trunk_outcomes_total{carrier="al\"pha",direction="in",outcome="answered"} 1"#,
+            r#"trunk_setup_seconds_sum{carrier="beta",direction="out"} 3"#,
+            r#"trunk_setup_seconds_count{carrier="beta",direction="out"} 2"#,
+        ]
+    );
+    // Of a direction with an attempt all outcomes exist, and the gauge; of the other one nothing.
+    let there = |series: &str| value(&registry, series);
+    assert_eq!(there(r#"trunk_calls{carrier="beta",direction="out"}"#).as_deref(), Some("0"));
+    assert_eq!(there(r#"trunk_outcomes_total{carrier="beta",direction="out",outcome="busy"}"#).as_deref(), Some("0"));
+    assert_eq!(there(r#"trunk_outcomes_total{carrier="beta",direction="in",outcome="busy"}"#), None);
+    assert_eq!(there(r#"trunk_calls{carrier="al\"pha",direction="out"}"#), None);
 }

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::super::schema::{Values, families};
 use super::*;
 
-/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither), bounds.
+/// Name, type, labels besides `carrier` and `ua_type` (`global` where there are neither, `of` the one that is there, `target` where
+/// there are `target` and `transport`), bounds.
 const EXPECTED: &str = "
 packets_total counter
 invite_total counter
@@ -71,6 +72,7 @@ parse_errors_total counter global reason=start_line|version|status|missing_heade
 anomalies_total counter global kind=start_line_space|header_line|dup_header|no_blank_line|trailing_bytes|content_length|no_content_length|snaplen|number
 evicted_total counter global table=dialogs|logical_requests|attempts|bindings|fragments|streams
 capture_drops_total counter global
+probe_messages_seen_total counter global
 request_via_depth histogram le=1|2|3|4|5|6|8|10|15|20|30|70
 build_info gauge global version=0.1.0
 ratio_input_total counter input=TI|N200|N3xx|NUser|NIneff|A|answered|redirected|unseen|rUser|rIneff|C|REG|IRA|ner
@@ -143,6 +145,24 @@ vq_loss_ratio histogram party=local|remote le=0|0.001|0.005|0.01|0.02|0.03|0.05|
 vq_discard_ratio histogram party=local|remote le=0|0.001|0.005|0.01|0.02|0.03|0.05|0.1|0.2|0.5
 vq_rtd_seconds histogram party=local|remote le=0.005|0.01|0.02|0.05|0.1|0.15|0.2|0.3|0.4|0.5|0.8|1|2
 vq_jitter_seconds histogram party=local|remote le=0.001|0.002|0.005|0.01|0.02|0.03|0.05|0.08|0.1|0.2|0.5
+trunk_attempts_total counter of carrier direction=in|out
+trunk_outcomes_total counter of carrier direction=in|out outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|unseen|challenge_abandoned|client_error|server_error|global_error
+trunk_setup_seconds histogram of carrier direction=in|out le=0.05|0.1|0.2|0.5|1|1.5|2|3|4|5|6|8|10|15|20|30|60|120|180
+trunk_calls gauge of carrier direction=in|out
+trunk_call_seconds histogram of carrier direction=in|out le=1|2|4|6|10|15|30|60|120|180|300|600|900|1200|1800|3600|7200|14400
+probe_sent_total counter target
+probe_received_total counter target
+probe_lost_total counter target
+probe_retransmissions_total counter target
+probe_unexpected_total counter target reason=stray|late|doubled|unreadable
+probe_status_total counter target code=100-699
+probe_rtt_seconds histogram target le=0.001|0.0025|0.005|0.01|0.025|0.05|0.1|0.25|0.5|1|2.5|5
+probe_jitter_seconds gauge target
+probe_up gauge target
+probe_last_status gauge target
+probe_tls_not_after_seconds gauge target
+probe_tls_handshake_seconds gauge target
+probe_target_info gauge target
 ";
 
 /// A family as [`EXPECTED`] writes it.
@@ -153,8 +173,13 @@ fn line(family: &Family) -> String {
         Kind::Histogram(buckets) => ("histogram", Some(buckets)),
     };
     let mut line = format!("{} {kind}", family.name);
-    if family.scope == Scope::Global {
-        line += " global";
+    match family.scope {
+        Scope::Call | Scope::Carrier => {}
+        Scope::Global => line += " global",
+        Scope::Target => line += " target",
+    }
+    if let Some(name) = family.scope.name() {
+        line += &format!(" of {name}");
     }
     for label in family.labels {
         let values = match label.values {

@@ -3,11 +3,13 @@
 //! Each part that becomes a span has its id from the beginning, and the id of its parent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use sip::Method;
 use wire::Timestamp;
 
 use crate::call::Side;
+use crate::event::Direction;
 use crate::frame::Transport;
 
 /// Identity of a span, the same however often it is made: a hash of what the span stands for. Never all zero.
@@ -64,6 +66,23 @@ pub struct Transaction {
     pub retransmissions: u32,
     /// Transactions below this one, where those are not listed ([`super::Subject::Request`]).
     pub hops: u16,
+    /// The trunks that an INVITE went over (`sip-metrics.md` 4.7); `None` where it went over none.
+    pub trunks: Option<Box<Trunks>>,
+}
+
+/// Carriers at the ends of a transaction, by [`Direction`].
+pub type Trunks = [Option<Arc<str>>; 2];
+
+impl Transaction {
+    /// The carrier it came from, or was sent to.
+    pub fn carrier(&self, direction: Direction) -> Option<&Arc<str>> {
+        self.trunks.as_ref()?[direction.index()].as_ref()
+    }
+
+    /// Both, as far as there are any.
+    pub fn carriers(&self) -> impl Iterator<Item = (Direction, &Arc<str>)> {
+        Direction::ALL.into_iter().filter_map(|direction| Some((direction, self.carrier(direction)?)))
+    }
 }
 
 /// An early dialog: one To tag of one INVITE.

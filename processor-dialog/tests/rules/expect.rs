@@ -1,6 +1,7 @@
 //! Plays a ladder and compares what is exported after its last line.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use ladder::Step;
 use metrics::recorder::Recorder;
 use metrics::{Family, Labels, Registry, Value, Visitor};
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame};
+use pipeline::labels::{LabelSets, Name};
+use pipeline::{CallRecord, CallsWanted, Carrier, Facts, FrameBatch, Networks, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
-/// What is exported after a ladder, by name without prefix and labels besides `carrier` and `ua_type`.
+/// What is exported after a ladder, by name without prefix and labels besides `carrier` and `ua_type`; of trunks with
+/// their carrier.
 pub struct Exported(BTreeMap<String, Number>);
 
 enum Number {
@@ -88,6 +91,15 @@ pub fn call_with(config: Config, ladder: &str) -> CallRecord {
     calls.remove(0)
 }
 
+/// Plays with carriers: `office` is alice, `alpha` bob and carol, `beta` dave.
+#[track_caller]
+pub fn expect_trunks(ladder: &str, expected: &str) {
+    let mut player = Player::new(Config::default(), Labelled::No).with_carriers();
+    player.play(ladder);
+    player.settle();
+    player.exported().expect(expected);
+}
+
 /// Whether series are told apart by `carrier` and `ua_type`.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Labelled {
@@ -138,6 +150,20 @@ impl Player {
             calls: Vec::new(),
             wall_offset: 0,
             now: Timestamp::ZERO,
+        }
+    }
+
+    /// The same with the carriers of [`expect_trunks`].
+    pub fn with_carriers(mut self) -> Self {
+        let carriers = Carriers::new(self.registry.label_sets());
+        self.dialogs.set_networks(Some(Arc::new(carriers)));
+        self
+    }
+
+    /// Plays a ladder, and does not end there.
+    pub fn play(&mut self, ladder: &str) {
+        for step in ladder::play(ladder) {
+            self.take(step.at, Some(step));
         }
     }
 
@@ -226,6 +252,27 @@ impl Player {
     }
 }
 
+/// Carriers of the addresses that ladders know by name.
+#[derive(Debug)]
+struct Carriers([(IpAddr, Name, Arc<str>); 4]);
+
+impl Carriers {
+    fn new(label_sets: &LabelSets) -> Self {
+        let all = [("alice", "office"), ("bob", "alpha"), ("carol", "alpha"), ("dave", "beta")];
+        Self(all.map(|(host, name)| {
+            let interned = label_sets.intern_name("carrier", name).expect("there is room");
+            (ladder::endpoint::address(host).ip(), interned, name.into())
+        }))
+    }
+}
+
+impl Networks for Carriers {
+    fn carrier_of(&self, address: IpAddr) -> Option<Carrier<'_>> {
+        let (_, name, text) = self.0.iter().find(|(of, ..)| *of == address)?;
+        Some(Carrier { name: *name, text })
+    }
+}
+
 impl Exported {
     /// `expected` is a list as in the public scenarios: `name value; name{label=value} value; name undefined;
     /// histogram n=2 sum=1.5; histogram n=0`, separated by `;` or line ends. A series that is absent is 0.
@@ -299,7 +346,7 @@ impl Visitor for Collector {
     fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
         let shown: Vec<String> = labels
             .iter()
-            .filter(|(name, _)| self.labelled || !["carrier", "ua_type"].contains(name))
+            .filter(|(name, _)| self.labelled || labels.pair.is_none() || !["carrier", "ua_type"].contains(name))
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
@@ -307,7 +354,7 @@ impl Visitor for Collector {
         let number = match value {
             Value::Counter(value) => Number::Plain(*value as f64),
             Value::Gauge(value) => Number::Plain(*value as f64),
-            Value::Ratio(Some(value)) => Number::Plain(*value),
+            Value::Real(value) | Value::Ratio(Some(value)) => Number::Plain(*value),
             Value::Ratio(None) => Number::Undefined,
             Value::Histogram(histogram) => Number::Histogram { count: histogram.count(), sum: histogram.sum() },
         };

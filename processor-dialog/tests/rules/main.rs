@@ -25,3 +25,4 @@ mod spans;
 mod story;
 mod traffic;
 mod transactions;
+mod trunks;

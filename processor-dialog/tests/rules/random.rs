@@ -18,7 +18,7 @@ proptest! {
         max_calls in prop::sample::select(vec![1usize, 2, 3, 1000]),
     ) {
         let calls = calls();
-        let mut player = Player::new(Config { max_calls, ..Config::default() }, Labelled::Yes);
+        let mut player = Player::new(Config { max_calls, ..Config::default() }, Labelled::Yes).with_carriers();
         let mut now = Duration::ZERO;
         for (i, played) in messages.into_iter().enumerate() {
             now += Duration::from_millis(played.pause);
@@ -59,6 +59,7 @@ fn each_attempt_has_an_outcome_or_is_open(player: &Player) -> Result<(), TestCas
     for (attempts, outcomes, table) in [
         ("session_attempts_total", "session_outcomes_total", "attempts"),
         ("registration_attempts_total", "registration_outcomes_total", "registrations"),
+        ("trunk_attempts_total", "trunk_outcomes_total", "trunk_attempts"),
     ] {
         prop_assert_eq!((attempts, sum(attempts)), (attempts, sum(outcomes) + open(table)));
     }
@@ -82,7 +83,7 @@ fn check(player: &Player) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-const GAUGES: [&str; 3] = ["dialogs{", "sessions{", "registrations_active{"];
+const GAUGES: [&str; 4] = ["dialogs{", "sessions{", "registrations_active{", "trunk_calls{"];
 
 /// The first is never below the second.
 const ORDER: [(&str, &str); 8] = [

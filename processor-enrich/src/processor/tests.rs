@@ -126,3 +126,39 @@ fn values_that_were_cut_are_counted() {
     bench.enrich.telemetry(&mut telemetry);
     assert_eq!(telemetry[0].value, 1.0);
 }
+
+#[test]
+fn an_address_is_in_the_network_of_the_carrier_with_the_longest_prefix() {
+    let carriers: &[(&str, &[&str])] = &[("wide", &["10.0.0.0/8"]), ("alpha", &["10.1.0.0/16", "2001:db8:a::/48"])];
+    let bench = Bench::new(settings(carriers, &[]));
+    let networks = bench.enrich.networks().expect("there are carriers");
+    let carrier = |address: &str| {
+        let carrier = networks.carrier_of(address.parse().expect("an address"))?;
+        let named = bench.label_sets.named(carrier.name);
+        assert_eq!(*named.value, **carrier.text);
+        Some(format!("{}={}", named.label, named.value))
+    };
+    assert_eq!(carrier("10.1.2.3").as_deref(), Some("carrier=alpha"));
+    assert_eq!(carrier("2001:db8:a::3").as_deref(), Some("carrier=alpha"));
+    assert_eq!(carrier("10.2.2.3").as_deref(), Some("carrier=wide"));
+    assert_eq!(carrier("192.0.2.1"), None);
+}
+
+#[test]
+fn without_carriers_no_network_is_known() {
+    assert!(Bench::new(Settings::default()).enrich.networks().is_none());
+}
+
+#[test]
+fn a_carrier_keeps_its_name_over_a_reload() {
+    let mut bench = Bench::new(two_carriers());
+    let beta = |bench: &Bench| {
+        let networks = bench.enrich.networks()?;
+        networks.carrier_of("10.2.0.7".parse().expect("an address")).map(|carrier| carrier.name)
+    };
+    let before = beta(&bench);
+    let new = settings(&[("gamma", &["10.9.0.0/16"]), ("beta", &["10.2.0.0/16"])], &[]);
+    bench.enrich.reconfigure(Box::new(new));
+    assert!(before.is_some());
+    assert_eq!(beta(&bench), before);
+}

@@ -331,6 +331,7 @@ impl Visitor for Numbers {
         let value = match value {
             Value::Counter(value) => *value as f64,
             Value::Gauge(value) => *value as f64,
+            Value::Real(value) => *value,
             Value::Ratio(value) => value.unwrap_or_default(),
             Value::Histogram(histogram) => histogram.count() as f64,
         };

@@ -55,6 +55,7 @@ fn request(trace: u8, status: u16) -> CallRecord {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
+        trunks: None,
     };
     CallRecord {
         subject: Subject::Request,

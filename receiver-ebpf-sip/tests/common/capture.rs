@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pipeline::event::NotRead;
 use pipeline::{CaptureStatus, FrameBatch, Receiver, Telemetry};
 use receiver_ebpf_sip::{Config, EbpfSipReceiver, RingShape};
 
@@ -51,6 +52,8 @@ pub struct Tap {
     told: usize,
     drops: u64,
     duplicates: u64,
+    not_read: [u64; NotRead::ALL.len()],
+    elsewhere: u64,
 }
 
 /// A message that was seen.
@@ -71,7 +74,16 @@ impl Tap {
     pub fn with_ring(config: Config, shape: RingShape) -> Self {
         let mut receiver = EbpfSipReceiver::with_ring(config, shape);
         receiver.start().expect("capture can be started");
-        Self { receiver, batch: FrameBatch::default(), messages: Vec::new(), told: 0, drops: 0, duplicates: 0 }
+        Self {
+            receiver,
+            batch: FrameBatch::default(),
+            messages: Vec::new(),
+            told: 0,
+            drops: 0,
+            duplicates: 0,
+            not_read: [0; NotRead::ALL.len()],
+            elsewhere: 0,
+        }
     }
 
     /// Takes in what comes until `done`.
@@ -117,6 +129,21 @@ impl Tap {
         self.duplicates
     }
 
+    /// Packets whose inside is not looked at, by [`NotRead::index`].
+    pub fn not_read(&self) -> [u64; NotRead::ALL.len()] {
+        self.not_read
+    }
+
+    /// Packets with SIP that is passed over, as far as user space saw them.
+    pub fn elsewhere(&self) -> u64 {
+        self.elsewhere
+    }
+
+    /// Packets the kernel decided this of.
+    pub fn verdict(&self, name: &str) -> u64 {
+        self.verdicts().iter().filter(|(verdict, _)| verdict == name).map(|(_, count)| count).sum()
+    }
+
     /// Packets the kernel's filter kept.
     pub fn kept(&self) -> u64 {
         let verdicts = self.verdicts();
@@ -149,6 +176,10 @@ impl Tap {
         self.receiver.receive(&mut self.batch, Duration::from_millis(50)).expect("capture goes on");
         self.drops += self.batch.tally.capture_drops;
         self.duplicates += self.batch.tally.capture_duplicates;
+        for (all, new) in self.not_read.iter_mut().zip(self.batch.tally.not_read) {
+            *all += u64::from(new);
+        }
+        self.elsewhere += self.batch.tally.sip_elsewhere.iter().map(|count| u64::from(*count)).sum::<u64>();
         for frame in &self.batch.frames {
             let bytes = self.batch.message(frame);
             let text = String::from_utf8_lossy(bytes);

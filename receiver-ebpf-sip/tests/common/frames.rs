@@ -7,9 +7,12 @@ pub const IPV4: u16 = 0x0800;
 pub const IPV6: u16 = 0x86dd;
 pub const VLAN: u16 = 0x8100;
 pub const QINQ: u16 = 0x88a8;
+/// A tag of before 802.1ad.
+pub const VLAN_9100: u16 = 0x9100;
 pub const MPLS: u16 = 0x8847;
 pub const ETHERNET_IN_GRE: u16 = 0x6558;
 pub const UDP: u8 = 17;
+pub const TCP: u8 = 6;
 pub const GRE: u8 = 47;
 
 /// Sender and recipient of what is built here.
@@ -40,6 +43,18 @@ pub fn label(number: u32, bottom: bool, payload: &[u8]) -> Vec<u8> {
 pub fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() + 8) as u16;
     [&source.to_be_bytes()[..], &destination.to_be_bytes(), &length.to_be_bytes(), &[0, 0], payload].concat()
+}
+
+/// A TCP header with PSH and ACK.
+pub fn tcp_header(source: u16, destination: u16, sequence: u32) -> Vec<u8> {
+    let behind = [0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0];
+    [&source.to_be_bytes()[..], &destination.to_be_bytes(), &sequence.to_be_bytes(), &behind].concat()
+}
+
+/// What follows the ethertype of a PPPoE session (RFC 2516 §4).
+pub fn pppoe(protocol: u16, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() + 2) as u16;
+    [&[0x11, 0, 0, 9][..], &length.to_be_bytes(), &protocol.to_be_bytes(), payload].concat()
 }
 
 /// IPv4 without options or fragmentation.

@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 
 use caps::Capability;
+use pipeline::event::NotRead;
 use receiver_ebpf_sip::Config;
 use testnet::{Cable, Injector, Namespace, ip, skipped};
 
@@ -11,8 +12,11 @@ use crate::common::capture::{Tap, live};
 use crate::common::frames::*;
 use crate::{PORT, message, on};
 
+/// A datagram's payload: what it says of itself, and its least length.
+type Payload = fn(&str, usize) -> Vec<u8>;
+
 /// The same message in every wrapping that is understood: name and Ethernet frames.
-fn wrapped(port: u16) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+fn wrapped(port: u16, message: Payload) -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let sip = |name: &str| udp(40_000, port, &message(name, 0));
     let one = |name: &'static str, ethertype: u16, make: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         (name, vec![ethernet(ethertype, &make(sip(name)))])
@@ -56,6 +60,25 @@ fn wrapped(port: u16) -> Vec<(&'static str, Vec<Vec<u8>>)> {
         one("6in6", IPV6, &|d| ipv6(41, &v6(d))),
         one("vxlan", IPV4, &|d| outer_ipv4(UDP, &vxlan(42, &ethernet(IPV4, &v4(d))))),
         one("vxlan-vlan-v6", IPV4, &|d| outer_ipv4(UDP, &vxlan(42, &ethernet(VLAN, &tag(3, IPV6, &v6(d)))))),
+        one("vlan-9100", VLAN_9100, &|d| tag(7, 0x9200, &tag(8, IPV4, &v4(d)))),
+        one("vn-tag", 0x8926, &|d| [&[0x80, 1, 0, 2], &IPV4.to_be_bytes()[..], &v4(d)].concat()),
+        one("e-tag", 0x893f, &|d| [&[0, 1, 0, 2, 0, 0], &IPV6.to_be_bytes()[..], &v6(d)].concat()),
+        one("pppoe", 0x8864, &|d| pppoe(0x21, &v4(d))),
+        one("vlan-pppoe-v6", VLAN, &|d| tag(7, 0x8864, &pppoe(0x57, &v6(d)))),
+        one("six-tags", VLAN, &|d| {
+            tag(1, VLAN, &tag(2, QINQ, &tag(3, VLAN_9100, &tag(4, MPLS, &label(5, false, &label(6, true, &v4(d)))))))
+        }),
+        one("erspan-1", IPV4, &|d| outer_ipv4(GRE, &gre(0, 0x88be, &ethernet(IPV4, &v4(d))))),
+        one("vxlan-linux", IPV4, &|d| {
+            outer_ipv4(UDP, &udp(1, 8472, &[&[8, 0, 0, 0, 0, 0, 1, 0], &ethernet(IPV4, &v4(d))[..]].concat()))
+        }),
+        one("gtp-u-in-gre", IPV6, &|d| {
+            let gtp = udp(2152, 2152, &[&[0x30, 0xff, 0, 0, 0, 0, 0, 1], &v6(d)[..]].concat());
+            ipv6(GRE, &gre(0x2000, IPV4, &outer_ipv4(UDP, &gtp)))
+        }),
+        one("vxlan-in-vxlan", IPV4, &|d| {
+            outer_ipv4(UDP, &vxlan(1, &ethernet(IPV6, &ipv6(UDP, &vxlan(2, &ethernet(VLAN, &tag(3, IPV4, &v4(d))))))))
+        }),
         one("vlan-gre", VLAN, &|d| tag(5, IPV4, &outer_ipv4(GRE, &gre(0, IPV4, &v4(d))))),
         ("v4-fragments", framed(IPV4, ipv4_fragments(1, 1480, UDP, &large("v4-fragments")))),
         (
@@ -99,7 +122,7 @@ fn wrapped(port: u16) -> Vec<(&'static str, Vec<Vec<u8>>)> {
 
 /// Sends every wrapping over a cable and asks for each message exactly once, in order.
 fn every_wrapping_is_seen(tap: &mut Tap, sender: &Namespace, port: u16) {
-    let all = wrapped(port);
+    let all = wrapped(port, message);
     sender.run(|| {
         let injector = Injector::new("left").expect("the cable is there");
         all.iter().flat_map(|(_, frames)| frames).for_each(|frame| injector.send(frame));
@@ -139,7 +162,7 @@ fn what_cannot_be_sip_never_reaches_user_space() {
         let Cable { left, right } = Cable::new().expect("checked");
         right.enter();
         let mut tap = Tap::new(on("right"));
-        let other = wrapped(PORT + 1);
+        let other = wrapped(PORT + 1, |name, length| [b"no ", &message(name, length)[..]].concat());
         left.run(|| {
             let injector = Injector::new("left").expect("the cable is there");
             for (_, frames) in &other {
@@ -159,6 +182,80 @@ fn what_cannot_be_sip_never_reaches_user_space() {
     });
 }
 
+#[test]
+fn sip_that_is_passed_over_is_sampled_and_named() {
+    live("sip_that_is_passed_over_is_sampled_and_named", || {
+        let Cable { left, right } = Cable::new().expect("checked");
+        right.enter();
+        let mut tap = Tap::new(on("right"));
+        let elsewhere = wrapped(PORT + 1, message);
+        let whole = elsewhere.iter().filter(|(_, frames)| frames.len() == 1);
+        let frames: Vec<&[u8]> = whole.map(|(_, frames)| &frames[0][..]).collect();
+        let segment = |sequence: u32| {
+            let segment = [&tcp_header(40_000, PORT + 1, sequence), &message("segment", 0)[..]].concat();
+            ethernet(IPV4, &ipv4(TCP, &segment))
+        };
+        let mut sent = frames.len() as u64;
+        left.run(|| {
+            let injector = Injector::new("left").expect("the cable is there");
+            injector.send_all(frames);
+        });
+        // A segment is looked into where its number is a multiple of 64; of what is found one each 10 ms is a sample.
+        left.run(|| {
+            let injector = Injector::new("left").expect("the cable is there");
+            (0..640).for_each(|sequence| injector.send(&segment(sequence)));
+        });
+        sent += 10;
+        tap.wait_for(|tap| {
+            tap.elsewhere() > 0 && tap.verdict("refused_elsewhere") + tap.verdict("kept_sample") == sent
+        });
+        assert_eq!(tap.kept(), tap.verdict("kept_sample"));
+        assert_eq!(tap.messages().len(), 0, "what is passed over counts as no message");
+    });
+}
+
+#[test]
+fn what_is_not_read_is_counted_packet_by_packet_and_sampled() {
+    live("what_is_not_read_is_counted_packet_by_packet_and_sampled", || {
+        let Cable { left, right } = Cable::new().expect("checked");
+        right.enter();
+        let mut tap = Tap::new(on("right"));
+        let inside = ipv4(UDP, &udp(40_000, PORT, &message("inside", 0)));
+        let esp = [&[0, 0, 1, 1, 0, 0, 0, 7], &inside[..]].concat();
+        let l2tp_data = [&[0, 2, 0, 1, 0, 1, 0xff, 3, 0, 0x21], &inside[..]].concat();
+        let kinds = [
+            ("esp", ethernet(IPV4, &outer_ipv4(50, &esp))),
+            ("esp", ethernet(IPV6, &ipv6(50, &esp))),
+            ("esp", ethernet(IPV4, &outer_ipv4(UDP, &udp(4500, 4500, &esp)))),
+            ("l2tp", ethernet(IPV4, &outer_ipv4(115, &inside))),
+            ("l2tp", ethernet(IPV4, &outer_ipv4(UDP, &udp(40_000, 1701, &l2tp_data)))),
+            ("sctp", ethernet(IPV4, &ipv4(132, &message("sctp", 0)))),
+            ("ethertype", ethernet(0x88e7, &inside)),
+            ("ethertype", ethernet(IPV4, &outer_ipv4(GRE, &gre(1, IPV4, &inside)))),
+            ("nested", ethernet(IPV4, &outer_ipv4(4, &outer_ipv4(4, &outer_ipv4(GRE, &gre(0, IPV4, &inside)))))),
+        ];
+        let carries_nothing = [
+            ethernet(0x0806, &[0; 28]),
+            ethernet(0x88cc, &[0; 28]),
+            ethernet(IPV4, &outer_ipv4(UDP, &udp(4500, 4500, &[0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]))),
+            ethernet(IPV4, &outer_ipv4(UDP, &udp(40_000, 1701, &[0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0]))),
+        ];
+        left.run(|| {
+            let injector = Injector::new("left").expect("the cable is there");
+            let each = kinds.iter().map(|(_, frame)| &frame[..]).chain(carries_nothing.iter().map(Vec::as_slice));
+            injector.send_all(each.cycle().take(MANY * (kinds.len() + carries_nothing.len())));
+        });
+        tap.wait_for(|tap| tap.not_read().iter().sum::<u64>() >= (MANY * kinds.len()) as u64);
+        let number = |why: NotRead| MANY * kinds.iter().filter(|(kind, _)| *kind == why.as_str()).count();
+        assert_eq!(tap.not_read(), NotRead::ALL.map(|why| number(why) as u64));
+        assert!(tap.elsewhere() >= NotRead::ALL.len() as u64, "the first of each kind is a sample");
+        assert_eq!(tap.kept(), tap.verdict("kept_sample"));
+    });
+}
+
+/// Packets of each kind.
+const MANY: usize = 300;
+
 /// Whether a list of frames came out reversed: a later piece stands first.
 fn other_order(frames: &[Vec<u8>]) -> bool {
     frames.len() > 1 && frames[0].len() < frames[frames.len() - 1].len()
@@ -172,7 +269,7 @@ fn frames_cut_anywhere_do_no_harm() {
         let mut tap = Tap::new(on("right"));
         left.run(|| {
             let injector = Injector::new("left").expect("the cable is there");
-            for frame in wrapped(PORT).iter().flat_map(|(_, frames)| frames) {
+            for frame in wrapped(PORT, message).iter().flat_map(|(_, frames)| frames) {
                 for length in ETHERNET_HEADER..frame.len().min(LONGEST_HEADERS) {
                     injector.send(&frame[..length]);
                 }

@@ -20,6 +20,9 @@ pub fn for_captures(tree: &mut Node, captures: &Captures) {
     tree.set_default(&["receivers", PCAP], Node::empty(Place::file(PLACE)));
     share_ports(tree);
     tree.put("receivers", Node::with(PCAP, pcap(tree, captures)));
+    if leave_out_probes(tree) {
+        tree.set_default(&["processors", "dialog"], Node::empty(Place::file(PLACE)));
+    }
     let services =
         tree.entries_mut().filter(|(name, _)| *name == "service").flat_map(|(_, service)| service.entries_mut());
     for (_, pipelines) in services.filter(|(key, _)| *key == "pipelines") {
@@ -27,6 +30,30 @@ pub fn for_captures(tree: &mut Node, captures: &Captures) {
         pipelines.entries_mut().for_each(|(_, pipeline)| pipeline.put("receivers", receivers()));
         add_metrics(pipelines);
     }
+}
+
+/// Nobody is asked: pipelines of probes alone are none, unless there is no other; that one then follows calls.
+/// Says whether a `dialog` is needed for that.
+fn leave_out_probes(tree: &mut Node) -> bool {
+    let services =
+        tree.entries_mut().filter(|(name, _)| *name == "service").flat_map(|(_, service)| service.entries_mut());
+    let pipelines = services.filter(|(key, _)| *key == "pipelines").map(|(_, pipelines)| &mut pipelines.value);
+    let Some(Value::Table(entries)) = pipelines.last() else { return false };
+    let asks = |id: &Node| matches!(&id.value, Value::Text(id) if is(id, "sip_probe"));
+    let only_asks = |pipeline: &Node| {
+        let receivers = pipeline.get("receivers").map(|list| &list.node.value);
+        matches!(receivers, Some(Value::List(ids)) if !ids.is_empty() && ids.iter().all(asks))
+    };
+    let all = !entries.is_empty() && entries.values().all(|entry| only_asks(&entry.node));
+    let mut kept = false;
+    entries.retain(|_, entry| {
+        let keep = !only_asks(&entry.node) || (all && !std::mem::replace(&mut kept, true));
+        if keep && all {
+            entry.node.put("processors", list(PLACE, [Value::Text("dialog".to_owned())]));
+        }
+        keep
+    });
+    all
 }
 
 /// Has numbers shown unless the configuration says otherwise: the user holds the file already, so that hiding them
@@ -140,6 +167,38 @@ mod tests {
         let mut counted = tree("service.pipelines.'metrics/a' = {}\nservice.pipelines.traces = {}");
         for_captures(&mut counted, &Captures::default());
         assert!(counted.get("service").and_then(|all| all.node.get("pipelines")?.node.get("metrics")).is_none());
+    }
+
+    #[test]
+    fn nobody_is_asked_while_files_are_read() {
+        let pipelines = ["service", "pipelines"];
+        let mut beside = tree(
+            "service.pipelines.metrics = { receivers = ['ebpf_sip', 'sip_probe'], processors = ['dialog'] }\n\
+             service.pipelines.'metrics/p' = { receivers = ['sip_probe'] }",
+        );
+        for_captures(&mut beside, &Captures::default());
+        assert_eq!(texts(&beside, &[&pipelines[..], &["metrics", "receivers"]].concat()), ["pcap"]);
+        let names = |tree: &Node| match &tree
+            .get("service")
+            .expect("it is there")
+            .node
+            .get("pipelines")
+            .expect("they are")
+            .node
+            .value
+        {
+            Value::Table(entries) => entries.keys().cloned().collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(names(&beside), ["metrics"]);
+        let mut alone = tree(
+            "service.pipelines.'metrics/p' = { receivers = ['sip_probe'] }\n\
+             service.pipelines.'metrics/q' = { receivers = ['sip_probe/2'] }",
+        );
+        for_captures(&mut alone, &Captures::default());
+        assert_eq!(names(&alone), ["metrics/p"]);
+        assert_eq!(texts(&alone, &[&pipelines[..], &["metrics/p", "processors"]].concat()), ["dialog"]);
+        assert!(alone.get("processors").is_some_and(|all| all.node.get("dialog").is_some()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! What is said of the files that were read, and captures on one and on several shards.
+//! What is said of the files that were read; what has to come to the same whatever way a capture is read or was made.
 
+mod known;
+mod promises;
 mod shards;
 
 use super::*;

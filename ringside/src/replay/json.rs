@@ -36,6 +36,7 @@ impl Visitor for List<'_> {
         match value {
             Value::Counter(count) => object["value"] = json!(count),
             Value::Gauge(number) => object["value"] = json!(number),
+            Value::Real(number) => object["value"] = json!(number),
             Value::Ratio(percent) => object["value"] = json!(percent),
             Value::Histogram(histogram) => {
                 object["count"] = json!(histogram.count());

@@ -12,13 +12,25 @@ pub fn announce(loaded: &Loaded, engine: &Engine) {
     let mut lines = engine.addresses();
     let kind = engine.board().capture().kind;
     for shard in &loaded.configuration.graph.shards {
-        for receiver in &shard.receivers {
+        for receiver in shard.receivers.iter().filter(|_| !shard.shown_by.is_empty()) {
+            lines.push(format!("probes   {receiver}: {}", whom(loaded, receiver)));
+        }
+        for receiver in shard.receivers.iter().filter(|_| shard.shown_by.is_empty()) {
             lines.push(format!("capture  {receiver} ({kind}): {}", what(loaded, receiver)));
         }
     }
     lines.push(format!("config   {}", loaded.files.join(", ")));
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", lines.join("\n")).and_then(|()| out.flush());
+}
+
+/// Whom a receiver that asks asks.
+fn whom(loaded: &Loaded, receiver: &ComponentId) -> String {
+    let targets = loaded.configuration.receivers[receiver].effective.get("targets").and_then(toml::Value::as_array);
+    match targets.map_or(0, Vec::len) {
+        1 => "1 target".to_owned(),
+        count => format!("{count} targets"),
+    }
 }
 
 /// The lists of a receiver's table: `interfaces any; ports 5060, 5061`. Where tunnels go to says nothing of SIP.

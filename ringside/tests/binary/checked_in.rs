@@ -32,6 +32,7 @@ fn table<'a>(lines: &[&'a str], number: usize) -> Option<&'a str> {
 enum Together {
     Traces,
     Console,
+    Probes,
 }
 
 /// With what a line, which stands in `table`, is there.
@@ -40,6 +41,7 @@ fn together(table: &str, content: &str) -> Option<Together> {
         "processors.sampling" | "exporters.otlp_grpc" | "exporters.otlp_http" | "service.pipelines.traces" => {
             Some(Together::Traces)
         }
+        "receivers.sip_probe" | "service.pipelines.\"metrics/probes\"" => Some(Together::Probes),
         "extensions.console" => Some(Together::Console),
         "service" if content.starts_with("extensions") => Some(Together::Console),
         _ => None,
@@ -53,8 +55,8 @@ fn uncommented(text: &str, with: Option<Together>, also: impl Fn(usize) -> bool)
         let Some(content) = hidden(line) else { return *line };
         let needed = |table: &str| {
             is_header(line)
-                || ["endpoint", "extensions"].iter().any(|key| content.starts_with(key))
-                || table == "service.pipelines.traces"
+                || ["endpoint", "extensions", "targets"].iter().any(|key| content.starts_with(key))
+                || table.starts_with("service.pipelines.")
         };
         let stands =
             with.is_some() && table(&lines, at).is_some_and(|table| together(table, content) == with && needed(table));
@@ -74,8 +76,11 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 13] = [
     "codecs",
+    "targets",
+    "username",
+    "password_file",
     "carriers",
     "user_agents",
     "transaction_timeout",
@@ -116,17 +121,20 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
     let text = checked_in();
     let lines: Vec<&str> = text.lines().collect();
     let alone = |with| effective(&uncommented(&text, with, |_| false)).unwrap_or_else(|error| panic!("{error}"));
-    let [plain, traced, shown] = [None, Some(Together::Traces), Some(Together::Console)].map(alone);
+    let [plain, traced, shown, asked] =
+        [None, Some(Together::Traces), Some(Together::Console), Some(Together::Probes)].map(alone);
     let mut count = 0;
     for (number, line) in lines.iter().enumerate().filter(|(_, line)| hidden(line).is_some()) {
         let table = table(&lines, number).expect("keys stand in tables");
         let with = together(table, hidden(line).unwrap_or(line));
         let is_of_files = table == "receivers.pcap";
         let header = (0..=number).rev().find(|at| is_header(lines[*at]));
-        // A certificate is nothing without its key.
+        // A certificate is nothing without its key, and a user without the password.
         let pair = |at: usize| {
-            lines[at].starts_with("#tls.key_file") && lines[number].starts_with("#tls.cert_file")
-                || lines[at].starts_with("#tls.cert_file") && lines[number].starts_with("#tls.key_file")
+            [("#tls.cert_file", "#tls.key_file"), ("#username", "#password_file")].iter().any(|(one, other)| {
+                lines[at].starts_with(other) && lines[number].starts_with(one)
+                    || lines[at].starts_with(one) && lines[number].starts_with(other)
+            })
         };
         let near = |at: usize| at.abs_diff(number) == 1;
         let also = |at| at == number || Some(at) == header || near(at) && pair(at);
@@ -138,6 +146,7 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
                 None => &plain,
                 Some(Together::Traces) => &traced,
                 Some(Together::Console) => &shown,
+                Some(Together::Probes) => &asked,
             };
             assert_eq!(&changed, expected, "line {} shows another value than the default: {line}", number + 1);
         }

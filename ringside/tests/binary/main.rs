@@ -1,6 +1,6 @@
 //! The real binary as an operator uses it: what is typed, what is printed, how it ends.
 //!
-//! Nothing here needs a privilege or sends a packet: what captures live is tested in `integration`.
+//! Nothing here needs a privilege, and probes go to loopback alone: what captures live is tested in `integration`.
 
 mod backend;
 mod calls;
@@ -9,6 +9,7 @@ mod configuration;
 mod console;
 mod export;
 mod privacy;
+mod probing;
 mod program;
 mod pushing;
 mod replay;

@@ -59,10 +59,15 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Outcome {
 
 /// Runs it to its end as a user without any capability, whoever runs this test.
 pub fn run_without_privileges(folder: &Path, arguments: &[&str]) -> Outcome {
+    outcome(without_privileges(folder, arguments))
+}
+
+/// The binary with arguments, in a folder, without any capability, whoever runs this test.
+pub fn without_privileges(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-all", "--inh-caps=-all", "--", env!("CARGO_BIN_EXE_ringside")]).args(arguments);
-    command.current_dir(folder).stdin(Stdio::null());
-    outcome(command)
+    command.current_dir(folder).stdin(Stdio::null()).env_remove("RUST_BACKTRACE");
+    command
 }
 
 /// Runs a command to its end.
@@ -85,7 +90,11 @@ pub struct Running {
 impl Running {
     /// Starts it and waits until it says where to look.
     pub fn start(folder: &Path, arguments: &[&str]) -> (Self, String) {
-        let mut command = command(folder, arguments);
+        Self::begin(command(folder, arguments))
+    }
+
+    /// The same for any way to start it.
+    pub fn begin(mut command: Command) -> (Self, String) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary was built");
         let log = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -98,6 +107,11 @@ impl Running {
             out.read_to_string(&mut rest).map(|_| rest).expect("it prints text")
         });
         (Self { child, log, announced }, first)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: i32) {

@@ -274,3 +274,54 @@ fn a_reader_that_goes_away_is_no_failure() {
     let written = fs::read_to_string(folder.path().join("out.json")).expect("the calls are written all the same");
     assert_eq!(written.lines().count(), 2);
 }
+
+/// A carrier refuses, the next one answers; beside it a call that another caller's Call-ID may bring to another shard.
+const TWO_TRUNKS: &str = "
+     0.000 alice -> proxy INVITE
+     0.002 proxy -> bob INVITE fwd branch=z9hG4bK1
+     0.102 proxy <- bob 503
+     0.110 proxy -> dave INVITE fwd branch=z9hG4bK2
+     1.110 proxy <- dave 180
+     1.111 alice <- proxy 180 fwd
+     4.110 proxy <- dave 200
+     4.111 alice <- proxy 200 fwd
+     5.000 alice -> bob INVITE call=second
+     5.100 alice <- bob 486 call=second
+    64.111 alice -> proxy BYE
+    64.130 alice <- proxy 200 of=BYE
+";
+
+const CARRIERS: &str = "processors.enrich.carriers=[{name='office',cidrs=['192.0.2.0/24']},\
+    {name='alpha',cidrs=['198.51.100.16/28']},{name='beta',cidrs=['198.51.100.32/28']}]";
+
+#[test]
+fn trunks_are_counted_in_both_directions_whatever_the_shards_and_named_in_calls() {
+    let folder = Folder::new();
+    capture(&folder, TWO_TRUNKS);
+    let [one, two] = ["1", "2"].map(|shards| {
+        let outcome = replay(&folder, &["--set", CARRIERS, "--set", &format!("service.shards={shards}")]);
+        let mut trunks: Vec<String> =
+            outcome.stdout.lines().filter(|line| line.contains("_trunk_")).map(str::to_owned).collect();
+        trunks.sort();
+        trunks
+    });
+    assert_eq!(one, two);
+    for line in [
+        r#"sip_exporter_trunk_outcomes_total{carrier="alpha",direction="out",outcome="ineffective"} 1"#,
+        r#"sip_exporter_trunk_outcomes_total{carrier="alpha",direction="out",outcome="busy"} 1"#,
+        r#"sip_exporter_trunk_outcomes_total{carrier="beta",direction="out",outcome="answered"} 1"#,
+        r#"sip_exporter_trunk_attempts_total{carrier="office",direction="in"} 2"#,
+        r#"sip_exporter_trunk_call_seconds_sum{carrier="beta",direction="out"} 60.001"#,
+    ] {
+        assert!(one.iter().any(|counted| counted == line), "{line}\n{one:#?}");
+    }
+    replay(&folder, &["--set", CARRIERS, "--calls", "calls.json"]);
+    let calls = fs::read_to_string(folder.path().join("calls.json")).expect("it was written");
+    let mut calls: Vec<serde_json::Value> =
+        calls.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    calls.sort_by_key(|call| call["call_id"].to_string());
+    let trunk = |carrier: &str, direction: &str, status: u16| serde_json::json!({ "carrier": carrier, "direction": direction, "status": status });
+    let first = [trunk("office", "in", 200), trunk("alpha", "out", 503), trunk("beta", "out", 200)];
+    assert_eq!(calls[0]["trunk"], serde_json::json!(first));
+    assert_eq!(calls[1]["trunk"], serde_json::json!([trunk("office", "in", 486), trunk("alpha", "out", 486)]));
+}

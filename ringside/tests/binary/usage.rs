@@ -15,6 +15,11 @@ fn what_does_not_exist_is_refused_as_unknown() {
         &["replay", "x.pcap", "--ports", "70000"],
         &["validate", "--set", "a=b"],
         &["run", "extra"],
+        &["probe"],
+        &["probe", "http://x"],
+        &["probe", "x", "--transport", "ws"],
+        &["probe", "x", "--count", "0"],
+        &["probe", "x", "--interval", "10ms"],
         &["--no-such-flag"],
     ] {
         let outcome = run(folder.path(), arguments);
@@ -28,7 +33,7 @@ fn help_and_version_succeed() {
     let folder = Folder::new();
     let help = run(folder.path(), &["--help"]);
     assert_eq!(help.code, 0);
-    for command in ["run", "validate", "print-config", "components", "doctor", "replay", "calls", "ladder"] {
+    for command in ["run", "validate", "print-config", "components", "doctor", "replay", "calls", "ladder", "probe"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} not in\n{}", help.stdout);
     }
     let version = run(folder.path(), &["--version"]);
@@ -44,6 +49,7 @@ fn components_lists_what_is_compiled_in() {
         "receivers:",
         "ebpf_sip",
         "pcap",
+        "sip_probe",
         "processors:",
         "dialog",
         "enrich",

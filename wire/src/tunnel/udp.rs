@@ -21,6 +21,12 @@ const VXLAN: [u16; 2] = [4789, 8472];
 const L2TP: u16 = 1701;
 const ESP: u16 = 4500;
 
+/// Where tunnels other than VXLAN go over UDP: VXLAN-GPE, GENEVE, GTP-U, TZSP.
+pub const TUNNEL_PORTS: [u16; 4] = [VXLAN_GPE, GENEVE, GTP_U, TZSP];
+
+/// Where what is counted and not read goes over UDP: L2TP, ESP.
+pub const UNREAD_PORTS: [u16; 2] = [L2TP, ESP];
+
 /// Ports that tunnels go to.
 #[derive(Clone, Debug)]
 pub(crate) struct Ports {
@@ -39,7 +45,7 @@ impl Ports {
     /// Those of every tunnel, VXLAN going to `vxlan`.
     pub fn new(vxlan: &[u16]) -> Self {
         let mut any = Box::new([0; 1024]);
-        for &port in vxlan.iter().chain(&[VXLAN_GPE, GENEVE, GTP_U, TZSP]) {
+        for &port in vxlan.iter().chain(&TUNNEL_PORTS) {
             any[usize::from(port) / 64] |= 1 << (port % 64);
         }
         Self { any, vxlan: vxlan.into() }

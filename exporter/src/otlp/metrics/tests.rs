@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, number_data_point};
 use pipeline::LabelSet;
+use pipeline::probes::{ProbeEnd, ProbeTarget, Probes, TlsSeen};
 use prost::Message;
 
 use super::*;
@@ -28,7 +29,7 @@ fn envelope() -> Envelope {
     Envelope { resource: resource(&attributes), scope: scope(), max_bytes: 7 << 19, max_points: 8192 }
 }
 
-/// Every family counted under three label sets and in several variants, one of them with characters that need care.
+/// Every family counted under three label sets, or three carriers, and in several variants, one of them with characters that need care.
 fn populated() -> Arc<Registry> {
     let registry = Registry::new("sip_exporter");
     let mut rows = registry.shard();
@@ -49,8 +50,21 @@ fn populated() -> Arc<Registry> {
             let family = f.family();
             // All but the causes, of which there are thousands.
             let step = if family.variants() > 1000 { 500 } else { 1 };
+            let name = family.scope.name().map(|label| {
+                let value = registry.label_sets().names(set).0;
+                registry.label_sets().intern_name(label, value).expect("there is room")
+            });
             for variant in (0..family.variants()).step_by(step) {
                 match family.kind {
+                    Kind::Counter if let Some(name) = name => {
+                        rows.add_named(name, *f, variant, weight * 10 + variant as u64);
+                    }
+                    Kind::Gauge if let Some(name) = name => {
+                        rows.adjust_named(name, *f, variant, weight as i64 * 3 - 5);
+                    }
+                    Kind::Histogram(_) if let Some(name) = name => {
+                        rows.observe_named(name, *f, variant, Duration::from_millis(weight * 700));
+                    }
                     Kind::Counter => rows.add(set, *f, variant, weight * 10 + variant as u64),
                     Kind::Gauge => rows.adjust(set, *f, variant, weight as i64 * 3 - 5),
                     Kind::Histogram(_) if *f == F::RequestViaDepth => rows.observe_count(set, *f, variant, weight),
@@ -63,7 +77,19 @@ fn populated() -> Arc<Registry> {
             }
         }
     }
-    registry
+    registry.with_probes(probes())
+}
+
+/// A target that was asked twice.
+fn probes() -> Arc<Probes> {
+    let probes = Arc::<Probes>::default();
+    let row = probes.row(&ProbeTarget { name: "a".to_owned(), transport: "tls" }, "be\"ta\\");
+    row.secured("", TlsSeen { handshake: Some(Duration::from_millis(40)), not_after: Some(1_800_000_000) });
+    for millis in [7, 9] {
+        row.sent();
+        row.ended("", ProbeEnd::Answered { status: 404, rtt: Duration::from_millis(millis) }, None);
+    }
+    probes
 }
 
 fn chunks(registry: &Registry, envelope: Envelope, now: u64, baseline: Option<Baseline>) -> Vec<Chunk> {
@@ -174,7 +200,8 @@ fn every_metric_has_a_description_no_unit_and_the_kind_that_its_backend_expects(
                 assert_eq!(sum.aggregation_temporality, 2, "{short}");
                 assert_eq!(sum.is_monotonic, short.ends_with("_total"), "{short}");
                 let counts_what_is_there =
-                    ["sessions", "dialogs", "registrations_active", "rtp_streams_active"].contains(&short);
+                    ["sessions", "dialogs", "registrations_active", "rtp_streams_active", "trunk_calls"]
+                        .contains(&short);
                 assert!(sum.is_monotonic || counts_what_is_there, "{short}");
                 assert!(sum.data_points.iter().all(|point| point.start_time_unix_nano == START));
                 assert!(sum.data_points.iter().all(|point| point.time_unix_nano == NOW));

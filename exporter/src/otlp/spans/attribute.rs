@@ -100,6 +100,10 @@ attributes! {
         "MD5 over the lengths and values of Call-ID and both tags, sorted";
     IN_DIALOG = "sip.in_dialog", Boolean, "t",
         "`true` on a request within a dialog, else left out";
+    TRUNK_IN = "sip.trunk.in", String, "t",
+        "Carrier whose network an INVITE came from; left out where it is no carrier's";
+    TRUNK_OUT = "sip.trunk.out", String, "t",
+        "Carrier to whose network an INVITE was sent; left out where it is no carrier's";
     HOPS = "sip.hops", Int, "t",
         "On a request outside dialogs: how many hops below this one were seen";
     FORK_WINNER = "sip.fork.winner", Boolean, "e",

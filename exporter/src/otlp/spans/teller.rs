@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use pipeline::call::ladder::{Ringing, Session, SpanId, Transaction};
 use pipeline::call::verdict::ErrorType;
 use pipeline::call::{IN_PROGRESS, Subject, Trace};
+use pipeline::event::Direction;
 use pipeline::{Call, CallRecord, Transport};
 use wire::Timestamp;
 
@@ -118,6 +119,11 @@ impl<'a> Teller<'a> {
         }
         if transaction.in_dialog {
             attributes.boolean(a::IN_DIALOG, true);
+        }
+        for (key, direction) in [(a::TRUNK_IN, Direction::In), (a::TRUNK_OUT, Direction::Out)] {
+            if let Some(carrier) = transaction.carrier(direction) {
+                attributes.text(key, &**carrier);
+            }
         }
         if transaction.retransmissions > 0 {
             attributes.int(a::RETRANSMISSION_COUNT, transaction.retransmissions);

@@ -152,6 +152,21 @@ fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
     assert_eq!(texts(&span(&told, id(3)).attributes)["sip.retransmission.count"], "1");
 }
 
+#[test]
+fn an_invite_names_the_carriers_at_its_ends() {
+    let mut record = call();
+    record.transactions[0].trunks = Some(Box::new([Some("office".into()), Some("alpha".into())]));
+    record.transactions[1].trunks = Some(Box::new([None, Some("beta".into())]));
+    let told = told(record);
+    let [first, second, third] = [2, 3, 4].map(|number| {
+        let attributes = texts(&span(&told, id(number)).attributes);
+        ["sip.trunk.in", "sip.trunk.out"].map(|key| attributes.get(key).cloned())
+    });
+    assert_eq!(first, [Some("office".to_owned()), Some("alpha".to_owned())]);
+    assert_eq!(second, [None, Some("beta".to_owned())]);
+    assert_eq!(third, [None, None]);
+}
+
 /// The check value of what OpenSIPS makes of these three.
 #[test]
 fn the_id_of_a_transaction_is_that_of_opensips() {
@@ -448,6 +463,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
     (full.status, full.outcome) = (Some(503), "ineffective");
     full.transactions[1].status = Some(503);
     full.transactions[1].reason = Some("No".into());
+    full.transactions[1].trunks = Some(Box::new([Some("alpha".into()), Some("beta".into())]));
     let mut open = call();
     open.transactions[0].end = None;
     open.ringing[0].end = None;
