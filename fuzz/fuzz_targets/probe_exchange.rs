@@ -9,12 +9,8 @@ use std::time::{Duration, Instant};
 use receiver_sip_probe::exchange::{Carrier, Credentials, Exchange, Form, Marks, Output, ProbeId};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let form = Form {
-        request_uri: "sip:x".to_owned(),
-        from: String::new(),
-        user_agent: "u".to_owned(),
-        max_forwards: 70,
-    };
+    let form =
+        Form { request_uri: "sip:x".to_owned(), from: String::new(), user_agent: "u".to_owned(), max_forwards: 70 };
     let credentials = Credentials { username: "u".to_owned(), password: "p".to_owned() };
     let mut exchange = Exchange::new(form, Carrier::Udp, Some(credentials));
     let local = "192.0.2.1:5060".parse().expect("an address");
@@ -30,7 +26,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         match kind % 4 {
             0 => {
                 let n = deadlines.len() as u64;
-                let marks = Marks { branch: n.into(), second_branch: u128::MAX - u128::from(n), tag: n, call_id: 7, cnonce: 7 };
+                let marks =
+                    Marks { branch: n.into(), second_branch: u128::MAX - u128::from(n), tag: n, call_id: 7, cnonce: 7 };
                 let begun = exchange.begin(ProbeId(n), marks, local, now, now + Duration::from_secs(2));
                 if begun.is_some() {
                     deadlines.push(Some(now + Duration::from_secs(2)));
@@ -40,7 +37,11 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             // A response with the right branch, and whatever else the input says.
             1 => {
                 let head: &[&[u8]] = &[b"SIP/2.0 401 x\r\nVia: SIP/2.0/UDP h;branch=", &branch];
-                let tail: &[&[u8]] = &[b"\r\nFrom: a;tag=b\r\nTo: c\r\nCall-ID: d\r\nCSeq: 1 OPTIONS\r\nWWW-Authenticate: Digest ", bytes, b"\r\n\r\n"];
+                let tail: &[&[u8]] = &[
+                    b"\r\nFrom: a;tag=b\r\nTo: c\r\nCall-ID: d\r\nCSeq: 1 OPTIONS\r\nWWW-Authenticate: Digest ",
+                    bytes,
+                    b"\r\n\r\n",
+                ];
                 exchange.on_message(now, &[head.concat(), tail.concat()].concat(), &mut out);
             }
             2 => exchange.on_message(now, bytes, &mut out),
