@@ -1,6 +1,7 @@
 //! The registry: the rows of all shards, the label sets and exemplars they share; snapshots of them out.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pipeline::labels::{LabelSet, LabelSets};
 use pipeline::probes::Probes;
@@ -9,7 +10,9 @@ use pipeline::{CallRecord, Telemetry};
 use super::exemplars::{Exemplar, Exemplars};
 use super::recorder;
 use super::rows::{Cells, ShardRows};
+use super::schema::F;
 use super::snapshot::{Snapshot, Visitor};
+use super::stored;
 
 /// Every cell of the process: the label sets, and the rows of each shard.
 #[derive(Debug)]
@@ -88,6 +91,13 @@ impl Registry {
             let (family, variant) = recorder::histogram(*measure);
             let exemplar = Exemplar { trace_id, span_id: call.span, value: *value, at: call.until };
             self.exemplars.offer(set, family, variant, exemplar);
+        }
+        // A low opinion leads to the call it is of; its unit is the millionth.
+        for stream in call.media.iter().flat_map(|media| &media.streams) {
+            let Some(worst) = stream.worst else { continue };
+            let value = Duration::from_nanos((f64::from(worst) * 1e6).round() as u64);
+            let exemplar = Exemplar { trace_id, span_id: call.span, value, at: call.until };
+            self.exemplars.offer(set, F::MosCq, stored::stream(stream.side, stream.codec), exemplar);
         }
     }
 

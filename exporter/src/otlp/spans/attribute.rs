@@ -14,7 +14,8 @@ pub struct Attribute {
     pub key: &'static str,
     /// The type of its value.
     pub kind: Kind,
-    /// What carries it, letter for letter: `r`oot, `t`ransaction, ringing or `e`arly media, `s`ession, `m`essage.
+    /// What carries it, letter for letter: `r`oot, `t`ransaction, ringing or `e`arly media, `s`ession, `m`essage,
+    /// e`v`ent of media.
     pub on: &'static str,
     /// What it says, and when it is left out.
     pub about: &'static str,
@@ -110,6 +111,50 @@ attributes! {
         "Whether this branch was answered";
     SESSION_SEGMENT = "sip.session.segment", Int, "s",
         "1, 2, ...: where `max_segment` cuts a long session";
+    MEDIA_CALLER_CODEC = "sip.media.caller.codec", String, "s",
+        "Codec of what the caller sent, as the label of the metrics; where there were several streams that with most packets, here and below";
+    MEDIA_CALLER_PACKETS = "sip.media.caller.packets", Int, "s",
+        "Distinct packets of it that came here";
+    MEDIA_CALLER_LOSS_RATIO = "sip.media.caller.loss_ratio", Double, "s",
+        "Share of it that was lost before it came here, 0 to 1";
+    MEDIA_CALLER_DISCARD_RATIO = "sip.media.caller.discard_ratio", Double, "s",
+        "Share of it that came too late to be played, 0 to 1";
+    MEDIA_CALLER_JITTER = "sip.media.caller.jitter", Double, "s",
+        "Jitter between arrivals at its end, in seconds (RFC 3550 A.8)";
+    MEDIA_CALLER_MOS_LQ = "sip.media.caller.mos_lq", Double, "s",
+        "Opinion of listening quality of all of it, 1 to 4.5";
+    MEDIA_CALLER_MOS_CQ = "sip.media.caller.mos_cq", Double, "s",
+        "Opinion of conversational quality of all of it, 1 to 4.5";
+    MEDIA_CALLER_MOS_CQ_MIN = "sip.media.caller.mos_cq_min", Double, "s",
+        "The worst opinion of conversational quality of an interval of it; left out where none was long enough";
+    MEDIA_CALLEE_CODEC = "sip.media.callee.codec", String, "s",
+        "Codec of what the callee sent, as the label of the metrics; where there were several streams that with most packets, here and below";
+    MEDIA_CALLEE_PACKETS = "sip.media.callee.packets", Int, "s",
+        "Distinct packets of it that came here";
+    MEDIA_CALLEE_LOSS_RATIO = "sip.media.callee.loss_ratio", Double, "s",
+        "Share of it that was lost before it came here, 0 to 1";
+    MEDIA_CALLEE_DISCARD_RATIO = "sip.media.callee.discard_ratio", Double, "s",
+        "Share of it that came too late to be played, 0 to 1";
+    MEDIA_CALLEE_JITTER = "sip.media.callee.jitter", Double, "s",
+        "Jitter between arrivals at its end, in seconds (RFC 3550 A.8)";
+    MEDIA_CALLEE_MOS_LQ = "sip.media.callee.mos_lq", Double, "s",
+        "Opinion of listening quality of all of it, 1 to 4.5";
+    MEDIA_CALLEE_MOS_CQ = "sip.media.callee.mos_cq", Double, "s",
+        "Opinion of conversational quality of all of it, 1 to 4.5";
+    MEDIA_CALLEE_MOS_CQ_MIN = "sip.media.callee.mos_cq_min", Double, "s",
+        "The worst opinion of conversational quality of an interval of it; left out where none was long enough";
+    MEDIA_RTT = "sip.media.rtt", Double, "s",
+        "Round trip between both parties by RTCP, in seconds";
+    MEDIA_FAULTS = "sip.media.faults", String, "s",
+        "What is wrong, in order, with a comma between: `one_way`, `no_media`, `media_stopped`, `fas_suspect`, `late_media`; left out where nothing is";
+    MEDIA_DIRECTION = "sip.media.direction", String, "v",
+        "Who sends: `caller` or `callee`; of a fault the label `direction`";
+    MEDIA_CODEC = "sip.media.codec", String, "v",
+        "Of a stream that begins: its codec, as the label of the metrics";
+    MEDIA_FAULT = "sip.media.fault", String, "v",
+        "Of a fault: the label `fault`";
+    MEDIA_MOS_CQ = "sip.media.mos_cq", Double, "v",
+        "Of an interval that sounds poor (below 3.5), or well again (above 3.6): its opinion";
     RETRANSMISSION_COUNT = "sip.retransmission.count", Int, "rtm",
         "How often it, or a message of it, was sent again; left out for 0";
     MESSAGE_DIRECTION = "sip.message.direction", String, "m",

@@ -8,6 +8,7 @@
 pub mod attribute;
 mod batch;
 mod call;
+mod media;
 mod message;
 mod push;
 #[cfg(test)]

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, Session, SpanId, Transaction};
+use pipeline::call::media::{CallMedia, FaultRecord, IntervalRecord, RoundTrip, StreamRecord};
 use pipeline::call::{CallRecord, Side, Subject};
+use pipeline::media::{Fault, Toward};
 use pipeline::{Call, Slot, Transport};
+use rtp::emodel::Rating;
+use rtp::{Arrival, Codec, Stream};
 use sip::Method;
 use wire::Timestamp;
 
@@ -192,5 +196,52 @@ pub fn request() -> CallRecord {
             message(100, Method::Register, Some(503), (1, 0), Owner::Transaction(0)),
         ],
         ..call()
+    }
+}
+
+/// What was heard of the call: 500 of 520 packets of the caller, two intervals of it poor, and one way.
+pub fn heard() -> CallMedia {
+    let arrival = |number: u16| Arrival {
+        at: at(6000).as_nanos() + u64::from(number) * 20_000_000,
+        sequence: number,
+        timestamp: u32::from(number) * 160,
+        payload_type: 0,
+        codec: Codec::Pcmu,
+        clock: 8000,
+    };
+    let stream = |ssrc: u32, side: Side| {
+        let mut stats = Stream::begin(&arrival(0), &arrival(1), 60_000_000).expect("in sequence");
+        (2..520).filter(|number| number % 26 != 5).for_each(|number| _ = stats.take(&arrival(number), 60_000_000));
+        StreamRecord {
+            ssrc,
+            side,
+            source: "192.0.2.10:40000".parse().expect("an address"),
+            destination: "192.0.2.20:40000".parse().expect("an address"),
+            codec: Codec::Pcmu,
+            first: at(6000),
+            last: at(16_400),
+            summary: stats.summary(),
+            ptime: Duration::from_millis(20),
+            rating: Rating { r_lq: 80.0, mos_lq: 4.0, r_cq: 78.0, mos_cq: 3.9 },
+            worst: Some(3.25),
+        }
+    };
+    let interval = |millis: u64, mos_cq: f32| IntervalRecord {
+        ssrc: 1,
+        side: Side::Caller,
+        at: at(millis),
+        expected: 500,
+        lost: 20,
+        discarded: 0,
+        jitter_ms: 0.0,
+        mos_lq: 4.0,
+        mos_cq,
+    };
+    CallMedia {
+        streams: vec![stream(1, Side::Caller), stream(2, Side::Callee)],
+        intervals: vec![interval(16_000, 3.25), interval(26_000, 3.55), interval(36_000, 4.0), interval(46_000, 3.6)],
+        round_trip: RoundTrip { total: Some(Duration::from_millis(130)), ..RoundTrip::default() },
+        faults: vec![FaultRecord { fault: Fault::OneWay, toward: Toward::CallerOnly, at: at(10_000) }],
+        ..CallMedia::default()
     }
 }

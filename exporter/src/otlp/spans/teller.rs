@@ -11,6 +11,7 @@ use pipeline::{Call, CallRecord, Transport};
 use wire::Timestamp;
 
 use super::attribute::{self as a, Attributes};
+use super::media;
 use super::values::{cseq, ends, hex, network_transport, status, trace_state, transaction_id};
 
 /// What a call is labelled with, spelled as on metrics.
@@ -177,6 +178,11 @@ impl<'a> Teller<'a> {
         if let Some(side) = session.disconnected_by {
             attributes.text(a::CALL_DISCONNECT_PARTY, side.as_str());
         }
+        let mut events = Vec::new();
+        if let Some(heard) = self.record.media.as_deref().filter(|_| self.record.last) {
+            media::describe(heard, &mut attributes);
+            events = media::events(heard, session.start, session.end);
+        }
         self.open(session.end, &mut attributes);
         let link = |before: SpanId| Link {
             trace_id: self.trace.id.to_vec(),
@@ -189,6 +195,7 @@ impl<'a> Teller<'a> {
             span_id: session.span.0.to_vec(),
             parent_span_id: session.parent.0.to_vec(),
             links: session.previous.map(link).into_iter().collect(),
+            events,
             ..self.span("session", SpanKind::Internal, session.start, session.end, attributes)
         }
     }

@@ -23,6 +23,7 @@ fn part(letter: char) -> &'static str {
         'e' => "ringing",
         's' => "session",
         'm' => "message",
+        'v' => "media event",
         other => panic!("{other:?} stands for nothing"),
     }
 }

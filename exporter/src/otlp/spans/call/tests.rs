@@ -13,7 +13,7 @@ use sip::Method;
 use wire::Timestamp;
 
 use super::super::attribute::{self, Kind};
-use super::super::sample::{CALL, START, TRACE, at, call, id, kept, message, request, transaction};
+use super::super::sample::{CALL, START, TRACE, at, call, heard, id, kept, message, request, transaction};
 use super::super::values::transaction_id;
 use super::*;
 
@@ -454,6 +454,35 @@ fn encrypted_and_web_transports_are_tcp_below() {
     assert_eq!(texts(&span(&told(record), id(2)).attributes)["network.transport"], "tcp");
 }
 
+#[test]
+fn what_was_heard_is_on_the_session_with_what_happened_when() {
+    let record = CallRecord { media: Some(Box::new(heard())), ..call() };
+    let told = told(record);
+    let session = told.spans.iter().find(|span| span.name == "session").expect("a session");
+    let number = |key: &str| session.attributes.iter().find(|one| one.key == key).and_then(|one| one.value.clone());
+    let value = |key: &str| number(key).and_then(|any| any.value);
+    assert_eq!(value("sip.media.caller.packets"), Some(Value::IntValue(500)));
+    assert_eq!(value("sip.media.caller.loss_ratio"), Some(Value::DoubleValue(20.0 / 520.0)));
+    assert_eq!(value("sip.media.rtt"), Some(Value::DoubleValue(0.13)));
+    assert_eq!(value("sip.media.faults"), Some(Value::StringValue("one_way".to_owned())));
+    let media = session.events.iter().filter(|event| event.name.starts_with("sip.media"));
+    let events: Vec<_> = media.map(|event| (event.name.as_str(), event.time_unix_nano / 1_000_000 % 100_000)).collect();
+    let millis = |millis: u64| at(millis).as_nanos() / 1_000_000 % 100_000;
+    assert_eq!(
+        events,
+        [
+            ("sip.media.start", millis(6000)),
+            ("sip.media.start", millis(6000)),
+            ("sip.media.fault", millis(10_000)),
+            ("sip.media.quality", millis(16_000)),
+            ("sip.media.quality", millis(36_000)),
+        ]
+    );
+    let first = CallRecord { last: false, media: Some(Box::new(heard())), ..call() };
+    let told = self::told(first);
+    assert!(told.spans.iter().all(|span| span.events.iter().all(|event| !event.name.starts_with("sip.media"))));
+}
+
 /// Each attribute stands in the table for the kind of span or message it is on, with its type.
 #[test]
 fn nothing_is_said_that_is_not_in_the_table() {
@@ -464,6 +493,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
     full.transactions[1].status = Some(503);
     full.transactions[1].reason = Some("No".into());
     full.transactions[1].trunks = Some(Box::new([Some("alpha".into()), Some("beta".into())]));
+    full.media = Some(Box::new(heard()));
     let mut open = call();
     open.transactions[0].end = None;
     open.ringing[0].end = None;
@@ -479,7 +509,10 @@ fn nothing_is_said_that_is_not_in_the_table() {
                 _ => 't',
             };
             let spans = span.attributes.iter().map(|one| (on, one));
-            let events = span.events.iter().flat_map(|event| &event.attributes).map(|one| ('m', one));
+            let of = |event: &opentelemetry_proto::tonic::trace::v1::span::Event| {
+                if event.name == attribute::MESSAGE { 'm' } else { 'v' }
+            };
+            let events = span.events.iter().flat_map(|event| event.attributes.iter().map(move |one| (of(event), one)));
             for (on, one) in spans.chain(events) {
                 let known = attribute::ALL.iter().find(|known| known.key == one.key).expect("it is in the table");
                 assert!(known.on.contains(on) || (single && known.on.contains('r')), "{} on {on}", one.key);
