@@ -13,6 +13,7 @@ use crate::{Summary, clock};
 /// The table: a line of titles, then one for each call.
 pub fn table(calls: &[Summary], style: &Style) -> String {
     let mut columns: Vec<Column> = COLUMNS.iter().map(|kind| Column::new(*kind, calls, style)).collect();
+    columns.retain(|column| column.kind.name != Name::Mos || calls.iter().any(|call| call.media.is_some()));
     fit(&mut columns, style.cells());
     let mut lines = String::new();
     let titles = columns.iter().map(|column| (column.kind.title, Colour::Strong));
@@ -42,6 +43,14 @@ fn outcome(call: &Summary) -> String {
     }
 }
 
+/// The worst opinion of an interval of its media, and a mark for faults: `2.95!`.
+fn mos(call: &Summary) -> String {
+    let Some(media) = &call.media else { return nothing() };
+    let worst = media.intervals.iter().map(|interval| interval.mos_cq).min_by(f64::total_cmp);
+    let mark = if media.faults.is_empty() { "" } else { "!" };
+    worst.map_or(NOTHING.to_owned(), |worst| format!("{worst:.2}")) + mark
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     Time,
@@ -54,6 +63,7 @@ enum Name {
     Length,
     Carrier,
     Messages,
+    Mos,
     CallId,
 }
 
@@ -70,7 +80,7 @@ struct Kind {
 }
 
 /// All columns, in the order they are shown.
-const COLUMNS: [Kind; 11] = [
+const COLUMNS: [Kind; 12] = [
     column(Name::Time, "time (UTC)", 0, |call| {
         format!("{} {}", clock::day(call.start), clock::time_of_day(call.start))
     }),
@@ -83,12 +93,22 @@ const COLUMNS: [Kind; 11] = [
     number(Name::Length, "length", |call| call.duration.map_or_else(nothing, clock::length)),
     column(Name::Carrier, "carrier", 7, |call| call.carrier.to_string()),
     number(Name::Messages, "msgs", |call| call.messages.to_string()),
+    number(Name::Mos, "MOS", mos),
     column(Name::CallId, "Call-ID", 10, |call| call.call_id.to_string()),
 ];
 
 /// Columns that are left out where there is no room, the first first.
-const DISPENSABLE: [Name; 8] =
-    [Name::Messages, Name::Ring, Name::Carrier, Name::SetUp, Name::CallId, Name::Length, Name::Time, Name::Callee];
+const DISPENSABLE: [Name; 9] = [
+    Name::Messages,
+    Name::Ring,
+    Name::Carrier,
+    Name::SetUp,
+    Name::CallId,
+    Name::Mos,
+    Name::Length,
+    Name::Time,
+    Name::Callee,
+];
 
 /// Columns that are shortened, the first first.
 const ELASTIC: [Name; 5] = [Name::CallId, Name::Carrier, Name::Callee, Name::Caller, Name::Outcome];

@@ -22,6 +22,8 @@ pub fn head(view: &View<'_>, style: &Style) -> String {
         ("delays", Colour::Plain, delays(view)),
         ("carrier", Colour::Plain, vec![escaped(view.carrier), format!("ua_type {}", escaped(view.ua_type))]),
         ("messages", Colour::Plain, counts(view)),
+        ("heard", Colour::Plain, heard(view)),
+        ("faults", Colour::Bad, faults(view)),
         ("trace", Colour::Quiet, vec![hex_digits(&record.trace(view.carrier).id)]),
     ];
     let mut head = String::new();
@@ -78,6 +80,24 @@ fn delays(view: &View<'_>) -> Vec<String> {
     let delays = [("set-up", record.setup), ("ringing", record.ring), ("duration", record.duration)];
     let shown = |(name, delay): (&str, Option<_>)| Some(format!("{name} {} s", clock::seconds(delay?)));
     delays.into_iter().filter_map(shown).collect()
+}
+
+/// What was heard of each stream.
+fn heard(view: &View<'_>) -> Vec<String> {
+    let streams = view.record.media.iter().flat_map(|media| &media.streams);
+    let shown = streams.map(|stream| {
+        let jitter = stream.summary.jitter / 1e6;
+        let (side, codec, received) = (stream.side.as_str(), stream.codec.label(), stream.summary.received);
+        let (lost, mos) = (stream.loss_percent(), stream.rating.mos_cq);
+        format!("{side} {codec}: {received} packets {lost:.1} % lost {jitter:.1} ms jitter MOS {mos:.2}")
+    });
+    shown.collect()
+}
+
+/// What is wrong with it.
+fn faults(view: &View<'_>) -> Vec<String> {
+    let faults = view.record.media.iter().flat_map(|media| &media.faults);
+    faults.map(|fault| format!("{} ({})", fault.fault.as_str(), fault.toward.as_str())).collect()
 }
 
 fn counts(view: &View<'_>) -> Vec<String> {
