@@ -169,35 +169,35 @@ stored! {
     Sdt: histogram("sdt_seconds", buckets::SESSION;
         "Session duration time: first 2xx to first BYE, in seconds (RFC 6076 §4.5).").by(RESULT);
 
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpPackets: counter("rtp_packets_total";
         "Distinct packets of RTP seen here, by who sends and codec (RFC 3550 §6.4.1).").by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpLost: counter("rtp_lost_total";
         "Packets of RTP lost before they came here, counted when an interval ends (RFC 3550 A.3).").by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpDuplicates: counter("rtp_duplicates_total"; "Packets of RTP that came again (RFC 3550 A.1).").by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpReordered: counter("rtp_reordered_total";
         "Packets of RTP that came after one of a higher number (RFC 3550 A.1).").by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpDiscarded: counter("rtp_discarded_total";
         "Packets of RTP too late for the emulated jitter buffer, counted when an interval ends (RFC 3611 §4.7.1).")
         .by(STREAM).media();
     RtpStreamsActive: gauge("rtp_streams_active";
         "Streams of live dialogs with a packet in the last 10 s (not in an RFC).").media().when(Presence::Heard);
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpJitter: histogram("rtp_jitter_seconds", buckets::JITTER;
         "Jitter between arrivals here at the end of each interval of a stream, in seconds (RFC 3550 A.8).")
         .by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     RtpLoss: histogram("rtp_loss_ratio", buckets::LOSS;
         "Share of packets lost in each interval of a stream, 0 to 1, no unit (RFC 3550 A.3).").by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     MosLq: histogram("mos_lq", buckets::OPINION;
         "Opinion of listening quality of each interval of a stream, 1 to 4.5, no unit; beyond a burst ratio of 2 with more \
          than 2 % loss outside what the model was checked for (ITU-T G.107).").by(STREAM).media();
-    /// Variant: [`stream`].
+    /// Variant: `stream`.
     MosCq: histogram("mos_cq", buckets::OPINION;
         "Opinion of conversational quality, delay included, of each interval of a stream, 1 to 4.5, no unit (ITU-T G.107).")
         .by(STREAM).media();
@@ -223,7 +223,7 @@ stored! {
     IntervalsIncomplete: counter("media_intervals_incomplete_total";
         "Intervals of streams without a sample, because records of media packets were dropped here.")
         .media().when(Presence::Heard);
-    /// Variant: [`fault`].
+    /// Variant: `fault`.
     MediaFaults: counter("media_faults_total";
         "Faults in the media of calls, once per dialog, fault and direction (not in an RFC).")
         .by(&[Label::listed("fault", FAULTS), Label::listed("direction", TOWARD)]).media();
