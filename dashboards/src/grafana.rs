@@ -12,7 +12,8 @@ const COLUMNS: u32 = 24;
 
 /// The JSON of one dashboard.
 pub fn dashboard(dashboard: &Dashboard, common: &Common) -> Value {
-    let variables: Vec<Value> = std::iter::once(data_source()).chain(common.variables.iter().map(variable)).collect();
+    let choices = common.variables.iter().chain(&dashboard.variables).map(variable);
+    let variables: Vec<Value> = std::iter::once(data_source()).chain(choices).collect();
     json!({
         "uid": dashboard.uid,
         "title": dashboard.title,
@@ -90,6 +91,11 @@ fn panels(dashboard: &Dashboard) -> Vec<Value> {
             value["id"] = json!(panels.len() + 1);
             value["title"] = json!(panel.title);
             value["gridPos"] = json!({ "x": left, "y": top, "w": panel.width, "h": height });
+            if let Some(variable) = &panel.repeat {
+                value["repeat"] = json!(variable);
+                value["repeatDirection"] = json!("h");
+                value["maxPerRow"] = json!(COLUMNS / panel.width);
+            }
             panels.push(value);
             left += panel.width;
             tallest = tallest.max(height);

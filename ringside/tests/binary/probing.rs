@@ -191,3 +191,23 @@ fn without_the_extension_nobody_is_probed() {
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().0.code(), Some(0));
 }
+
+#[test]
+fn doctor_tries_each_target_once() {
+    let folder = Folder::new();
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
+    let silent = format!("udp://{}", silent.local_addr().expect("it is bound"));
+    let full = server("503 Service Unavailable");
+    folder.write("run.toml", config(&[("good", &server("200 OK")), ("full", &full), ("mute", &silent)]));
+    let outcome = run(folder.path(), &["doctor", "--config", "run.toml"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    for line in [
+        "\nsip_probe:\n",
+        "\nok     good: 200 OK from udp 127.0.0.1:",
+        "\nwarn   full: 503 Service Unavailable",
+        "\nwarn   mute: n",
+    ] {
+        assert!(outcome.stdout.contains(line), "{line}\n{}", outcome.stdout);
+    }
+    assert!(outcome.stdout.contains("\nok     capture: no pipeline captures live"), "{}", outcome.stdout);
+}
