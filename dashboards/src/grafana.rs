@@ -12,8 +12,7 @@ const COLUMNS: u32 = 24;
 
 /// The JSON of one dashboard.
 pub fn dashboard(dashboard: &Dashboard, common: &Common) -> Value {
-    let choices = common.variables.iter().chain(&dashboard.variables).map(variable);
-    let variables: Vec<Value> = std::iter::once(data_source()).chain(choices).collect();
+    let variables: Vec<Value> = std::iter::once(data_source()).chain(dashboard.choices(common).map(variable)).collect();
     json!({
         "uid": dashboard.uid,
         "title": dashboard.title,

@@ -66,7 +66,7 @@ pub struct Dashboard {
     pub title: String,
     /// What it answers.
     pub description: String,
-    /// Choices it has besides those of all.
+    /// Choices at its top besides those that all have.
     #[serde(default)]
     pub variables: Vec<Variable>,
     /// From top to bottom.
@@ -201,6 +201,16 @@ impl Dashboard {
             }
         }
         Ok(dashboard)
+    }
+}
+
+impl Dashboard {
+    /// The choices at its top: of those that all have, the ones a query of it asks for, then its own.
+    pub fn choices<'a>(&'a self, common: &'a Common) -> impl Iterator<Item = &'a Variable> {
+        let panels = || self.rows.iter().flat_map(|row| &row.panels);
+        let asks = move |text: &str| panels().flat_map(|panel| &panel.queries).any(|query| query.expr.contains(text));
+        let shared = common.variables.iter().filter(move |variable| asks(&format!("${}", variable.name)));
+        shared.chain(&self.variables)
     }
 }
 

@@ -123,16 +123,17 @@ enum Choice {
 
 /// Variables and macros replaced as Grafana replaces them.
 fn interpolated(expression: &str, choice: Choice) -> String {
-    let (instance, carrier, ua_type) = match choice {
-        Choice::All => (".*", ".*", ".*"),
+    let (instance, carrier, ua_type, trunk) = match choice {
+        Choice::All => (".*", ".*", ".*", ".*"),
         // A chosen value is escaped for a regular expression inside a string.
-        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink"),
+        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home"),
     };
     let replaced = [
         ("$instance", instance),
         ("$carrier", carrier),
         ("$ua_type", ua_type),
         ("$target", if matches!(choice, Choice::All) { ".*" } else { "(phone|none)" }),
+        ("$trunk", trunk),
         ("$window", "15m"),
         // Four scrapes of 15 s, the least that Grafana takes.
         ("$__rate_interval", "1m0s"),
@@ -217,6 +218,7 @@ fn complaints(store: &Store) -> Vec<String> {
             "carrier" => ["home", "other"].as_slice(),
             "ua_type" => &["other", "yealink"],
             "target" => &["none", "phone"],
+            "trunk" => &["home"],
             _ => &["127.0.0.1:2112"],
         };
         if values != expected {
