@@ -59,6 +59,8 @@ pub struct CaptureStatus {
     pub kind: &'static str,
     /// Why nothing can be captured now (for instance: none of the named interfaces exists); `None` when all is well.
     pub blocked: Option<String>,
+    /// Why no media is seen although a processor of media is in the pipeline; `None` when it is, or is not wanted.
+    pub no_media: Option<&'static str>,
 }
 
 /// A source of SIP frames. Created and started on the main thread, then moved to its shard's thread.

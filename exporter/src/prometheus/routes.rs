@@ -86,7 +86,7 @@ impl Pages {
     }
 
     fn health(&self, busy: Busy) -> Response<ReplyBody> {
-        let CaptureStatus { kind, blocked } = self.health.capture();
+        let CaptureStatus { kind, blocked, no_media } = self.health.capture();
         let (code, status) = match blocked {
             None => (StatusCode::OK, "ok"),
             Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -95,6 +95,7 @@ impl Pages {
             status,
             capture: kind,
             reason: blocked,
+            no_media,
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
         };
@@ -182,6 +183,9 @@ struct HealthReport {
     capture: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Why there is no voice quality although it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_media: Option<&'static str>,
     version: &'static str,
     uptime_seconds: u64,
 }
