@@ -8,6 +8,7 @@ mod console;
 mod dashboards;
 mod frames;
 mod kamailio;
+mod media;
 mod privileges;
 mod probes;
 mod prometheus;
