@@ -20,5 +20,6 @@ mod stage;
 
 mod tcp;
 mod tls;
+mod voices;
 mod websocket;
 mod wrappings;
