@@ -147,7 +147,7 @@ impl Receiver for SipProbeReceiver {
     }
 
     fn status(&self) -> CaptureStatus {
-        CaptureStatus { kind: "none", blocked: None }
+        CaptureStatus { kind: "none", ..CaptureStatus::default() }
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
