@@ -97,11 +97,11 @@ fn is_wanted(frame: &[u8]) -> bool {
 #[test]
 fn a_message_that_user_space_would_find_is_kept() {
     let test = "a_message_that_user_space_would_find_is_kept";
-    let mut program = match Program::load() {
+    let mut program = match Program::load(false) {
         Ok(program) => program,
         Err(error) => return testnet::skipped(test, &error.to_string()),
     };
-    program.set_ports(&SIP, &[], &[4789, 8472]).expect("a map of our own");
+    program.set_ports(&Config::default()).expect("a map of our own");
     program.set_transports(&[Transport::Udp, Transport::Tcp]).expect("a map of our own");
     program.capture_every_interface(true).expect("a map of our own");
     let filter = filter(&mut program.ebpf).expect("it is loaded");
