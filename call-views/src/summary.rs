@@ -62,6 +62,9 @@ pub struct Summary {
     /// Its trace would be an error, or nobody heard it hang up ([`View::failed`]).
     #[serde(skip)]
     pub failed: bool,
+    /// Its media have a fault, or an interval of it sounded poor.
+    #[serde(skip)]
+    pub poor: bool,
 }
 
 /// An INVITE over a trunk (`sip-metrics.md` 4.7).
@@ -100,6 +103,7 @@ impl View<'_> {
             messages,
             media: self.record.media.as_deref().map(|media| Media::new(media, &self.record.call_id)),
             failed: self.failed(),
+            poor: self.record.media.as_ref().is_some_and(|media| media.is_poor()),
         }
     }
 

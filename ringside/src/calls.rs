@@ -11,16 +11,17 @@ use crate::terminal;
 
 /// Lists the calls that match.
 pub fn calls(arguments: Calls) -> Result<(), Failure> {
-    let Calls { captures, failed, number, format } = arguments;
+    let Calls { captures, failed, poor, number, format } = arguments;
     let with_number = number.is_some();
     // A summary is all that is shown: messages are let go as soon as their call is over.
-    let mut calls = captures::calls(&captures, number, move |call, carrier, ua_type| {
+    let mut calls = captures::calls(&captures, number, poor, move |call, carrier, ua_type| {
         let summary = View { record: &call.record, carrier, ua_type }.summary();
-        let matches = (!failed || summary.failed) && (!with_number || call.record.has_number);
+        let matches =
+            (!failed || summary.failed) && (!poor || summary.poor) && (!with_number || call.record.has_number);
         matches.then_some(summary)
     })?;
     if calls.is_empty() {
-        let what = if failed || with_number { "no call matches" } else { "no call is in these captures" };
+        let what = if failed || poor || with_number { "no call matches" } else { "no call is in these captures" };
         return Err(Failure::Failed(what.to_owned()));
     }
     calls.sort_by_key(|call| call.start);

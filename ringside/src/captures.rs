@@ -54,7 +54,7 @@ impl Reading {
     fn adjusted(
         captures: &Captures,
         wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
-        more: fn(&mut Node),
+        more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
         let catalogue = catalogue();
         let mut has_metrics = false;
@@ -163,15 +163,19 @@ impl Reading {
 }
 
 /// The calls of capture files, those still up included, as `keep` makes something of them; in the order they ended.
-/// It is told the labels `carrier` and `ua_type` too.
+/// It is told the labels `carrier` and `ua_type` too. `media`: what callers heard is wanted, whatever the pipelines say.
 pub fn calls<T: Send + 'static>(
     captures: &Captures,
     number: Option<String>,
+    media: bool,
     mut keep: impl FnMut(&Call, &str, &str) -> Option<T> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
         rewrite::with_messages(tree);
+        if media {
+            rewrite::with_media(tree);
+        }
     };
     let mut reading = Reading::adjusted(captures, |_| Some(wanted(number)), adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();

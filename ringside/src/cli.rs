@@ -113,6 +113,9 @@ pub struct Calls {
     /// Only calls that failed: those that are errors in a trace, and those whose BYE was not answered, or not well
     #[arg(long)]
     pub failed: bool,
+    /// Only calls with a fault in their media, or an interval of it that sounded poor (MOS below 3.5)
+    #[arg(long)]
+    pub poor: bool,
     /// Only calls with a number that ends in these digits, in From, To, P-Asserted-Identity or Request-URI
     #[arg(long, value_name = "N", value_parser = NonEmptyStringValueParser::new())]
     pub number: Option<String>,

@@ -18,7 +18,7 @@ const WITHOUT_TERMINAL: usize = 80;
 /// Draws the calls that match.
 pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
     let wanted = arguments.call_id.clone();
-    let mut calls = captures::calls(&arguments.captures, None, move |call, carrier, ua_type| {
+    let mut calls = captures::calls(&arguments.captures, None, false, move |call, carrier, ua_type| {
         let matches = wanted.as_deref().is_none_or(|wanted| *call.record.call_id == *wanted);
         matches.then(|| Kept { record: Arc::clone(&call.record), carrier: carrier.into(), ua_type: ua_type.into() })
     })?;

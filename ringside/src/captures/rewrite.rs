@@ -12,6 +12,9 @@ use crate::settings::share_ports;
 /// The receiver that reads files.
 const PCAP: &str = "pcap";
 
+/// The processor of media.
+const MEDIA: &str = "media";
+
 /// Where an error would say that these values are written.
 const PLACE: &str = "command line";
 
@@ -63,6 +66,23 @@ pub fn with_numbers(tree: &mut Node) {
         section.entries_mut().filter(|(id, _)| is(id, "dialog")).for_each(|(_, dialog)| {
             dialog.set_default(&["calls", "privacy", "numbers"], text("plain"));
         });
+    }
+}
+
+/// Has media listened to in every metrics pipeline, with default settings where there are none.
+pub fn with_media(tree: &mut Node) {
+    tree.set_default(&["processors", MEDIA], Node::empty(Place::file(PLACE)));
+    let services =
+        tree.entries_mut().filter(|(name, _)| *name == "service").flat_map(|(_, service)| service.entries_mut());
+    let pipelines = services.filter(|(key, _)| *key == "pipelines").flat_map(|(_, all)| all.entries_mut());
+    let metrics = pipelines.filter(|(name, _)| Signal::of(name) == Some(Signal::Metrics));
+    let lists = metrics.flat_map(|(_, pipeline)| pipeline.entries_mut()).filter(|(list, _)| *list == "processors");
+    for (_, list) in lists {
+        let Value::List(processors) = &mut list.value else { continue };
+        let has = |kind: &str| processors.iter().any(|id| matches!(&id.value, Value::Text(id) if is(id, kind)));
+        if has("dialog") && !has(MEDIA) {
+            processors.push(text(MEDIA));
+        }
     }
 }
 
@@ -199,6 +219,21 @@ mod tests {
         assert_eq!(names(&alone), ["metrics/p"]);
         assert_eq!(texts(&alone, &[&pipelines[..], &["metrics/p", "processors"]].concat()), ["dialog"]);
         assert!(alone.get("processors").is_some_and(|all| all.node.get("dialog").is_some()));
+    }
+
+    #[test]
+    fn media_are_listened_to_once_where_dialogs_are_followed() {
+        let mut plain = tree(
+            "processors.dialog = {}\nservice.pipelines.metrics.processors = ['dialog', 'enrich']\n\
+             service.pipelines.'metrics/bare'.processors = []\n\
+             service.pipelines.'metrics/own'.processors = ['dialog', 'media/mine']",
+        );
+        with_media(&mut plain);
+        let processors = |pipeline: &str| texts(&plain, &["service", "pipelines", pipeline, "processors"]);
+        assert_eq!(processors("metrics"), ["dialog", "enrich", "media"]);
+        assert_eq!(processors("metrics/own"), ["dialog", "media/mine"]);
+        assert_eq!(processors("metrics/bare"), Vec::<String>::new());
+        assert!(plain.get("processors").is_some_and(|all| all.node.get("media").is_some()));
     }
 
     #[test]

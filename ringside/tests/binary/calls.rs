@@ -74,6 +74,21 @@ fn failed_calls_are_those_that_are_errors_and_those_nobody_heard_hang_up() {
     assert_eq!(listed(&folder(), &["--failed"]), ["overloaded", "unheard"]);
 }
 
+/// The vector has three calls with media: one that is heard one way, one on hold, one that falls silent.
+#[test]
+fn poor_calls_are_those_whose_media_have_a_fault_or_sounded_poor() {
+    let vector = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/media-vectors/P23.pcap");
+    let vector = vector.display().to_string();
+    let outcome = printed(&folder(), &["calls", &vector, "--poor", "--format", "json"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    let calls = objects(&outcome);
+    let ids: Vec<_> = calls.iter().map(|call| call["call_id"].as_str().expect("text")).collect();
+    assert_eq!(ids, ["p23-c1@192.0.2.10", "p23-c3@192.0.2.10"]);
+    assert_eq!(calls[0]["media"]["faults"][0]["fault"], "one_way");
+    let plain = printed(&folder(), &["calls", &vector, "--format", "json"]);
+    assert!(objects(&plain).iter().all(|call| call.get("media").is_none()), "nobody listened");
+}
+
 #[test]
 fn calls_are_the_objects_that_replay_writes() {
     let folder = folder();
