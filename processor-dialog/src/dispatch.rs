@@ -115,9 +115,8 @@ impl State {
         };
         let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
         if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
-            return self.wait(place, batch, parsed.frame, out);
-        }
-        if !self.calls.get_mut(place).waiting.is_empty() {
+            self.wait(place, batch, parsed.frame, out);
+        } else if !self.calls.get_mut(place).waiting.is_empty() {
             self.take_caused(place, parsed.frame, out);
         }
         self.make_room(place, parsed.frame.at, out);
@@ -226,12 +225,15 @@ impl State {
     /// Nothing can follow any more: what waits for its cause is taken as it stands, and what waits for another try, another
     /// branch or more digits is decided as if that time had passed (0.2).
     pub fn settle(&mut self, now: Timestamp, out: &mut Facts) {
-        for place in self.calls.places() {
+        for key in self.calls.keys() {
+            // It may have made room.
+            let Some(place) = self.calls.find(key) else { continue };
             while let Some(at) = self.oldest_waiting(place, |_, _| true) {
                 self.take_waiting(place, at, None, out);
             }
             self.turn(place, now, out, |turn| turn.settle(now));
             self.tell_records(place, out);
+            self.make_room(place, now, out);
         }
     }
 
@@ -256,7 +258,7 @@ impl State {
         let (due, settled) = (turn.due, turn.settled);
         if settled {
             let rank = call.rank(&self.pools);
-            self.held.rank(&mut self.calls, place, rank);
+            self.calls.set_rank(place, rank);
         }
         self.arm(place, due);
     }
@@ -292,6 +294,7 @@ impl State {
     fn on_call_due(&mut self, place: u32, due: Timestamp, out: &mut Facts) {
         let call = self.calls.get_mut(place);
         (call.timer, call.armed) = (Timer::default(), Timestamp::NEVER);
+        let waited = !call.waiting.is_empty();
         if call.due(&self.pools, &self.config) <= due {
             while let Some(at) = self.oldest_waiting(place, |_, waiting| waiting.until <= due) {
                 self.take_waiting(place, at, None, out);
@@ -306,6 +309,9 @@ impl State {
         let next = call.due(&self.pools, &self.config);
         call.armed = next;
         self.wheel.set(&mut call.timer, next, Target::Call(place));
+        if waited {
+            self.make_room(place, due, out);
+        }
     }
 
     fn tell_records(&mut self, place: u32, out: &mut Facts) {
@@ -319,17 +325,20 @@ impl State {
     /// Forgets a call of which nothing is known any more.
     fn close(&mut self, place: u32) {
         let call = self.calls.get_mut(place);
-        let (rank, mut timer) = (call.rank, std::mem::take(&mut call.timer));
+        let mut timer = std::mem::take(&mut call.timer);
         self.wheel.cancel(&mut timer);
-        self.held.unobserved -= usize::from(rank == Rank::Unobserved);
         self.calls.close(place);
     }
 
-    /// Where a bound is exceeded calls leave; never the one at hand, which may lose what of it is over (3.7).
+    /// Where a bound is exceeded calls leave (3.7). The one at hand only if nobody saw it begin, and there is no other such;
+    /// else it may lose what of it is over.
     fn make_room(&mut self, at_hand: u32, now: Timestamp, out: &mut Facts) {
         while let Some((table, groups)) = self.held.exceeded(self.config.max_calls) {
             let Some(place) = self.calls.longest_idle(groups, at_hand) else { break };
             self.evict(place, table, now, out);
+            if place == at_hand {
+                return;
+            }
         }
         if self.calls.get_mut(at_hand).request_count > MAX_REQUESTS {
             self.shed(at_hand, now, out);
@@ -392,13 +401,6 @@ impl Held {
         } else {
             None
         }
-    }
-
-    /// A call has come to a rank.
-    fn rank(&mut self, calls: &mut Calls, place: u32, rank: Rank) {
-        let before = calls.set_rank(place, rank);
-        self.unobserved -= usize::from(before == Rank::Unobserved);
-        self.unobserved += usize::from(rank == Rank::Unobserved);
     }
 }
 

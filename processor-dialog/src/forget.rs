@@ -19,7 +19,9 @@ impl Turn<'_> {
     pub fn forget_dialog(&mut self, at: At, now: Timestamp) {
         let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
         self.held.dialogs -= 1;
-        self.held.live_dialogs -= usize::from(dialog.is_live() || dialog.session.is_some());
+        if dialog.is_live() || dialog.session.is_some() {
+            self.held.lose_dialog(dialog.observed);
+        }
         self.settled = true;
         if dialog.is_up() {
             self.tell(Change::DialogLost { dialog: dialog_id(dialog.tags), at: now });

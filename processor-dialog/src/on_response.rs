@@ -338,6 +338,7 @@ impl Turn<'_> {
             return at;
         }
         let (slot, due, id) = (dialog.attempt_slot, dialog.due(), dialog_id(dialog.tags));
+        self.held.unobserved += usize::from(!observed);
         self.wake(due);
         self.settled = true;
         self.push(slot, Fact::DialogMoved { from: Some(DialogState::Early), to: Some(DialogState::Confirmed) });

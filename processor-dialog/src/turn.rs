@@ -82,8 +82,16 @@ pub struct Held {
     pub dialogs: usize,
     /// Those that are not over, or whose per-INVITE session is up.
     pub live_dialogs: usize,
-    /// Calls that nobody saw begin.
+    /// Of those, the ones that nobody saw begin (3.6).
     pub unobserved: usize,
+}
+
+impl Held {
+    /// A dialog that was up or early is over, and its per-INVITE session too.
+    pub fn lose_dialog(&mut self, observed: bool) {
+        self.live_dialogs -= 1;
+        self.unobserved -= usize::from(!observed);
+    }
 }
 
 impl Turn<'_> {
@@ -299,8 +307,10 @@ impl Turn<'_> {
         let dialog = self.dialog(at);
         let (slot, primary, tags) = (dialog.attempt_slot, dialog.primary, dialog.tags);
         dialog.remember(until);
-        let has_session = dialog.session.is_some();
-        self.held.live_dialogs -= usize::from(!has_session);
+        let (has_session, observed) = (dialog.session.is_some(), dialog.observed);
+        if !has_session {
+            self.held.lose_dialog(observed);
+        }
         self.wake(until);
         self.settled = true;
         match by {
@@ -375,8 +385,10 @@ impl Turn<'_> {
         self.settled = true;
         // It may be that nothing but the session held it.
         let dialog = self.dialog(at);
-        let (due, live) = (dialog.due(), dialog.is_live());
-        self.held.live_dialogs -= usize::from(!live);
+        let (due, live, observed) = (dialog.due(), dialog.is_live(), dialog.observed);
+        if !live {
+            self.held.lose_dialog(observed);
+        }
         self.wake(due);
     }
 
