@@ -291,7 +291,7 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
                 globals += variants * width;
                 Place::Global(globals - variants * width)
             }
-            Scope::Carrier => {
+            Scope::Carrier | Scope::Queue => {
                 named += variants * width;
                 Place::Named(named - variants * width)
             }

@@ -9,7 +9,7 @@ use call_records::Records;
 use pipeline::CallsWanted;
 use pipeline::call::ladder::Trunks;
 use pipeline::event::{Evicted, Fact};
-use pipeline::{Facts, FrameBatch, Networks, SipFrame, Slot, Transport};
+use pipeline::{Facts, FrameBatch, LabelSets, Networks, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
 
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::hash::{Hashes, Key};
 use crate::list::At;
 use crate::observed::Observed;
+use crate::queues::Queues;
 use crate::request::Request;
 use crate::slots::Slots;
 use crate::turn::{Held, Taken, Told, Turn, dialog_id};
@@ -32,6 +33,9 @@ pub struct State {
     pub hashes: Hashes,
     /// Whose trunks are counted; `None` where no carrier is configured.
     pub networks: Option<Arc<dyn Networks>>,
+    pub queues: Queues,
+    /// Where queues have their names; `None` where nobody counts them.
+    label_sets: Option<Arc<LabelSets>>,
     pub calls: Calls,
     pub pools: Pools,
     pub bindings: Bindings,
@@ -60,6 +64,8 @@ impl State {
         Self {
             hashes: Hashes::default(),
             networks: None,
+            queues: Queues::default(),
+            label_sets: None,
             calls: Calls::default(),
             pools: Pools::default(),
             bindings: Bindings::new(config.max_calls),
@@ -79,6 +85,19 @@ impl State {
             records.reconfigure(config.calls.clone(), config.max_calls, config.waits());
         }
         self.config = config;
+        self.name_queues();
+    }
+
+    /// Counts the callers of queues, by names of `label_sets`.
+    pub fn set_label_sets(&mut self, label_sets: Arc<LabelSets>) {
+        self.label_sets = Some(label_sets);
+        self.name_queues();
+    }
+
+    fn name_queues(&mut self) {
+        if let Some(label_sets) = &self.label_sets {
+            self.queues = Queues::new(&self.config.queues, label_sets);
+        }
     }
 
     /// Takes a batch: each frame after what was due before it, then what falls due by the batch's end.
@@ -244,6 +263,7 @@ impl State {
             config: &self.config,
             hashes: &self.hashes,
             networks: self.networks.as_deref(),
+            queues: &mut self.queues,
             call,
             pools: &mut self.pools,
             slots: &mut self.slots,

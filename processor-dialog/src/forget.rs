@@ -24,6 +24,7 @@ impl Turn<'_> {
         }
         self.settled = true;
         if dialog.is_up() {
+            self.lose_queue_calls_in(dialog.tags);
             self.tell(Change::DialogLost { dialog: dialog_id(dialog.tags), at: now });
         }
         if let Some(from) = dialog.shown() {
@@ -46,6 +47,7 @@ impl Turn<'_> {
         self.settled = true;
         if attempt.is_undecided() {
             self.held.attempts -= 1;
+            self.lose_queue_calls(|call| call.attempt == attempt.serial);
             self.tell(Change::AttemptLost { at: now });
         }
         attempt.clear(&mut self.pools.delays);

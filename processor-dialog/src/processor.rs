@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_records::Records;
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Networks, Processor, Telemetry};
+use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, LabelSets, Networks, Processor, Telemetry};
 
 use wire::Timestamp;
 
@@ -29,6 +29,14 @@ impl Dialogs {
     /// One of so many `shards` that each follow a part of the calls.
     pub fn one_of(shards: usize, config: Config, calls: Option<CallsWanted>) -> Self {
         Self { state: State::new(config.divided(shards), calls), shards }
+    }
+}
+
+impl Dialogs {
+    /// The same that counts the callers of configured queues, whose names are in `label_sets`.
+    pub fn labelled(mut self, label_sets: Arc<LabelSets>) -> Self {
+        self.state.set_label_sets(label_sets);
+        self
     }
 }
 

@@ -48,7 +48,10 @@ pub fn catalogue() -> Catalogue {
                 Role::StatesFacts,
                 "follows transactions, dialogs, calls and registrations",
                 processor_dialog::Config::check,
-                |config, context| Box::new(Dialogs::one_of(context.shards, config, context.calls.clone())),
+                |config, context| {
+                    let dialogs = Dialogs::one_of(context.shards, config, context.calls.clone());
+                    Box::new(dialogs.labelled(Arc::clone(&context.label_sets)))
+                },
             ),
             Type::<dyn Processor, ProcessorContext>::new(
                 "enrich",

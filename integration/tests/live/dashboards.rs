@@ -39,6 +39,7 @@ fn play(namespace: &Namespace, ringside: &Ringside) {
         Scenario::new(flows::CHALLENGED),
         Scenario::new(flows::REDIRECTED),
         Scenario::new(flows::CANCELLED),
+        Scenario::new(flows::TRANSFERRED),
         Scenario::new(flows::RETRANSMITTED),
         Scenario::new(flows::PINGED),
         Scenario::new(flows::REGISTERED),
@@ -122,16 +123,17 @@ enum Choice {
 
 /// Variables and macros replaced as Grafana replaces them.
 fn interpolated(expression: &str, choice: Choice) -> String {
-    let (instance, carrier, ua_type, trunk) = match choice {
-        Choice::All => (".*", ".*", ".*", ".*"),
+    let (instance, carrier, ua_type, trunk, queue) = match choice {
+        Choice::All => (".*", ".*", ".*", ".*", ".*"),
         // A chosen value is escaped for a regular expression inside a string.
-        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home"),
+        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home", "line"),
     };
     let replaced = [
         ("$instance", instance),
         ("$carrier", carrier),
         ("$ua_type", ua_type),
         ("$trunk", trunk),
+        ("$queue", queue),
         ("$window", "15m"),
         // Four scrapes of 15 s, the least that Grafana takes.
         ("$__rate_interval", "1m0s"),
@@ -204,6 +206,7 @@ fn complaints(store: &Store) -> Vec<String> {
             "carrier" => ["home", "other"].as_slice(),
             "ua_type" => &["other", "yealink"],
             "trunk" => &["home"],
+            "queue" => &["line"],
             _ => &["127.0.0.1:2112"],
         };
         if values != expected {
@@ -218,7 +221,7 @@ fn every_panel_and_variable_has_an_answer() {
     let Some(_pass) = gate::shared("dashboards") else { return };
     let namespace = namespace();
     let config = Config::on("lo")
-        .dialog("transaction_timeout = \"3s\"")
+        .dialog("transaction_timeout = \"3s\"\nqueues = [{ name = \"line\", match = \"callee\" }]")
         .enrich("carriers = [{ name = \"home\", cidrs = [\"127.0.0.0/8\"] }]\nuser_agents = [{ regex = '^Yealink', label = \"yealink\" }]");
     let ringside = Ringside::spawn(&namespace, &(config.toml() + TRACES), &[]);
     eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));

@@ -11,6 +11,7 @@ mod kamailio;
 mod privileges;
 mod prometheus;
 mod pushing;
+mod queues;
 mod registrations;
 mod reload;
 mod soak;

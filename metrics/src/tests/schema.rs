@@ -115,6 +115,9 @@ ack_missing_total counter
 sessions gauge
 dialogs gauge state=early|confirmed|terminating
 reason_total counter protocol=Q.850|SIP|derived cause=0-999
+queue_calls_total counter of queue end=abandoned|served|refused|timeout|ended
+queue_wait_seconds histogram of queue end=abandoned|served|refused|timeout|ended le=1|2|5|10|20|30|60|120|180|300|600|1200|1800
+queue_waiting gauge of queue
 trunk_attempts_total counter of carrier direction=in|out
 trunk_outcomes_total counter of carrier direction=in|out outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|unseen|challenge_abandoned|client_error|server_error|global_error
 trunk_setup_seconds histogram of carrier direction=in|out le=0.05|0.1|0.2|0.5|1|1.5|2|3|4|5|6|8|10|15|20|30|60|120|180
@@ -144,7 +147,7 @@ fn line(family: &Family) -> String {
     };
     let mut line = format!("{} {kind}", family.name);
     match family.scope {
-        Scope::Call | Scope::Carrier => {}
+        Scope::Call | Scope::Carrier | Scope::Queue => {}
         Scope::Global => line += " global",
         Scope::Target => line += " target",
     }

@@ -76,12 +76,13 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     "targets",
     "username",
     "password_file",
     "carriers",
     "user_agents",
+    "queues",
     "transaction_timeout",
     "telemetry.resource",
     "tls.ca_file",
