@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use pipeline::Tally;
 use pipeline::event::{Elsewhere, NotRead};
-use sip::Payload;
+use pipeline::probes::is_probe;
+use sip::{Framing, Payload};
 use wire::Skip;
 
 /// Most other ports noted; an operator reads them.
@@ -47,8 +48,15 @@ pub(super) fn count(
     tally: &mut Tally,
 ) {
     let Payload::Sip(message) = sip::sort(payload) else { return };
-    tally.sip_elsewhere[Elsewhere::Port.index()] += 1;
     let is_response = message.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
+    // Nobody misses calls for a probe of a server on another port.
+    if (is_response || message.starts_with(b"OPTIONS "))
+        && sip::parse(message, Framing::Datagram { truncated: false }).is_ok_and(|message| is_probe(&message))
+    {
+        tally.probe_messages += 1;
+        return;
+    }
+    tally.sip_elsewhere[Elsewhere::Port.index()] += 1;
     let server = if is_response { source } else { destination };
     if let Some(ports) = ports {
         ports.note(server.port());

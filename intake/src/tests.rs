@@ -237,6 +237,29 @@ fn sip_on_other_ports_is_noted_by_the_port_of_the_server_when_asked_for() {
 }
 
 #[test]
+fn a_probe_of_a_server_on_another_port_misses_no_call() {
+    let mut bench = Bench::new(|settings| settings.note_other_ports = true);
+    let message = |start: &str, method: &str, host: &str| {
+        format!(
+            "{start}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n\
+             Call-ID: 1@{host}\r\nCSeq: 1 {method}\r\n\r\n"
+        )
+    };
+    let (probe, other) = ("probe.ringside.invalid", "example.net");
+    for (start, method, host) in [
+        ("OPTIONS sip:x SIP/2.0", "OPTIONS", probe),
+        ("SIP/2.0 200 OK", "OPTIONS", probe),
+        ("OPTIONS sip:x SIP/2.0", "OPTIONS", other),
+        ("INVITE sip:x SIP/2.0", "INVITE", probe),
+    ] {
+        let payload = message(start, method, host);
+        bench.packet(0, &ip(17, 1, 0, &udp(5080, 5080, payload.as_bytes())));
+    }
+    assert_eq!(bench.batch.tally, Tally { probe_messages: 2, sip_elsewhere: [2, 0], ..Tally::default() });
+    assert_eq!(bench.intake.other_ports(), [(5080, 2)]);
+}
+
+#[test]
 fn what_is_not_read_is_counted_by_what_it_is_and_sip_in_it_is_told() {
     let mut bench = Bench::new(|_| ());
     let sip = ip(17, 1, 0, &udp(5060, 5060, OPTIONS));

@@ -12,6 +12,7 @@ pub mod flows;
 pub mod frames;
 pub mod gate;
 pub mod http;
+pub mod probed;
 pub mod process;
 pub mod proxy;
 pub mod ringside;

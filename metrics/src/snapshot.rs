@@ -148,6 +148,11 @@ impl Snapshot {
         &self.namespace
     }
 
+    /// The rows of probes.
+    pub fn probes(&self) -> &[ProbeCopy] {
+        &self.probes
+    }
+
     /// Shows `visitor` every series.
     pub fn walk(&self, visitor: &mut dyn Visitor) {
         let mut cursor = Cursor::default();

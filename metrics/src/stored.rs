@@ -98,6 +98,8 @@ stored! {
     /// Variant: [`pipeline::event::Evicted`].
     Evicted: counter("evicted_total";
         "Entries given up because a table was full, by table.").by(&[Label::listed("table", TABLES)]).global();
+    ProbeMessagesSeen: counter("probe_messages_seen_total";
+        "Messages of OPTIONS probes, our own or of another ringside; no other metric counts them (RFC 3261 §11).").global();
     CaptureDrops: counter("capture_drops_total"; "Packets the kernel dropped before they were read.").global();
     /// A plain count: [`super::ShardRows::observe_count`].
     RequestViaDepth: histogram("request_via_depth", buckets::VIA_DEPTH;

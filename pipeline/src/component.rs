@@ -18,6 +18,7 @@ use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
 use crate::labels::Name;
+use crate::pages::Page;
 use crate::probes::Probes;
 
 /// What [`Receiver::receive`] came back with.
@@ -216,6 +217,11 @@ pub trait Extension {
 
     /// Who tells about it while it runs, on any thread and without waiting.
     fn reports(&self) -> Option<Arc<dyn Reports>> {
+        None
+    }
+
+    /// A page it adds beside those of exporters that serve pages.
+    fn page(&self) -> Option<Arc<dyn Page>> {
         None
     }
 

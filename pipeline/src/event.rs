@@ -31,6 +31,8 @@ impl Slot {
 pub enum Fact {
     /// A message was parsed, whatever it then turned out to be (4.1).
     MessageSeen,
+    /// A message was a probe's, ours or of another ringside: nothing else is counted of it (6.1).
+    ProbeSeen,
     /// A message was dropped (1.9).
     ParseFailed(ParseError),
     /// A message was tracked although imperfect (1.9).

@@ -145,6 +145,8 @@ pub struct Tally {
     pub evicted_fragments: u64,
     /// Streams given up because the table was full.
     pub evicted_streams: u64,
+    /// Messages of probes on ports that are not listed (`sip-metrics.md` 6.1).
+    pub probe_messages: u64,
     /// Packets whose inside is not looked at, by [`NotRead::index`](crate::event::NotRead::index).
     pub not_read: [u32; NotRead::ALL.len()],
     /// Packets passed over that hold SIP, by [`Elsewhere::index`](crate::event::Elsewhere::index).

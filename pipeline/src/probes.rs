@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sip::{Message, Method};
+
+/// What the Call-ID of every probe ends in.
+pub const CALL_ID_SUFFIX: &str = "@probe.ringside.invalid";
+
+/// Whether a message is a probe's: OPTIONS, or a response to it, with that Call-ID. Any sender may choose that, so it
+/// means nothing for other methods.
+pub fn is_probe(message: &Message<'_>) -> bool {
+    message.method() == Method::Options && message.call_id.ends_with(CALL_ID_SUFFIX.as_bytes())
+}
+
 /// Upper bounds (inclusive) of the round trip, in nanoseconds.
 pub const RTT_BOUNDS: [u64; 12] = {
     let mut bounds =
@@ -192,6 +203,8 @@ pub struct ProbeNow {
     pub up: bool,
     /// Status of the newest result, 0 where there was none.
     pub last_status: u16,
+    /// The newest round trip in seconds, of several addresses the longest; `None` before the first answer.
+    pub last_rtt: Option<f64>,
     /// Mean difference of successive round trips in seconds, over the last ten; `None` before the second.
     pub jitter: Option<f64>,
     /// When the first certificate expires, in seconds since the Unix epoch.
@@ -306,6 +319,7 @@ fn worst(paths: &BTreeMap<String, Path>, last_status: u16) -> ProbeNow {
     ProbeNow {
         up: paths.values().all(|path| path.up != Some(false)),
         last_status,
+        last_rtt: most(&mut paths.values().filter_map(|path| path.last_rtt).map(|rtt| rtt.as_secs_f64())),
         jitter: most(&mut paths.values().filter_map(jitter)),
         not_after: paths.values().filter_map(|path| path.tls.not_after).min(),
         handshake: most(&mut paths.values().filter_map(|path| path.tls.handshake).map(|took| took.as_secs_f64())),

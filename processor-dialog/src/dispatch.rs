@@ -9,6 +9,7 @@ use call_records::Records;
 use pipeline::CallsWanted;
 use pipeline::call::ladder::Trunks;
 use pipeline::event::{Evicted, Fact};
+use pipeline::probes::is_probe;
 use pipeline::{Facts, FrameBatch, LabelSets, Networks, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
@@ -132,6 +133,9 @@ impl State {
             Ok(message) => message,
             Err(error) => return out.push(Slot::OTHER, Fact::ParseFailed(*error)),
         };
+        if is_probe(message) {
+            return out.push(Slot::OTHER, Fact::ProbeSeen);
+        }
         let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
         if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
             self.wait(place, batch, parsed.frame, out);

@@ -14,7 +14,7 @@ use processor_enrich::Enrich;
 use processor_sampling::Sampling;
 use receiver_ebpf_sip::EbpfSipReceiver;
 use receiver_pcap::PcapReceiver;
-use receiver_sip_probe::SipProbeReceiver;
+use receiver_sip_probe::{ProbeEndpoint, SipProbeReceiver};
 
 /// Every type of component this program has.
 pub fn catalogue() -> Catalogue {
@@ -91,12 +91,21 @@ pub fn catalogue() -> Catalogue {
                 |settings, context| Box::new(Otlp::new(settings, context)),
             ),
         ],
-        extensions: vec![Type::<dyn Extension, ExtensionContext>::new(
-            "console",
-            Role::WatchesCalls,
-            "a page with ratios, calls and their ladders, for this host",
-            extension_console::Settings::check,
-            |settings, context| Box::new(Console::new(settings, context)),
-        )],
+        extensions: vec![
+            Type::<dyn Extension, ExtensionContext>::new(
+                "console",
+                Role::WatchesCalls,
+                "a page with ratios, calls and their ladders, for this host",
+                extension_console::Settings::check,
+                |settings, context| Box::new(Console::new(settings, context)),
+            ),
+            Type::<dyn Extension, ExtensionContext>::new(
+                "probe_endpoint",
+                Role::AddsPage,
+                "/probe beside /metrics: probes when they are scraped",
+                receiver_sip_probe::page::Config::check,
+                |settings, _| Box::new(ProbeEndpoint::new(settings)),
+            ),
+        ],
     }
 }

@@ -9,6 +9,7 @@ mod dashboards;
 mod frames;
 mod kamailio;
 mod privileges;
+mod probes;
 mod prometheus;
 mod pushing;
 mod queues;

@@ -52,6 +52,7 @@ impl Recorder {
             ((F::StreamResync, 0), tally.stream_resyncs),
             ((F::ClockSteps, 0), tally.clock_steps),
             ((F::CaptureDrops, 0), tally.capture_drops),
+            ((F::ProbeMessagesSeen, 0), tally.probe_messages),
             (evicted(pipeline::event::Evicted::Fragments), tally.evicted_fragments),
             (evicted(pipeline::event::Evicted::Streams), tally.evicted_streams),
         ];
@@ -72,6 +73,7 @@ impl Recorder {
         let mut one = |family, variant| rows.add(set, family, variant, 1);
         match event.fact {
             Fact::MessageSeen => one(F::Packets, 0),
+            Fact::ProbeSeen => one(F::ProbeMessagesSeen, 0),
             Fact::ParseFailed(error) => one(F::ParseErrors, error.index()),
             Fact::Imperfect(kind) => one(F::Anomalies, kind.index()),
             Fact::SeenElsewhere => one(F::CaptureDuplicates, 0),

@@ -12,7 +12,7 @@ fn target(name: &str, transport: &'static str) -> ProbeTarget {
 fn shown(probes: &Arc<Probes>) -> String {
     let text = scrape(&registry().with_probes(Arc::clone(probes)));
     let lines = text.lines().filter_map(|line| line.strip_prefix("sip_exporter_probe_"));
-    lines.filter(|line| !line.contains("probe_messages_seen")).map(|line| format!("{line}\n")).collect()
+    lines.filter(|line| !line.starts_with("messages_seen")).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -109,6 +109,17 @@ fn rows_are_shown_by_who_got_them_and_by_nobody_else() {
     }
     probes.retain(|target| target.transport == "udp");
     assert_eq!(value(&with, r#"probe_sent_total{target="a",transport="tls"}"#), None);
+}
+
+#[test]
+fn a_target_of_two_receivers_is_shown_once() {
+    let [first, second] = [(); 2].map(|()| Arc::<Probes>::default());
+    first.row(&target("a", "udp"), "").sent();
+    second.row(&target("a", "udp"), "");
+    let registry = registry().with_probes(first).with_probes(second);
+    let text = scrape(&registry);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("sip_exporter_probe_sent_total{")).collect();
+    assert_eq!(lines, [r#"sip_exporter_probe_sent_total{target="a",transport="udp"} 1"#]);
 }
 
 #[test]

@@ -72,6 +72,7 @@ parse_errors_total counter global reason=start_line|version|status|missing_heade
 anomalies_total counter global kind=start_line_space|header_line|dup_header|no_blank_line|trailing_bytes|content_length|no_content_length|snaplen|number
 evicted_total counter global table=dialogs|logical_requests|attempts|bindings|fragments|streams
 capture_drops_total counter global
+probe_messages_seen_total counter global
 request_via_depth histogram le=1|2|3|4|5|6|8|10|15|20|30|70
 build_info gauge global version=0.1.0
 ratio_input_total counter input=TI|N200|N3xx|NUser|NIneff|A|answered|redirected|unseen|rUser|rIneff|C|REG|IRA|ner

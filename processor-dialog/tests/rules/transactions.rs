@@ -1,6 +1,8 @@
 //! 2.1 to 2.4: keys, repeats, lives of transactions, hops.
 
-use crate::expect::expect;
+use processor_dialog::Config;
+
+use crate::expect::{calls, expect};
 
 #[test]
 fn a_response_finds_its_request_although_addresses_changed() {
@@ -301,5 +303,42 @@ fn a_second_observation_point_gives_neither_time_nor_counts() {
          0.5 carol -> bob ACK copy",
         "packets_total 6; capture_duplicates_total 3; invite_total 1; 486_total 1; ack_total 1
          retransmissions_total{kind=request,hop=first} 0; retransmissions_total{kind=response,hop=first} 0",
+    );
+}
+
+#[test]
+fn a_probe_is_counted_as_one_and_as_nothing_else() {
+    let probe = "call=4f@probe.ringside.invalid";
+    let ladder = format!(
+        "0.0 alice -> bob OPTIONS {probe}
+         0.1 alice -> bob OPTIONS {probe} again
+         0.2 alice <- bob 100 {probe}
+         0.3 alice <- bob 404 tag=x {probe}
+         0.4 carol -> bob OPTIONS branch=z9hG4bKo
+        60.0 alice -> bob crlf"
+    );
+    expect(
+        &ladder,
+        "probe_messages_seen_total 4; packets_total 1; options_total 1; retransmissions_total 0; responses_total 0; \
+         unmatched_total{kind=response} 0; transaction_timeouts_total{method=OPTIONS} 1; 404_total 0",
+    );
+    let records = calls(Config::default(), &ladder);
+    assert!(records.iter().all(|record| !record.call_id.ends_with("invalid")), "a probe is no call");
+}
+
+#[test]
+fn a_call_cannot_hide_behind_the_call_id_of_a_probe() {
+    for method in ["INVITE", "REGISTER", "MESSAGE"] {
+        expect(
+            &format!(
+                "0.0 alice -> bob {method} call=4f@probe.ringside.invalid
+                 0.1 alice <- bob 403 of={method}"
+            ),
+            &format!("probe_messages_seen_total 0; packets_total 2; requests_total{{method={method}}} 1; 403_total 1"),
+        );
+    }
+    expect(
+        "0.0 alice -> bob OPTIONS call=4f@probe.ringside.invalid.example.net",
+        "probe_messages_seen_total 0; options_total 1",
     );
 }

@@ -19,7 +19,7 @@ use sip::{Framing, Message, Method, Start};
 
 pub use digest::Credentials;
 use request::Request;
-pub use request::{CALL_ID_SUFFIX, Carrier, Form, Marks};
+pub use request::{Carrier, Form, Marks};
 
 /// T1: the first wait of Timer E (RFC 3261 §17.1.2.2).
 const T1: Duration = Duration::from_millis(500);

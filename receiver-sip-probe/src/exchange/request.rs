@@ -5,8 +5,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-/// What every Call-ID of a probe ends in. Passive metrics leave out OPTIONS that bear it (6.1).
-pub const CALL_ID_SUFFIX: &str = "@probe.ringside.invalid";
+use pipeline::probes::CALL_ID_SUFFIX;
 
 /// What a branch begins with (RFC 3261 §8.1.1.7).
 const COOKIE: &str = "z9hG4bK";
