@@ -51,6 +51,7 @@ pub fn catalogue() -> Catalogue {
                 processor_dialog::Config::check,
                 |config, context| {
                     let dialogs = Dialogs::one_of(context.shards, config, context.calls.clone());
+                    let dialogs = dialogs.labelled(Arc::clone(&context.label_sets));
                     Box::new(if context.media.is_some() { dialogs.telling_media() } else { dialogs })
                 },
             ),

@@ -40,6 +40,7 @@ fn play(namespace: &Namespace, ringside: &Ringside) {
         Scenario::new(flows::CHALLENGED),
         Scenario::new(flows::REDIRECTED),
         Scenario::new(flows::CANCELLED),
+        Scenario::new(flows::TRANSFERRED),
         Scenario::new(flows::RETRANSMITTED),
         Scenario::new(flows::PINGED),
         Scenario::new(flows::REGISTERED),
@@ -123,10 +124,10 @@ enum Choice {
 
 /// Variables and macros replaced as Grafana replaces them.
 fn interpolated(expression: &str, choice: Choice) -> String {
-    let (instance, carrier, ua_type, trunk) = match choice {
-        Choice::All => (".*", ".*", ".*", ".*"),
+    let (instance, carrier, ua_type, trunk, queue) = match choice {
+        Choice::All => (".*", ".*", ".*", ".*", ".*"),
         // A chosen value is escaped for a regular expression inside a string.
-        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home"),
+        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home", "line"),
     };
     let replaced = [
         ("$instance", instance),
@@ -134,6 +135,7 @@ fn interpolated(expression: &str, choice: Choice) -> String {
         ("$ua_type", ua_type),
         ("$target", if matches!(choice, Choice::All) { ".*" } else { "(phone|none)" }),
         ("$trunk", trunk),
+        ("$queue", queue),
         ("$window", "15m"),
         // Four scrapes of 15 s, the least that Grafana takes.
         ("$__rate_interval", "1m0s"),
@@ -219,6 +221,7 @@ fn complaints(store: &Store) -> Vec<String> {
             "ua_type" => &["other", "yealink"],
             "target" => &["none", "phone"],
             "trunk" => &["home"],
+            "queue" => &["line"],
             _ => &["127.0.0.1:2112"],
         };
         if values != expected {
@@ -233,7 +236,7 @@ fn every_panel_and_variable_has_an_answer() {
     let Some(_pass) = gate::shared("dashboards") else { return };
     let namespace = namespace();
     let config = Config::on("lo")
-        .dialog("transaction_timeout = \"3s\"")
+        .dialog("transaction_timeout = \"3s\"\nqueues = [{ name = \"line\", match = \"callee\" }]")
         .enrich("carriers = [{ name = \"home\", cidrs = [\"127.0.0.0/8\"] }]\nuser_agents = [{ regex = '^Yealink', label = \"yealink\" }]");
     let _phone = Answering::start(&namespace, "127.0.0.1:5068");
     let ringside = Ringside::spawn(&namespace, &(config.toml() + TRACES + PROBES), &[]);

@@ -13,6 +13,7 @@ mod privileges;
 mod probes;
 mod prometheus;
 mod pushing;
+mod queues;
 mod registrations;
 mod reload;
 mod soak;

@@ -76,7 +76,7 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 16] = [
+const EXAMPLES: [&str; 17] = [
     "codecs",
     "modules.default",
     "allow.cidrs",
@@ -86,6 +86,7 @@ const EXAMPLES: [&str; 16] = [
     "password_file",
     "carriers",
     "user_agents",
+    "queues",
     "transaction_timeout",
     "telemetry.resource",
     "tls.ca_file",
