@@ -76,6 +76,8 @@ pub enum Role {
     ExportsMetrics,
     /// Carries metrics and calls out.
     Exports,
+    /// Stands beside the pipelines and adds a page to exporters that serve some.
+    AddsPage,
     /// Stands beside the pipelines and shows calls: with it every call is on record, whatever is sampled.
     WatchesCalls,
 }

@@ -90,6 +90,11 @@ fn panels(dashboard: &Dashboard) -> Vec<Value> {
             value["id"] = json!(panels.len() + 1);
             value["title"] = json!(panel.title);
             value["gridPos"] = json!({ "x": left, "y": top, "w": panel.width, "h": height });
+            if let Some(variable) = &panel.repeat {
+                value["repeat"] = json!(variable);
+                value["repeatDirection"] = json!("h");
+                value["maxPerRow"] = json!(COLUMNS / panel.width);
+            }
             panels.push(value);
             left += panel.width;
             tallest = tallest.max(height);

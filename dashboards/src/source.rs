@@ -108,6 +108,8 @@ pub struct Panel {
     /// Whether single calls are shown as points that lead to their traces.
     #[serde(default)]
     pub exemplars: bool,
+    /// The panel is made by Grafana for each value of this variable.
+    pub repeat: Option<String>,
     /// Values above are red.
     pub alarm_above: Option<f64>,
     /// What is drawn.

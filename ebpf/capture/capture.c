@@ -19,6 +19,7 @@
 #include "limits.h"
 #include "link.h"
 #include "maps.h"
+#include "media.h"
 #include "tunnel.h"
 
 #define WHOLE_PACKET 0xffffffffu
@@ -52,7 +53,7 @@ INLINE int is_wanted_transport(__u64 transport)
 
 INLINE int is_kept(enum verdict verdict)
 {
-	return verdict <= KEPT_SAMPLE;
+	return verdict <= KEPT_RTCP;
 }
 
 /* The first four bytes of a start line, as they lie in memory. */
@@ -152,17 +153,23 @@ INLINE enum verdict judge_unread(const struct __sk_buff *skb, const struct curso
 }
 
 /* Answers a verdict, or what is in the tunnel that goes to the port. */
-STEP __u32 judge_udp(const struct __sk_buff *skb, struct cursor *at)
+STEP __u32 judge_udp(const struct __sk_buff *skb, struct cursor *at, const struct ip_layer *ip)
 {
 	struct udphdr udp;
 	__u32 spoken;
 	__u32 inside = final(REFUSED_PORT);
+	enum verdict media;
 
-	if (!at || read(skb, at, &udp, sizeof(udp)))
+	if (!at || !ip || read(skb, at, &udp, sizeof(udp)))
 		return final(REFUSED_MALFORMED);
 	spoken = spoken_between(udp.source, udp.dest);
 	if (spoken & SIP_PORT)
 		return final(is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL);
+	if (settings.media) {
+		media = judge_media(skb, at, ip, udp.dest, spoken_on(udp.dest) & MEDIA_PORT);
+		if (media != REFUSED_PORT)
+			return final(media);
+	}
 	if (!(spoken & TUNNEL_PORT))
 		return final(other_ports(skb, at, sizeof(udp)));
 	at->offset += sizeof(udp);
@@ -173,11 +180,11 @@ STEP __u32 judge_udp(const struct __sk_buff *skb, struct cursor *at)
 }
 
 /* What follows an IP header. Answers a verdict, or what is in a tunnel. */
-INLINE __u32 behind_protocol(const struct __sk_buff *skb, struct cursor *at, __u32 protocol)
+INLINE __u32 behind_protocol(const struct __sk_buff *skb, struct cursor *at, const struct ip_layer *ip, __u32 protocol)
 {
 	switch (protocol) {
 	case IPPROTO_UDP:
-		return judge_udp(skb, at);
+		return judge_udp(skb, at, ip);
 	case IPPROTO_TCP:
 		return final(judge_tcp(skb, at));
 	case IPPROTO_IPIP:
@@ -221,8 +228,10 @@ INLINE int are_other_ports(const __u8 *protocol, const struct plain_payload *hea
 	REREAD;
 	if (*protocol == IPPROTO_TCP)
 		return host16(head->ports.check) % LOOKED_INTO_EVERY != 0;
+	if (*protocol != IPPROTO_UDP || (settings.media && sets_with_port(head->ports.dest)))
+		return 0;
 	/* A SIP message begins with a letter. */
-	return *protocol == IPPROTO_UDP && (head->first < 'A' || head->first > 'Z');
+	return head->first < 'A' || head->first > 'Z';
 }
 
 /*
@@ -276,7 +285,7 @@ INLINE enum verdict judge(const struct __sk_buff *skb, __u16 ethertype)
 		found = behind_ip(skb, &at, found, &layers[depth]);
 		if (is_final(found))
 			break;
-		found = behind_protocol(skb, &at, found);
+		found = behind_protocol(skb, &at, &layers[depth], found);
 		if (is_final(found))
 			break;
 	}

@@ -27,7 +27,8 @@ enum piece {
 struct ip_layer {
 	struct fragment_key key;  /* its identification counts only when `piece` is not WHOLE */
 	__u32 protocol;           /* of what follows the header; of a LATER piece: of the datagram, as far as told */
-	__u32 piece;
+	__u16 piece;
+	__u16 is_v4;
 };
 
 INLINE enum piece piece_of(__u16 offset, __u16 more)
@@ -51,6 +52,7 @@ INLINE int read_ipv4(const struct __sk_buff *skb, struct cursor *at, struct ip_l
 	ip->key.destination[0] = header.daddr;
 	ip->key.identification = header.id;
 	ip->key.protocol = header.protocol;
+	ip->is_v4 = 1;
 	return 0;
 }
 

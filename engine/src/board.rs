@@ -63,7 +63,7 @@ impl Board {
 
 impl Health for Board {
     fn capture(&self) -> CaptureStatus {
-        let mut worst = CaptureStatus { kind: "none", blocked: None };
+        let mut worst = CaptureStatus { kind: "none", ..CaptureStatus::default() };
         self.reports(|report| {
             for capture in &report.captures {
                 if rank(capture) > rank(&worst) {

@@ -30,6 +30,7 @@ use config::graph::{Branch, Graph};
 use config::{Configuration, Service, Settings, Type};
 use metrics::recorder::Recorder;
 use metrics::{ExporterContext, ExtensionContext, Registry};
+use pipeline::pages::Pages;
 use pipeline::{
     CallQueue, CallsWanted, ComponentId, Exporter, ExporterError, Extension, ExtensionError, Facts, FrameBatch,
     LabelSets, Receiver, ReceiverError, Telemetry,
@@ -116,6 +117,7 @@ impl Engine {
         // The shards have theirs; what is left must not keep a queue open behind them.
         queues.values().for_each(|queue| queue.close());
         let watches = watchers.close();
+        let pages = Pages::default();
         let resource = Arc::new(configuration.service.telemetry.resource.clone());
         order.extend(queues.keys().filter(|id| !registries.contains_key(*id)).cloned());
         let exporters = order.iter().map(|id| {
@@ -126,6 +128,7 @@ impl Engine {
                 label_sets: Arc::clone(&label_sets),
                 resource: Arc::clone(&resource),
                 health: Arc::clone(&board) as _,
+                pages: pages.clone(),
             };
             let kind = kind(&catalogue.exporters, id);
             let exporter = kind.build(configuration.exporters[id].settings(), &context);
@@ -144,6 +147,7 @@ impl Engine {
                 health: Arc::clone(&board) as _,
             };
             let extension = kind(&catalogue.extensions, id).build(checked.settings(), &context);
+            extension.page().into_iter().for_each(|page| pages.add(page));
             extension.reports().into_iter().for_each(|reports| board.add("extension", id.clone(), reports));
             (id.clone(), extension)
         });

@@ -86,7 +86,8 @@ impl Receiver for Fake {
     }
 
     fn status(&self) -> CaptureStatus {
-        CaptureStatus { kind: "ebpf", blocked: self.config.ports.contains(&1).then(|| "port 1".to_owned()) }
+        let blocked = self.config.ports.contains(&1).then(|| "port 1".to_owned());
+        CaptureStatus { kind: "ebpf", blocked, no_media: None }
     }
 }
 

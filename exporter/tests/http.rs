@@ -66,20 +66,25 @@ async fn a_large_body_is_streamed_and_compressed_when_asked_for() {
 async fn health_tells_how_packets_are_captured() {
     let running = run(Limits::default());
     for kind in ["ebpf", "classic", "none"] {
-        *running.state.capture.lock().unwrap() = CaptureStatus { kind, blocked: None };
+        *running.state.capture.lock().unwrap() = CaptureStatus { kind, ..CaptureStatus::default() };
         let reply = get(running.address, "/health").await;
         let json: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
         assert_eq!((json["status"].as_str(), json["capture"].as_str()), (Some("ok"), Some(kind)));
-        assert!(json.get("reason").is_none());
+        assert!(json.get("reason").is_none() && json.get("no_media").is_none());
     }
+    let no_media = Some("the classic filter knows no media");
+    *running.state.capture.lock().unwrap() = CaptureStatus { kind: "classic", blocked: None, no_media };
+    let reply = get(running.address, "/health").await;
+    let json: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    assert_eq!((reply.status, json["no_media"].as_str()), (200, no_media));
 }
 
 #[tokio::test]
 async fn health_is_503_with_the_reason_while_nothing_can_be_captured() {
     let running = run(Limits::default());
     let blocked = Some("none of the interfaces \"eth7\" exists".to_owned());
-    *running.state.capture.lock().unwrap() = CaptureStatus { kind: "ebpf", blocked: blocked.clone() };
+    *running.state.capture.lock().unwrap() = CaptureStatus { kind: "ebpf", blocked: blocked.clone(), no_media: None };
     let reply = get(running.address, "/health").await;
     let json: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
     assert_eq!((reply.status, json["reason"].as_str()), (503, blocked.as_deref()));

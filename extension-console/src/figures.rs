@@ -10,6 +10,7 @@ use metrics::ratios::Inputs;
 use metrics::schema::{Family, Source};
 use metrics::{F, Labels, Ratio, Snapshot, Value, Visitor};
 use pipeline::LabelSet;
+use pipeline::probes::{ProbeCopy, ProbeNumbers};
 use serde::Serialize;
 
 /// What the rows say now.
@@ -28,6 +29,39 @@ pub struct Figures {
     means: BTreeMap<&'static str, f64>,
     /// Attempts and ratios for each pair of labels, the busiest first.
     parties: Vec<Party>,
+    /// Who is probed, those that do not answer first.
+    targets: Vec<Target>,
+}
+
+/// A target of probes.
+#[derive(Clone, Debug, Serialize)]
+struct Target {
+    name: String,
+    transport: &'static str,
+    carrier: String,
+    /// `null` before the first result.
+    up: Option<bool>,
+    /// 0 when nothing came.
+    last_status: u16,
+    last_rtt_seconds: Option<f64>,
+    sent: u64,
+    lost: u64,
+}
+
+impl Target {
+    fn of(row: &ProbeCopy) -> Self {
+        let ProbeNumbers { carrier, sent, lost, now, .. } = &row.numbers;
+        Self {
+            name: row.target.name.clone(),
+            transport: row.target.transport,
+            carrier: carrier.clone(),
+            up: now.map(|now| now.up),
+            last_status: now.map_or(0, |now| now.last_status),
+            last_rtt_seconds: now.and_then(|now| now.last_rtt),
+            sent: *sent,
+            lost: *lost,
+        }
+    }
 }
 
 /// What was counted under one pair of labels.
@@ -83,6 +117,9 @@ impl Figures {
             rows.sets.into_values().filter(|party| party.sums.n(Input::A) > 0).map(Set::party).collect();
         parties.sort_by(|a, b| b.attempts.cmp(&a.attempts).then_with(|| a.carrier.cmp(&b.carrier)));
         parties.truncate(MOST_PARTIES);
+        let mut targets: Vec<Target> = snapshot.probes().iter().map(Target::of).collect();
+        targets.sort_by_key(|target| target.up != Some(false));
+        targets.truncate(MOST_TARGETS);
         Self {
             ratios: rows.sums.ratios(),
             recent: rows.sums.since(&then).ratios(),
@@ -91,6 +128,7 @@ impl Figures {
             outcomes: rows.outcomes,
             means: rows.means.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect(),
             parties,
+            targets,
         }
     }
 }
@@ -222,5 +260,53 @@ impl Visitor for Rows {
     }
 }
 
+/// Targets of probes that are shown.
+const MOST_TARGETS: usize = 50;
 /// Pairs of labels that are shown.
 const MOST_PARTIES: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use metrics::Registry;
+    use pipeline::probes::{ProbeEnd, ProbeTarget, Probes};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn targets_are_there_where_somebody_is_probed_those_that_are_silent_first() {
+        let registry = Registry::new("sip_exporter");
+        let targets = |registry: &Registry| {
+            let figures = Figures::of(&registry.snapshot(), &Past::default());
+            serde_json::to_value(figures).expect("it can be written")["targets"].clone()
+        };
+        assert_eq!(targets(&registry), json!([]));
+        let probes = Arc::<Probes>::default();
+        let row = |name: &str| {
+            probes.row(&ProbeTarget { name: name.to_owned(), transport: "udp" }, if name == "a" { "alpha" } else { "" })
+        };
+        for (name, end) in
+            [("a", ProbeEnd::Answered { status: 404, rtt: Duration::from_millis(20) }), ("b", ProbeEnd::Timeout)]
+        {
+            row(name).sent();
+            row(name).ended("", end, None);
+        }
+        row("c");
+        let target = |name: &str, carrier: &str, up, status: u16, rtt: Option<f64>, sent: u64, lost: u64| {
+            let up: Option<bool> = up;
+            json!({ "name": name, "transport": "udp", "carrier": carrier, "up": up, "last_status": status,
+                    "last_rtt_seconds": rtt, "sent": sent, "lost": lost })
+        };
+        assert_eq!(
+            targets(&registry.with_probes(Arc::clone(&probes))),
+            json!([
+                target("b", "", Some(false), 0, None, 1, 1),
+                target("a", "alpha", Some(true), 404, Some(0.02), 1, 0),
+                target("c", "", None, 0, None, 0, 0),
+            ])
+        );
+    }
+}

@@ -72,6 +72,28 @@ pub const REINVITED: &str = "
          <- 200
 ";
 
+/// A queue answers, and transfers its caller to somebody.
+pub const TRANSFERRED: &str = "
+         -> INVITE
+         <- 180
+         <- 200
+         -> ACK
+    300  <- REFER
+         -> 202
+    100  -> BYE
+         <- 200
+";
+
+/// A queue says so, and its caller gives up.
+pub const QUEUED: &str = "
+         -> INVITE
+         <- 182
+    300  -> CANCEL
+         <- 200
+         <- 487
+         -> ACK
+";
+
 /// Slow on both sides: the INVITE and the 200 are each sent more than once.
 pub const RETRANSMITTED: &str = "
           -> INVITE

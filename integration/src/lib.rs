@@ -5,6 +5,7 @@
 //! namespaces.
 
 pub mod backend;
+pub mod baresip;
 pub mod browser;
 pub mod collector;
 pub mod exposition;
@@ -12,6 +13,8 @@ pub mod flows;
 pub mod frames;
 pub mod gate;
 pub mod http;
+pub mod media;
+pub mod probed;
 pub mod process;
 pub mod proxy;
 pub mod ringside;

@@ -63,6 +63,13 @@ const UP_TO_32_S: &[u64] = &nanos([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 200
 pub const REGISTER_MS: Buckets = Buckets { unit: Unit::Milliseconds, bounds: UP_TO_32_S };
 /// `rrd_rfc6076_seconds`, `sdd_seconds`: one request and its final.
 pub const EXCHANGE: Buckets = Buckets { unit: Unit::Seconds, bounds: UP_TO_32_S };
+/// `queue_wait_seconds`.
+pub const QUEUE_WAIT: Buckets = Buckets {
+    unit: Unit::Seconds,
+    bounds: &nanos([
+        1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000, 180_000, 300_000, 600_000, 1_200_000, 1_800_000,
+    ]),
+};
 /// `spd`, `sdt_seconds`.
 pub const SESSION: Buckets = Buckets {
     unit: Unit::Seconds,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pipeline::pages::Pages;
 use pipeline::{CallQueue, ComponentId, Health, LabelSets, Watch};
 
 use super::Registry;
@@ -22,6 +23,8 @@ pub struct ExporterContext {
     pub resource: Arc<BTreeMap<String, String>>,
     /// The state of the program, for `/health` and `/internal/metrics`.
     pub health: Arc<dyn Health>,
+    /// Pages of extensions, for who serves pages. They are added after exporters are built.
+    pub pages: Pages,
 }
 
 /// What an extension is built with besides its settings.

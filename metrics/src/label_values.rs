@@ -95,6 +95,9 @@ pub const PROTOCOLS: &[&str] = texts!(event::ReasonProtocol, as_str);
 /// `direction` of the families of trunks.
 pub const DIRECTIONS: &[&str] = texts!(event::Direction, as_str);
 
+/// `end` of the families of queues.
+pub const QUEUE_ENDS: &[&str] = texts!(event::QueueEnd, as_str);
+
 /// The variant of [`super::F::TrunkOutcomes`] for an outcome in a direction.
 pub const fn trunk_outcome(direction: event::Direction, outcome: event::Outcome) -> usize {
     direction.index() * OUTCOMES.len() + outcome.index()

@@ -1,10 +1,11 @@
 //! The registry: the rows of all shards, the label sets and exemplars they share; snapshots of them out.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pipeline::labels::{LabelSet, LabelSets};
-use pipeline::probes::Probes;
+use pipeline::probes::{ProbeCopy, Probes};
 use pipeline::{CallRecord, Telemetry};
 
 use super::exemplars::{Exemplar, Exemplars};
@@ -74,7 +75,10 @@ impl Registry {
     /// A copy of every cell, shards summed. No shard waits for it.
     pub fn snapshot(&self) -> Snapshot {
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let probes = self.probes.iter().flat_map(|probes| probes.copy()).collect();
+        let mut probes: Vec<ProbeCopy> = self.probes.iter().flat_map(|probes| probes.copy()).collect();
+        // Two receivers may ask a target under one name: a series that is there twice would spoil the whole scrape.
+        let mut seen = HashSet::new();
+        probes.retain(|row| seen.insert(row.target.clone()));
         Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards).with_probes(probes)
     }
 

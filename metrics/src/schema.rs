@@ -1,4 +1,4 @@
-//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.7 once.
+//! The schema: what a metric is, and every metric of `sip-metrics.md` 4.1 to 4.8 once.
 //!
 //! [`FAMILIES`] are stored, [`F`] indexes them; [`DERIVED`] are other names for stored cells (`invite_total`
 //! is `requests_total{method="INVITE"}`), ratios computed from them, and `build_info`; [`PROBES`] have rows of their own. Names stand without
@@ -52,6 +52,8 @@ pub enum Scope {
     Call,
     /// One row per `carrier` alone: trunks.
     Carrier,
+    /// One row per `queue`.
+    Queue,
     /// One series (per further label) in all.
     Global,
     /// One row per `target` and `transport` of probes.
@@ -149,6 +151,7 @@ impl Scope {
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Carrier => Some("carrier"),
+            Self::Queue => Some("queue"),
             Self::Call | Self::Global | Self::Target => None,
         }
     }
@@ -209,6 +212,11 @@ impl Family {
     /// The first label is the direction.
     pub(super) const fn of_trunks(self, labels: &'static [Label]) -> Self {
         Self { scope: Scope::Carrier, labels, presence: Presence::Nonzero, ..self }
+    }
+
+    /// All of it exists once anything was counted for the queue.
+    pub(super) const fn of_queues(self, labels: &'static [Label]) -> Self {
+        Self { scope: Scope::Queue, labels, presence: Presence::Touched, ..self }
     }
 
     pub(super) const fn global(self) -> Self {

@@ -165,6 +165,11 @@ impl Snapshot {
         &self.namespace
     }
 
+    /// The rows of probes.
+    pub fn probes(&self) -> &[ProbeCopy] {
+        &self.probes
+    }
+
     /// Shows `visitor` every series.
     pub fn walk(&self, visitor: &mut dyn Visitor) {
         let mut cursor = Cursor::default();
@@ -182,7 +187,7 @@ impl Snapshot {
                 walk.global(self);
                 0
             }
-            Scope::Carrier => {
+            Scope::Carrier | Scope::Queue => {
                 walk.named(self);
                 0
             }
@@ -317,7 +322,12 @@ impl Walk<'_> {
                     continue;
                 }
                 let value = cells[at + variant];
-                if value != 0 || self.family.presence == Presence::Trunked && self.has_trunk(cells, variant) {
+                let is_there = match self.family.presence {
+                    Presence::Touched => true,
+                    Presence::Trunked => self.has_trunk(cells, variant),
+                    _ => false,
+                };
+                if value != 0 || is_there {
                     self.show(whose, variant, &self.number(value));
                 }
             }

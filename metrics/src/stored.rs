@@ -3,7 +3,7 @@
 use super::buckets;
 use super::label_values::{
     ANOMALIES, CAUSES, CODEC_LABELS, DIALOG_STATES, DIRECTIONS, ELSEWHERE, ENDS, FAULTS, Hop, Input, Keepalive,
-    MEDIA_ERRORS, MEDIA_TABLES, METHODS, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS,
+    MEDIA_ERRORS, MEDIA_TABLES, METHODS, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS, QUEUE_ENDS,
     REGISTRATION_OUTCOMES, Repeated, Ring, SENDERS, Success, TABLES, TOWARD, Unmatched, VQ_KINDS,
 };
 use super::schema::{Family, Label, Presence, Source};
@@ -279,6 +279,18 @@ stored! {
         .when(Presence::Trunked);
     TrunkCallDuration: histogram("trunk_call_seconds", buckets::SESSION;
         "2xx on the trunk to the first BYE, in seconds (close to RFC 6076 §4.5).").of_trunks(DIRECTION);
+
+    /// Variant: [`pipeline::event::QueueEnd`].
+    QueueCalls: counter("queue_calls_total";
+        "Calls to a configured queue by how they ended, inferred from signalling: a queue answers before its caller waits, \
+         so that served is a transfer, a re-INVITE or a second answer (not in an RFC).").of_queues(QUEUE_END);
+    /// Variant: the same.
+    QueueWait: histogram("queue_wait_seconds", buckets::QUEUE_WAIT;
+        "The queue's answer, else its 182, else the INVITE, to the end of the wait, inferred from signalling, in seconds \
+         (not in an RFC).").of_queues(QUEUE_END);
+    QueueWaiting: gauge("queue_waiting";
+        "Calls to a configured queue that nobody has taken and whose caller has not left, inferred from signalling \
+         (not in an RFC).").of_queues(&[]);
 }
 
 /// The variant of families of streams: who sends, and the label of the codec.
@@ -299,5 +311,6 @@ const RESULT: &[Label] = &[Label::listed("result", Success::VALUES)];
 const STREAM: &[Label] = &[Label::listed("direction", SENDERS), Label::listed("codec", CODEC_LABELS)];
 const SENDER: &[Label] = &[Label::listed("direction", SENDERS)];
 const PARTY: &[Label] = &[Label::listed("party", PARTIES)];
+const QUEUE_END: &[Label] = &[Label::listed("end", QUEUE_ENDS)];
 const DIRECTION: &[Label] = &[Label::listed("direction", DIRECTIONS)];
 const CODE: &[Label] = &[Label::numbers("code", FIRST_CODE, 600)];

@@ -19,6 +19,7 @@ use crate::facts::Facts;
 use crate::frame::FrameBatch;
 use crate::labels::Name;
 use crate::media::MediaPorts;
+use crate::pages::Page;
 use crate::probes::Probes;
 
 /// What [`Receiver::receive`] came back with.
@@ -58,6 +59,8 @@ pub struct CaptureStatus {
     pub kind: &'static str,
     /// Why nothing can be captured now (for instance: none of the named interfaces exists); `None` when all is well.
     pub blocked: Option<String>,
+    /// Why no media is seen although a processor of media is in the pipeline; `None` when it is, or is not wanted.
+    pub no_media: Option<&'static str>,
 }
 
 /// A source of SIP frames. Created and started on the main thread, then moved to its shard's thread.
@@ -221,6 +224,11 @@ pub trait Extension {
 
     /// Who tells about it while it runs, on any thread and without waiting.
     fn reports(&self) -> Option<Arc<dyn Reports>> {
+        None
+    }
+
+    /// A page it adds beside those of exporters that serve pages.
+    fn page(&self) -> Option<Arc<dyn Page>> {
         None
     }
 

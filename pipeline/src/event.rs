@@ -137,6 +137,49 @@ pub enum Fact {
     TrunkCallBegan(Trunk),
     /// The dialog of its answer has ended; from that 2xx to the first BYE, `None` without one.
     TrunkCallEnded(Trunk, Option<Duration>),
+
+    /// A call to a queue began (4.8). Facts of a queue have its label, not those of their slot.
+    QueueEntered(Name),
+    /// It ended, so long after it began to wait.
+    QueueLeft(Name, QueueEnd, Duration),
+    /// It ended in none of these ways, or was forgotten.
+    QueueLost(Name),
+}
+
+/// How a call to a queue ended (4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueEnd {
+    /// Its caller gave up, or hung up before anybody took the call.
+    Abandoned,
+    /// Somebody took it.
+    Served,
+    /// It was refused.
+    Refused,
+    /// It got no final, or a 408.
+    Timeout,
+    /// The queue hung up before anybody took it.
+    Ended,
+}
+
+impl QueueEnd {
+    /// All ends, in the order of [`QueueEnd::index`].
+    pub const ALL: [Self; 5] = [Self::Abandoned, Self::Served, Self::Refused, Self::Timeout, Self::Ended];
+
+    /// Its place in [`QueueEnd::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Abandoned => "abandoned",
+            Self::Served => "served",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// A carrier, and which way its calls go (4.7).

@@ -10,6 +10,7 @@
 //! | messages, unparsed, with addresses and capture time | [`frame`] |
 //! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
 //! | media, and what is told about them | [`media`] |
+//! | pages of extensions beside those of an exporter | [`pages`] |
 //! | what became of probes, for a receiver that asks | [`probes`] |
 //! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
 //! | the five traits, and what components tell about themselves | [`component`], [`context`] |
@@ -104,6 +105,7 @@ pub mod frame;
 pub mod id;
 pub mod labels;
 pub mod media;
+pub mod pages;
 pub mod probes;
 pub mod settings;
 

@@ -203,6 +203,8 @@ pub struct ProbeNow {
     pub up: bool,
     /// Status of the newest result, 0 where there was none.
     pub last_status: u16,
+    /// The newest round trip in seconds, of several addresses the longest; `None` before the first answer.
+    pub last_rtt: Option<f64>,
     /// Mean difference of successive round trips in seconds, over the last ten; `None` before the second.
     pub jitter: Option<f64>,
     /// When the first certificate expires, in seconds since the Unix epoch.
@@ -317,6 +319,7 @@ fn worst(paths: &BTreeMap<String, Path>, last_status: u16) -> ProbeNow {
     ProbeNow {
         up: paths.values().all(|path| path.up != Some(false)),
         last_status,
+        last_rtt: most(&mut paths.values().filter_map(|path| path.last_rtt).map(|rtt| rtt.as_secs_f64())),
         jitter: most(&mut paths.values().filter_map(jitter)),
         not_after: paths.values().filter_map(|path| path.tls.not_after).min(),
         handshake: most(&mut paths.values().filter_map(|path| path.tls.handshake).map(|took| took.as_secs_f64())),

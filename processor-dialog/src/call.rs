@@ -12,6 +12,7 @@ use crate::dialog::Dialog;
 use crate::hash::{Branch, Key, Tag};
 use crate::idle::{Linked, Place};
 use crate::list::{At, Chain, List, Pool};
+use crate::queue::QueueCall;
 use crate::registration::Registration;
 use crate::request::Request;
 use crate::transaction::{Transaction, TransactionPools};
@@ -49,6 +50,8 @@ pub struct Call {
     pub waiting: Chain<Waiting>,
     /// Its trunk attempts, where carriers are configured.
     pub trunks: Chain<TrunkAttempt>,
+    /// Its callers in queues, where those are configured.
+    pub queued: Chain<QueueCall>,
 }
 
 /// Which calls make room first (3.7).
@@ -100,6 +103,7 @@ pub struct Pools {
     pub waiting: Pool<Waiting>,
     pub trunks: Pool<TrunkAttempt>,
     pub legs: Pool<Leg>,
+    pub queued: Pool<QueueCall>,
 }
 
 /// A transaction within its call.

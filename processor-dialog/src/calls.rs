@@ -52,9 +52,9 @@ impl Calls {
         self.index.find(key.0, |place| self.places[place].key == key)
     }
 
-    /// The places of all calls.
-    pub fn places(&self) -> Vec<u32> {
-        self.places.taken().collect()
+    /// What all calls are found by.
+    pub fn keys(&self) -> Vec<Key> {
+        self.places.taken().map(|place| self.places[place].key).collect()
     }
 
     /// Prefetches what the call with a key is found by.
@@ -69,23 +69,24 @@ impl Calls {
         }
     }
 
-    /// Gives a call its rank. Returns the one it had.
-    pub fn set_rank(&mut self, place: u32, rank: Rank) -> Rank {
+    /// Gives a call its rank.
+    pub fn set_rank(&mut self, place: u32, rank: Rank) {
         let before = self.places[place].rank;
         if before != rank {
             self.idle[before as usize].unlink(&mut self.places, place);
             self.places[place].rank = rank;
             self.idle[rank as usize].relink(&mut self.places, place);
         }
-        before
     }
 
-    /// The call that has been idle longest, to the second, of the first group of ranks that has any; never `but`.
+    /// The call that has been idle longest, to the second, of the first group of ranks that has any; `but` only where
+    /// nobody saw it begin.
     pub fn longest_idle(&mut self, groups: &[&[Rank]], but: u32) -> Option<u32> {
         groups.iter().find_map(|group| {
             let mut found: Option<(u32, u32)> = None;
             for rank in *group {
-                if let Some(longest) = self.idle[*rank as usize].longest(&mut self.places, Some(but))
+                let but = (*rank != Rank::Unobserved).then_some(but);
+                if let Some(longest) = self.idle[*rank as usize].longest(&mut self.places, but)
                     && found.is_none_or(|(_, since)| longest.1 < since)
                 {
                     found = Some(longest);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeline::settings::expressions::Expressions;
 use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +52,20 @@ pub struct Config {
     /// Where a failed INVITE names no Reason, its status is counted as a Q.850 cause (RFC 3398 §8.2.6.1) under
     /// `protocol="derived"`. Default false.
     pub derive_causes: bool,
+    /// Queues whose callers are counted; the first that fits wins. Default none.
+    pub queues: Vec<Queue>,
     /// Records of whole calls.
     pub calls: calls::Config,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Queue {
+    /// Value of the label `queue`.
+    pub name: String,
+    /// Regular expression that matches anywhere in the Request-URI of an INVITE, or else in the URI of its To.
+    #[serde(rename = "match")]
+    pub expression: String,
 }
 
 impl Default for Config {
@@ -71,6 +84,7 @@ impl Default for Config {
             max_calls: 500_000,
             ner_use_q850: false,
             derive_causes: false,
+            queues: Vec::new(),
             calls: calls::Config::default(),
         }
     }
@@ -100,6 +114,7 @@ impl Config {
                 problems.error(key, "0 would end everything as it begins", "give a duration such as \"30s\"");
             }
         }
+        check_queues(&self.queues, problems);
         self.calls.check(problems);
         (sound && !problems.has_errors()).then_some(self)
     }
@@ -141,6 +156,39 @@ impl Config {
     }
 }
 
+/// Queues have a name each, and expressions that can be searched for.
+fn check_queues(queues: &[Queue], problems: &mut Problems) {
+    if queues.len() > MAX_QUEUES {
+        let what = format!("{} queues are more than {MAX_QUEUES}", queues.len());
+        problems.error(format!("queues[{MAX_QUEUES}]"), what, "join some, so that the metrics stay countable");
+    }
+    let mut sound = true;
+    for (index, Queue { name, expression }) in queues.iter().enumerate() {
+        let path = format!("queues[{index}].name");
+        if name.trim().is_empty() {
+            problems.error(path, "the name is empty", "name it: it is the value of the label `queue`");
+        } else if let Some(before) = queues[..index].iter().position(|before| before.name == *name) {
+            let what = format!("{name:?} is used by queues[{before}] already");
+            problems.error(path, what, "join the two expressions with `|`, or give each a name of its own");
+        }
+        let path = format!("queues[{index}].match");
+        if expression.is_empty() {
+            problems.error(path, "an empty expression matches every call", "write '.*' if that is meant");
+            sound = false;
+        } else if let Err(error) = Expressions::check(expression) {
+            let what = format!("{expression:?} is no expression to search for: {}", error.what);
+            problems.error(path, what, error.cure);
+            sound = false;
+        }
+    }
+    let expressions: Vec<&str> = queues.iter().map(|queue| queue.expression.as_str()).collect();
+    if sound && let Err(error) = Expressions::new(&expressions) {
+        problems.error("queues", format!("the expressions together: {}", error.what), error.cure);
+    }
+}
+
+/// Most queues, so that the series of a metric stay countable.
+const MAX_QUEUES: usize = 256;
 /// Largest value of `max_calls`: four times as many transactions have places of 30 bits.
 pub const MAX_CALLS: usize = 100_000_000;
 
@@ -178,6 +226,20 @@ mod tests {
             ["max_calls", "t1", "retry_window", "calls.trace_id.from", "calls.max_segment", "calls.privacy.numbers"]
         );
         assert_eq!(paths(Config { max_calls: MAX_CALLS + 1, ..Config::default() }), ["max_calls"]);
+    }
+
+    #[test]
+    fn queues_have_names_of_their_own_and_sound_expressions() {
+        let queue = |name: &str, expression: &str| Queue { name: name.into(), expression: expression.into() };
+        let queues = vec![queue("a", "^sip:1@"), queue("a", "("), queue(" ", ""), queue("b", "sales")];
+        let wrong = ["queues[1].name", "queues[1].match", "queues[2].name", "queues[2].match"];
+        assert_eq!(paths(Config { queues, ..Config::default() }), wrong);
+        let many = (0..=MAX_QUEUES).map(|number| queue(&number.to_string(), "a")).collect();
+        assert_eq!(paths(Config { queues: many, ..Config::default() }), ["queues[256]"]);
+        let large = (0..MAX_QUEUES).map(|number| queue(&number.to_string(), "[a-z]{2000}")).collect();
+        assert_eq!(paths(Config { queues: large, ..Config::default() }), ["queues"]);
+        let sound = Config { queues: vec![queue("a", "sip:(1|2)@")], ..Config::default() };
+        assert!(sound.check(&mut Problems::default()).is_some());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use pipeline::CallsWanted;
 use pipeline::call::ladder::Trunks;
 use pipeline::event::{Evicted, Fact};
 use pipeline::probes::is_probe;
-use pipeline::{Facts, FrameBatch, Networks, SipFrame, Slot, Transport};
+use pipeline::{Facts, FrameBatch, LabelSets, Networks, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
 
@@ -22,6 +22,7 @@ use crate::hash::{Hashes, Key};
 use crate::list::At;
 use crate::notes::{Around, Notes};
 use crate::observed::Observed;
+use crate::queues::Queues;
 use crate::request::Request;
 use crate::slots::Slots;
 use crate::turn::{Held, Taken, Told, Turn, dialog_id};
@@ -34,6 +35,9 @@ pub struct State {
     pub hashes: Hashes,
     /// Whose trunks are counted; `None` where no carrier is configured.
     pub networks: Option<Arc<dyn Networks>>,
+    pub queues: Queues,
+    /// Where queues have their names; `None` where nobody counts them.
+    label_sets: Option<Arc<LabelSets>>,
     pub calls: Calls,
     pub pools: Pools,
     pub bindings: Bindings,
@@ -66,6 +70,8 @@ impl State {
         Self {
             hashes: Hashes::default(),
             networks: None,
+            queues: Queues::default(),
+            label_sets: None,
             calls: Calls::default(),
             pools: Pools::default(),
             bindings: Bindings::new(config.max_calls),
@@ -94,6 +100,19 @@ impl State {
             records.reconfigure(config.calls.clone(), config.max_calls, config.waits());
         }
         self.config = config;
+        self.name_queues();
+    }
+
+    /// Counts the callers of queues, by names of `label_sets`.
+    pub fn set_label_sets(&mut self, label_sets: Arc<LabelSets>) {
+        self.label_sets = Some(label_sets);
+        self.name_queues();
+    }
+
+    fn name_queues(&mut self) {
+        if let Some(label_sets) = &self.label_sets {
+            self.queues = Queues::new(&self.config.queues, label_sets);
+        }
     }
 
     /// Takes a batch: each frame after what was due before it, then what falls due by the batch's end.
@@ -137,9 +156,8 @@ impl State {
         }
         let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
         if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
-            return self.wait(place, batch, parsed.frame, out);
-        }
-        if !self.calls.get_mut(place).waiting.is_empty() {
+            self.wait(place, batch, parsed.frame, out);
+        } else if !self.calls.get_mut(place).waiting.is_empty() {
             self.take_caused(place, parsed.frame, out);
         }
         self.make_room(place, parsed.frame.at, out);
@@ -255,12 +273,15 @@ impl State {
     /// Nothing can follow any more: what waits for its cause is taken as it stands, and what waits for another try, another
     /// branch or more digits is decided as if that time had passed (0.2).
     pub fn settle(&mut self, now: Timestamp, out: &mut Facts) {
-        for place in self.calls.places() {
+        for key in self.calls.keys() {
+            // It may have made room.
+            let Some(place) = self.calls.find(key) else { continue };
             while let Some(at) = self.oldest_waiting(place, |_, _| true) {
                 self.take_waiting(place, at, None, out);
             }
             self.turn(place, now, out, |turn| turn.settle(now));
             self.tell(place, now, out);
+            self.make_room(place, now, out);
         }
     }
 
@@ -271,6 +292,7 @@ impl State {
             config: &self.config,
             hashes: &self.hashes,
             networks: self.networks.as_deref(),
+            queues: &mut self.queues,
             call,
             pools: &mut self.pools,
             slots: &mut self.slots,
@@ -285,7 +307,7 @@ impl State {
         let (due, settled) = (turn.due, turn.settled);
         if settled {
             let rank = call.rank(&self.pools);
-            self.held.rank(&mut self.calls, place, rank);
+            self.calls.set_rank(place, rank);
         }
         self.arm(place, due);
     }
@@ -326,6 +348,7 @@ impl State {
     fn on_call_due(&mut self, place: u32, due: Timestamp, out: &mut Facts) {
         let call = self.calls.get_mut(place);
         (call.timer, call.armed) = (Timer::default(), Timestamp::NEVER);
+        let waited = !call.waiting.is_empty();
         if call.due(&self.pools, &self.config) <= due {
             while let Some(at) = self.oldest_waiting(place, |_, waiting| waiting.until <= due) {
                 self.take_waiting(place, at, None, out);
@@ -340,6 +363,9 @@ impl State {
         let next = call.due(&self.pools, &self.config);
         call.armed = next;
         self.wheel.set(&mut call.timer, next, Target::Call(place));
+        if waited {
+            self.make_room(place, due, out);
+        }
     }
 
     fn tell(&mut self, place: u32, now: Timestamp, out: &mut Facts) {
@@ -361,17 +387,20 @@ impl State {
         if let Some(notes) = &mut self.notes {
             notes.on_forgotten(call.key, now, &mut self.slots, out);
         }
-        let (rank, mut timer) = (call.rank, std::mem::take(&mut call.timer));
+        let mut timer = std::mem::take(&mut call.timer);
         self.wheel.cancel(&mut timer);
-        self.held.unobserved -= usize::from(rank == Rank::Unobserved);
         self.calls.close(place);
     }
 
-    /// Where a bound is exceeded calls leave; never the one at hand, which may lose what of it is over (3.7).
+    /// Where a bound is exceeded calls leave (3.7). The one at hand only if nobody saw it begin, and there is no other such;
+    /// else it may lose what of it is over.
     fn make_room(&mut self, at_hand: u32, now: Timestamp, out: &mut Facts) {
         while let Some((table, groups)) = self.held.exceeded(self.config.max_calls) {
             let Some(place) = self.calls.longest_idle(groups, at_hand) else { break };
             self.evict(place, table, now, out);
+            if place == at_hand {
+                return;
+            }
         }
         if self.calls.get_mut(at_hand).request_count > MAX_REQUESTS {
             self.shed(at_hand, now, out);
@@ -437,13 +466,6 @@ impl Held {
         } else {
             None
         }
-    }
-
-    /// A call has come to a rank.
-    fn rank(&mut self, calls: &mut Calls, place: u32, rank: Rank) {
-        let before = calls.set_rank(place, rank);
-        self.unobserved -= usize::from(before == Rank::Unobserved);
-        self.unobserved += usize::from(rank == Rank::Unobserved);
     }
 }
 

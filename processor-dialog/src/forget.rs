@@ -19,9 +19,12 @@ impl Turn<'_> {
     pub fn forget_dialog(&mut self, at: At, now: Timestamp) {
         let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
         self.held.dialogs -= 1;
-        self.held.live_dialogs -= usize::from(dialog.is_live() || dialog.session.is_some());
+        if dialog.is_live() || dialog.session.is_some() {
+            self.held.lose_dialog(dialog.observed);
+        }
         self.settled = true;
         if dialog.is_up() {
+            self.lose_queue_calls_in(dialog.tags);
             self.tell(Change::DialogLost { dialog: dialog_id(dialog.tags), at: now });
         }
         if let Some(from) = dialog.shown() {
@@ -44,6 +47,7 @@ impl Turn<'_> {
         self.settled = true;
         if attempt.is_undecided() {
             self.held.attempts -= 1;
+            self.lose_queue_calls(|call| call.attempt == attempt.serial);
             self.tell(Change::AttemptLost { at: now });
         }
         attempt.clear(&mut self.pools.delays);

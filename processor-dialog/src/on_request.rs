@@ -102,6 +102,9 @@ impl Turn<'_> {
             Method::Bye => self.on_bye(request, seen),
             Method::Cancel => self.on_cancel(request, seen),
             Method::Register => self.on_register(request, seen),
+            Method::Invite | Method::Refer | Method::Update if !self.call.queued.is_empty() => {
+                self.on_queue_moved(seen);
+            }
             _ => {}
         }
     }
@@ -276,6 +279,7 @@ impl Turn<'_> {
             over_by: None,
         };
         self.call.invites.push(&mut self.pools.invites, invite);
+        self.on_queue_invite(attempt, seen);
         if let Some(status) = self.request(request).status() {
             self.on_answered_before(request, attempt, status, seen);
         }
@@ -299,6 +303,9 @@ impl Turn<'_> {
         let attempt = self.call.find_attempt(self.pools, attempt).filter(|at| self.attempt(*at).is_undecided());
         if let Some(attempt) = attempt {
             self.on_attempt_answered(attempt, status, seen);
+            // By which dialog is not known any more.
+            let serial = self.attempt(attempt).serial;
+            self.lose_queue_calls(|call| call.attempt == serial);
         }
     }
 
@@ -394,6 +401,7 @@ impl Turn<'_> {
         let dialog = self.dialog(at);
         let (slot, id) = (dialog.attempt_slot, dialog_id(dialog.tags));
         if first == FirstBye::Yes {
+            self.on_queue_bye(seen);
             let (from, to) = (Some(DialogState::Confirmed), Some(DialogState::Terminating));
             self.push(slot, Fact::DialogMoved { from, to });
         }

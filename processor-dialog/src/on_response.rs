@@ -192,6 +192,10 @@ impl Turn<'_> {
         }
         let Some(invite) = self.call.invite(self.pools, serial) else { return };
         let attempt = invite.attempt;
+        if status == QUEUED && open && !self.call.queued.is_empty() {
+            self.on_queued(attempt, seen);
+        }
+        let Some(invite) = self.call.invite(self.pools, serial) else { return };
         let (mut first, mut dialed, mut rings) = (false, false, false);
         if open {
             first = !std::mem::replace(&mut invite.provisional, true);
@@ -293,6 +297,11 @@ impl Turn<'_> {
         }
         let kind = if primary { Confirmed::Primary } else { Confirmed::Further };
         let dialog = self.confirm(at, kind, seen);
+        if !self.call.queued.is_empty()
+            && let Some(attempt) = self.call.invite(self.pools, serial).map(|invite| invite.attempt)
+        {
+            self.on_queue_answer(attempt, seen);
+        }
         if status == 200 {
             self.open_session(dialog, first_200, seen);
         }
@@ -338,6 +347,7 @@ impl Turn<'_> {
             return at;
         }
         let (slot, due, id) = (dialog.attempt_slot, dialog.due(), dialog_id(dialog.tags));
+        self.held.unobserved += usize::from(!observed);
         self.wake(due);
         self.settled = true;
         self.push(slot, Fact::DialogMoved { from: Some(DialogState::Early), to: Some(DialogState::Confirmed) });
@@ -440,6 +450,9 @@ impl Turn<'_> {
         Some((slot, asked.unwrap_or_default()))
     }
 }
+
+/// 182: in a queue (RFC 3261 §21.1.4).
+const QUEUED: u16 = 182;
 
 /// What a 2xx makes of the dialog it confirms.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_records::Records;
 use pipeline::call::live::{LiveAsk, ShownNumber};
-use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Networks, Processor, Telemetry};
+use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, LabelSets, Networks, Processor, Telemetry};
 
 use wire::Timestamp;
 
@@ -34,6 +34,14 @@ impl Dialogs {
     /// Tells a processor of media behind it of calls. To be called before anything is followed.
     pub fn telling_media(mut self) -> Self {
         self.state.tell_media();
+        self
+    }
+}
+
+impl Dialogs {
+    /// The same that counts the callers of configured queues, whose names are in `label_sets`.
+    pub fn labelled(mut self, label_sets: Arc<LabelSets>) -> Self {
+        self.state.set_label_sets(label_sets);
         self
     }
 }

@@ -21,6 +21,8 @@ use crate::dialog::{self, Dialog, Ending};
 use crate::hash::{Hashes, Tag};
 use crate::list::At;
 use crate::observed::{Observed, pair};
+use crate::queue::{Left, QueueCall};
+use crate::queues::Queues;
 use crate::registration::Registration;
 use crate::request::{Progress, Request};
 use crate::slots::Slots;
@@ -32,6 +34,7 @@ pub struct Turn<'a> {
     pub hashes: &'a Hashes,
     /// Whose trunks are counted; `None` where no carrier is configured.
     pub networks: Option<&'a dyn Networks>,
+    pub queues: &'a mut Queues,
     pub call: &'a mut Call,
     pub pools: &'a mut Pools,
     pub slots: &'a mut Slots,
@@ -82,8 +85,16 @@ pub struct Held {
     pub dialogs: usize,
     /// Those that are not over, or whose per-INVITE session is up.
     pub live_dialogs: usize,
-    /// Calls that nobody saw begin.
+    /// Of those, the ones that nobody saw begin (3.6).
     pub unobserved: usize,
+}
+
+impl Held {
+    /// A dialog that was up or early is over, and its per-INVITE session too.
+    pub fn lose_dialog(&mut self, observed: bool) {
+        self.live_dialogs -= 1;
+        self.unobserved -= usize::from(!observed);
+    }
 }
 
 impl Turn<'_> {
@@ -229,6 +240,36 @@ impl Turn<'_> {
         self.push(slot, Fact::AttemptEnded { outcome, status, effective });
         // Nothing could join until now.
         self.tell(Change::AttemptEnded { outcome, status, at: self.now });
+        let serial = self.attempt(at).serial;
+        if outcome != Outcome::Answered
+            && let Some(queued) = self.call.queued.find(&self.pools.queued, |call| call.attempt == serial)
+        {
+            match self.call.queued.get(&self.pools.queued, queued).on_failed(outcome, status, when) {
+                Some(left) => self.leave_queue(queued, left),
+                None => self.lose_queue_calls(|call| call.attempt == serial),
+            }
+        }
+    }
+
+    /// A caller's wait in a queue ended.
+    pub fn leave_queue(&mut self, at: At, left: Left) {
+        let call = self.call.queued.remove(&mut self.pools.queued, at);
+        self.push(Slot::OTHER, Fact::QueueLeft(call.queue, left.end, left.waited));
+    }
+
+    /// Callers in queues of whom nothing more will be known.
+    pub fn lose_queue_calls(&mut self, lost: impl Fn(&QueueCall) -> bool) {
+        while let Some(at) = self.call.queued.find(&self.pools.queued, &lost) {
+            let call = self.call.queued.remove(&mut self.pools.queued, at);
+            self.push(Slot::OTHER, Fact::QueueLost(call.queue));
+        }
+    }
+
+    /// The dialog with a pair of tags is over, or forgotten: nobody can take the call of it any more.
+    pub fn lose_queue_calls_in(&mut self, tags: [Tag; 2]) {
+        if !self.call.queued.is_empty() {
+            self.lose_queue_calls(|call| call.tags().is_some_and(|[from, to]| pair(from, to) == tags));
+        }
     }
 
     /// The first 2xx of an attempt.
@@ -299,8 +340,10 @@ impl Turn<'_> {
         let dialog = self.dialog(at);
         let (slot, primary, tags) = (dialog.attempt_slot, dialog.primary, dialog.tags);
         dialog.remember(until);
-        let has_session = dialog.session.is_some();
-        self.held.live_dialogs -= usize::from(!has_session);
+        let (has_session, observed) = (dialog.session.is_some(), dialog.observed);
+        if !has_session {
+            self.held.lose_dialog(observed);
+        }
         self.wake(until);
         self.settled = true;
         match by {
@@ -329,6 +372,7 @@ impl Turn<'_> {
         let duration = primary.then_some(duration);
         self.tell(Change::DialogEnded { dialog: dialog_id(tags), end, duration, at: when, settled: self.now });
         self.end_trunk_calls(tags, bye);
+        self.lose_queue_calls_in(tags);
     }
 
     /// A trunk attempt has its outcome.
@@ -375,8 +419,10 @@ impl Turn<'_> {
         self.settled = true;
         // It may be that nothing but the session held it.
         let dialog = self.dialog(at);
-        let (due, live) = (dialog.due(), dialog.is_live());
-        self.held.live_dialogs -= usize::from(!live);
+        let (due, live, observed) = (dialog.due(), dialog.is_live(), dialog.observed);
+        if !live {
+            self.held.lose_dialog(observed);
+        }
         self.wake(due);
     }
 

@@ -2,9 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::{CallsWanted, Facts, FrameBatch, Processor, SipFrame};
+use pipeline::labels::Name;
+use pipeline::{CallsWanted, Carrier, Facts, FrameBatch, Networks, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
 use wire::Timestamp;
 
@@ -61,9 +64,13 @@ fn fill(batch: &mut FrameBatch, step: Option<&ladder::Step>, now: Duration) {
 /// Bytes held for each of [`CALLS`] calls while they are up, when all of their messages were seen, and in all when
 /// every call is over and forgotten.
 fn held(wanted: Option<CallsWanted>) -> [usize; 3] {
+    held_by(Dialogs::new(Config::default(), wanted))
+}
+
+/// The same of a processor.
+fn held_by(mut dialogs: Dialogs) -> [usize; 3] {
     let traffic: Vec<Vec<ladder::Step>> =
         (0..CALLS).map(|number| ladder::play(&CALL.replace('@', &format!("{number:06}")))).collect();
-    let mut dialogs = Dialogs::new(Config::default(), wanted);
     let mut facts = Facts::default();
     let mut batch = FrameBatch::default();
     let mut take = |message: Option<usize>, now: Duration, dialogs: &mut Dialogs| {
@@ -106,6 +113,29 @@ fn a_call_with_its_ladder_takes_at_most_2_kib_and_gives_all_of_it_back() {
     // A reserve of pages, the same however many calls there were.
     let after = with[2].max(without[2]);
     assert!(after <= 2 << 20, "{after} bytes are held for nothing");
+}
+
+/// Every address is in the network of one carrier.
+#[derive(Debug)]
+struct Everywhere(Arc<str>);
+
+impl Networks for Everywhere {
+    fn carrier_of(&self, _: IpAddr) -> Option<Carrier<'_>> {
+        Some(Carrier { name: Name(0), text: &self.0 })
+    }
+}
+
+#[test]
+fn an_attempt_over_a_trunk_takes_64_bytes() {
+    let without = held(None);
+    let mut dialogs = Dialogs::new(Config::default(), None);
+    dialogs.set_networks(Some(Arc::new(Everywhere("carrier".into()))));
+    let with = held_by(dialogs);
+    // In one direction and in the other.
+    let each = (with[0] - without[0]) / 2;
+    println!("{each} bytes while its call is up; {without:?} without carriers, {with:?} with them");
+    // Places come in pages, the last of which is not full.
+    assert!(each <= 66, "{each} bytes");
 }
 
 /// How often the allocator is asked for each call, from its first message until its record has left.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use pipeline::settings::Problems;
+use pipeline::settings::expressions::Expressions;
 use serde::{Deserialize, Serialize};
 
 use crate::carriers::{Carriers, Network};
-use crate::user_agents::UserAgents;
 
 /// Most carriers, and most labels of User-Agents, so that the series of a metric stay countable.
 pub const MAX_LABELS: usize = 256;
@@ -48,7 +48,7 @@ pub struct Settings {
     pub(crate) carriers: Arc<Carriers>,
     /// Names of the carriers, by index.
     pub(crate) carrier_names: Vec<String>,
-    pub(crate) user_agents: UserAgents,
+    pub(crate) user_agents: Expressions,
     /// Labels of the User-Agents, by index.
     pub(crate) user_agent_labels: Vec<String>,
 }
@@ -124,7 +124,7 @@ fn overlap(inner: &Network, outer: &Network, carriers: &[Carrier], problems: &mu
     }
 }
 
-fn check_user_agents(agents: &[UserAgent], problems: &mut Problems) -> Option<UserAgents> {
+fn check_user_agents(agents: &[UserAgent], problems: &mut Problems) -> Option<Expressions> {
     let labels = agents.iter().map(|agent| agent.label.as_str());
     let cure = "join the two expressions with `|`, or give each a label of its own";
     check_labels("user_agents", "label", labels, cure, problems);
@@ -133,14 +133,14 @@ fn check_user_agents(agents: &[UserAgent], problems: &mut Problems) -> Option<Us
         let path = format!("user_agents[{index}].regex");
         if regex.is_empty() {
             problems.error(path, "an empty expression matches every User-Agent", "write '.*' if that is meant");
-        } else if let Err(error) = UserAgents::check(regex) {
+        } else if let Err(error) = Expressions::check(regex) {
             problems.error(path, format!("{regex:?} is no expression to search for: {}", error.what), error.cure);
             sound = false;
         }
     }
     // An expression that is wrong by itself would be wrong again among the others.
     let regexes: Vec<&str> = agents.iter().filter(|_| sound).map(|agent| agent.regex.as_str()).collect();
-    match UserAgents::new(&regexes) {
+    match Expressions::new(&regexes) {
         Ok(user_agents) => Some(user_agents),
         Err(error) => {
             problems.error("user_agents", format!("the expressions together: {}", error.what), error.cure);

@@ -8,7 +8,6 @@
 mod carriers;
 mod config;
 mod processor;
-mod user_agents;
 
 pub use config::{Carrier, Config, MAX_LABELS, Settings, UserAgent};
 pub use processor::Enrich;

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use pipeline::labels::Name;
+use pipeline::settings::expressions::{MAX_VALUE, Searcher};
 use pipeline::{Carrier, Facts, FrameBatch, LabelSet, LabelSets, Networks, Origin, Processor, Telemetry};
 
 use crate::carriers::Carriers;
 use crate::config::Settings;
-use crate::user_agents::{MAX_VALUE, Searcher};
 
 /// Gives slots their labels.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use pipeline::MediaPorts;
 use pipeline::ReceiverError;
 use pipeline::event::NotRead;
 use wire::Packet;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::failure::failure;
 use crate::filter::{Filter, FilterError};
 use crate::interfaces::{Changes, Interfaces, LinkWatch, Wanted};
+use crate::media::MediaRecords;
 use crate::program::Verdict;
 use crate::ring::{Ring, RingCounts, RingShape};
 use crate::sys;
@@ -33,14 +35,29 @@ pub struct Capture {
     stale: bool,
     /// Packets the classic filter let through from interfaces nobody asked for.
     elsewhere: u64,
+    /// Until they are taken; none where media is not wanted or the filter knows none.
+    media: Option<MediaRecords>,
 }
 
 impl Capture {
     /// Sets everything up and starts to take packets. Errs with `Privilege` without CAP_NET_RAW.
-    pub fn open(config: &Config, shape: RingShape) -> Result<Self, ReceiverError> {
+    pub fn open(config: &Config, shape: RingShape, media: Option<&MediaPorts>) -> Result<Self, ReceiverError> {
         let ring = Ring::open(shape).map_err(cannot_open)?;
-        let filter = Filter::attach(ring.socket(), config)
+        let mut filter = Filter::attach(ring.socket(), config, media.is_some())
             .map_err(|error| failed("the packet filter could not be set", &error, SEE_DOCTOR))?;
+        let media = match (&mut filter, media) {
+            (Filter::Ebpf(program), Some(ports)) => {
+                let (sets, records) =
+                    program.take_media().map_err(|error| failed("media cannot be looked for", &error, SEE_DOCTOR))?;
+                ports.show_in(Box::new(sets));
+                Some(records)
+            }
+            (Filter::Classic, Some(_)) => {
+                tracing::warn!("the classic filter knows no media: no voice quality");
+                None
+            }
+            (_, None) => None,
+        };
         // Subscribed before the first look, so that nothing changes unseen in between.
         let links = LinkWatch::open()
             .map_err(|error| failed("interfaces cannot be followed (rtnetlink)", &error, SEE_DOCTOR))?;
@@ -52,6 +69,7 @@ impl Capture {
             promiscuous: config.promiscuous,
             stale: false,
             elsewhere: 0,
+            media,
         };
         capture
             .look_at_interfaces()
@@ -77,6 +95,17 @@ impl Capture {
             }
         }
         taken
+    }
+
+    /// Records of media, where they are wanted and the filter knows media. Once.
+    pub fn take_media(&mut self) -> Option<MediaRecords> {
+        self.media.take()
+    }
+
+    /// Records of media that the kernel had no room for, since the start.
+    pub fn media_lost(&self) -> u64 {
+        let Filter::Ebpf(program) = &self.filter else { return 0 };
+        program.count(Verdict::LostMedia).unwrap_or_default()
     }
 
     /// Whether [`Capture::drain`] would find something.

@@ -18,6 +18,9 @@ pub struct Config {
     pub ws_ports: Vec<u16>,
     /// UDP ports that VXLAN goes to. Default `[4789, 8472]`.
     pub vxlan_ports: Vec<u16>,
+    /// UDP ports that media is looked for on whatever SIP says, such as a relay's: the first packets of a stream are not
+    /// missed then. Of use only with a processor of media in the pipeline. Default none.
+    pub media_ports: Vec<u16>,
     /// What carries SIP on `ports`. Default, and all there is, `["udp", "tcp"]`.
     pub transports: Vec<Transport>,
     /// Also packets that are not addressed to this host. Default `false`.
@@ -53,6 +56,7 @@ impl Default for Config {
             ports: SIP_PORTS.into(),
             ws_ports: Vec::new(),
             vxlan_ports: VXLAN_PORTS.into(),
+            media_ports: Vec::new(),
             transports: vec![Transport::Udp, Transport::Tcp],
             promiscuous: false,
             tls: TlsConfig::default(),

@@ -33,9 +33,10 @@ pub enum FilterError {
 }
 
 impl Filter {
-    /// Puts the best filter there is on the socket: the eBPF program, or else, said aloud, the classic one.
-    pub fn attach(socket: BorrowedFd<'_>, config: &Config) -> Result<Self, FilterError> {
-        let mut filter = match load(socket) {
+    /// Puts the best filter there is on the socket: the eBPF program, or else, said aloud, the classic one, which knows no
+    /// media. `media`: it is wanted.
+    pub fn attach(socket: BorrowedFd<'_>, config: &Config, media: bool) -> Result<Self, FilterError> {
+        let mut filter = match load(socket, media) {
             Ok(program) => Self::Ebpf(Box::new(program)),
             Err(error) => {
                 tracing::warn!(error = failure(&error), cure = cure(&error), "capturing with the classic filter");
@@ -64,7 +65,7 @@ impl Filter {
         let Config { ports, ws_ports, vxlan_ports, transports, .. } = config;
         match self {
             Self::Ebpf(program) => {
-                program.set_ports(ports, ws_ports, vxlan_ports)?;
+                program.set_ports(config)?;
                 Ok(program.set_transports(transports)?)
             }
             Self::Classic => {
@@ -89,8 +90,8 @@ impl Filter {
     }
 }
 
-fn load(socket: BorrowedFd<'_>) -> Result<Program, LoadError> {
-    let mut program = Program::load()?;
+fn load(socket: BorrowedFd<'_>, media: bool) -> Result<Program, LoadError> {
+    let mut program = Program::load(media)?;
     program.attach(socket)?;
     Ok(program)
 }

@@ -7,10 +7,13 @@
 pub mod capabilities;
 mod capture;
 mod classic;
+mod clocks;
 mod config;
 mod failure;
 mod filter;
 mod interfaces;
+mod mapping;
+mod media;
 pub mod probe;
 mod program;
 mod receiver;
@@ -20,6 +23,7 @@ mod telemetry;
 pub mod tls;
 
 pub use capabilities::drop_capabilities;
+pub use clocks::Clocks;
 pub use config::{Config, Transport};
 pub use receiver::EbpfSipReceiver;
 pub use ring::RingShape;

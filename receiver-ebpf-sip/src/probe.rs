@@ -114,7 +114,7 @@ pub fn listen(
     mut enough: impl FnMut(&Traffic) -> bool,
 ) -> Result<Traffic, ReceiverError> {
     let every_port = Config { ports: (1..=u16::MAX).collect(), ..config.clone() };
-    let mut capture = Capture::open(&every_port, RingShape::default())?;
+    let mut capture = Capture::open(&every_port, RingShape::default(), None)?;
     // What counts is which ports, not when: the packets' own clock does.
     let settings = IntakeSettings {
         ws_ports: PortSet::from(&config.ws_ports[..]),
@@ -192,7 +192,7 @@ fn net_raw() -> Finding {
 /// CAP_BPF and the program. The capability is not everything: CAP_SYS_ADMIN does, too, and a container's
 /// rules may refuse bpf() all the same. Loading is the test.
 fn program() -> Vec<Finding> {
-    let result = Program::load();
+    let result = Program::load(true);
     let refused = result.as_ref().is_err_and(LoadError::is_permission);
     let capability = if refused {
         Finding {

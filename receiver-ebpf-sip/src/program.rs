@@ -12,7 +12,8 @@ use pipeline::event::NotRead;
 use wire::{TUNNEL_PORTS, UNREAD_PORTS};
 
 use crate::capabilities;
-use crate::config::Transport;
+use crate::config::{Config, Transport};
+use crate::media::{MediaRecords, RECORDS_BYTES, SharedSets};
 
 /// What became of a packet in the kernel. The order is that of `enum verdict` in `ebpf/capture/limits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Verdict {
     KeptEarlyFragment,
     /// One of those that may hold SIP in vain.
     KeptSample,
+    /// RTCP to where media may go.
+    KeptRtcp,
     /// Outgoing on loopback; the same packet comes in again.
     RefusedLoopbackCopy,
     /// Not one of the interfaces asked for.
@@ -44,6 +47,10 @@ pub enum Verdict {
     RefusedFragment,
     /// Ends before its headers do.
     RefusedMalformed,
+    /// RTP to where media may go: refused, but told of by a record.
+    RecordedMedia,
+    /// The same, when there was no room for a record.
+    LostMedia,
     /// Begins as SIP does, but no port of it is listed.
     RefusedElsewhere,
     /// Not IP, and nothing that is known to carry none; a version of GRE that is not read.
@@ -60,12 +67,13 @@ pub enum Verdict {
 
 impl Verdict {
     /// All of them, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::KeptDatagram,
         Self::KeptSegment,
         Self::KeptFragment,
         Self::KeptEarlyFragment,
         Self::KeptSample,
+        Self::KeptRtcp,
         Self::RefusedLoopbackCopy,
         Self::RefusedInterface,
         Self::RefusedNotIp,
@@ -74,6 +82,8 @@ impl Verdict {
         Self::RefusedEmptySegment,
         Self::RefusedFragment,
         Self::RefusedMalformed,
+        Self::RecordedMedia,
+        Self::LostMedia,
         Self::RefusedElsewhere,
         Self::RefusedEthertype,
         Self::RefusedEsp,
@@ -90,6 +100,7 @@ impl Verdict {
             Self::KeptFragment => "kept_fragment",
             Self::KeptEarlyFragment => "kept_early_fragment",
             Self::KeptSample => "kept_sample",
+            Self::KeptRtcp => "kept_rtcp",
             Self::RefusedLoopbackCopy => "refused_loopback_copy",
             Self::RefusedInterface => "refused_interface",
             Self::RefusedNotIp => "refused_not_ip",
@@ -98,6 +109,8 @@ impl Verdict {
             Self::RefusedEmptySegment => "refused_empty_segment",
             Self::RefusedFragment => "refused_fragment",
             Self::RefusedMalformed => "refused_malformed",
+            Self::RecordedMedia => "recorded_media",
+            Self::LostMedia => "lost_media",
             Self::RefusedElsewhere => "refused_elsewhere",
             Self::RefusedEthertype => "refused_ethertype",
             Self::RefusedEsp => "refused_esp",
@@ -131,6 +144,9 @@ pub enum LoadError {
     /// A map is not there or has another shape: the object belongs to another version.
     #[error("a map of the eBPF program is not usable")]
     Map(#[from] MapError),
+    /// The sets of the program could not be mapped into this process.
+    #[error("the sets of the eBPF program could not be mapped")]
+    Mapping(#[source] std::io::Error),
     /// The object holds no such thing: it belongs to another version.
     #[error("the eBPF object has no {0}")]
     Missing(&'static str),
@@ -154,8 +170,8 @@ impl LoadError {
 /// `ports` of `ebpf/capture/maps.h`: what is spoken on each, bits of `limits.h`.
 type Ports = [u8; PORTS];
 
-/// `struct settings` of `ebpf/capture/limits.h`: every interface, transports.
-type Settings = [u64; 2];
+/// `struct settings` of `ebpf/capture/limits.h`: every interface, transports, media.
+type Settings = [u64; 3];
 
 /// The loaded program and its maps. Unloaded when dropped and no socket uses it.
 pub struct Program {
@@ -170,16 +186,21 @@ pub struct Program {
 }
 
 impl Program {
-    /// Loads it into the kernel; it keeps nothing until ports and interfaces are set.
-    pub fn load() -> Result<Self, LoadError> {
+    /// Loads it into the kernel; it keeps nothing until ports and interfaces are set. `media`: it will be asked for media,
+    /// and has room for their records.
+    pub fn load(media: bool) -> Result<Self, LoadError> {
         // No kernel BTF is asked for: the program looks into packets, not into the kernel.
-        let mut ebpf = EbpfLoader::new().btf(None).load(OBJECT)?;
+        let mut loader = EbpfLoader::new();
+        if media {
+            loader.map_max_entries("media", RECORDS_BYTES);
+        }
+        let mut ebpf = loader.btf(None).load(OBJECT)?;
         filter(&mut ebpf)?.load()?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or(LoadError::Missing(name));
         Ok(Self {
             ports: take(".data.ports")?.try_into()?,
             settings: take(".data.settings")?.try_into()?,
-            now: [0; 2],
+            now: [0, 0, u64::from(media)],
             interfaces: take("interfaces")?.try_into()?,
             verdicts: take("verdicts")?.try_into()?,
             ebpf,
@@ -192,21 +213,32 @@ impl Program {
         Ok(())
     }
 
-    /// Replaces the sets of ports: of SIP, of SIP over WebSocket, of VXLAN. Packets on a port that was in its set and
+    /// Replaces the sets of ports: of SIP, of SIP over WebSocket, of VXLAN, of media. Packets on a port that was in its set and
     /// still is are never missed.
-    pub fn set_ports(&mut self, ports: &[u16], ws_ports: &[u16], vxlan_ports: &[u16]) -> Result<(), MapError> {
+    pub fn set_ports(&mut self, config: &Config) -> Result<(), MapError> {
+        let Config { ports, ws_ports, vxlan_ports, media_ports, .. } = config;
         let mut spoken: Ports = [0; PORTS];
         for (ports, bits) in [
-            (ports, SIP_PORT),
+            (&ports[..], SIP_PORT),
             (ws_ports, WEBSOCKET_PORT),
             (vxlan_ports, TUNNEL_PORT | VXLAN_PORT),
             (&TUNNEL_PORTS, TUNNEL_PORT),
             (&UNREAD_PORTS, TUNNEL_PORT),
+            // Looked at only where media is.
+            (if self.now[2] == 1 { media_ports } else { &[] }, MEDIA_PORT),
         ] {
             ports.iter().for_each(|&port| spoken[usize::from(port)] |= bits);
         }
         // The kernel copies bytes over those that are there: a bit that is set in both is never clear.
         self.ports.set(0, spoken, 0)
+    }
+
+    /// What media needs: sets of where it may go, and records of what went there. Once.
+    pub fn take_media(&mut self) -> Result<(SharedSets, MediaRecords), LoadError> {
+        let mut take = |name: &'static str| self.ebpf.take_map(name).ok_or(LoadError::Missing(name));
+        let aya::maps::Map::Array(sets) = take("media_sets")? else { return Err(LoadError::Missing("media_sets")) };
+        let sets = SharedSets::new(&sets).map_err(LoadError::Mapping)?;
+        Ok((sets, MediaRecords::new(take("media")?.try_into()?)))
     }
 
     /// Every interface, whatever the list says.
@@ -261,9 +293,13 @@ const SIP_PORT: u8 = 1;
 const WEBSOCKET_PORT: u8 = 2;
 const TUNNEL_PORT: u8 = 4;
 const VXLAN_PORT: u8 = 8;
+const MEDIA_PORT: u8 = 16;
 
 /// Compiled by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/capture.o"));
+
+#[cfg(test)]
+mod agreement;
 
 #[cfg(test)]
 mod tests {
@@ -276,7 +312,7 @@ mod tests {
         let names: Vec<String> = LIMITS
             .lines()
             .map(str::trim)
-            .filter(|line| line.starts_with("KEPT_") || line.starts_with("REFUSED_"))
+            .filter(|line| ["KEPT_", "REFUSED_", "RECORDED_", "LOST_"].iter().any(|kind| line.starts_with(kind)))
             .filter_map(|line| Some(line.split_once(',')?.0.to_lowercase()))
             .collect();
         assert_eq!(names, Verdict::ALL.map(Verdict::as_str));
@@ -287,7 +323,13 @@ mod tests {
 
     #[test]
     fn ports_have_the_bits_of_the_kernel_side() {
-        let bits = [("SIP", SIP_PORT), ("WEBSOCKET", WEBSOCKET_PORT), ("TUNNEL", TUNNEL_PORT), ("VXLAN", VXLAN_PORT)];
+        let bits = [
+            ("SIP", SIP_PORT),
+            ("WEBSOCKET", WEBSOCKET_PORT),
+            ("TUNNEL", TUNNEL_PORT),
+            ("VXLAN", VXLAN_PORT),
+            ("MEDIA", MEDIA_PORT),
+        ];
         for (name, bit) in bits {
             assert!(LIMITS.contains(&format!("#define {name}_PORT {bit} ")), "{name}");
         }

@@ -5,22 +5,31 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use intake::{ClockMode, Intake, IntakeSettings, PortSet};
 use pipeline::event::NotRead;
-use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
+use pipeline::{CaptureStatus, FrameBatch, MediaPorts, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::capabilities::setcap_command_with_tls;
 use crate::capture::{BATCH_PACKETS, Capture};
+use crate::clocks::{Clocks, POLL_EVERY};
 use crate::config::{Config, Transport};
 use crate::failure::failure;
+use crate::media::MediaRecords;
 use crate::ring::{RingCounts, RingShape};
 use crate::telemetry;
-use crate::tls::{self, Now, Tls, TlsError};
+use crate::tls::{Tls, TlsError};
+
+/// Most records of media of one batch that no packet stands behind.
+const BATCH_MEDIA: usize = 16 * 1024;
 
 /// How often the kernel is asked what it dropped and what it refused.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
+
+/// Why no media is seen where the kernel has no eBPF program of ours.
+const NO_MEDIA: &str = "the classic filter knows no media";
 
 /// How the frames of this receiver travel.
 const CARRIERS: [pipeline::Transport; 5] = [
@@ -39,6 +48,12 @@ pub struct EbpfSipReceiver {
     capture: Option<Capture>,
     /// Where it is asked for.
     tls: Option<Tls>,
+    /// Where media may go, when a processor of media is in the pipeline.
+    wanted_media: Option<Arc<MediaPorts>>,
+    /// Where it is wanted, and the kernel's filter knows media.
+    media: Option<MediaRecords>,
+    /// Records of media that had been lost when the kernel was last asked.
+    media_lost: u64,
     started: Instant,
     /// When the ring was last asked for its counts, and what it said.
     counted: Instant,
@@ -75,6 +90,9 @@ impl EbpfSipReceiver {
             shape,
             capture: None,
             tls: None,
+            wanted_media: None,
+            media: None,
+            media_lost: 0,
             started: now,
             counted: now,
             ring: RingCounts::default(),
@@ -110,6 +128,10 @@ impl EbpfSipReceiver {
         if let Some(tls) = &mut self.tls {
             batch.tally.capture_drops += tls.newly_lost();
         }
+        if self.media.is_some() {
+            let lost = capture.media_lost();
+            batch.tally.media_drops += lost - std::mem::replace(&mut self.media_lost, lost);
+        }
         match capture.ring_counts() {
             Ok(counts) => {
                 batch.tally.capture_drops += counts.drops - self.ring.drops;
@@ -128,7 +150,8 @@ impl EbpfSipReceiver {
 
 impl Receiver for EbpfSipReceiver {
     fn start(&mut self) -> Result<(), ReceiverError> {
-        let capture = Capture::open(&self.config, self.shape)?;
+        let mut capture = Capture::open(&self.config, self.shape, self.wanted_media.as_deref())?;
+        self.media = capture.take_media();
         tracing::info!(
             filter = capture.kind(),
             interfaces = self.config.interfaces.join(","),
@@ -148,27 +171,38 @@ impl Receiver for EbpfSipReceiver {
 
     fn receive(&mut self, batch: &mut FrameBatch, wait: Duration) -> Result<Received, ReceiverError> {
         batch.clear();
-        let Self { capture, tls, intake, started, .. } = self;
+        let Self { capture, tls, media, intake, started, .. } = self;
         let capture = capture.as_mut().expect("the engine starts a receiver before it asks it for packets");
-        let wait = match (capture.has_packets(), tls.is_some()) {
+        let has_records = tls.is_some() || media.is_some();
+        let wait = match (capture.has_packets(), has_records) {
             (true, _) => Duration::ZERO,
-            (false, true) => wait.min(tls::POLL_EVERY),
+            (false, true) => wait.min(POLL_EVERY),
             (false, false) => wait,
         };
         capture.wait(wait)?;
         intake.elapsed(started.elapsed());
-        let now = tls.is_some().then(Now::read);
+        let now = has_records.then(Clocks::read);
         let taken = capture.drain(BATCH_PACKETS, |packet| {
-            if let (Some(tls), Some(now)) = (&mut *tls, now) {
-                tls.release_before(packet.at, now, |piece| intake.decrypted(piece, batch));
+            if let Some(now) = now {
+                if let Some(tls) = &mut *tls {
+                    tls.release_before(packet.at, now, |piece| intake.decrypted(piece, batch));
+                }
+                if let Some(media) = &mut *media {
+                    media.release(packet.at, now, usize::MAX, |packet| intake.media(packet, batch));
+                }
             }
             intake.packet(packet, batch);
         });
         if taken < BATCH_PACKETS {
-            let all = match (tls, now) {
-                (Some(tls), Some(now)) => tls.release_due(now, BATCH_PACKETS, |piece| intake.decrypted(piece, batch)),
-                _ => true,
-            };
+            let mut all = true;
+            if let Some(now) = now {
+                if let Some(tls) = tls {
+                    all &= tls.release_due(now, BATCH_PACKETS, |piece| intake.decrypted(piece, batch));
+                }
+                if let Some(media) = media {
+                    all &= media.release(now.due(), now, BATCH_MEDIA, |packet| intake.media(packet, batch));
+                }
+            }
             if all {
                 intake.idle(batch);
             }
@@ -199,6 +233,7 @@ impl Receiver for EbpfSipReceiver {
             ("ports", new.ports != self.config.ports),
             ("ws_ports", new.ws_ports != self.config.ws_ports),
             ("vxlan_ports", new.vxlan_ports != self.config.vxlan_ports),
+            ("media_ports", new.media_ports != self.config.media_ports),
             ("transports", new.transports != self.config.transports),
         ]
         .into_iter()
@@ -217,7 +252,8 @@ impl Receiver for EbpfSipReceiver {
                     let has = |transport| new.transports.contains(&transport);
                     self.intake.set_transports(has(Transport::Udp), has(Transport::Tcp));
                     (self.config.ports, self.config.ws_ports) = (new.ports, new.ws_ports);
-                    (self.config.vxlan_ports, self.config.transports) = (new.vxlan_ports, new.transports);
+                    (self.config.vxlan_ports, self.config.media_ports) = (new.vxlan_ports, new.media_ports);
+                    self.config.transports = new.transports;
                 }
                 Err(error) => {
                     tracing::error!(error = failure(&error), "ports or transports could not be changed");
@@ -246,14 +282,27 @@ impl Receiver for EbpfSipReceiver {
         kept_old
     }
 
+    fn want_media(&mut self, ports: &Arc<MediaPorts>) {
+        self.intake.want_media();
+        self.wanted_media = Some(Arc::clone(ports));
+    }
+
     fn set_duplicate_window(&mut self, window: Duration) {
         self.intake.set_duplicate_window(window);
     }
 
     fn status(&self) -> CaptureStatus {
         match &self.capture {
-            Some(capture) => CaptureStatus { kind: capture.kind(), blocked: capture.interfaces().blocked() },
-            None => CaptureStatus { kind: "none", blocked: Some("capture has not started".into()) },
+            Some(capture) => CaptureStatus {
+                kind: capture.kind(),
+                blocked: capture.interfaces().blocked(),
+                no_media: (self.wanted_media.is_some() && self.media.is_none()).then_some(NO_MEDIA),
+            },
+            None => CaptureStatus {
+                kind: "none",
+                blocked: Some("capture has not started".into()),
+                ..CaptureStatus::default()
+            },
         }
     }
 

@@ -7,13 +7,14 @@
 //! Reads no clock: time stamps are the kernel's, nanoseconds since the Unix epoch.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wire::{Link, Packet, Timestamp};
 
+use crate::mapping::Mapping;
 use crate::sys;
 
 /// Size of the ring. A block is handed over when it is full, and every `retire_ms` even when it is nearly empty. So the
@@ -211,7 +212,7 @@ impl Ring {
 
     fn block_start(&self) -> NonNull<u8> {
         // SAFETY: `block` is less than the number of blocks, all of which lie in the mapping.
-        unsafe { self.memory.start.add(self.block as usize * self.shape.block_size as usize) }
+        unsafe { self.memory.start().add(self.block as usize * self.shape.block_size as usize) }
     }
 
     /// The bytes of the open block.
@@ -244,43 +245,6 @@ struct Place {
     end: usize,
     original_len: u32,
     outgoing: bool,
-}
-
-/// The ring's memory, shared with the kernel.
-struct Mapping {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: the mapping belongs to the process, not to a thread, and only its owner reaches it.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(socket: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                socket.as_raw_fd(),
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).expect("the kernel maps nothing at address 0");
-        Ok(Self { start, length })
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: exactly what `new` mapped, and nothing refers to it any more.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
-    }
 }
 
 /// Longest time a packet waits in an open block, usually: as long as caches stay warm is long enough. Kernels without a

@@ -99,7 +99,7 @@ impl Receiver for PcapReceiver {
     }
 
     fn status(&self) -> CaptureStatus {
-        CaptureStatus { kind: "none", blocked: None }
+        CaptureStatus { kind: "none", ..CaptureStatus::default() }
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {

@@ -348,6 +348,13 @@ impl Config {
     }
 }
 
+impl TargetConfig {
+    /// What is asked when nothing but this is said. `prefix` stands before the key of each problem.
+    pub(crate) fn check(&self, prefix: &str, problems: &mut Problems) -> Option<Target> {
+        Config::default().own(self).checked(self, prefix, problems)
+    }
+}
+
 impl Target {
     /// Asked at an endpoint as a receiver without any keys would.
     pub fn at(endpoint: Endpoint) -> Self {

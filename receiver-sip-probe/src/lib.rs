@@ -2,13 +2,14 @@
 //!
 //! [`exchange`] is what is said and what is believed, without sockets or clocks; [`path`] carries it over a socket or
 //! connection that is kept; [`session`] finds where a target is ([`dns`]) and asks there; [`receiver`] does
-//! so again and again.
+//! so again and again, [`page`] when it is scraped.
 
 pub mod chance;
 pub mod config;
 pub mod dns;
 pub mod endpoint;
 pub mod exchange;
+pub mod page;
 pub mod path;
 pub mod receiver;
 pub mod session;
@@ -16,6 +17,7 @@ pub mod tls;
 
 pub use config::{Config, Settings, Target};
 pub use endpoint::Endpoint;
+pub use page::ProbeEndpoint;
 pub use path::{End, Fault, Report};
 pub use receiver::SipProbeReceiver;
 pub use session::{Ready, Session};

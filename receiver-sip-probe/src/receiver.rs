@@ -99,7 +99,7 @@ impl Receiver for SipProbeReceiver {
         let targets = read(&self.settings.targets).map_err(|(name, error)| {
             failed(format!("target {name}: {error}"), "see that the file is there and can be read")
         })?;
-        more_descriptors();
+        more_descriptors(targets.len());
         self.running = Some(Running { asked: Vec::new(), dns: Arc::new(dns), runtime });
         self.ask(targets, false);
         Ok(())
@@ -147,7 +147,7 @@ impl Receiver for SipProbeReceiver {
     }
 
     fn status(&self) -> CaptureStatus {
-        CaptureStatus { kind: "none", blocked: None }
+        CaptureStatus { kind: "none", ..CaptureStatus::default() }
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
@@ -181,11 +181,16 @@ fn said_aloud(target: &Target) {
     }
 }
 
-/// As many sockets as the system lets this process have: each target has one.
-fn more_descriptors() {
-    let more = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
-    if let Err(error) = more {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+/// More sockets where these targets need more than this process may have: each has one.
+fn more_descriptors(targets: usize) {
+    /// For capture, exporters and whoever scrapes.
+    const RESERVE: u64 = 512;
+    let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if now >= targets as u64 + RESERVE {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        tracing::warn!(%error, now, "the limit of open files cannot be raised (LimitNOFILE of the unit): targets may go without a socket");
     }
 }
 

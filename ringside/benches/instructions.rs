@@ -30,7 +30,7 @@ const CALLS: usize = 1_000;
 const RATE: u64 = 50;
 
 /// How far the packets go, each farther than the one before.
-const WAYS: [&str; 6] = ["made", "framed", "parsed", "followed", "labelled", "counted"];
+const WAYS: [&str; 7] = ["made", "framed", "parsed", "followed", "labelled", "counted", "trunks"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,7 +45,9 @@ fn main() {
     }
     println!("instructions for each of the {MESSAGES} messages of an answered call");
     let so_far: Vec<u64> = WAYS.iter().map(|way| per_message(way)).collect();
-    let [made, framed, parsed, followed, labelled, counted] = so_far[..] else { unreachable!("as many as there are") };
+    let [made, framed, parsed, followed, labelled, counted, trunks] = so_far[..] else {
+        unreachable!("as many as there are")
+    };
     for (what, instructions) in [
         ("packet to frame", framed - made),
         ("parse", parsed - framed),
@@ -53,6 +55,7 @@ fn main() {
         ("label", labelled - followed),
         ("count", counted - labelled),
         ("all of these", counted - made),
+        ("trunks at both ends", trunks - counted),
         ("all, by the engine", per_message("engine") - made),
     ] {
         println!("{what:20} {instructions:6}");
@@ -74,7 +77,7 @@ fn run(way: &str, rate: u64, calls: usize) {
         packets.make(packets.calls_until_full());
         return in_parts(calls, |part| packets.make(part));
     }
-    let mut stages = Stages::new(rate);
+    let mut stages = Stages::new(rate, way == "trunks");
     in_parts(calls, |part| {
         stages.packets.make(part);
         while !stages.packets.all_are_taken() {

@@ -1,19 +1,22 @@
 //! What calls take of memory: 10,000, 100,000 and 1,000,000 of them, up, then over, then forgotten.
 //!
-//! `cargo bench -p ringside --bench memory -- NUMBER`. Bytes asked of the allocator, which is the program's, and
-//! resident ones; what one number leaves resident, the next one in a run has at hand.
+//! `cargo bench -p ringside --bench memory -- NUMBER [trunks]`. Bytes asked of the allocator, which is the program's, and
+//! resident ones; what one number leaves resident, the next one in a run has at hand. `trunks`: each call goes over two.
 
 #[path = "../src/allocator.rs"]
 mod allocator;
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use allocator::Allocator;
 use ladder::traffic::Traffic;
+use pipeline::settings::Problems;
 use pipeline::{Facts, FrameBatch, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
+use processor_enrich::{Carrier, Enrich};
 use wire::Timestamp;
 
 struct Counting;
@@ -56,9 +59,17 @@ struct Shard {
 }
 
 impl Shard {
-    fn new(calls: usize) -> Self {
+    fn new(calls: usize, trunks: bool) -> Self {
         let config = Config { max_calls: calls.max(500_000), ..Config::default() };
-        Self { dialogs: Dialogs::new(config, None), facts: Facts::default(), batch: FrameBatch::default() }
+        let mut dialogs = Dialogs::new(config, None);
+        if trunks {
+            let carrier = |name: &str, cidr: &str| Carrier { name: name.into(), cidrs: vec![cidr.into()] };
+            let carriers = vec![carrier("home", "192.0.2.0/24"), carrier("east", "198.51.100.0/24")];
+            let labels = processor_enrich::Config { carriers, ..processor_enrich::Config::default() };
+            let labels = labels.check(&mut Problems::default()).expect("sound settings");
+            dialogs.set_networks(Enrich::new(labels, Arc::default()).networks());
+        }
+        Self { dialogs, facts: Facts::default(), batch: FrameBatch::default() }
     }
 
     /// So many calls go on by what `ladder` says, one after another, so many a second.
@@ -91,11 +102,12 @@ impl Shard {
 
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let trunks = std::env::args().any(|arg| arg == "trunks");
     let numbers = if asked.is_empty() { vec![10_000, 100_000, 1_000_000] } else { asked };
     println!("bytes per call: asked of the allocator / resident");
     println!("calls      up for a moment   up for 40 s       over              (of which all are forgotten: MiB)");
     for calls in numbers {
-        let mut shard = Shard::new(calls);
+        let mut shard = Shard::new(calls, trunks);
         shard.batch.now = Timestamp::from_nanos(1_767_225_600_000_000_000);
         let before = (HELD.load(Ordering::Relaxed), resident());
         let per_call = || {

@@ -51,7 +51,7 @@ fn whole(c: &mut Criterion<ProcessorTime>) {
         let mut stages = None;
         for wanted in Stage::ALL {
             group.bench_function(BenchmarkId::new(name(wanted), &at), |b| {
-                let stages = stages.get_or_insert_with(|| Stages::new(rate));
+                let stages = stages.get_or_insert_with(|| Stages::new(rate, false));
                 b.iter_custom(|iterations| (0..iterations).map(|_| time_of(stages, wanted)).sum());
             });
         }

@@ -15,7 +15,7 @@ use processor_media::Media;
 use processor_sampling::Sampling;
 use receiver_ebpf_sip::EbpfSipReceiver;
 use receiver_pcap::PcapReceiver;
-use receiver_sip_probe::SipProbeReceiver;
+use receiver_sip_probe::{ProbeEndpoint, SipProbeReceiver};
 
 /// Every type of component this program has.
 pub fn catalogue() -> Catalogue {
@@ -51,6 +51,7 @@ pub fn catalogue() -> Catalogue {
                 processor_dialog::Config::check,
                 |config, context| {
                     let dialogs = Dialogs::one_of(context.shards, config, context.calls.clone());
+                    let dialogs = dialogs.labelled(Arc::clone(&context.label_sets));
                     Box::new(if context.media.is_some() { dialogs.telling_media() } else { dialogs })
                 },
             ),
@@ -102,12 +103,21 @@ pub fn catalogue() -> Catalogue {
                 |settings, context| Box::new(Otlp::new(settings, context)),
             ),
         ],
-        extensions: vec![Type::<dyn Extension, ExtensionContext>::new(
-            "console",
-            Role::WatchesCalls,
-            "a page with ratios, calls and their ladders, for this host",
-            extension_console::Settings::check,
-            |settings, context| Box::new(Console::new(settings, context)),
-        )],
+        extensions: vec![
+            Type::<dyn Extension, ExtensionContext>::new(
+                "console",
+                Role::WatchesCalls,
+                "a page with ratios, calls and their ladders, for this host",
+                extension_console::Settings::check,
+                |settings, context| Box::new(Console::new(settings, context)),
+            ),
+            Type::<dyn Extension, ExtensionContext>::new(
+                "probe_endpoint",
+                Role::AddsPage,
+                "/probe beside /metrics: probes when they are scraped",
+                receiver_sip_probe::page::Config::check,
+                |settings, _| Box::new(ProbeEndpoint::new(settings)),
+            ),
+        ],
     }
 }

@@ -1,5 +1,7 @@
 //! `ringside doctor`: can it capture here, and does it see SIP? Each finding with its cure.
 
+mod probes;
+
 use std::time::{Duration, Instant};
 
 use pipeline::ComponentId;
@@ -19,6 +21,7 @@ pub fn doctor(configured: Configured) -> Result<(), Failure> {
     let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
     say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
+    probes::try_each(&loaded)?;
     let receivers = live_receivers(&loaded);
     if receivers.is_empty() {
         return print(&line("ok", "capture", "no pipeline captures live, so no privilege is needed", ""));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use endpoint::{Busy, Load, Site};
 use hyper::body::{Bytes, Incoming};
@@ -11,6 +11,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, Header
 use hyper::{Method, Request, Response, StatusCode};
 use metrics::{ExporterContext, Exposition, Format, Registry, Undefined};
 use pipeline::component::Health;
+use pipeline::pages::{Asked, Page, Shown};
 use pipeline::{CaptureStatus, Telemetry};
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -28,6 +29,8 @@ pub struct Pages {
     scrapes: Arc<Semaphore>,
     scraped: AtomicU64,
     load: Load,
+    /// Those of extensions.
+    others: pipeline::pages::Pages,
 }
 
 impl Pages {
@@ -40,6 +43,7 @@ impl Pages {
             scrapes: Arc::new(Semaphore::new(scrapes)),
             scraped: AtomicU64::new(0),
             load: Load::default(),
+            others: context.pages.clone(),
         }
     }
 
@@ -82,7 +86,7 @@ impl Pages {
     }
 
     fn health(&self, busy: Busy) -> Response<ReplyBody> {
-        let CaptureStatus { kind, blocked } = self.health.capture();
+        let CaptureStatus { kind, blocked, no_media } = self.health.capture();
         let (code, status) = match blocked {
             None => (StatusCode::OK, "ok"),
             Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -91,6 +95,7 @@ impl Pages {
             status,
             capture: kind,
             reason: blocked,
+            no_media,
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
         };
@@ -123,7 +128,8 @@ impl Site for Pages {
 
     async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
         let path = request.uri().path();
-        if !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
+        let other = self.others.at(path);
+        if other.is_none() && !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
             return plain(StatusCode::NOT_FOUND, TEXT, PATHS, busy);
         }
         let head = match *request.method() {
@@ -135,6 +141,13 @@ impl Site for Pages {
                 return response;
             }
         };
+        if let Some(page) = other {
+            // A HEAD is to cost nobody anything.
+            return match head {
+                true => plain(StatusCode::OK, Format::Text.content_type(), Bytes::new(), busy),
+                false => show(&*page, &request, busy).await,
+            };
+        }
         match path {
             "/metrics" => self.metrics(&request, head, busy).await,
             "/health" => self.health(busy),
@@ -147,6 +160,20 @@ impl Site for Pages {
     }
 }
 
+/// A page of an extension.
+async fn show(page: &dyn Page, request: &Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
+    let patience = request.headers().get(PATIENCE).and_then(|value| value.to_str().ok()?.parse().ok());
+    let patience = patience.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let asked = Asked { query: request.uri().query().unwrap_or_default().to_owned(), patience };
+    let Shown { status, text } = page.answer(asked).await;
+    let status = StatusCode::from_u16(status).expect("pages answer with a status of HTTP");
+    let content_type = if status == StatusCode::OK { Format::Text.content_type() } else { TEXT };
+    plain(status, content_type, text, busy)
+}
+
+/// How long Prometheus waits for a scrape.
+const PATIENCE: &str = "x-prometheus-scrape-timeout-seconds";
+
 /// The body of `/health`.
 #[derive(Serialize)]
 struct HealthReport {
@@ -156,6 +183,9 @@ struct HealthReport {
     capture: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Why there is no voice quality although it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_media: Option<&'static str>,
     version: &'static str,
     uptime_seconds: u64,
 }

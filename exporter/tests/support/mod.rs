@@ -58,6 +58,7 @@ pub fn context(registry: &Arc<Registry>, state: &Arc<State>) -> ExporterContext 
         label_sets: Arc::clone(registry.label_sets()),
         resource: Arc::default(),
         health: Arc::clone(state) as _,
+        pages: Default::default(),
     }
 }
 
@@ -65,7 +66,7 @@ pub fn context(registry: &Arc<Registry>, state: &Arc<State>) -> ExporterContext 
 pub fn run(limits: Limits) -> Running {
     let registry = Registry::new("sip_exporter");
     let state = Arc::new(State::default());
-    *state.capture.lock().expect("nobody panicked") = CaptureStatus { kind: "ebpf", blocked: None };
+    *state.capture.lock().expect("nobody panicked") = CaptureStatus { kind: "ebpf", ..CaptureStatus::default() };
     let context = context(&registry, &state);
     let mut exporter = Prometheus::with_limits(settings("127.0.0.1:0", Undefined::Nan), &context, limits);
     exporter.start().expect("a free port");

@@ -50,6 +50,7 @@ export function showFigures(now) {
   while (past.length > 2 && past[0].at < now.time_ms - WINDOW * 1000) past.shift();
   showRates(now);
   showTiles(figures);
+  showTargets(figures);
   latest = figures;
   showTables();
 }
@@ -115,6 +116,27 @@ function showTiles(figures) {
     tile("Post-dial delay: mean since the start", "PDD", pdd === undefined ? "–" : count(pdd), pdd === undefined ? "" : "ms", "mean"),
   );
   document.getElementById("tiles").replaceChildren(...ratios);
+}
+
+/** A row of who is probed, where somebody is. */
+function showTargets(figures) {
+  const element = document.getElementById("targets");
+  element.hidden = figures.targets.length === 0;
+  const tile = (target) => {
+    const rtt = target.last_rtt_seconds;
+    const is = target.up === null ? "–" : target.up ? "up" : "down";
+    const lost = target.sent === 0 ? "" : `${percent((100 * target.lost) / target.sent)} % lost`;
+    const trip = rtt === null ? "" : `${(rtt * 1000).toFixed(1)} ms`;
+    const title = `Probe over ${target.transport}${target.carrier && `, carrier ${target.carrier}`}: newest status, round trip, loss since the start`;
+    return h(
+      "div",
+      { class: "tile", title, "data-is": target.up === false && "bad" },
+      h("h3", {}, target.name),
+      h("b", {}, is, target.last_status > 0 && h("small", {}, ` ${target.last_status}`)),
+      h("p", {}, [trip, lost].filter(Boolean).join(", ")),
+    );
+  };
+  element.replaceChildren(...figures.targets.map(tile));
 }
 
 function table(caption, head, rows, texts = 1) {

@@ -18,6 +18,7 @@ const OUTCOMES = [
   ["ineffective", "ineffective"],
   ["timeout", "timeout"],
   ["no_final", "no final"],
+  ["unseen", "unseen"],
   ["challenge_abandoned", "challenge abandoned"],
 ];
 

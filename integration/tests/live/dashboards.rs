@@ -7,6 +7,7 @@ use std::{fs, thread};
 
 use integration::flows::{self, refused};
 use integration::gate;
+use integration::probed::Answering;
 use integration::ringside::{Config, HTTP, Ringside};
 use integration::sipp::scenario::{Scenario, Side, Transport};
 use integration::sipp::{Load, Sipp, exchange};
@@ -39,6 +40,7 @@ fn play(namespace: &Namespace, ringside: &Ringside) {
         Scenario::new(flows::CHALLENGED),
         Scenario::new(flows::REDIRECTED),
         Scenario::new(flows::CANCELLED),
+        Scenario::new(flows::TRANSFERRED),
         Scenario::new(flows::RETRANSMITTED),
         Scenario::new(flows::PINGED),
         Scenario::new(flows::REGISTERED),
@@ -122,16 +124,18 @@ enum Choice {
 
 /// Variables and macros replaced as Grafana replaces them.
 fn interpolated(expression: &str, choice: Choice) -> String {
-    let (instance, carrier, ua_type, trunk) = match choice {
-        Choice::All => (".*", ".*", ".*", ".*"),
+    let (instance, carrier, ua_type, trunk, queue) = match choice {
+        Choice::All => (".*", ".*", ".*", ".*", ".*"),
         // A chosen value is escaped for a regular expression inside a string.
-        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home"),
+        Choice::Some => (r"127\\.0\\.0\\.1:2112", "(home|other)", "yealink", "home", "line"),
     };
     let replaced = [
         ("$instance", instance),
         ("$carrier", carrier),
         ("$ua_type", ua_type),
+        ("$target", if matches!(choice, Choice::All) { ".*" } else { "(phone|none)" }),
         ("$trunk", trunk),
+        ("$queue", queue),
         ("$window", "15m"),
         // Four scrapes of 15 s, the least that Grafana takes.
         ("$__rate_interval", "1m0s"),
@@ -183,6 +187,15 @@ fn values(store: &Store, question: &Question) -> Vec<String> {
 /// What is told only where TLS is read in the clear.
 const OF_TLS: &str = "otelcol_receiver_tls_";
 
+/// What is told only where somebody is probed over TLS.
+const OF_PROBES_OVER_TLS: &str = "probe_tls_";
+
+/// Somebody who is probed and does not listen, and somebody who answers.
+const PROBES: &str = "[receivers.sip_probe]\ncollection_interval = \"1s\"\ntimeout = \"800ms\"\n\
+    targets = [{ endpoint = \"udp://127.0.0.1:5069\", name = \"none\" }, \
+    { endpoint = \"udp://127.0.0.1:5068\", name = \"phone\", carrier = \"home\" }]\n\
+    [service.pipelines.\"metrics/probes\"]\nreceivers = [\"sip_probe\"]\nexporters = [\"prometheus\"]\n";
+
 /// What is wrong with the dashboards on this store.
 fn complaints(store: &Store) -> Vec<String> {
     let (panels, variables) = questions();
@@ -191,7 +204,10 @@ fn complaints(store: &Store) -> Vec<String> {
         for choice in [Choice::All, Choice::Some] {
             match (ask(store, question, choice), choice) {
                 (Err(error), _) => complaints.push(format!("{:?}: {}: {error}", store.kind, question.place)),
-                (Ok(data), Choice::All) if !has_number(&data) && !question.expression.contains(OF_TLS) => {
+                (Ok(data), Choice::All)
+                    if !has_number(&data)
+                        && ![OF_TLS, OF_PROBES_OVER_TLS].iter().any(|part| question.expression.contains(part)) =>
+                {
                     complaints.push(format!("{:?}: {} is empty: {}", store.kind, question.place, question.expression));
                 }
                 (Ok(_), _) => {}
@@ -203,7 +219,9 @@ fn complaints(store: &Store) -> Vec<String> {
         let expected = match question.place.rsplit_once(' ').expect("a name").1.trim_matches('"') {
             "carrier" => ["home", "other"].as_slice(),
             "ua_type" => &["other", "yealink"],
+            "target" => &["none", "phone"],
             "trunk" => &["home"],
+            "queue" => &["line"],
             _ => &["127.0.0.1:2112"],
         };
         if values != expected {
@@ -218,9 +236,10 @@ fn every_panel_and_variable_has_an_answer() {
     let Some(_pass) = gate::shared("dashboards") else { return };
     let namespace = namespace();
     let config = Config::on("lo")
-        .dialog("transaction_timeout = \"3s\"")
+        .dialog("transaction_timeout = \"3s\"\nqueues = [{ name = \"line\", match = \"callee\" }]")
         .enrich("carriers = [{ name = \"home\", cidrs = [\"127.0.0.0/8\"] }]\nuser_agents = [{ regex = '^Yealink', label = \"yealink\" }]");
-    let ringside = Ringside::spawn(&namespace, &(config.toml() + TRACES), &[]);
+    let _phone = Answering::start(&namespace, "127.0.0.1:5068");
+    let ringside = Ringside::spawn(&namespace, &(config.toml() + TRACES + PROBES), &[]);
     eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
     let scraping = fs::read_to_string(repository().join("deploy/compose/prometheus.yml")).expect("a configuration");
     assert!(scraping.contains(&HTTP.to_string()) && scraping.contains("15s"), "{scraping}");

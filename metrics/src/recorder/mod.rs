@@ -142,6 +142,13 @@ impl Recorder {
                     rows.observe_named(trunk.carrier, F::TrunkCallDuration, trunk.direction.index(), duration);
                 }
             }
+            Fact::QueueEntered(queue) => rows.adjust_named(queue, F::QueueWaiting, 0, 1),
+            Fact::QueueLeft(queue, end, waited) => {
+                rows.adjust_named(queue, F::QueueWaiting, 0, -1);
+                rows.add_named(queue, F::QueueCalls, end.index(), 1);
+                rows.observe_named(queue, F::QueueWait, end.index(), waited);
+            }
+            Fact::QueueLost(queue) => rows.adjust_named(queue, F::QueueWaiting, 0, -1),
             Fact::InvitedInitially
             | Fact::InviteAnswered
             | Fact::InviteFailed(_)

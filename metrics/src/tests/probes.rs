@@ -112,6 +112,17 @@ fn rows_are_shown_by_who_got_them_and_by_nobody_else() {
 }
 
 #[test]
+fn a_target_of_two_receivers_is_shown_once() {
+    let [first, second] = [(); 2].map(|()| Arc::<Probes>::default());
+    first.row(&target("a", "udp"), "").sent();
+    second.row(&target("a", "udp"), "");
+    let registry = registry().with_probes(first).with_probes(second);
+    let text = scrape(&registry);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("sip_exporter_probe_sent_total{")).collect();
+    assert_eq!(lines, [r#"sip_exporter_probe_sent_total{target="a",transport="udp"} 1"#]);
+}
+
+#[test]
 fn more_targets_than_a_step_shows_are_all_shown() {
     let probes = Arc::<Probes>::default();
     for index in 0..300 {

@@ -5,6 +5,7 @@
 //! `carriers[1].cidrs[0]`.
 
 pub mod duration;
+pub mod expressions;
 mod problem;
 pub mod size;
 

@@ -45,6 +45,19 @@ fn ratios_take_the_statuses_the_standards_name() {
 }
 
 #[test]
+fn a_failover_is_one_of_two_per_invite_and_whole_per_attempt() {
+    expect(
+        "0.00 alice -> bob INVITE
+         0.10 alice <- bob 503 tag=x
+         0.11 alice -> bob ACK
+         0.20 alice -> carol INVITE
+         4.20 alice <- carol 200 tag=c",
+        "ser 50; isa 50; asr 50; ser_rfc6076 100; isa_rfc6076 0; asr_e425 100; iss_total 1; 503_total 1
+         session_attempts_total 1; session_outcomes_total{outcome=answered} 1; answer_delay_seconds n=1 sum=4.2",
+    );
+}
+
+#[test]
 fn a_challenge_and_its_retry_are_one_attempt_and_two_invites() {
     expect(
         "0.00 alice -> bob INVITE

@@ -160,6 +160,12 @@ impl Player {
         self
     }
 
+    /// The same that counts the callers of the queues that are configured.
+    pub fn with_queues(mut self) -> Self {
+        self.dialogs = self.dialogs.labelled(Arc::clone(self.registry.label_sets()));
+        self
+    }
+
     /// Plays a ladder, and does not end there.
     pub fn play(&mut self, ladder: &str) {
         for step in ladder::play(ladder) {

@@ -15,6 +15,7 @@ mod ladders;
 mod live;
 mod pieces;
 mod privacy;
+mod queues;
 mod random;
 mod reasons;
 mod records;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use processor_dialog::Config;
+use processor_dialog::{Config, Queue};
 use proptest::prelude::*;
 
 use crate::expect::{Labelled, Player};
@@ -18,7 +18,9 @@ proptest! {
         max_calls in prop::sample::select(vec![1usize, 2, 3, 1000]),
     ) {
         let calls = calls();
-        let mut player = Player::new(Config { max_calls, ..Config::default() }, Labelled::Yes).with_carriers();
+        let queues = vec![Queue { name: "all".into(), expression: ".".into() }];
+        let config = Config { max_calls, queues, ..Config::default() };
+        let mut player = Player::new(config, Labelled::Yes).with_carriers().with_queues();
         let mut now = Duration::ZERO;
         for (i, played) in messages.into_iter().enumerate() {
             now += Duration::from_millis(played.pause);
@@ -83,7 +85,7 @@ fn check(player: &Player) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-const GAUGES: [&str; 4] = ["dialogs{", "sessions{", "registrations_active{", "trunk_calls{"];
+const GAUGES: [&str; 5] = ["dialogs{", "sessions{", "registrations_active{", "trunk_calls{", "queue_waiting{"];
 
 /// The first is never below the second.
 const ORDER: [(&str, &str); 8] = [

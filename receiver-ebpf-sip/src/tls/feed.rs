@@ -11,6 +11,8 @@ use intake::{End, Piece};
 use pipeline::Telemetry;
 use wire::Timestamp;
 
+use crate::clocks::Clocks;
+
 use super::aside::Aside;
 use super::programs::COUNTS;
 use super::record::{Certainty, Decision, Kind, Process, Record};
@@ -42,22 +44,6 @@ struct Taken {
     unwanted: u64,
     undecided: u64,
     damaged: u64,
-}
-
-/// The times of two clocks at one moment, in nanoseconds: what leads from one to the other.
-#[derive(Clone, Copy, Debug)]
-pub struct Clocks {
-    pub monotonic: u64,
-    pub wall: u64,
-}
-
-impl Clocks {
-    /// The time on people's clock when the monotonic one stood at `monotonic`.
-    fn wall_at(self, monotonic: u64) -> Timestamp {
-        let ago = self.monotonic.saturating_sub(monotonic);
-        let ahead = monotonic.saturating_sub(self.monotonic);
-        Timestamp::from_nanos(self.wall.saturating_sub(ago).saturating_add(ahead))
-    }
 }
 
 impl Feed {

@@ -17,34 +17,22 @@ mod programs;
 mod record;
 mod selection;
 
-use std::time::Duration;
-
 use aya::maps::{Array, MapData, MapError};
 use caps::Capability;
-use intake::{IDLE_LAG, Piece, PortSet};
+use intake::{Piece, PortSet};
 use pipeline::Telemetry;
 use wire::Timestamp;
 
 use crate::capabilities;
-use crate::ring::RETIRE_MS;
-use crate::sys;
+use crate::clocks::Clocks;
 
 pub use attacher::StartError;
 use attacher::{Attacher, Equipment};
 pub use config::TlsConfig;
-use feed::{Clocks, Feed};
+use feed::Feed;
 pub use probe::probe;
 use programs::Programs;
 pub use programs::{LoadError, Way};
-
-/// How long a record waits for packets that were seen before it: twice as long as the ring holds them back, and not so
-/// long that time that passes without packets could overtake it.
-const HOLD_BACK: Duration = Duration::from_millis(2 * RETIRE_MS as u64);
-
-const _: () = assert!(HOLD_BACK.as_millis() + POLL_EVERY.as_millis() < IDLE_LAG.as_millis());
-
-/// How often records are looked for: their kernel side wakes nobody, since that would be the dearest part of it.
-pub const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Everything that reads TLS in the clear, running.
 pub struct Tls {
@@ -115,14 +103,13 @@ impl Tls {
     }
 
     /// Hands out what was read and written before a packet.
-    pub fn release_before(&mut self, packet: Timestamp, now: Now, take: impl FnMut(&Piece<'_>)) {
-        self.feed.release(packet, now.0, usize::MAX, take);
+    pub fn release_before(&mut self, packet: Timestamp, now: Clocks, take: impl FnMut(&Piece<'_>)) {
+        self.feed.release(packet, now, usize::MAX, take);
     }
 
     /// Hands out what no packet can be before any more, where none waits. Returns whether that was all.
-    pub fn release_due(&mut self, now: Now, most: usize, take: impl FnMut(&Piece<'_>)) -> bool {
-        let due = now.0.wall.saturating_sub(HOLD_BACK.as_nanos() as u64);
-        self.feed.release(Timestamp::from_nanos(due), now.0, most, take) < most
+    pub fn release_due(&mut self, now: Clocks, most: usize, take: impl FnMut(&Piece<'_>)) -> bool {
+        self.feed.release(now.due(), now, most, take) < most
     }
 
     /// Records the kernel had no room for, since the last call.
@@ -142,17 +129,6 @@ impl Tls {
             out.push(Telemetry { name, labels: Vec::new(), counter: false, value: value as f64 });
         }
         self.feed.telemetry(out);
-    }
-}
-
-/// The time it is, on both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Now(Clocks);
-
-impl Now {
-    /// Reads them.
-    pub fn read() -> Self {
-        Self(Clocks { monotonic: sys::clock(libc::CLOCK_MONOTONIC), wall: sys::clock(libc::CLOCK_REALTIME) })
     }
 }
 

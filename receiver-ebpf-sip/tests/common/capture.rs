@@ -1,12 +1,13 @@
 //! The receiver under test, with what it brought.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pipeline::event::NotRead;
-use pipeline::{CaptureStatus, FrameBatch, Receiver, Telemetry};
+use pipeline::media::MediaPacket;
+use pipeline::{CaptureStatus, FrameBatch, MediaPorts, Receiver, Telemetry};
 use receiver_ebpf_sip::{Config, EbpfSipReceiver, RingShape};
 
 use testnet::{Namespace, skipped};
@@ -54,6 +55,9 @@ pub struct Tap {
     duplicates: u64,
     not_read: [u64; NotRead::ALL.len()],
     elsewhere: u64,
+    media: Vec<MediaPacket>,
+    reports: Vec<Vec<u8>>,
+    media_drops: u64,
 }
 
 /// A message that was seen.
@@ -72,7 +76,17 @@ impl Tap {
     }
 
     pub fn with_ring(config: Config, shape: RingShape) -> Self {
-        let mut receiver = EbpfSipReceiver::with_ring(config, shape);
+        Self::of(EbpfSipReceiver::with_ring(config, shape))
+    }
+
+    /// The same, with media to where `ports` says.
+    pub fn with_media(config: Config, ports: &Arc<MediaPorts>) -> Self {
+        let mut receiver = EbpfSipReceiver::with_ring(config, RingShape { blocks: 16, ..RingShape::default() });
+        receiver.want_media(ports);
+        Self::of(receiver)
+    }
+
+    fn of(mut receiver: EbpfSipReceiver) -> Self {
         receiver.start().expect("capture can be started");
         Self {
             receiver,
@@ -83,6 +97,9 @@ impl Tap {
             duplicates: 0,
             not_read: [0; NotRead::ALL.len()],
             elsewhere: 0,
+            media: Vec::new(),
+            reports: Vec::new(),
+            media_drops: 0,
         }
     }
 
@@ -134,6 +151,21 @@ impl Tap {
         self.not_read
     }
 
+    /// Packets of RTP.
+    pub fn media(&self) -> &[MediaPacket] {
+        &self.media
+    }
+
+    /// Datagrams of RTCP.
+    pub fn reports(&self) -> &[Vec<u8>] {
+        &self.reports
+    }
+
+    /// Records of media that were lost.
+    pub fn media_drops(&self) -> u64 {
+        self.media_drops
+    }
+
     /// Packets with SIP that is passed over, as far as user space saw them.
     pub fn elsewhere(&self) -> u64 {
         self.elsewhere
@@ -180,6 +212,9 @@ impl Tap {
             *all += u64::from(new);
         }
         self.elsewhere += self.batch.tally.sip_elsewhere.iter().map(|count| u64::from(*count)).sum::<u64>();
+        self.media_drops += self.batch.tally.media_drops;
+        self.media.extend_from_slice(&self.batch.media);
+        self.reports.extend(self.batch.rtcp.iter().map(|report| self.batch.bytes[report.range.clone()].to_vec()));
         for frame in &self.batch.frames {
             let bytes = self.batch.message(frame);
             let text = String::from_utf8_lossy(bytes);

@@ -6,6 +6,7 @@
 mod changes;
 #[path = "../common/mod.rs"]
 mod common;
+mod media;
 mod privileges;
 mod probing;
 mod ring;

@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use intake::{End, PortSet};
+use receiver_ebpf_sip::Clocks;
 use receiver_ebpf_sip::TlsConfig;
-use receiver_ebpf_sip::tls::{Now, Tls, Way};
+use receiver_ebpf_sip::tls::{Tls, Way};
 use testnet::{Namespace, skipped};
 
 use crate::common::capture::live;
@@ -70,7 +71,7 @@ fn speaks_to_itself(test: &str, port: u16, way: Way) {
         let begun = Instant::now();
         while seen.ended.contains(&false) {
             assert!(begun.elapsed() < Duration::from_secs(30), "{seen:?}");
-            tls.release_due(Now::read(), 1000, |piece| {
+            tls.release_due(Clocks::read(), 1000, |piece| {
                 let is_question = piece.destination.port() == port;
                 assert!(is_question || piece.source.port() == port);
                 assert!(piece.source.ip().is_loopback() && piece.destination.ip().is_loopback());

@@ -10,12 +10,14 @@ use sip::{Framer, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{End, Fault, Order, Phases, Report, Task};
 use crate::exchange::Carrier;
 
+/// Longest wait for a connection to take a request that answers a challenge.
+const WRITE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Bytes read at a time.
 const PIECE: usize = 4096;
 /// Bytes that are kept of a message that is not whole: as much as the largest message.
@@ -93,7 +95,8 @@ async fn begin(task: &mut Task, connection: &mut Option<Connection>, order: Orde
     }
     let held = connection.as_mut().expect("it was opened");
     let Some(request) = task.begin(Order { deadline, reply }, held.local, phases, tls) else { return };
-    if timeout_at(deadline.into(), held.write(&request)).await.is_ok_and(|written| written.is_err()) {
+    // Half a request on a connection that takes no more is worse than none.
+    if !matches!(timeout_at(deadline.into(), held.write(&request)).await, Ok(Ok(()))) {
         *connection = None;
         task.break_off(|| Fault::Closed);
     }
@@ -110,8 +113,7 @@ async fn take(task: &mut Task, connection: &mut Connection, at: Instant) -> io::
                 let requests = task.on_message(at, &unread[..len]);
                 done += len;
                 for request in requests {
-                    connection.stream.write_all(&request).await?;
-                    connection.stream.flush().await?;
+                    timeout(WRITE, connection.write(&request)).await??;
                 }
             }
             Step::LineEnds(len) | Step::Stun(len) | Step::Skipped(len) => done += len,

@@ -45,8 +45,9 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// With tables and timers as full as calls at this rate make them.
-    pub fn new(calls_per_second: u64) -> Self {
+    /// With tables and timers as full as calls at this rate make them; `trunks`: also counts calls by the carriers at both
+    /// ends.
+    pub fn new(calls_per_second: u64, trunks: bool) -> Self {
         let registry = Registry::new("sip_exporter");
         let labels: processor_enrich::Config = toml::from_str(LABELS).expect("it is TOML");
         let labels = labels.check(&mut Problems::default()).expect("sound settings");
@@ -59,6 +60,7 @@ impl Stages {
             facts: Facts::default(),
             recorder: Recorder::new(registry.shard()),
         };
+        stages.dialogs.set_networks(stages.enrich.networks().filter(|_| trunks));
         for _ in 0..stages.packets.calls_until_full().div_ceil(100) {
             stages.packets.make(100);
             while !stages.packets.all_are_taken() {

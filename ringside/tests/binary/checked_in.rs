@@ -42,7 +42,7 @@ fn together(table: &str, content: &str) -> Option<Together> {
             Some(Together::Traces)
         }
         "receivers.sip_probe" | "service.pipelines.\"metrics/probes\"" => Some(Together::Probes),
-        "extensions.console" => Some(Together::Console),
+        "extensions.console" | "extensions.probe_endpoint" => Some(Together::Console),
         "service" if content.starts_with("extensions") => Some(Together::Console),
         _ => None,
     }
@@ -55,7 +55,7 @@ fn uncommented(text: &str, with: Option<Together>, also: impl Fn(usize) -> bool)
         let Some(content) = hidden(line) else { return *line };
         let needed = |table: &str| {
             is_header(line)
-                || ["endpoint", "extensions", "targets"].iter().any(|key| content.starts_with(key))
+                || ["endpoint", "extensions", "targets", "modules", "allow"].iter().any(|key| content.starts_with(key))
                 || table.starts_with("service.pipelines.")
         };
         let stands =
@@ -76,13 +76,17 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 13] = [
+const EXAMPLES: [&str; 17] = [
     "codecs",
+    "modules.default",
+    "allow.cidrs",
+    "allow.names",
     "targets",
     "username",
     "password_file",
     "carriers",
     "user_agents",
+    "queues",
     "transaction_timeout",
     "telemetry.resource",
     "tls.ca_file",

@@ -162,3 +162,52 @@ fn ctrl_c_brings_the_summary() {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert!(text.contains(" answered, 0% loss, time ") && text.contains("\nrtt min/avg/max/jitter = "), "{text}");
 }
+
+#[test]
+fn prometheus_may_have_probes_made_and_only_of_those_on_the_list() {
+    let folder = Folder::new();
+    let text = config(&[("good", &server("200 OK"))]).replace(
+        "[exporters.prometheus]",
+        "[extensions.probe_endpoint]\nmodules.default = {}\nallow.cidrs = ['127.0.0.1/32']\n[service]\n\
+         extensions = ['probe_endpoint']\n[exporters.prometheus]",
+    );
+    folder.write("run.toml", text);
+    let (running, announced) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    let shown = get(&announced, &format!("/probe?target={}&module=default", server("486 Busy Here")));
+    assert!(shown.starts_with("HTTP/1.1 200") && shown.contains("\nprobe_sip_status_code 486\n"), "{shown}");
+    assert!(shown.contains("\nprobe_success 1\n"), "{shown}");
+    assert!(get(&announced, "/probe?target=192.0.2.1").starts_with("HTTP/1.1 403"));
+    assert!(get(&announced, "/probe?target=127.0.0.1&module=x").starts_with("HTTP/1.1 400"));
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.end().0.code(), Some(0));
+}
+
+#[test]
+fn without_the_extension_nobody_is_probed() {
+    let folder = Folder::new();
+    folder.write("run.toml", config(&[("good", &server("200 OK"))]));
+    let (running, announced) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    assert!(get(&announced, "/probe?target=127.0.0.1").starts_with("HTTP/1.1 404"));
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.end().0.code(), Some(0));
+}
+
+#[test]
+fn doctor_tries_each_target_once() {
+    let folder = Folder::new();
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
+    let silent = format!("udp://{}", silent.local_addr().expect("it is bound"));
+    let full = server("503 Service Unavailable");
+    folder.write("run.toml", config(&[("good", &server("200 OK")), ("full", &full), ("mute", &silent)]));
+    let outcome = run(folder.path(), &["doctor", "--config", "run.toml"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    for line in [
+        "\nsip_probe:\n",
+        "\nok     good: 200 OK from udp 127.0.0.1:",
+        "\nwarn   full: 503 Service Unavailable",
+        "\nwarn   mute: n",
+    ] {
+        assert!(outcome.stdout.contains(line), "{line}\n{}", outcome.stdout);
+    }
+    assert!(outcome.stdout.contains("\nok     capture: no pipeline captures live"), "{}", outcome.stdout);
+}

@@ -61,6 +61,7 @@ fn components_lists_what_is_compiled_in() {
         "otlp_http",
         "extensions:",
         "console",
+        "probe_endpoint",
     ];
     assert_eq!((outcome.code, names), (0, expected.to_vec()));
 }

@@ -60,7 +60,7 @@ macro_rules! attributes {
 
 attributes! {
     CALL_OUTCOME = "sip.call.outcome", String, "rtes",
-        "How the last attempt ended: `answered`, `redirected`, `busy`, `no_answer`, `declined`, `cancelled`, `ineffective`, `timeout`, `no_final`, `challenge_abandoned`, `client_error`, `server_error`, `global_error`; `in_progress` for a call, and on each part of it, that is still open when the program ends";
+        "How the last attempt ended: `answered`, `redirected`, `busy`, `no_answer`, `declined`, `cancelled`, `ineffective`, `timeout`, `no_final`, `unseen`, `challenge_abandoned`, `client_error`, `server_error`, `global_error`; `in_progress` for a call, and on each part of it, that is still open when the program ends";
     CALL_END = "sip.call.end", String, "rs",
         "How an answered call ended: `bye`, `481`, `timeout`, `bye_error`, `bye_timeout`, `expired`, `max_age`";
     CALL_DISCONNECT_PARTY = "sip.call.disconnect_party", String, "rs",

@@ -2,11 +2,12 @@
 //! made-up capture sent onto a cable between two namespaces from 10,000 packets a second up to as fast as it goes: with
 //! one core and two, with one shard and two, and beside 50,000 packets a second of something else. Every counter is held
 //! against what was sent. Then the whole capture in one burst, several times, how long the program may stand still, what is
-//! resident under calls for minutes, and what a packet that is not SIP costs. Prints tables. Names of [`PARTS`]
+//! resident under calls for minutes, and what a packet that is not SIP costs, and one of voice. Prints tables. Names of [`PARTS`]
 //! (`make load PART=burst`) do these parts alone; a number is how many seconds calls are placed at each rate.
 //!
 //! Other work on the machine makes every figure worse, so each line has the load average; compare lines of one run.
 
+mod media;
 mod others;
 mod resident;
 mod sender;
@@ -54,7 +55,7 @@ const SETUPS: [Setup; 3] = [
 ];
 
 /// What there is to do, in this order.
-const PARTS: [&str; 8] = ["calls", "resident", "others", "packets", "beside", "burst", "stall", "reader"];
+const PARTS: [&str; 9] = ["calls", "resident", "others", "media", "packets", "beside", "burst", "stall", "reader"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -78,7 +79,10 @@ fn main() -> ExitCode {
     if wanted("others") {
         others::print();
     }
-    if !PARTS[3..].iter().any(|part| wanted(part)) {
+    if wanted("media") {
+        media::print();
+    }
+    if !PARTS[4..].iter().any(|part| wanted(part)) {
         return ExitCode::SUCCESS;
     }
     let capture = Capture::new();

@@ -1,4 +1,5 @@
-//! User-Agent values in, the index of the first expression in file order that matches anywhere out.
+//! Regular expressions of a list in the configuration: values in, the index of the first one in file order that matches
+//! anywhere out.
 //!
 //! One automaton searches for all expressions at once, in linear time whatever the value is: regex-automata
 //! does not backtrack. What is compiled and what is searched are both bounded.
@@ -9,7 +10,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind, PatternSet};
 
 /// Most bytes of a value that are searched; a longer one is cut.
-pub(crate) const MAX_VALUE: usize = 1024;
+pub const MAX_VALUE: usize = 1024;
 
 /// Largest compiled form of one expression, bytes.
 const MAX_ONE: usize = 1 << 20;
@@ -19,19 +20,21 @@ const MAX_ALL: usize = 16 << 20;
 
 /// All expressions, compiled. Shared by clones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UserAgents {
+pub struct Expressions {
     /// `None` without expressions.
     regex: Option<Regex>,
 }
 
 /// Why expressions cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub struct Refused {
+    /// What is wrong with them.
     pub what: String,
+    /// What to do about it.
     pub cure: &'static str,
 }
 
-impl UserAgents {
+impl Expressions {
     /// Whether one expression can be used.
     pub fn check(regex: &str) -> Result<(), Refused> {
         let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(MAX_ONE));
@@ -59,7 +62,7 @@ impl UserAgents {
     }
 }
 
-/// The bytes of a User-Agent need not be UTF-8.
+/// What comes from the wire need not be UTF-8.
 fn syntax() -> syntax::Config {
     syntax::Config::new().utf8(false)
 }
@@ -81,9 +84,9 @@ impl Refused {
     }
 }
 
-/// Searches values; allocates only until it has seen what is common.
-#[derive(Debug)]
-pub(crate) struct Searcher {
+/// Searches values; allocates only until it has seen what is common. Empty by default: nothing matches.
+#[derive(Debug, Default)]
+pub struct Searcher {
     search: Option<Search>,
 }
 
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     fn find(regexes: &[&str], value: &str) -> Option<u16> {
-        UserAgents::new(regexes).expect("expressions").searcher().find(value.as_bytes())
+        Expressions::new(regexes).expect("expressions").searcher().find(value.as_bytes())
     }
 
     #[test]
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_searched_too() {
-        let mut searcher = UserAgents::new(&["Phone", "(?-u)\\xff$"]).expect("expressions").searcher();
+        let mut searcher = Expressions::new(&["Phone", "(?-u)\\xff$"]).expect("expressions").searcher();
         assert_eq!(searcher.find(b"\xfe\xff Phone \xff"), Some(0));
         assert_eq!(searcher.find(b"Fon \xff"), Some(1));
     }
@@ -165,20 +168,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_one_line() {
-        assert_eq!(UserAgents::check("(abc").unwrap_err().what, "unclosed group");
+        assert_eq!(Expressions::check("(abc").unwrap_err().what, "unclosed group");
         assert_eq!(
-            UserAgents::check("(?=a)").unwrap_err().what,
+            Expressions::check("(?=a)").unwrap_err().what,
             "look-around, including look-ahead and look-behind, is not supported"
         );
-        assert_eq!(UserAgents::check("\\w{1000}").unwrap_err().what, "it is too large once compiled");
-        assert_eq!(UserAgents::check("(?i)^Yealink"), Ok(()));
+        assert_eq!(Expressions::check("\\w{1000}").unwrap_err().what, "it is too large once compiled");
+        assert_eq!(Expressions::check("(?i)^Yealink"), Ok(()));
     }
 
     #[test]
     fn all_expressions_together_are_bounded() {
         let one = "[a-z]{2000}";
-        assert_eq!(UserAgents::check(one), Ok(()));
-        let error = UserAgents::new(&vec![one; 256]).unwrap_err();
+        assert_eq!(Expressions::check(one), Ok(()));
+        let error = Expressions::new(&vec![one; 256]).unwrap_err();
         assert_eq!(error.what, "it is too large once compiled");
     }
 }
