@@ -8,7 +8,7 @@ use pipeline::{CallRecord, CallsWanted, Slot};
 use sip::{Message, Start};
 
 use crate::call::shown;
-use crate::config::{Config, TraceSource};
+use crate::config::{Addresses, Config, TraceSource};
 use crate::identity::{self, Identity};
 use crate::observed::Observed;
 use crate::privacy::Own;
@@ -28,10 +28,11 @@ pub fn record(
     let user_agent = message.user_agent().map(|value| privacy.cleared(&value, MAX_USER_AGENT, own));
     let (trace_id, offered) = trace(message, config);
     CallRecord {
+        key: seen.call,
         slot,
         call_id: privacy.call_id(message.call_id, own),
         trace_id,
-        offered,
+        offered: offered.map(Box::new),
         debug: message.is_marked_for_logging(),
         caller: number(message.from.uri),
         callee: number(message.to.uri),
@@ -42,6 +43,7 @@ pub fn record(
         transport: frame.transport,
         endpoints: endpoints(seen),
         ladder_form: config.ladder.form(),
+        hides_addresses: privacy.ip == Addresses::Prefix,
         ..CallRecord::begun(subject, start)
     }
 }

@@ -7,6 +7,7 @@
 mod clock;
 mod label;
 pub mod ladder;
+pub mod media;
 mod phrase;
 
 mod style;

@@ -8,6 +8,7 @@ use pipeline::event::End;
 use serde::{Serialize, Serializer};
 use wire::Timestamp;
 
+use crate::media::Media;
 use crate::{View, clock};
 
 /// A call as a whole. What is `None` is `null`: dropped for privacy, or it did not happen.
@@ -55,6 +56,9 @@ pub struct Summary {
     pub trace_id: [u8; 16],
     /// Messages seen, retransmissions and hop copies included.
     pub messages: u32,
+    /// What its callers heard; left out where nobody listened, or there was nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<Media>,
     /// Its trace would be an error, or nobody heard it hang up ([`View::failed`]).
     #[serde(skip)]
     pub failed: bool,
@@ -94,6 +98,7 @@ impl View<'_> {
             trunk: self.trunks().collect(),
             trace_id: self.record.trace(self.carrier).id,
             messages,
+            media: self.record.media.as_deref().map(|media| Media::new(media, &self.record.call_id)),
             failed: self.failed(),
         }
     }

@@ -67,6 +67,9 @@ pub enum Role {
     StatesFacts,
     /// Works on facts: stands after one that states them.
     UsesFacts,
+    /// Works on facts and packets of media: as [`Role::UsesFacts`], and receivers then bring media. Its table may stand
+    /// without a pipeline that names it.
+    HearsMedia,
     /// Says which calls leave: stands last in traces pipelines, and with its default settings where none is named.
     ChoosesCalls,
     /// Carries metrics out, and no calls.

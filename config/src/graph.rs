@@ -290,11 +290,11 @@ impl Route {
                     problems.error(&processor.path, what, "name it in `[service.pipelines.traces]` instead");
                 }
                 // That no call is found is said of a traces pipeline as a whole.
-                (Role::UsesFacts, None) if signal == Signal::Metrics => {
+                (Role::UsesFacts | Role::HearsMedia, None) if signal == Signal::Metrics => {
                     let what = format!("`{}` works on what `dialog` finds, and nothing before it does", processor.id);
                     problems.error(&processor.path, what, "put a `dialog` before it");
                 }
-                (Role::UsesFacts, _) => {
+                (Role::UsesFacts | Role::HearsMedia, _) => {
                     if let Some(chooses) = chooses {
                         let what =
                             format!("`{}` comes too late for `{chooses}`, which uses what it finds", processor.id);

@@ -27,6 +27,7 @@ pub(super) struct Lane {
 }
 
 /// What a lane is told to do.
+#[expect(clippy::large_enum_variant, reason = "nearly all are batches, and a channel holds five")]
 enum Work {
     Follow(FrameBatch),
     /// Something between two batches.

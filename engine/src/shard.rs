@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use config::graph::{Branch, ShardPlan, Tap};
-use config::{Configuration, Settings};
+use config::{Configuration, Role, Settings};
 use metrics::Registry;
 use metrics::recorder::Recorder;
 use pipeline::call::watch::Question;
 use pipeline::{
-    CallsWanted, ComponentId, FrameBatch, LabelSets, ProcessorContext, Received, Receiver, ReceiverError, Telemetry,
+    CallsWanted, ComponentId, FrameBatch, LabelSets, MediaPorts, ProcessorContext, Received, Receiver, ReceiverError,
+    Telemetry,
 };
 use wire::Timestamp;
 
@@ -87,13 +88,21 @@ impl Shard {
         context: &FlowContext<'_>,
         outlets: &mut Vec<Outlet>,
     ) -> Self {
+        let hears = |id: &ComponentId| kind(&catalogue.processors, id).role == Role::HearsMedia;
+        let mut media = None;
+        plan.trunk.walk(&mut |branch| {
+            if branch.processors.iter().any(hears) {
+                media.get_or_insert_with(Arc::<MediaPorts>::default);
+            }
+        });
         let first = outlets.len();
         let flow = |nth: usize, outlets: &mut Vec<Outlet>| {
             let mut next = first..;
             Flow::build(&plan.trunk, &mut |branch: &Branch| {
                 let FlowContext { label_sets, wanted, shards } = *context;
                 let calls = wanted(branch);
-                let context = ProcessorContext { label_sets: Arc::clone(label_sets), calls, shards };
+                let context =
+                    ProcessorContext { label_sets: Arc::clone(label_sets), calls, shards, media: media.clone() };
                 let stages = branch.processors.iter().map(|id| {
                     let kind = kind(&catalogue.processors, id);
                     Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
@@ -113,8 +122,13 @@ impl Shard {
             })
         };
         let flows = (0..context.shards.max(1)).map(|nth| flow(nth, outlets)).collect();
-        Self::new(receivers, flows)
+        let mut shard = Self::new(receivers, flows);
+        if let Some(ports) = &media {
+            shard.sources.iter_mut().for_each(|source| source.receiver.want_media(ports));
+        }
+        shard
     }
+
     fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, flows: Vec<Flow>) -> Self {
         let source = |(id, receiver)| Source { id, receiver, batch: FrameBatch::default(), ended: false };
         let sources = receivers.into_iter().map(source).collect();
@@ -342,5 +356,7 @@ impl Source {
     fn catch_up(&mut self, now: Timestamp) {
         self.batch.now = self.batch.now.max(now);
         self.batch.frames.iter_mut().for_each(|frame| frame.at = frame.at.max(now));
+        self.batch.media.iter_mut().for_each(|packet| packet.at = packet.at.max(now));
+        self.batch.rtcp.iter_mut().for_each(|packet| packet.at = packet.at.max(now));
     }
 }

@@ -1,7 +1,8 @@
 //! The split: frames of one batch in, each to the lane that follows its call.
 //!
-//! By a keyed hash of the Call-ID; all registrations go to the first lane ([`sip::group()`]). Not by flow: the legs of a
-//! proxied call are different flows and one call. The tally goes to the first lane too, the time to every lane, so that
+//! Messages by a keyed hash of the Call-ID; all registrations go to the first lane ([`sip::group()`]). Not by flow: the legs of a
+//! proxied call are different flows and one call. Media go to every lane: which call they belong to only
+//! shows there. The tally goes to the first lane too, the time to every lane, so that
 //! all are at the time of the last packet when they have followed what they were handed. What stands before it,
 //! reassembly and the removal of duplicates, has seen every packet.
 
@@ -43,6 +44,17 @@ impl Split {
             let message = batch.message(frame);
             let lane = self.lane_of(frame, message);
             self.lanes[lane].open()?.push(message, frame.clone());
+        }
+        // Whose call they belong to, only their endpoints tell: each lane knows its own.
+        for packet in &batch.media {
+            for lane in &mut self.lanes {
+                lane.open()?.media.push(*packet);
+            }
+        }
+        for packet in &batch.rtcp {
+            for lane in &mut self.lanes {
+                lane.open()?.push_rtcp(&batch.bytes[packet.range.clone()], packet.clone());
+            }
         }
         self.lanes[0].open()?.tally = batch.tally.clone();
         self.lanes.iter_mut().try_for_each(|lane| {

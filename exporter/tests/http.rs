@@ -364,6 +364,7 @@ async fn a_small_body_is_compressed_too_when_asked_for() {
 async fn promtool_is_content_with_every_family() {
     let running = run(Limits::default());
     let mut rows = running.registry.shard();
+    rows.listen();
     for f in F::ALL {
         for variant in 0..f.family().variants() {
             let name = f.family().scope.name().and_then(|label| running.registry.label_sets().intern_name(label, "a"));

@@ -35,7 +35,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         let original_len = bytes.len() as u32;
         let at = Timestamp::from_nanos(tenths * 100_000_000);
         batch.clear();
-        intake.packet(&Packet { at, link: Link::RawIp, interface: 0, bytes: &bytes, original_len, outgoing: false }, &mut batch);
+        intake.packet(
+            &Packet { at, link: Link::RawIp, interface: 0, bytes: &bytes, original_len, outgoing: false },
+            &mut batch,
+        );
         for frame in &batch.frames {
             let message = batch.message(frame);
             assert!(!message.is_empty() && message.len() <= sip::MAX_STREAM_MESSAGE);
@@ -48,7 +51,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     // Packets of no interest move the time on: the first ends streams that waited for a hole, the second forgets them.
     for later in [100_000, 200_000] {
         let at = Timestamp::from_nanos((tenths + later) * 100_000_000);
-        intake.packet(&Packet { at, link: Link::RawIp, interface: 0, bytes: &[], original_len: 0, outgoing: false }, &mut batch);
+        intake.packet(
+            &Packet { at, link: Link::RawIp, interface: 0, bytes: &[], original_len: 0, outgoing: false },
+            &mut batch,
+        );
     }
     assert_eq!(number(&intake, "otelcol_receiver_streams"), 0.0);
     assert_eq!(number(&intake, "otelcol_receiver_stream_bytes"), 0.0);

@@ -177,6 +177,7 @@ mod tests {
             payload,
             first: Timestamp::ZERO,
             truncated: false,
+            identification: 0,
         }
     }
 

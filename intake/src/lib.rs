@@ -9,13 +9,14 @@ mod clock;
 mod decrypted;
 mod duplicates;
 mod elsewhere;
+mod media;
 mod ports;
 mod streams;
 
 use std::time::Duration;
 
 use pipeline::event::NotRead;
-use pipeline::{FrameBatch, SipFrame, Telemetry};
+use pipeline::{FrameBatch, MediaPacket, SipFrame, Telemetry};
 use sip::Payload;
 use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Timestamp};
 
@@ -88,6 +89,8 @@ pub struct Intake {
     decrypted: Option<Box<Decrypted>>,
     max_streams: usize,
     other_ports: Option<SipPorts>,
+    /// Somebody wants media.
+    media: bool,
     counts: Counts,
 }
 
@@ -98,6 +101,7 @@ struct Counts {
     /// By position in [`Skip::ALL`].
     skipped: [u64; Skip::ALL.len()],
     other_port: u64,
+    media: u64,
     /// Datagrams and segments of a transport that nobody asked for.
     other_transport: u64,
     /// Packets whose inside is not looked at and holds SIP, by [`NotRead::index`].
@@ -122,6 +126,7 @@ impl Intake {
             decrypted: None,
             max_streams: settings.max_streams,
             other_ports: settings.note_other_ports.then(SipPorts::default),
+            media: false,
             counts: Counts::default(),
         }
     }
@@ -146,6 +151,11 @@ impl Intake {
         self.duplicates.set_window(window);
     }
 
+    /// From now on datagrams that look like RTP or RTCP go into batches, too.
+    pub fn want_media(&mut self) {
+        self.media = true;
+    }
+
     /// Takes one packet: `batch` gains frames, a count, or nothing but the time.
     pub fn packet(&mut self, packet: &Packet<'_>, batch: &mut FrameBatch) {
         let Self { clock, decoder, lookout, counts, streams, .. } = self;
@@ -161,6 +171,10 @@ impl Intake {
         match &decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
                 if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {
+                    if self.media && media::take(datagram, packet, stamp, batch) {
+                        counts.media += 1;
+                        return;
+                    }
                     let Datagram { source, destination, payload, .. } = *datagram;
                     match datagram.unread() {
                         Some(skip) if !elsewhere::is_sip(payload) => {
@@ -177,7 +191,12 @@ impl Intake {
                 } else if self.duplicates.is_repeat(stamp.at, datagram) {
                     batch.tally.capture_duplicates += 1;
                 } else {
+                    let non_sip = batch.tally.non_sip;
                     sort(datagram, packet.outgoing, stamp, batch);
+                    // RTP on a port of SIP (1.1).
+                    if self.media && batch.tally.non_sip > non_sip && media::take(datagram, packet, stamp, batch) {
+                        counts.media += 1;
+                    }
                 }
             }
             Decoded::Segment(segment) => {
@@ -219,6 +238,16 @@ impl Intake {
         let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
         let outgoing = Some(piece.seen_at == End::Sender && !piece.source.ip().is_loopback());
         decrypted.piece(piece, &mut Sink { batch, stamp, outgoing, lookout, compressed, over_tls: true });
+    }
+
+    /// Takes a packet of media that came another way than [`Intake::packet`]; between packets, in the order of time. Its
+    /// time is that of the capture, and is straightened.
+    pub fn media(&mut self, packet: MediaPacket, batch: &mut FrameBatch) {
+        let stamp = self.clock.stamp(packet.at);
+        batch.now = stamp.at;
+        batch.tally.clock_steps += u64::from(stamp.stepped);
+        self.counts.media += 1;
+        batch.media.push(MediaPacket { at: stamp.at, ..packet });
     }
 
     /// Live: tells how much monotonic time has passed since the receiver began. Called before it looks for packets,
@@ -266,6 +295,9 @@ impl Intake {
             out.push(Telemetry { name, labels, counter, value: value as f64 });
         };
         number("otelcol_receiver_packets", None, true, self.counts.packets);
+        if self.media {
+            number("otelcol_receiver_media_packets", None, true, self.counts.media);
+        }
         let by_skip = Skip::ALL.iter().map(|&skip| (skip.reason(), self.counts.skipped[skip as usize]));
         for (reason, count) in
             by_skip.chain([("other_port", self.counts.other_port), ("other_transport", self.counts.other_transport)])

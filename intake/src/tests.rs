@@ -1,4 +1,5 @@
 mod decrypted;
+mod media;
 mod tcp;
 mod websocket;
 

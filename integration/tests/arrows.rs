@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 /// From the ground up. No crate knows another of its floor: no stage another, and none the engine.
 const FLOORS: [&[&str]; 5] = [
-    &["wire", "sip", "endpoint", "ladder", "testnet"],
+    &["wire", "sip", "rtp", "endpoint", "ladder", "testnet"],
     &["pipeline", "corpus"],
     &["config", "metrics", "intake", "call-views", "call-records"],
     &[
@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 5] = [
         "processor-dialog",
         "processor-enrich",
         "processor-sampling",
+        "processor-media",
         "exporter",
         "extension-console",
     ],
@@ -28,7 +29,7 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// All that a processor may know of the workspace.
-const OF_PROCESSORS: [&str; 4] = ["wire", "sip", "pipeline", "call-records"];
+const OF_PROCESSORS: [&str; 5] = ["wire", "sip", "rtp", "pipeline", "call-records"];
 
 /// Crates, each with those it depends on, its own and others.
 type Crates = BTreeMap<String, Vec<String>>;

@@ -5,7 +5,7 @@
 pub struct Buckets {
     /// What bounds and sum are rendered in.
     pub unit: Unit,
-    /// Upper bounds (inclusive), ascending; nanoseconds unless the unit is [`Unit::Count`].
+    /// Upper bounds (inclusive), ascending; nanoseconds unless the unit is [`Unit::Count`] or [`Unit::Millionths`].
     pub bounds: &'static [u64],
 }
 
@@ -18,6 +18,8 @@ pub enum Unit {
     Seconds,
     /// A plain number.
     Count,
+    /// A plain number with six decimals.
+    Millionths,
 }
 
 impl Unit {
@@ -27,6 +29,7 @@ impl Unit {
             Self::Milliseconds => 1e6,
             Self::Seconds => 1e9,
             Self::Count => 1.0,
+            Self::Millionths => 1e6,
         }
     }
 }
@@ -89,4 +92,23 @@ pub const ANSWER: Buckets = Buckets {
     bounds: &nanos([
         500, 1000, 2000, 3000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 45_000, 60_000, 90_000, 120_000, 180_000,
     ]),
+};
+/// `rtp_jitter_seconds`, `rtcp_jitter_seconds`, `vq_jitter_seconds`.
+pub const JITTER: Buckets =
+    Buckets { unit: Unit::Seconds, bounds: &nanos([1, 2, 5, 10, 20, 30, 50, 80, 100, 200, 500]) };
+/// `rtp_loss_ratio`, `rtcp_loss_ratio`, `vq_loss_ratio`, `vq_discard_ratio`.
+pub const LOSS: Buckets = Buckets {
+    unit: Unit::Millionths,
+    bounds: &[0, 1_000, 5_000, 10_000, 20_000, 30_000, 50_000, 100_000, 200_000, 500_000],
+};
+/// `rtcp_rtt_seconds`, `vq_rtd_seconds`.
+pub const ROUND_TRIP: Buckets =
+    Buckets { unit: Unit::Seconds, bounds: &nanos([5, 10, 20, 50, 100, 150, 200, 300, 400, 500, 800, 1000, 2000]) };
+/// `mos_lq`, `mos_cq`, `vq_mos_lq`, `vq_mos_cq`.
+pub const OPINION: Buckets = Buckets {
+    unit: Unit::Millionths,
+    bounds: &[
+        1_500_000, 2_000_000, 2_500_000, 2_800_000, 3_000_000, 3_100_000, 3_300_000, 3_500_000, 3_600_000, 3_800_000,
+        4_000_000, 4_100_000, 4_200_000, 4_300_000, 4_400_000, 4_500_000,
+    ],
 };

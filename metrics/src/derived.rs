@@ -146,12 +146,20 @@ const BUILD_INFO: [Family; 1] =
         .by(&[Label::listed("version", &[env!("CARGO_PKG_VERSION")])])
         .global()];
 
+const MEANS: [Family; 1] = [Family::gauge(
+    "mos_avg",
+    Source::Mean,
+    "Mean opinion of conversational quality of intervals that ended in the last 60 s, 1 to 4.5 (ITU-T G.107).",
+)
+.media()
+.when(Presence::Heard)];
+
 const DERIVED_COUNT: usize =
-    METHOD_VIEWS.len() + CODE_VIEWS.len() + INPUT_VIEWS.len() + RATIOS.len() + BUILD_INFO.len();
+    METHOD_VIEWS.len() + CODE_VIEWS.len() + INPUT_VIEWS.len() + RATIOS.len() + MEANS.len() + BUILD_INFO.len();
 
 /// The families whose values are stored under another name or computed.
 pub static DERIVED: &[Family; DERIVED_COUNT] = &{
-    let groups: [&[Family]; 5] = [&METHOD_VIEWS, &CODE_VIEWS, &INPUT_VIEWS, &RATIOS, &BUILD_INFO];
+    let groups: [&[Family]; 6] = [&METHOD_VIEWS, &CODE_VIEWS, &INPUT_VIEWS, &RATIOS, &MEANS, &BUILD_INFO];
     let mut all = [BUILD_INFO[0]; DERIVED_COUNT];
     let (mut next, mut group) = (0, 0);
     while group < groups.len() {

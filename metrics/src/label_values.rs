@@ -4,7 +4,7 @@
 //! schema does not list. Nothing from the wire becomes a label except through these lists and the two
 //! bounded numbers (status codes, causes).
 
-use pipeline::event;
+use pipeline::{event, media};
 
 /// Defines an enum together with the list of its label values.
 macro_rules! label_values {
@@ -55,6 +55,24 @@ pub const METHODS: &[&str] = texts!(sip::Method, as_str);
 pub const PARSE_ERRORS: &[&str] = texts!(sip::ParseError, reason);
 /// `kind` of `anomalies_total`.
 pub const ANOMALIES: &[&str] = texts!(sip::AnomalyKind, label);
+/// `direction` of media: who sends.
+pub const SENDERS: &[&str] = &[pipeline::call::Side::Caller.as_str(), pipeline::call::Side::Callee.as_str()];
+/// `codec`.
+pub const CODEC_LABELS: &[&str] = rtp::Codec::LABELS;
+/// `part` of `rtcp_rtt_seconds`.
+pub const PARTS: &[&str] = texts!(media::Part, as_str);
+/// `fault` of `media_faults_total`.
+pub const FAULTS: &[&str] = texts!(media::Fault, as_str);
+/// `direction` of `media_faults_total`.
+pub const TOWARD: &[&str] = texts!(media::Toward, as_str);
+/// `table` of `media_evicted_total`.
+pub const MEDIA_TABLES: &[&str] = texts!(media::MediaTable, as_str);
+/// `reason` of `media_errors_total`.
+pub const MEDIA_ERRORS: &[&str] = texts!(media::MediaError, as_str);
+/// `kind` of `vq_reports_total`.
+pub const VQ_KINDS: &[&str] = texts!(sip::ReportKind, label);
+/// `party` of reports of voice quality.
+pub const PARTIES: &[&str] = texts!(media::Party, as_str);
 /// `table` of `evicted_total`.
 pub const TABLES: &[&str] = texts!(event::Evicted, as_str);
 /// `why` of `not_read_total`.

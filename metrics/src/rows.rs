@@ -4,7 +4,7 @@
 //! allocates only when a label set, or a block of status codes or causes, is counted for the first time.
 //! Each store is a release, so that who sees a numerator sees the denominator counted before it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,13 +50,18 @@ impl ShardRows {
         self.add(set, f, variant, delta as u64);
     }
 
+    /// Families about media exist from now on.
+    pub fn listen(&mut self) {
+        self.cells.listening.store(true, Ordering::Release);
+    }
+
     /// Adds one duration to a histogram.
     #[inline]
     pub fn observe(&mut self, set: LabelSet, f: F, variant: usize, value: Duration) {
         self.sample(set, f, variant, u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Adds one plain number to a histogram without a unit.
+    /// Adds one plain number to a histogram, as its unit is stored.
     #[inline]
     pub fn observe_count(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
         self.sample(set, f, variant, value);
@@ -104,7 +109,11 @@ impl ShardRows {
 
     #[inline]
     fn sample(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
-        sample(self.row(set).cells.as_slice(), f, variant, value);
+        let row = self.row(set);
+        match LAYOUT[f as usize].place {
+            Place::Media(_) => sample(row.media.get_or_init(zeroed).as_slice(), f, variant, value),
+            _ => sample(row.cells.as_slice(), f, variant, value),
+        }
     }
 
     #[inline(always)]
@@ -122,6 +131,7 @@ impl ShardRows {
                 return None;
             }
             Place::Row(at) => &self.row(set).cells[at + variant],
+            Place::Media(at) => &self.row(set).media.get_or_init(zeroed)[at + variant],
             Place::Blocks(at) => {
                 let block = self.row(set).blocks[at + variant / BLOCK].get_or_init(zeroed);
                 &block[variant % BLOCK]
@@ -179,13 +189,15 @@ fn bump(cell: &AtomicU64, n: u64) {
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) globals: Box<[AtomicU64; GLOBAL_CELLS]>,
+    /// A processor of media states facts here.
+    pub(super) listening: AtomicBool,
     rows: Pages<Arc<Row>>,
     named: Pages<Arc<NamedRow>>,
 }
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self { globals: zeroed(), rows: Pages::default(), named: Pages::default() }
+        Self { globals: zeroed(), listening: AtomicBool::new(false), rows: Pages::default(), named: Pages::default() }
     }
 
     /// The row of a name, if this shard has touched it.
@@ -205,11 +217,13 @@ pub(super) struct Row {
     pub(super) cells: Box<[AtomicU64; ROW_CELLS]>,
     /// Status codes and causes, a hundred to a block.
     pub(super) blocks: [OnceLock<Box<[AtomicU64; BLOCK]>>; ROW_BLOCKS],
+    /// What its callers hear, once there is something.
+    pub(super) media: OnceLock<Box<[AtomicU64; MEDIA_CELLS]>>,
 }
 
 impl Row {
     fn new() -> Self {
-        Self { cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS] }
+        Self { cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS], media: OnceLock::new() }
     }
 }
 
@@ -241,6 +255,8 @@ pub(super) enum Place {
     Row(usize),
     /// From this index in [`Row::blocks`].
     Blocks(usize),
+    /// From this index in [`Row::media`].
+    Media(usize),
     /// From this index in [`NamedRow::cells`].
     Named(usize),
 }
@@ -259,7 +275,9 @@ pub(super) const fn histogram_width(buckets: Buckets) -> usize {
 
 #[inline]
 fn histogram_cells(cells: &[AtomicU64], range: CellRange, variant: usize, buckets: Buckets) -> &[AtomicU64] {
-    let (Place::Row(at) | Place::Named(at)) = range.place else { unreachable!("the layout puts histograms into rows") };
+    let (Place::Row(at) | Place::Named(at) | Place::Media(at)) = range.place else {
+        unreachable!("the layout puts histograms into rows")
+    };
     let width = histogram_width(buckets);
     &cells[at + variant * width..][..width]
 }
@@ -274,10 +292,12 @@ pub(super) const ROW_CELLS: usize = PLAN.2;
 pub(super) const ROW_BLOCKS: usize = PLAN.3;
 /// Cells of the row of a name.
 pub(super) const NAMED_CELLS: usize = PLAN.4;
+/// Cells of a row about media.
+pub(super) const MEDIA_CELLS: usize = PLAN.5;
 
-const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
+const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize, usize) = {
     let mut ranges = [CellRange { place: Place::Global(0), variants: 0 }; F::COUNT];
-    let (mut globals, mut cells, mut blocks, mut named) = (0, 0, 0, 0);
+    let (mut globals, mut cells, mut blocks, mut named, mut media) = (0, 0, 0, 0, 0);
     let mut i = 0;
     while i < F::COUNT {
         let family = &STORED[i];
@@ -290,6 +310,10 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
             Scope::Global => {
                 globals += variants * width;
                 Place::Global(globals - variants * width)
+            }
+            Scope::Call if family.media => {
+                media += variants * width;
+                Place::Media(media - variants * width)
             }
             Scope::Carrier | Scope::Queue => {
                 named += variants * width;
@@ -308,7 +332,7 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize) = {
         ranges[i] = CellRange { place, variants };
         i += 1;
     }
-    (ranges, globals, cells, blocks, named)
+    (ranges, globals, cells, blocks, named, media)
 };
 
 const _: () = assert!(size_of::<Row>() + ROW_CELLS * 8 <= 4096 + 256, "MAX_LABEL_SETS speaks of 4 KB per row");

@@ -28,6 +28,8 @@ pub struct Family {
     pub labels: &'static [Label],
     /// When a series of it exists.
     pub presence: Presence,
+    /// It is about media: it exists only where a processor of media is in the pipeline.
+    pub media: bool,
     /// Where its values are.
     pub source: Source,
 }
@@ -74,6 +76,10 @@ pub enum Presence {
     Invited,
     /// Once the label set has a REGISTER, 0 included (4.2).
     Registered,
+    /// Once the label set has media, 0 included (5.5).
+    Heard,
+    /// Never: others are computed from it.
+    Hidden,
     /// Once the carrier has a trunk attempt in that direction, 0 included (4.2, 4.7).
     Trunked,
 }
@@ -87,6 +93,8 @@ pub enum Source {
     View(F, usize),
     /// Computed from the cells of [`F::RatioInputs`] and [`F::SdcEvents`].
     Ratio(Ratio),
+    /// The mean of the opinions in [`F::RecentOpinions`].
+    Mean,
     /// Constant 1.
     One,
     /// The rows of probes.
@@ -174,7 +182,7 @@ impl Family {
     }
 
     pub(super) const fn new(name: &'static str, help: &'static str, kind: Kind, source: Source) -> Self {
-        Self { name, help, kind, scope: Scope::Call, labels: &[], presence: Presence::Touched, source }
+        Self { name, help, kind, scope: Scope::Call, labels: &[], presence: Presence::Touched, media: false, source }
     }
 
     pub(super) const fn counter(name: &'static str, source: Source, help: &'static str) -> Self {
@@ -197,6 +205,10 @@ impl Family {
         Self { presence, ..self }
     }
 
+    pub(super) const fn media(self) -> Self {
+        Self { media: true, ..self }
+    }
+
     /// The first label is the direction.
     pub(super) const fn of_trunks(self, labels: &'static [Label]) -> Self {
         Self { scope: Scope::Carrier, labels, presence: Presence::Nonzero, ..self }
@@ -216,7 +228,7 @@ impl Family {
     }
 }
 
-/// Every family, the stored ones first.
+/// Every family that is ever shown, the stored ones first.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    FAMILIES.iter().chain(DERIVED).chain(PROBES)
+    FAMILIES.iter().chain(DERIVED).chain(PROBES).filter(|family| family.presence != Presence::Hidden)
 }

@@ -51,7 +51,7 @@ pub enum Value<'a> {
     Counter(u64),
     /// Of a gauge.
     Gauge(i64),
-    /// Percent; `None` is undefined: nothing to divide by.
+    /// Percent, or a mean; `None` is undefined: nothing to divide by.
     Ratio(Option<f64>),
     /// Of a gauge that is no whole number.
     Real(f64),

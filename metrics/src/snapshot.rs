@@ -16,7 +16,8 @@ use super::label_values::{DIRECTIONS, Input};
 use super::probes::PROBES;
 use super::ratios::Inputs;
 use super::rows::{
-    BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, NAMED_CELLS, Place, ROW_BLOCKS, ROW_CELLS, histogram_width,
+    BLOCK, CellRange, Cells, GLOBAL_CELLS, LAYOUT, MEDIA_CELLS, NAMED_CELLS, Place, ROW_BLOCKS, ROW_CELLS,
+    histogram_width,
 };
 use super::schema::{DERIVED, F, FAMILIES, Family, Kind, Presence, Scope, Source, Values};
 use super::series::{Histogram, Labels, SeriesId, Value};
@@ -40,6 +41,10 @@ pub struct Snapshot {
     cells: Vec<u64>,
     /// [`BLOCK`] per block that any row has.
     blocks: Vec<u64>,
+    /// [`MEDIA_CELLS`] per row that has media.
+    media: Vec<u64>,
+    /// Families about media exist.
+    listening: bool,
     /// The names that were counted.
     names: Vec<Name>,
     /// [`NAMED_CELLS`] per name.
@@ -57,6 +62,8 @@ struct RowCopy {
     touched: bool,
     /// Which of [`Snapshot::blocks`] each block is, counted from 1; 0 where there is none.
     blocks: [u32; ROW_BLOCKS],
+    /// Which of [`Snapshot::media`] its media are, counted from 1; 0 where there are none.
+    media: u32,
 }
 
 /// How far a walk has come.
@@ -75,6 +82,8 @@ impl Snapshot {
             rows: Vec::new(),
             cells: Vec::new(),
             blocks: Vec::new(),
+            media: Vec::new(),
+            listening: shards.iter().any(|shard| shard.listening.load(Ordering::Acquire)),
             names: Vec::new(),
             named: Vec::new(),
             exemplars: Held::default(),
@@ -113,7 +122,7 @@ impl Snapshot {
         if !touched && set != LabelSet::OTHER {
             return;
         }
-        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS] };
+        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS], media: 0 };
         let start = self.cells.len();
         self.cells.resize(start + ROW_CELLS, 0);
         for from in shards.iter().filter_map(|shard| shard.row(set)) {
@@ -126,6 +135,14 @@ impl Snapshot {
                 }
                 let at = (row.blocks[index] as usize - 1) * BLOCK;
                 add_up(&mut self.blocks[at..at + BLOCK], block.as_slice());
+            }
+            if let Some(media) = from.media.get() {
+                if row.media == 0 {
+                    self.media.resize(self.media.len() + MEDIA_CELLS, 0);
+                    row.media = (self.media.len() / MEDIA_CELLS) as u32;
+                }
+                let at = (row.media as usize - 1) * MEDIA_CELLS;
+                add_up(&mut self.media[at..at + MEDIA_CELLS], media.as_slice());
             }
             add_up(&mut self.cells[start..], from.cells.as_slice());
         }
@@ -165,6 +182,7 @@ impl Snapshot {
         let Some(family) = FAMILIES.iter().chain(DERIVED).chain(PROBES).nth(cursor.family) else { return false };
         let mut walk = Walk { family, visitor, announced: cursor.announced };
         let rows = match family.scope {
+            _ if family.presence == Presence::Hidden || family.media && !self.listening => 0,
             Scope::Global => {
                 walk.global(self);
                 0
@@ -202,12 +220,26 @@ impl Snapshot {
         match range.place {
             Place::Global(at) => self.globals[at + variant],
             Place::Row(at) => self.cells(row)[at + variant],
+            Place::Media(at) => self.media(row).map_or(0, |cells| cells[at + variant]),
             Place::Blocks(at) => match self.rows[row].blocks[at + variant / BLOCK] {
                 0 => 0,
                 block => self.blocks[(block as usize - 1) * BLOCK + variant % BLOCK],
             },
             Place::Named(_) => unreachable!("what has a name of its own is in no row"),
         }
+    }
+
+    /// The cells of one row about media, where it has any.
+    fn media(&self, row: usize) -> Option<&[u64]> {
+        let index = (self.rows[row].media as usize).checked_sub(1)?;
+        Some(&self.media[index * MEDIA_CELLS..][..MEDIA_CELLS])
+    }
+
+    /// The mean of the opinions of the last minute; `None` where there are none.
+    fn mean(&self, row: usize) -> Option<f64> {
+        let cell = |variant| self.cell(row, LAYOUT[F::RecentOpinions as usize], variant) as i64;
+        let (sum, number) = (cell(0), cell(1));
+        (number > 0).then(|| sum as f64 / 1e6 / number as f64)
     }
 
     fn inputs(&self, row: usize) -> Inputs<'_> {
@@ -259,7 +291,9 @@ impl Walk<'_> {
             let value = match self.family.source {
                 Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
                 Source::One => 1,
-                Source::View(..) | Source::Ratio(_) => unreachable!("views and ratios have carrier and ua_type"),
+                Source::View(..) | Source::Ratio(_) | Source::Mean => {
+                    unreachable!("views, ratios and means have carrier and ua_type")
+                }
                 Source::Probe(_) => unreachable!("probes have target and transport"),
             };
             self.show(Whose::All, variant, &self.number(value));
@@ -322,6 +356,11 @@ impl Walk<'_> {
                     self.show(pair, 0, &self.number(value));
                 }
             }
+            Source::Mean => {
+                if row.media != 0 {
+                    self.show(pair, 0, &Value::Ratio(snapshot.mean(index)));
+                }
+            }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
             Source::One => unreachable!("the constant is global"),
             Source::Probe(_) => unreachable!("probes have target and transport"),
@@ -332,11 +371,14 @@ impl Walk<'_> {
         let row = &snapshot.rows[index];
         let range = LAYOUT[f as usize];
         match (self.family.kind, range.place) {
-            (Kind::Histogram(buckets), Place::Row(at)) => {
+            (Kind::Histogram(buckets), Place::Row(at) | Place::Media(at)) => {
+                let cells = match range.place {
+                    Place::Media(_) => snapshot.media(index),
+                    _ => Some(snapshot.cells(index)),
+                };
+                let Some(cells) = cells else { return };
                 let width = histogram_width(buckets);
-                for (variant, cells) in
-                    snapshot.cells(index)[at..][..width * range.variants].chunks_exact(width).enumerate()
-                {
+                for (variant, cells) in cells[at..][..width * range.variants].chunks_exact(width).enumerate() {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
                     let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
                     if histogram.count() != 0 {
@@ -393,6 +435,8 @@ impl Walk<'_> {
                 Presence::Attempted => snapshot.attempted(index),
                 Presence::Invited => snapshot.invited(index),
                 Presence::Registered => snapshot.registered(index),
+                Presence::Heard => row.media != 0,
+                Presence::Hidden => false,
             }
     }
 

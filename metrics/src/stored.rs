@@ -2,8 +2,9 @@
 
 use super::buckets;
 use super::label_values::{
-    ANOMALIES, CAUSES, DIALOG_STATES, DIRECTIONS, ELSEWHERE, ENDS, Hop, Input, Keepalive, METHODS, NOT_READ, OUTCOMES,
-    PARSE_ERRORS, PROTOCOLS, QUEUE_ENDS, REGISTRATION_OUTCOMES, Repeated, Ring, Success, TABLES, Unmatched,
+    ANOMALIES, CAUSES, CODEC_LABELS, DIALOG_STATES, DIRECTIONS, ELSEWHERE, ENDS, FAULTS, Hop, Input, Keepalive,
+    MEDIA_ERRORS, MEDIA_TABLES, METHODS, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS, QUEUE_ENDS,
+    REGISTRATION_OUTCOMES, Repeated, Ring, SENDERS, Success, TABLES, TOWARD, Unmatched, VQ_KINDS,
 };
 use super::schema::{Family, Label, Presence, Source};
 
@@ -168,6 +169,99 @@ stored! {
     Sdt: histogram("sdt_seconds", buckets::SESSION;
         "Session duration time: first 2xx to first BYE, in seconds (RFC 6076 §4.5).").by(RESULT);
 
+    /// Variant: [`stream`].
+    RtpPackets: counter("rtp_packets_total";
+        "Distinct packets of RTP seen here, by who sends and codec (RFC 3550 §6.4.1).").by(STREAM).media();
+    /// Variant: [`stream`].
+    RtpLost: counter("rtp_lost_total";
+        "Packets of RTP lost before they came here, counted when an interval ends (RFC 3550 A.3).").by(STREAM).media();
+    /// Variant: [`stream`].
+    RtpDuplicates: counter("rtp_duplicates_total"; "Packets of RTP that came again (RFC 3550 A.1).").by(STREAM).media();
+    /// Variant: [`stream`].
+    RtpReordered: counter("rtp_reordered_total";
+        "Packets of RTP that came after one of a higher number (RFC 3550 A.1).").by(STREAM).media();
+    /// Variant: [`stream`].
+    RtpDiscarded: counter("rtp_discarded_total";
+        "Packets of RTP too late for the emulated jitter buffer, counted when an interval ends (RFC 3611 §4.7.1).")
+        .by(STREAM).media();
+    RtpStreamsActive: gauge("rtp_streams_active";
+        "Streams of live dialogs with a packet in the last 10 s (not in an RFC).").media().when(Presence::Heard);
+    /// Variant: [`stream`].
+    RtpJitter: histogram("rtp_jitter_seconds", buckets::JITTER;
+        "Jitter between arrivals here at the end of each interval of a stream, in seconds (RFC 3550 A.8).")
+        .by(STREAM).media();
+    /// Variant: [`stream`].
+    RtpLoss: histogram("rtp_loss_ratio", buckets::LOSS;
+        "Share of packets lost in each interval of a stream, 0 to 1, no unit (RFC 3550 A.3).").by(STREAM).media();
+    /// Variant: [`stream`].
+    MosLq: histogram("mos_lq", buckets::OPINION;
+        "Opinion of listening quality of each interval of a stream, 1 to 4.5, no unit; beyond a burst ratio of 2 with more \
+         than 2 % loss outside what the model was checked for (ITU-T G.107).").by(STREAM).media();
+    /// Variant: [`stream`].
+    MosCq: histogram("mos_cq", buckets::OPINION;
+        "Opinion of conversational quality, delay included, of each interval of a stream, 1 to 4.5, no unit (ITU-T G.107).")
+        .by(STREAM).media();
+    /// Sum of opinions in millionths, and how many.
+    RecentOpinions: gauge("mos_recent"; "Opinions of intervals that ended in the last minute: sum and number.")
+        .by(&[Label::listed("of", &["sum", "number"])]).media().when(Presence::Hidden);
+    /// Variant: [`pipeline::media::Part`].
+    RtcpRtt: histogram("rtcp_rtt_seconds", buckets::ROUND_TRIP;
+        "Round trip between here and either party, and both together, by reports of RTCP, in seconds (RFC 3550 §6.4.1).")
+        .by(&[Label::listed("part", PARTS)]).media();
+    /// Variant: [`pipeline::call::Side`].
+    RtcpLoss: histogram("rtcp_loss_ratio", buckets::LOSS;
+        "Share of packets lost that receivers report, behind here too, by who sends the stream, no unit (RFC 3550 §6.4.1).")
+        .by(SENDER).media();
+    /// Variant: [`pipeline::call::Side`].
+    RtcpJitter: histogram("rtcp_jitter_seconds", buckets::JITTER;
+        "Jitter that receivers report, by who sends the stream, in seconds (RFC 3550 §6.4.1).").by(SENDER).media();
+    RtcpPackets: counter("rtcp_packets_total";
+        "Datagrams of RTCP to endpoints of calls, encrypted ones too (RFC 3550 §6).").media().when(Presence::Heard);
+    TimestampJumps: counter("rtp_timestamp_jumps_total";
+        "Time stamps of RTP that went on by more than a second more or less than the clock (RFC 3550 §5.1).")
+        .media().when(Presence::Heard);
+    IntervalsIncomplete: counter("media_intervals_incomplete_total";
+        "Intervals of streams without a sample, because records of media packets were dropped here.")
+        .media().when(Presence::Heard);
+    /// Variant: [`fault`].
+    MediaFaults: counter("media_faults_total";
+        "Faults in the media of calls, once per dialog, fault and direction (not in an RFC).")
+        .by(&[Label::listed("fault", FAULTS), Label::listed("direction", TOWARD)]).media();
+    /// Variant: [`pipeline::call::Side`].
+    RtcpXrReports: counter("rtcp_xr_reports_total";
+        "VoIP metrics reports in RTCP XR, by whose stream they are about (RFC 3611 §4.7).").by(SENDER).media();
+    /// Variant: [`sip::ReportKind`].
+    VqReports: counter("vq_reports_total";
+        "Reports of voice quality by PUBLISH or NOTIFY that were accepted, by kind (RFC 6035).")
+        .by(&[Label::listed("kind", VQ_KINDS)]).media();
+    /// Variant: [`pipeline::media::Party`].
+    VqMosLq: histogram("vq_mos_lq", buckets::OPINION;
+        "Opinion of listening quality that telephones report, 1 to 5, no unit (RFC 6035 §4.6.2).").by(PARTY).media();
+    /// Variant: [`pipeline::media::Party`].
+    VqMosCq: histogram("vq_mos_cq", buckets::OPINION;
+        "Opinion of conversational quality that telephones report, 1 to 5, no unit (RFC 6035 §4.6.2).").by(PARTY).media();
+    /// Variant: [`pipeline::media::Party`].
+    VqLoss: histogram("vq_loss_ratio", buckets::LOSS;
+        "Share of packets lost that telephones report, 0 to 1, no unit (RFC 6035 §4.6.2).").by(PARTY).media();
+    /// Variant: [`pipeline::media::Party`].
+    VqDiscard: histogram("vq_discard_ratio", buckets::LOSS;
+        "Share of packets discarded that telephones report, 0 to 1, no unit (RFC 6035 §4.6.2).").by(PARTY).media();
+    /// Variant: [`pipeline::media::Party`].
+    VqRtd: histogram("vq_rtd_seconds", buckets::ROUND_TRIP;
+        "Round trip that telephones report, in seconds (RFC 6035 §4.6.2).").by(PARTY).media();
+    /// Variant: [`pipeline::media::Party`].
+    VqJitter: histogram("vq_jitter_seconds", buckets::JITTER;
+        "Jitter that telephones report, in seconds (RFC 6035 §4.6.2).").by(PARTY).media();
+    /// Variant: [`pipeline::media::MediaTable`].
+    MediaEvicted: counter("media_evicted_total";
+        "Streams, endpoints and the like that were refused because a table was full, by table.")
+        .by(&[Label::listed("table", MEDIA_TABLES)]).global().media();
+    MediaDrops: counter("media_drops_total"; "Records of media packets lost before they were read.").global().media();
+    /// Variant: [`pipeline::media::MediaError`].
+    MediaErrors: counter("media_errors_total";
+        "Descriptions, packets and reports of media that could not be read, by what they are.")
+        .by(&[Label::listed("reason", MEDIA_ERRORS)]).global().media();
+
     /// Variant: [`pipeline::event::Direction`]; of this and all that follow it is the first label.
     TrunkAttempts: counter("trunk_attempts_total";
         "Trunk attempts: INVITEs from or to a configured carrier, those it was offered again before an outcome counted \
@@ -199,11 +293,24 @@ stored! {
          (not in an RFC).").of_queues(&[]);
 }
 
+/// The variant of families of streams: who sends, and the label of the codec.
+pub const fn stream(side: pipeline::call::Side, codec: rtp::Codec) -> usize {
+    side.index() * CODEC_LABELS.len() + codec.label_index()
+}
+
+/// The variant of [`F::MediaFaults`].
+pub const fn fault(fault: pipeline::media::Fault, toward: pipeline::media::Toward) -> usize {
+    fault.index() * TOWARD.len() + toward.index()
+}
+
 /// The status code of variant 0 of [`F::Responses`].
 pub const FIRST_CODE: u16 = 100;
 
 const METHOD: &[Label] = &[Label::listed("method", METHODS)];
 const RESULT: &[Label] = &[Label::listed("result", Success::VALUES)];
 const QUEUE_END: &[Label] = &[Label::listed("end", QUEUE_ENDS)];
+const STREAM: &[Label] = &[Label::listed("direction", SENDERS), Label::listed("codec", CODEC_LABELS)];
+const SENDER: &[Label] = &[Label::listed("direction", SENDERS)];
+const PARTY: &[Label] = &[Label::listed("party", PARTIES)];
 const DIRECTION: &[Label] = &[Label::listed("direction", DIRECTIONS)];
 const CODE: &[Label] = &[Label::numbers("code", FIRST_CODE, 600)];

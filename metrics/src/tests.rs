@@ -1,5 +1,6 @@
 //! Tests of the schema, the rows, the ratios and the text formats.
 
+mod media;
 mod probes;
 mod ratios;
 mod rows;

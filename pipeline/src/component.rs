@@ -18,6 +18,7 @@ use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
 use crate::frame::FrameBatch;
 use crate::labels::Name;
+use crate::media::MediaPorts;
 use crate::pages::Page;
 use crate::probes::Probes;
 
@@ -75,6 +76,10 @@ pub trait Receiver: Send {
     /// How long after a payload an identical one between the same addresses is a capture duplicate
     /// (`sip-metrics.md` 2.2 rule 1); zero keeps every copy. Called before `start` and after a reload.
     fn set_duplicate_window(&mut self, window: Duration);
+
+    /// A processor of media is in the pipeline: packets of RTP and RTCP are wanted too, those at least whose destination is
+    /// in `ports`. Called before `start`; a receiver that has none to give does nothing.
+    fn want_media(&mut self, _ports: &Arc<MediaPorts>) {}
 
     /// The rows of a receiver that asks instead of listening, and brings no frames; `None` from all others. They are
     /// the same as long as it lives.

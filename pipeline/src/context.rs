@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::labels::LabelSets;
+use crate::media::MediaPorts;
 
 /// What a processor is built with besides its settings.
 #[derive(Clone)]
@@ -13,6 +14,8 @@ pub struct ProcessorContext {
     pub calls: Option<CallsWanted>,
     /// So many work side by side (`service.shards`), each with a part of the calls: bounds are divided among them.
     pub shards: usize,
+    /// A processor of media is in the pipeline: where it tells endpoints, and whoever follows dialogs tells it of calls.
+    pub media: Option<Arc<MediaPorts>>,
 }
 
 /// What records of calls are made for.

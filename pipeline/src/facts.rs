@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::call::Call;
 use crate::event::{Event, Fact, Slot};
 use crate::labels::LabelSet;
+use crate::media::{Heard, MediaFact, Note};
 
 /// Where a slot's request came from: what enrichment looks at, stated once per slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +29,14 @@ pub struct Facts {
     pub events: Vec<Event>,
     /// Slots opened in this batch.
     pub origins: Vec<Origin>,
-    /// Text the origins refer to. Bytes from the wire: never logged.
+    /// Text the origins and notes refer to. Bytes from the wire: never logged.
     pub text: Vec<u8>,
     /// Calls that ended, or went as far as a piece goes, in this batch; empty unless somebody asked for calls.
     pub calls: Vec<Call>,
+    /// What a processor of media states, in order; none unless one is in the pipeline.
+    pub heard: Vec<Heard>,
+    /// What a processor of media is told of calls, in order; none unless one is in the pipeline.
+    pub notes: Vec<Note>,
     labels: Vec<LabelSet>,
 }
 
@@ -42,6 +47,8 @@ impl Facts {
         self.origins.clear();
         self.text.clear();
         self.calls.clear();
+        self.notes.clear();
+        self.heard.clear();
     }
 
     /// Becomes a copy of a batch, for a branch of the graph: slots keep the labels this branch gave them, those
@@ -49,22 +56,37 @@ impl Facts {
     pub fn copy_from(&mut self, other: &Self) {
         self.copy_calls_from(other);
         self.events.clone_from(&other.events);
+        self.heard.clone_from(&other.heard);
     }
 
     /// The same without events, for a branch that counts nothing.
     pub fn copy_calls_from(&mut self, other: &Self) {
         self.events.clear();
+        self.heard.clear();
         self.origins.clone_from(&other.origins);
         self.text.clone_from(&other.text);
         self.calls.clone_from(&other.calls);
+        self.notes.clone_from(&other.notes);
         for origin in &other.origins {
             self.label(origin.slot, other.labels(origin.slot));
         }
     }
 
+    /// Adds text from the wire; where it is.
+    pub fn add_text(&mut self, text: &[u8]) -> Range<usize> {
+        let start = self.text.len();
+        self.text.extend_from_slice(text);
+        start..self.text.len()
+    }
+
     /// States one fact.
     pub fn push(&mut self, slot: Slot, fact: Fact) {
         self.events.push(Event { slot, fact });
+    }
+
+    /// States one fact about media.
+    pub fn hear(&mut self, slot: Slot, fact: MediaFact) {
+        self.heard.push(Heard { slot, fact });
     }
 
     /// Opens `slot` with labels `other`/`other` until a later stage knows better.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use wire::Timestamp;
 
 use crate::event::{Elsewhere, NotRead};
+use crate::media::{MediaPacket, RtcpPacket};
 
 /// How a message travelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +85,10 @@ pub struct FrameBatch {
     pub bytes: Vec<u8>,
     /// In order of [`SipFrame::at`].
     pub frames: Vec<SipFrame>,
+    /// Packets of RTP, in order of [`MediaPacket::at`]; none unless a processor of media is in the pipeline.
+    pub media: Vec<MediaPacket>,
+    /// Datagrams of RTCP, in order of [`RtcpPacket::at`]; none unless a processor of media is in the pipeline.
+    pub rtcp: Vec<RtcpPacket>,
     /// The capture clock after this batch: time of the last packet read, SIP or not, or the time that has
     /// passed without one. Never decreases; at or after every frame's `at`.
     pub now: Timestamp,
@@ -96,6 +101,8 @@ impl FrameBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.frames.clear();
+        self.media.clear();
+        self.rtcp.clear();
         self.tally = Tally::default();
     }
 
@@ -104,6 +111,13 @@ impl FrameBatch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message);
         self.frames.push(SipFrame { range: start..self.bytes.len(), ..frame });
+    }
+
+    /// Adds a datagram of RTCP. Its place becomes that of the bytes.
+    pub fn push_rtcp(&mut self, datagram: &[u8], packet: RtcpPacket) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(datagram);
+        self.rtcp.push(RtcpPacket { range: start..self.bytes.len(), ..packet });
     }
 
     /// The bytes of one frame of this batch.
@@ -141,6 +155,8 @@ pub struct Tally {
     pub clock_steps: u64,
     /// Packets the kernel dropped before they were read.
     pub capture_drops: u64,
+    /// Records of media packets that were lost before they were read.
+    pub media_drops: u64,
     /// Datagrams given up in IP reassembly because the table was full.
     pub evicted_fragments: u64,
     /// Streams given up because the table was full.

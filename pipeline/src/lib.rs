@@ -9,6 +9,7 @@
 //! |---|---|
 //! | messages, unparsed, with addresses and capture time | [`frame`] |
 //! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
+//! | media, and what is told about them | [`media`] |
 //! | pages of extensions beside those of an exporter | [`pages`] |
 //! | what became of probes, for a receiver that asks | [`probes`] |
 //! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
@@ -103,6 +104,7 @@ pub mod facts;
 pub mod frame;
 pub mod id;
 pub mod labels;
+pub mod media;
 pub mod pages;
 pub mod probes;
 pub mod settings;
@@ -120,3 +122,4 @@ pub use facts::{Facts, Origin};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};
 pub use id::ComponentId;
 pub use labels::{LabelSet, LabelSets};
+pub use media::{MediaPacket, MediaPorts, Note, RtcpPacket};

@@ -20,6 +20,7 @@ use crate::calls::Calls;
 use crate::config::Config;
 use crate::hash::{Hashes, Key};
 use crate::list::At;
+use crate::notes::{Around, Notes};
 use crate::observed::Observed;
 use crate::queues::Queues;
 use crate::request::Request;
@@ -45,8 +46,14 @@ pub struct State {
     pub wheel: Wheel,
     /// Messages that wait for what caused them.
     pub waiting: Queue,
-    /// Records of calls, where somebody asked for them, and what they are told.
-    pub records: Option<(Records, Told)>,
+    /// Records of calls, where somebody asked for them.
+    pub records: Option<Records>,
+    /// What media are told, where there is a processor of them.
+    pub notes: Option<Notes>,
+    /// What records and notes are told of a turn.
+    told: Option<Told>,
+    /// The time of the last batch.
+    now: Timestamp,
 }
 
 /// A message that was read, and the hash of its Call-ID.
@@ -59,9 +66,7 @@ struct Parsed<'a> {
 impl State {
     /// Nothing followed yet. `wanted`: also keep records of calls.
     pub fn new(config: Config, wanted: Option<CallsWanted>) -> Self {
-        let records = wanted.map(|wanted| {
-            (Records::new(config.calls.clone(), wanted, config.max_calls, config.waits()), Told::default())
-        });
+        let records = wanted.map(|wanted| Records::new(config.calls.clone(), wanted, config.max_calls, config.waits()));
         Self {
             hashes: Hashes::default(),
             networks: None,
@@ -74,15 +79,24 @@ impl State {
             held: Held::default(),
             wheel: Wheel::default(),
             waiting: Queue::default(),
+            told: records.is_some().then(Told::default),
+            notes: None,
+            now: Timestamp::ZERO,
             records,
             config,
         }
     }
 
+    /// Tells media of calls.
+    pub fn tell_media(&mut self) {
+        self.notes = Some(Notes::default());
+        self.told.get_or_insert_default();
+    }
+
     /// Takes new timeouts and bounds; deadlines that were set keep their time.
     pub fn reconfigure(&mut self, config: Config) {
         self.bindings.set_max(config.max_calls);
-        if let Some((records, _)) = &mut self.records {
+        if let Some(records) = &mut self.records {
             records.reconfigure(config.calls.clone(), config.max_calls, config.waits());
         }
         self.config = config;
@@ -104,6 +118,9 @@ impl State {
     /// Takes a batch: each frame after what was due before it, then what falls due by the batch's end.
     pub fn take(&mut self, batch: &FrameBatch, out: &mut Facts) {
         self.slots.next_batch();
+        if let Some(notes) = &mut self.notes {
+            notes.next_batch();
+        }
         let mut ahead = [const { None }; AHEAD];
         for frames in batch.frames.chunks(AHEAD) {
             self.read_ahead(batch, frames, &mut ahead);
@@ -113,6 +130,7 @@ impl State {
             }
         }
         self.fire_timers(batch.now, out);
+        self.now = batch.now;
     }
 
     /// Parses the next messages of a batch and prefetches the records of their calls.
@@ -174,7 +192,9 @@ impl State {
         for kind in message.anomalies.iter() {
             out.push(Slot::OTHER, Fact::Imperfect(kind));
         }
-        if let Some((records, told)) = &mut self.records {
+        let Some(told) = &mut self.told else { return Wait::No };
+        let sighting = told.sighting.take();
+        if let Some(records) = &mut self.records {
             let looked_on = call_records::Observed {
                 message,
                 frame,
@@ -184,10 +204,15 @@ impl State {
                 to: seen.to.bits(),
                 trunks: &told.trunks,
             };
-            records.on_message(&looked_on, told.sighting.take(), &told.changes, &mut self.slots, out);
-            told.changes.clear();
-            told.trunks = Trunks::default();
+            records.on_message(&looked_on, sighting, &told.changes, &mut self.slots, out);
         }
+        if let Some(notes) = &mut self.notes {
+            let around = Around { hashes: &self.hashes, slots: &mut self.slots };
+            notes.on_message(&seen, sighting.as_ref(), &told.changes, around, out);
+            notes.on_records(seen.now(), out);
+        }
+        told.changes.clear();
+        told.trunks = Trunks::default();
         Wait::No
     }
 
@@ -255,7 +280,7 @@ impl State {
                 self.take_waiting(place, at, None, out);
             }
             self.turn(place, now, out, |turn| turn.settle(now));
-            self.tell_records(place, out);
+            self.tell(place, now, out);
             self.make_room(place, now, out);
         }
     }
@@ -273,7 +298,7 @@ impl State {
             slots: &mut self.slots,
             held: &mut self.held,
             out,
-            records: self.records.as_mut().map(|(_, told)| told),
+            records: self.told.as_mut(),
             now,
             due: Timestamp::NEVER,
             settled: false,
@@ -299,9 +324,7 @@ impl State {
     /// Fires what is due at or before `now`, in order of due time (0.2).
     fn fire_timers(&mut self, now: Timestamp, out: &mut Facts) {
         while let Some((due, target)) = self.wheel.pop(now) {
-            if let Some((records, _)) = &mut self.records {
-                records.on_time(due, &mut self.slots, out);
-            }
+            self.records_on_time(due, out);
             match target {
                 Target::Call(place) => self.on_call_due(place, due, out),
                 Target::Bindings(place) => {
@@ -309,8 +332,15 @@ impl State {
                 }
             }
         }
-        if let Some((records, _)) = &mut self.records {
-            records.on_time(now, &mut self.slots, out);
+        self.records_on_time(now, out);
+    }
+
+    /// Records leave that are due.
+    fn records_on_time(&mut self, now: Timestamp, out: &mut Facts) {
+        let Some(records) = &mut self.records else { return };
+        records.on_time(now, &mut self.slots, out);
+        if let Some(notes) = &mut self.notes {
+            notes.on_records(now, out);
         }
     }
 
@@ -324,11 +354,11 @@ impl State {
                 self.take_waiting(place, at, None, out);
             }
             self.turn(place, due, out, |turn| turn.on_due(due));
-            self.tell_records(place, out);
+            self.tell(place, due, out);
         }
         let call = self.calls.get_mut(place);
         if call.is_empty() {
-            return self.close(place);
+            return self.close(place, due, out);
         }
         let next = call.due(&self.pools, &self.config);
         call.armed = next;
@@ -338,17 +368,25 @@ impl State {
         }
     }
 
-    fn tell_records(&mut self, place: u32, out: &mut Facts) {
-        if let Some((records, told)) = &mut self.records {
-            let key = self.calls.get_mut(place).key;
+    fn tell(&mut self, place: u32, now: Timestamp, out: &mut Facts) {
+        let Some(told) = &mut self.told else { return };
+        let key = self.calls.get(place).key;
+        if let Some(records) = &mut self.records {
             records.on_changes(key.0, &told.changes, &mut self.slots, out);
-            told.changes.clear();
         }
+        if let Some(notes) = &mut self.notes {
+            notes.on_changes(key.0, &told.changes, now, out);
+            notes.on_records(now, out);
+        }
+        told.changes.clear();
     }
 
     /// Forgets a call of which nothing is known any more.
-    fn close(&mut self, place: u32) {
+    fn close(&mut self, place: u32, now: Timestamp, out: &mut Facts) {
         let call = self.calls.get_mut(place);
+        if let Some(notes) = &mut self.notes {
+            notes.on_forgotten(call.key, now, &mut self.slots, out);
+        }
         let mut timer = std::mem::take(&mut call.timer);
         self.wheel.cancel(&mut timer);
         self.calls.close(place);
@@ -380,8 +418,8 @@ impl State {
             self.waiting.remove(&waiting);
         }
         self.turn(place, now, out, |turn| turn.forget_all(now));
-        self.tell_records(place, out);
-        self.close(place);
+        self.tell(place, now, out);
+        self.close(place, now, out);
     }
 
     /// A call with too many requests loses the oldest one, of those that are over if there are any.
@@ -396,13 +434,16 @@ impl State {
             }
             turn.forget_request(at, now);
         });
-        self.tell_records(place, out);
+        self.tell(place, now, out);
     }
 
     /// Sends every record that is still being made.
     pub fn drain_records(&mut self, out: &mut Facts) {
-        if let Some((records, _)) = &mut self.records {
+        if let Some(records) = &mut self.records {
             records.drain(&mut self.slots, out);
+            if let Some(notes) = &mut self.notes {
+                notes.on_records(self.now, out);
+            }
         }
     }
 }

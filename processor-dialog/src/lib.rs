@@ -24,6 +24,7 @@ mod hash;
 mod idle;
 mod index;
 mod list;
+mod notes;
 mod observed;
 mod on_due;
 mod on_queue;

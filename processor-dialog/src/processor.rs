@@ -30,6 +30,12 @@ impl Dialogs {
     pub fn one_of(shards: usize, config: Config, calls: Option<CallsWanted>) -> Self {
         Self { state: State::new(config.divided(shards), calls), shards }
     }
+
+    /// Tells a processor of media behind it of calls. To be called before anything is followed.
+    pub fn telling_media(mut self) -> Self {
+        self.state.tell_media();
+        self
+    }
 }
 
 impl Dialogs {
@@ -71,7 +77,7 @@ impl Processor for Dialogs {
 
     fn live_calls(&mut self, ask: &LiveAsk, out: &mut Vec<CallRecord>) {
         let hashes = &self.state.hashes;
-        if let Some((records, _)) = &mut self.state.records {
+        if let Some(records) = &mut self.state.records {
             records.live_calls(ask, |call_id| hashes.call(call_id).0, out);
         }
     }
@@ -83,7 +89,7 @@ impl Processor for Dialogs {
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         let state = &self.state;
         let held = &state.held;
-        let records = state.records.as_ref().map(|(records, _)| records);
+        let records = state.records.as_ref();
         let tables = [
             ("calls", state.calls.len()),
             ("dialogs", held.dialogs),

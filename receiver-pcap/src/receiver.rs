@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use intake::{ClockMode, Intake, IntakeSettings, PortSet};
-use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, Telemetry};
+use pipeline::{CaptureStatus, FrameBatch, MediaPorts, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::config::Config;
 use crate::file::NotUsable;
@@ -16,6 +16,7 @@ use crate::report::{PassedOver, Report};
 /// A batch ends after so many frames, which fit into a core's cache, or packets, for an end to come into sight.
 const FRAMES: usize = 256;
 const PACKETS: usize = 4096;
+const MEDIA: usize = 1024;
 
 /// Reads capture files as fast as it is asked to.
 pub struct PcapReceiver {
@@ -58,7 +59,7 @@ impl Receiver for PcapReceiver {
             return Ok(Received::End);
         };
         for _ in 0..PACKETS {
-            if batch.frames.len() >= FRAMES {
+            if batch.frames.len() >= FRAMES || batch.media.len() >= MEDIA {
                 break;
             }
             if !files.advance()? {
@@ -86,6 +87,11 @@ impl Receiver for PcapReceiver {
         (self.config.ports, self.config.ws_ports) = (config.ports, config.ws_ports);
         self.config.vxlan_ports = config.vxlan_ports;
         if config.files == self.config.files { Vec::new() } else { vec!["files"] }
+    }
+
+    /// All that look like media are taken: a file has the call before its media are known.
+    fn want_media(&mut self, _ports: &Arc<MediaPorts>) {
+        self.intake.want_media();
     }
 
     fn set_duplicate_window(&mut self, window: Duration) {

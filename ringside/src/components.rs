@@ -11,6 +11,7 @@ use metrics::{ExporterContext, ExtensionContext};
 use pipeline::{Exporter, Extension, Processor, ProcessorContext, Receiver};
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
+use processor_media::Media;
 use processor_sampling::Sampling;
 use receiver_ebpf_sip::EbpfSipReceiver;
 use receiver_pcap::PcapReceiver;
@@ -50,7 +51,8 @@ pub fn catalogue() -> Catalogue {
                 processor_dialog::Config::check,
                 |config, context| {
                     let dialogs = Dialogs::one_of(context.shards, config, context.calls.clone());
-                    Box::new(dialogs.labelled(Arc::clone(&context.label_sets)))
+                    let dialogs = dialogs.labelled(Arc::clone(&context.label_sets));
+                    Box::new(if context.media.is_some() { dialogs.telling_media() } else { dialogs })
                 },
             ),
             Type::<dyn Processor, ProcessorContext>::new(
@@ -59,6 +61,16 @@ pub fn catalogue() -> Catalogue {
                 "gives calls their carrier and user agent type",
                 processor_enrich::Config::check,
                 |settings, context| Box::new(Enrich::new(settings, Arc::clone(&context.label_sets))),
+            ),
+            Type::<dyn Processor, ProcessorContext>::new(
+                "media",
+                Role::HearsMedia,
+                "what callers hear: loss, jitter, MOS and faults by RTP and RTCP",
+                processor_media::Config::check,
+                |settings, context| {
+                    let (records, ports) = (context.calls.is_some(), context.media.clone());
+                    Box::new(Media::one_of(context.shards, settings, records, ports))
+                },
             ),
             Type::<dyn Processor, ProcessorContext>::new(
                 "sampling",

@@ -1,11 +1,12 @@
 //! SIP messages: the bytes of one message in, borrowed fields out (RFC 3261 §7).
 //!
 //! [`sort()`] tells what a datagram on a SIP port is, [`Framer`] where messages end in a stream, [`WebSocket`] where
-//! they end in a WebSocket, [`parse()`] reads one message. All are pure: no clock, no log, no allocation unless a folded
+//! they end in a WebSocket, [`parse()`] reads one message, [`Sdp`] and [`vq_report()`] read bodies. All are pure: no clock, no log, no allocation unless a folded
 //! User-Agent is asked for. Lenient about what phones send, strict about what correlation needs: Via, From, To, Call-ID,
 //! CSeq. Linear time, no recursion, never a panic.
 
 mod anomaly;
+mod body;
 mod contact;
 mod content_length;
 mod cseq;
@@ -21,7 +22,9 @@ mod method;
 mod parse;
 mod party;
 mod reason;
+pub mod report;
 mod scan;
+pub mod sdp;
 mod sort;
 mod start;
 mod stream;
@@ -42,6 +45,8 @@ pub use method::Method;
 pub use parse::{Framing, parse};
 pub use party::Party;
 pub use reason::{Reason, ReasonProtocol};
+pub use report::{Quality, ReportKind, VqReport, vq_report};
+pub use sdp::Sdp;
 pub use sort::{Payload, sort};
 pub use start::Start;
 pub use stream::{Framer, Step, begins_message, find_start_line};

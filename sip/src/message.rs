@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use crate::anomaly::Anomalies;
+use crate::body;
 use crate::contact::{Contact, Contacts};
 use crate::cseq::CSeq;
 use crate::cursor::Cursor;
@@ -167,6 +168,12 @@ impl<'a> Message<'a> {
     /// The body as far as it was captured and Content-Length covers it.
     pub fn body(&self) -> &'a [u8] {
         self.lazy.body
+    }
+
+    /// The bytes of the first part of the body that is of a media type (in lower case), and those of the body itself where
+    /// it is no multipart (RFC 2046 §5.1, RFC 5621); `None` when there is none, or it is empty.
+    pub fn body_part(&self, media_type: &[u8]) -> Option<&'a [u8]> {
+        body::part(self.content_type()?, self.body(), media_type).filter(|part| !part.is_empty())
     }
 
     /// Whether the body is a session description, or a multipart body that names one.

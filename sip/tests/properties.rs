@@ -3,6 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+#[path = "invariants/bodies.rs"]
+mod bodies;
 #[path = "invariants/parsed.rs"]
 mod parsed;
 #[path = "invariants/sorted.rs"]
@@ -25,6 +27,15 @@ const INVITE: &str = "INVITE sip:b@example.com SIP/2.0\r\n\
     Content-Type: application/sdp\r\n\
     Content-Length: 5\r\n\r\nv=0\r\n";
 
+const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 h\r\nc=IN IP4 192.0.2.1\r\na=group:BUNDLE a\r\n\
+    m=audio 40010/2 RTP/SAVPF 111 0\r\na=mid:a\r\na=rtpmap:111 OPUS/48000/2\r\na=fmtp:111 a=1; usedtx=1\r\n\
+    a=ptime:20\r\na=rtcp:53020 IN IP4 192.0.2.1\r\na=candidate:1 1 UDP 1 192.0.2.2 40010 typ host\r\na=sendonly\r\n\
+    m=video 0 RTP/AVP 96\r\nc=IN IP6 2001:db8::1\r\na=bundle-only\r\n";
+
+const REPORT: &str = "VQSessionReport: CallTerm\r\nCallID: 1@h\r\nLocalMetrics:\r\nPacketLoss:NLR=5.0 JDR=2.0\r\n\
+    BurstGapLoss:BLD=0 BD=0 GLD=2.0 GD=500 GMIN=16\r\nDelay:RTD=200 ESD=140 IAJ=2 MAJ=10\r\n\
+    QualityEst:RLQ=90 RCQ=85 MOSLQ=4.2 MOSCQ=127\r\nRemoteMetrics:\r\nPacketLoss:NLR=0 JDR=NaN\r\n";
+
 /// Bytes that mean something to the parser, more often than others.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), proptest::sample::select(b" \t\r\n:;,\"\\<>=/@?*[]0".as_slice())]
@@ -34,6 +45,11 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     let response = INVITE.replacen("INVITE sip:b@example.com SIP/2.0", "SIP/2.0 302 Moved", 1);
     let register = INVITE.replace("INVITE", "REGISTER");
     let text = proptest::sample::select(vec![INVITE.to_owned(), response, register]);
+    edited(text)
+}
+
+/// A text with a few bytes changed.
+fn edited(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
     let edits = vec((any::<proptest::sample::Index>(), byte(), 0..3_u8), 0..8);
     (text, edits).prop_map(|(text, edits)| {
         let mut bytes = text.into_bytes();
@@ -54,6 +70,15 @@ proptest! {
     fn any_bytes_are_sorted_and_parsed_without_harm(bytes in vec(byte(), 0..600)) {
         sorted::check(&bytes);
         parsed::check(&bytes);
+    }
+
+    #[test]
+    fn any_body_is_read_or_refused(
+        bytes in edited(proptest::sample::select(vec![OFFER.to_owned(), REPORT.to_owned()])),
+        end in 0..700_usize,
+    ) {
+        bodies::check(&bytes);
+        bodies::check(&bytes[..end.min(bytes.len())]);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Datagram<'a> {
     pub first: Timestamp,
     /// The capture cut it: `payload` is shorter than what was sent.
     pub truncated: bool,
+    /// Identification of the IPv4 packet, the innermost; 0 of IPv6 and of what was put together.
+    pub identification: u16,
 }
 
 /// One TCP segment, the innermost where there is a tunnel.
@@ -193,6 +195,7 @@ fn usual<'a>(packet: &Packet<'a>, tunnels: &tunnel::Ports) -> Option<Datagram<'a
         payload,
         first: packet.at,
         truncated: false,
+        identification: number(4),
     })
 }
 
@@ -206,6 +209,7 @@ struct Layer<'a> {
     /// The capture cut `payload`.
     cut: bool,
     first: Timestamp,
+    identification: u16,
 }
 
 /// Reads one IP header and puts fragments together; `None` when pieces are missing.
@@ -219,8 +223,8 @@ fn layer<'a>(
     whole: &'a mut Vec<u8>,
 ) -> Result<Option<Layer<'a>>, Skip> {
     let ip = ip::parse(network, cut)?;
-    let Ip { source, destination, protocol, payload, cut, fragment } = ip;
-    let layer = Layer { source, destination, protocol, payload, cut, first: at };
+    let Ip { source, destination, protocol, payload, cut, fragment, identification } = ip;
+    let layer = Layer { source, destination, protocol, payload, cut, first: at, identification };
     let Some(fragment) = fragment else {
         return Ok(Some(layer));
     };
@@ -238,7 +242,7 @@ fn layer<'a>(
         Outcome::Refused => return Err(Skip::Fragment),
         Outcome::Whole { first, protocol } => (first, protocol),
     };
-    let layer = Layer { first, protocol, payload: whole, ..layer };
+    let layer = Layer { first, protocol, payload: whole, identification: 0, ..layer };
     if !is_v6 {
         return Ok(Some(layer));
     }
@@ -262,6 +266,7 @@ fn transport<'a>(layer: &Layer<'a>) -> Result<Decoded<'a>, Skip> {
                 payload: udp.payload,
                 first: layer.first,
                 truncated: udp.truncated,
+                identification: layer.identification,
             }))
         }
         ip::TCP => {

@@ -37,6 +37,8 @@ pub(crate) struct Ip<'a> {
     /// The capture cut it: `payload` is shorter than the header says.
     pub cut: bool,
     pub fragment: Option<Fragment>,
+    /// Of IPv4; 0 where there is none.
+    pub identification: u16,
 }
 
 /// Where a piece belongs (RFC 791 §3.1, RFC 8200 §4.5).
@@ -89,6 +91,7 @@ fn v4(bytes: &[u8], cut: bool) -> Result<Ip<'_>, Skip> {
         payload,
         cut,
         fragment,
+        identification: u16::from_be_bytes([header[4], header[5]]),
     })
 }
 
@@ -105,7 +108,7 @@ fn v6(bytes: &[u8], cut: bool) -> Result<Ip<'_>, Skip> {
     let (payload, cut) = limit(rest, payload_len, cut)?;
     let Extensions { protocol, payload, fragment } = extensions(header[6], payload)?;
     let (source, destination) = (address(header, 8), address(header, 24));
-    Ok(Ip { source, destination, protocol, payload, cut, fragment })
+    Ok(Ip { source, destination, protocol, payload, cut, fragment, identification: 0 })
 }
 
 /// What stands behind a chain of extension headers.

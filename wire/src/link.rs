@@ -13,7 +13,7 @@ pub(crate) const BRIDGED: u16 = 0x6558;
 
 pub(crate) const MPLS_UNICAST: u16 = 0x8847;
 
-const VLAN_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
+pub(crate) const VLAN_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
 const VN_TAG: u16 = 0x8926;
 const E_TAG: u16 = 0x893f;
 const MPLS: [u16; 2] = [MPLS_UNICAST, 0x8848];

@@ -1,5 +1,6 @@
 //! Packets: link-layer bytes with a capture time, as the kernel or a file gave them.
 
+use crate::link;
 use crate::time::Timestamp;
 
 /// What one capture record holds.
@@ -23,6 +24,22 @@ impl Packet<'_> {
     /// Whether the capture kept less than there was.
     pub const fn is_cut(&self) -> bool {
         self.bytes.len() < self.original_len as usize
+    }
+
+    /// The outermost VLAN tag (802.1Q, 802.1ad) that the capture shows, priority and all; 0 where there is none. Decoding
+    /// ignores it.
+    pub fn vlan(&self) -> u16 {
+        let (ethertype, bytes) = match (self.link, self.bytes) {
+            (Link::Ethernet, [_, _, _, _, _, _, _, _, _, _, _, _, high, low, rest @ ..]) => {
+                (u16::from_be_bytes([*high, *low]), rest)
+            }
+            (Link::Network { ethertype }, bytes) => (ethertype, bytes),
+            _ => return 0,
+        };
+        match bytes {
+            [high, low, ..] if link::VLAN_TAGS.contains(&ethertype) => u16::from_be_bytes([*high, *low]),
+            _ => 0,
+        }
     }
 }
 
@@ -73,6 +90,23 @@ const LOOPBACK: [u8; 2] = 772_u16.to_be_bytes();
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_outermost_tag_of_a_virtual_network_is_told() {
+        let tagged = [&[0; 12][..], &[0x81, 0, 0x20, 7, 8, 0]].concat();
+        let packet = |link, bytes| Packet {
+            at: Timestamp::ZERO,
+            link,
+            interface: 0,
+            bytes,
+            original_len: bytes.len() as u32,
+            outgoing: false,
+        };
+        assert_eq!(packet(Link::Ethernet, &tagged[..]).vlan(), 0x2007);
+        assert_eq!(packet(Link::Network { ethertype: 0x8100 }, &tagged[14..]).vlan(), 0x2007);
+        assert_eq!(packet(Link::Ethernet, &tagged[..14]).vlan(), 0);
+        assert_eq!(packet(Link::RawIp, &tagged[..]).vlan(), 0);
+    }
 
     #[test]
     fn cooked_captures_tell_who_sent_a_packet_but_on_loopback() {

@@ -14,6 +14,8 @@ pub struct Vector {
     pub expected: Vec<Value>,
     /// Every series that is not zero, where all are listed.
     pub complete: Option<Vec<Value>>,
+    /// Streams, intervals, reports and faults, where there are media.
+    pub media: Value,
     configuration: Value,
 }
 
@@ -30,6 +32,7 @@ impl Vector {
             capture: folder.join(text("file")),
             expected: vector["expect"].as_array().expect("a list").clone(),
             complete: vector["complete"]["metrics"].as_array().cloned(),
+            media: vector["media"].clone(),
             configuration: vector["config"].clone(),
         }
     }
@@ -46,6 +49,7 @@ impl Vector {
 
     /// The configuration file: carriers and user agents belong to enrich, everything else to dialog.
     pub fn configuration(&self) -> String {
+        let media = if self.media.is_null() { ("", "") } else { ("[processors.media]\n", ", \"media\"") };
         let mut enrich = String::new();
         let mut dialog = String::new();
         for (key, value) in self.configuration.as_object().expect("a table") {
@@ -53,9 +57,10 @@ impl Vector {
             section.push_str(&format!("{key} = {}\n", toml(value)));
         }
         format!(
-            "[receivers.ebpf_sip]\n[processors.dialog]\n{dialog}[processors.enrich]\n{enrich}[exporters.prometheus]\n\
+            "[receivers.ebpf_sip]\n[processors.dialog]\n{dialog}[processors.enrich]\n{enrich}{}[exporters.prometheus]\n\
              [service.pipelines.metrics]\nreceivers = [\"ebpf_sip\"]\n\
-             processors = [\"dialog\", \"enrich\"]\nexporters = [\"prometheus\"]\n"
+             processors = [\"dialog\", \"enrich\"{}]\nexporters = [\"prometheus\"]\n",
+            media.0, media.1
         )
     }
 }

@@ -3,10 +3,13 @@
 //! What feeds the ratios of RFC 6076 and ITU-T E.425 is in `ratios`, everything else is one cell per fact.
 //! It holds the rows of its shard and nothing else; it never waits for whoever reads them.
 
+mod media;
 mod ratios;
 
 use pipeline::event::{Event, Fact, Measure};
 use pipeline::{Facts, FrameBatch, LabelSet, Tally};
+
+use media::Recent;
 
 use crate::label_values::{self, Hop, Keepalive, Repeated, Ring, Success, Unmatched};
 use crate::{F, FIRST_CODE, ShardRows};
@@ -15,12 +18,14 @@ use crate::{F, FIRST_CODE, ShardRows};
 #[derive(Debug)]
 pub struct Recorder {
     rows: ShardRows,
+    /// Opinions of the last minute.
+    recent: Recent,
 }
 
 impl Recorder {
     /// Records into `rows`.
     pub fn new(rows: ShardRows) -> Self {
-        Self { rows }
+        Self { rows, recent: Recent::default() }
     }
 
     /// Counts what a batch brought: what the receiver tallied, and what the processors stated.
@@ -31,6 +36,10 @@ impl Recorder {
             let set = facts.labels(run[0].slot);
             run.iter().for_each(|event| self.count(set, event));
         }
+        for heard in &facts.heard {
+            media::count(&mut self.rows, &mut self.recent, facts.labels(heard.slot), heard.fact);
+        }
+        self.recent.leave(&mut self.rows, batch.now);
     }
 
     fn tally(&mut self, tally: &Tally) {
@@ -52,6 +61,7 @@ impl Recorder {
             ((F::StreamResync, 0), tally.stream_resyncs),
             ((F::ClockSteps, 0), tally.clock_steps),
             ((F::CaptureDrops, 0), tally.capture_drops),
+            ((F::MediaDrops, 0), tally.media_drops),
             ((F::ProbeMessagesSeen, 0), tally.probe_messages),
             (evicted(pipeline::event::Evicted::Fragments), tally.evicted_fragments),
             (evicted(pipeline::event::Evicted::Streams), tally.evicted_streams),

@@ -119,6 +119,35 @@ reason_total counter protocol=Q.850|SIP|derived cause=0-999
 queue_calls_total counter of queue end=abandoned|served|refused|timeout|ended
 queue_wait_seconds histogram of queue end=abandoned|served|refused|timeout|ended le=1|2|5|10|20|30|60|120|180|300|600|1200|1800
 queue_waiting gauge of queue
+rtp_packets_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
+rtp_lost_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
+rtp_duplicates_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
+rtp_reordered_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
+rtp_discarded_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
+rtp_streams_active gauge
+rtp_jitter_seconds histogram direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other le=0.001|0.002|0.005|0.01|0.02|0.03|0.05|0.08|0.1|0.2|0.5
+rtp_loss_ratio histogram direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other le=0|0.001|0.005|0.01|0.02|0.03|0.05|0.1|0.2|0.5
+mos_lq histogram direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other le=1.5|2|2.5|2.8|3|3.1|3.3|3.5|3.6|3.8|4|4.1|4.2|4.3|4.4|4.5
+mos_cq histogram direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other le=1.5|2|2.5|2.8|3|3.1|3.3|3.5|3.6|3.8|4|4.1|4.2|4.3|4.4|4.5
+mos_avg gauge
+rtcp_rtt_seconds histogram part=caller|callee|total le=0.005|0.01|0.02|0.05|0.1|0.15|0.2|0.3|0.4|0.5|0.8|1|2
+rtcp_loss_ratio histogram direction=caller|callee le=0|0.001|0.005|0.01|0.02|0.03|0.05|0.1|0.2|0.5
+rtcp_jitter_seconds histogram direction=caller|callee le=0.001|0.002|0.005|0.01|0.02|0.03|0.05|0.08|0.1|0.2|0.5
+rtcp_packets_total counter
+rtp_timestamp_jumps_total counter
+media_intervals_incomplete_total counter
+media_evicted_total counter global table=streams|dialog_streams|endpoints|media_lines|dialogs|records
+media_drops_total counter global
+media_errors_total counter global reason=sdp|rtp|rtcp|xr|vq
+media_faults_total counter fault=no_media|one_way|media_stopped|fas_suspect|late_media direction=none|caller_only|callee_only|caller|callee
+rtcp_xr_reports_total counter direction=caller|callee
+vq_reports_total counter kind=session|interval|alert
+vq_mos_lq histogram party=local|remote le=1.5|2|2.5|2.8|3|3.1|3.3|3.5|3.6|3.8|4|4.1|4.2|4.3|4.4|4.5
+vq_mos_cq histogram party=local|remote le=1.5|2|2.5|2.8|3|3.1|3.3|3.5|3.6|3.8|4|4.1|4.2|4.3|4.4|4.5
+vq_loss_ratio histogram party=local|remote le=0|0.001|0.005|0.01|0.02|0.03|0.05|0.1|0.2|0.5
+vq_discard_ratio histogram party=local|remote le=0|0.001|0.005|0.01|0.02|0.03|0.05|0.1|0.2|0.5
+vq_rtd_seconds histogram party=local|remote le=0.005|0.01|0.02|0.05|0.1|0.15|0.2|0.3|0.4|0.5|0.8|1|2
+vq_jitter_seconds histogram party=local|remote le=0.001|0.002|0.005|0.01|0.02|0.03|0.05|0.08|0.1|0.2|0.5
 trunk_attempts_total counter of carrier direction=in|out
 trunk_outcomes_total counter of carrier direction=in|out outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|unseen|challenge_abandoned|client_error|server_error|global_error
 trunk_setup_seconds histogram of carrier direction=in|out le=0.05|0.1|0.2|0.5|1|1.5|2|3|4|5|6|8|10|15|20|30|60|120|180
@@ -221,7 +250,7 @@ fn help_and_listed_values_need_no_escaping() {
             let (word, seconds) = match buckets.unit {
                 Unit::Milliseconds => ("in milliseconds", false),
                 Unit::Seconds => ("in seconds", true),
-                Unit::Count => ("no unit", false),
+                Unit::Count | Unit::Millionths => ("no unit", false),
             };
             assert!(family.help.contains(word), "{}: help names the unit", family.name);
             assert!(seconds || !family.name.ends_with("_seconds"), "{}", family.name);

@@ -2,11 +2,12 @@
 //!
 //! The dialog processor makes records, later stages read them: sampling decides which leave, exporters turn them
 //! into spans, commands and pages draw them. Privacy is applied when a record is made: what may not be shown is
-//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`verdict`] says what is an error, [`live`] what may be
+//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`media`] what callers heard, [`verdict`] says what is an error, [`live`] what may be
 //! asked of calls that are up.
 
 pub mod ladder;
 pub mod live;
+pub mod media;
 pub mod queue;
 pub mod verdict;
 pub mod watch;
@@ -55,6 +56,8 @@ pub struct CallRecord {
     pub piece: u32,
     /// Nothing of this call follows.
     pub last: bool,
+    /// The call, as stages of one pipeline know it; nothing outside does.
+    pub key: u64,
     /// Whose labels the call has: those of its first INVITE.
     pub slot: Slot,
 
@@ -63,7 +66,7 @@ pub struct CallRecord {
     /// The trace it is, unless a context of the caller's is adopted: ask [`CallRecord::trace`].
     pub trace_id: [u8; 16],
     /// What the caller offered to join (`traceparent`), where the configuration names carriers that are trusted.
-    pub offered: Option<Offered>,
+    pub offered: Option<Box<Offered>>,
     /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction.
     pub span: SpanId,
     /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
@@ -131,6 +134,10 @@ pub struct CallRecord {
     pub ladder_cut: u32,
     /// How exporters of traces show the ladder.
     pub ladder_form: LadderForm,
+    /// Of addresses only the network may be shown (`privacy.ip`).
+    pub hides_addresses: bool,
+    /// What its callers heard; `None` where nobody listened, or there was nothing.
+    pub media: Option<Box<media::CallMedia>>,
 }
 
 /// One of the two ends of a call.
@@ -180,6 +187,7 @@ impl CallRecord {
             subject,
             piece: 1,
             last: true,
+            key: 0,
             slot: Slot::OTHER,
             call_id: Box::default(),
             trace_id: [0; 16],
@@ -215,6 +223,8 @@ impl CallRecord {
             headers: Box::default(),
             ladder_cut: 0,
             ladder_form: LadderForm::Events,
+            hides_addresses: false,
+            media: None,
         }
     }
 

@@ -198,7 +198,7 @@ fn chance_goes_by_the_trace_a_trusted_carrier_offers() {
     let mut bench = Bench::new(Config { ratio: 0.5, ..Config::default() });
     let offered =
         Offered { trace_id: [0xff; 16], parent: SpanId([2; 8]), trusted: Arc::from(["alpha".into()].as_slice()) };
-    let record = CallRecord { offered: Some(offered), ..plain(1) };
+    let record = CallRecord { offered: Some(Box::new(offered)), ..plain(1) };
     assert_eq!(bench.take([record.clone()]), []);
     let alpha = bench.label_sets.intern("alpha", "other");
     assert_eq!(bench.take_of(alpha, [record]).len(), 1);

@@ -53,6 +53,7 @@ fn components_lists_what_is_compiled_in() {
         "processors:",
         "dialog",
         "enrich",
+        "media",
         "sampling",
         "exporters:",
         "prometheus",

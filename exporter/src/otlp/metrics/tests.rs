@@ -33,6 +33,7 @@ fn envelope() -> Envelope {
 fn populated() -> Arc<Registry> {
     let registry = Registry::new("sip_exporter");
     let mut rows = registry.shard();
+    rows.listen();
     let sets = [
         LabelSet::OTHER,
         registry.label_sets().intern("alpha", "yealink"),
@@ -43,7 +44,9 @@ fn populated() -> Arc<Registry> {
         for input in [Input::Ti, Input::A, Input::Reg] {
             rows.add(set, F::RatioInputs, input.index(), 1000 * weight);
         }
-        for f in F::ALL {
+        rows.adjust(set, F::RecentOpinions, 0, 3_500_000);
+        rows.adjust(set, F::RecentOpinions, 1, 1);
+        for f in F::ALL.iter().filter(|f| **f != F::RecentOpinions) {
             let family = f.family();
             // All but the causes, of which there are thousands.
             let step = if family.variants() > 1000 { 500 } else { 1 };
@@ -196,8 +199,15 @@ fn every_metric_has_a_description_no_unit_and_the_kind_that_its_backend_expects(
             Data::Sum(sum) => {
                 assert_eq!(sum.aggregation_temporality, 2, "{short}");
                 assert_eq!(sum.is_monotonic, short.ends_with("_total"), "{short}");
-                let counts_what_is_there =
-                    ["sessions", "dialogs", "registrations_active", "trunk_calls", "queue_waiting"].contains(&short);
+                let counts_what_is_there = [
+                    "sessions",
+                    "dialogs",
+                    "registrations_active",
+                    "rtp_streams_active",
+                    "trunk_calls",
+                    "queue_waiting",
+                ]
+                .contains(&short);
                 assert!(sum.is_monotonic || counts_what_is_there, "{short}");
                 assert!(sum.data_points.iter().all(|point| point.start_time_unix_nano == START));
                 assert!(sum.data_points.iter().all(|point| point.time_unix_nano == NOW));

@@ -108,7 +108,7 @@ fn an_offered_trace_is_joined_for_trusted_carriers_alone() {
         parent: SpanId([8; 8]),
         trusted: Arc::from([Box::from("telecom-alpha")]),
     };
-    record.offered = Some(offered);
+    record.offered = Some(Box::new(offered));
     assert_eq!(record.trace("telecom-alpha").id, [7; 16]);
     assert_eq!(record.trace("telecom-alpha").parent, Some(SpanId([8; 8])));
     assert_eq!(record.trace("other").id, [1; 16]);

@@ -86,7 +86,7 @@ pub(super) fn read(captures: &[PathBuf], shards: usize) -> Known {
     let known = |KeptCall { call, labels }| {
         let (carrier, ua_type) = label_sets.names(labels);
         // Which slot it had is the shard's own affair.
-        let record = CallRecord { slot: Slot::OTHER, ..CallRecord::clone(&call.record) };
+        let record = CallRecord { slot: Slot::OTHER, key: 0, ..CallRecord::clone(&call.record) };
         (record, (carrier.to_owned(), ua_type.to_owned()))
     };
     let mut calls: Vec<_> = kept.into_iter().map(known).collect();

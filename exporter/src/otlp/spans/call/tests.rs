@@ -422,7 +422,7 @@ fn numbers_are_told_only_where_the_record_has_them() {
 fn a_trace_that_a_trusted_carrier_offers_is_joined() {
     let trusted = Arc::from(["telecom-alpha".into()].as_slice());
     let offered = Offered { trace_id: [0xcd; 16], parent: id(0x99), trusted };
-    let record = CallRecord { offered: Some(offered), ..call() };
+    let record = CallRecord { offered: Some(Box::new(offered)), ..call() };
     let joined = told(record.clone());
     assert!(joined.spans.iter().all(|span| span.trace_id == [0xcd; 16]));
     let root = span(&joined, CALL);

@@ -1,0 +1,164 @@
+//! What a processor of media is told of calls (`sip-metrics.md` 5.1, 5.6): messages that may describe media, how dialogs
+//! begin and end, and reports of voice quality once they are accepted. Nothing of it is done unless there is one.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use call_records::{Change, RequestId, Sighting, SightingKind};
+use foldhash::fast::RandomState;
+use pipeline::media::{MessageNote, Note, NoteKind, ReportNote};
+use pipeline::{Facts, Slot};
+use sip::{AnomalyKind, Method};
+use wire::Timestamp;
+
+use crate::hash::{Hashes, Key};
+use crate::observed::Observed;
+use crate::slots::Slots;
+use crate::turn::dialog_id;
+
+const SDP: &[u8] = b"application/sdp";
+const REPORT: &[u8] = b"application/vq-rtcpxr";
+/// Most reports that wait for their final, and most bytes of them; a newer one is passed over then.
+const MAX_REPORTS: usize = 1024;
+const MAX_REPORT_BYTES: usize = 1 << 22;
+
+/// What notes are made from.
+#[derive(Default)]
+pub struct Notes {
+    /// Whose labels each call has, held until the call is forgotten.
+    slots: HashMap<u64, Slot, RandomState>,
+    /// Reports whose requests have no final yet.
+    reports: HashMap<RequestId, Box<[u8]>, RandomState>,
+    report_bytes: usize,
+    /// Records of this batch that were told of.
+    left: usize,
+}
+
+/// What notes are made with.
+pub struct Around<'a> {
+    pub hashes: &'a Hashes,
+    pub slots: &'a mut Slots,
+}
+
+impl Notes {
+    /// A new batch begins.
+    pub fn next_batch(&mut self) {
+        self.left = 0;
+    }
+
+    /// Records may have left.
+    pub fn on_records(&mut self, now: Timestamp, out: &mut Facts) {
+        for place in self.left..out.calls.len() {
+            let key = out.calls[place].record.key;
+            self.note(key, now, NoteKind::Leaves { place }, out);
+        }
+        self.left = out.calls.len();
+    }
+
+    /// A message went through the rules.
+    pub fn on_message(
+        &mut self,
+        seen: &Observed<'_>,
+        sighting: Option<&Sighting>,
+        changes: &[Change],
+        around: Around<'_>,
+        out: &mut Facts,
+    ) {
+        let call = seen.call.0;
+        for change in changes {
+            if let Change::AttemptOpened { slot } = change {
+                let held = self.slots.entry(call).or_insert(Slot::OTHER);
+                if *held == Slot::OTHER {
+                    *held = around.slots.hold(*slot);
+                }
+            }
+        }
+        if let Some(sighting) = sighting.filter(|sighting| sighting.kind != SightingKind::Retransmission) {
+            match seen.method() {
+                Method::Invite | Method::Ack | Method::Prack | Method::Update | Method::Bye => {
+                    // Who is told of a call is told that it is forgotten.
+                    self.slots.entry(call).or_insert(Slot::OTHER);
+                    let kind = NoteKind::Message(message_note(seen, out));
+                    self.note(call, seen.now(), kind, out);
+                }
+                Method::Publish | Method::Notify => self.on_report(seen, sighting, &around, out),
+                _ => {}
+            }
+        }
+        self.on_changes(call, changes, seen.now(), out);
+    }
+
+    /// Something changed, by a message or without one.
+    pub fn on_changes(&mut self, call: u64, changes: &[Change], now: Timestamp, out: &mut Facts) {
+        for change in changes {
+            match *change {
+                Change::DialogConfirmed { dialog } => self.note(call, now, NoteKind::Confirmed { dialog }, out),
+                Change::DialogEnded { dialog, .. } | Change::DialogLost { dialog, .. } => {
+                    self.note(call, now, NoteKind::Ended { dialog }, out);
+                }
+                Change::RequestForgotten { request } if !self.reports.is_empty() => {
+                    self.take_report(request);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Everything about a call is forgotten.
+    pub fn on_forgotten(&mut self, call: Key, now: Timestamp, slots: &mut Slots, out: &mut Facts) {
+        if let Some(slot) = self.slots.remove(&call.0) {
+            out.notes.push(Note { at: now, call: call.0, slot, kind: NoteKind::Forgotten });
+            slots.release(slot);
+        }
+    }
+
+    fn note(&self, call: u64, at: Timestamp, kind: NoteKind, out: &mut Facts) {
+        let slot = self.slots.get(&call).copied().unwrap_or(Slot::OTHER);
+        out.notes.push(Note { at, call, slot, kind });
+    }
+
+    /// A PUBLISH or NOTIFY, or its response: a report counts once that is 2xx.
+    fn on_report(&mut self, seen: &Observed<'_>, sighting: &Sighting, around: &Around<'_>, out: &mut Facts) {
+        let Some(status) = seen.message.status() else {
+            let Some(body) = seen.message.body_part(REPORT) else { return };
+            let has_room = self.reports.len() < MAX_REPORTS && self.report_bytes + body.len() <= MAX_REPORT_BYTES;
+            if has_room && self.reports.insert(sighting.request, body.into()).is_none() {
+                self.report_bytes += body.len();
+            }
+            return;
+        };
+        if status < 200 {
+            return;
+        }
+        let Some(body) = self.take_report(sighting.request).filter(|_| status < 300) else { return };
+        let named = sip::vq_report(&body).ok().and_then(|report| report.call_id).map(|id| around.hashes.call(id));
+        let named = named.and_then(|call| Some((call.0, *self.slots.get(&call.0)?)));
+        let (call, slot) = named.unwrap_or((seen.call.0, sighting.slot));
+        let known = named.is_some();
+        let body = out.add_text(&body);
+        out.notes.push(Note { at: seen.now(), call, slot, kind: NoteKind::Report(ReportNote { body, known }) });
+    }
+
+    fn take_report(&mut self, request: RequestId) -> Option<Box<[u8]>> {
+        let body = self.reports.remove(&request)?;
+        self.report_bytes -= body.len();
+        Some(body)
+    }
+}
+
+fn message_note(seen: &Observed<'_>, out: &mut Facts) -> MessageNote {
+    let message = seen.message;
+    let sdp: Range<usize> = message.body_part(SDP).map_or(0..0, |body| out.add_text(body));
+    let cut = message.anomalies.iter().any(|kind| matches!(kind, AnomalyKind::Snaplen | AnomalyKind::ContentLength));
+    MessageNote {
+        method: seen.method(),
+        cseq: message.cseq.number,
+        status: message.status(),
+        from: seen.from.bits(),
+        to: seen.to.bits(),
+        dialog: dialog_id(seen.tags()),
+        sdp,
+        cut,
+        wall_offset: seen.frame.wall_offset,
+    }
+}
