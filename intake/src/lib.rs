@@ -27,7 +27,7 @@ pub use decrypted::{End, Piece};
 use duplicates::DuplicateFilter;
 use elsewhere::SipPorts;
 use ports::Lookout;
-pub use ports::{PortSet, SIP_PORTS, VXLAN_PORTS, check_ports};
+pub use ports::{PortSet, SIP_PORTS, VXLAN_PORTS, check_list, check_ports};
 use streams::{Sink, SipReader};
 
 /// Longest message in a datagram (`sip-metrics.md` 1.8); only segmentation offload can show a longer one.

@@ -19,9 +19,14 @@ pub fn check_ports(ports: &[u16], ws_ports: &[u16], vxlan_ports: &[u16], wrong: 
         wrong.error("ports", "no port is given", "SIP is spoken on 5060, over TLS on 5061");
     }
     for (key, ports) in [("ports", ports), ("ws_ports", ws_ports), ("vxlan_ports", vxlan_ports)] {
-        for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
-            wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
-        }
+        check_list(key, ports, wrong);
+    }
+}
+
+/// Checks a list of ports that stands under `key`.
+pub fn check_list(key: &str, ports: &[u16], wrong: &mut Problems) {
+    for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
+        wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[receivers.ebpf_sip]` of pipeline.toml.
 
-use intake::{SIP_PORTS, VXLAN_PORTS, check_ports};
+use intake::{SIP_PORTS, VXLAN_PORTS, check_list, check_ports};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,7 @@ impl Config {
             }
         }
         check_ports(&self.ports, &self.ws_ports, &self.vxlan_ports, &mut wrong);
+        check_list("media_ports", &self.media_ports, &mut wrong);
         if self.transports.is_empty() {
             wrong.error("transports", "no transport is given", "write [\"udp\", \"tcp\"]");
         }
@@ -131,6 +132,7 @@ mod tests {
             ports: vec![5060, 0],
             ws_ports: vec![8080, 0],
             vxlan_ports: vec![0],
+            media_ports: vec![0],
             transports: Vec::new(),
             tls: TlsConfig { enabled: false, processes: vec!["kamailio".into(), "a/b".into()] },
             ..Config::default()
@@ -142,6 +144,7 @@ mod tests {
             "ports[1]",
             "ws_ports[1]",
             "vxlan_ports[0]",
+            "media_ports[0]",
             "transports",
             "tls.processes[1]",
         ];
