@@ -97,6 +97,12 @@ INLINE enum verdict other_ports(const struct __sk_buff *skb, const struct cursor
 	return begins_as_sip(skb, at->base, at->offset + header) ? REFUSED_ELSEWHERE : REFUSED_PORT;
 }
 
+/* A SIP message begins with a letter. */
+INLINE int is_letter(__u8 first)
+{
+	return first >= 'A' && first <= 'Z';
+}
+
 /* Bytes of the packet before the place that offsets count from: an Ethernet header names what follows it. */
 INLINE __u32 link_header(const struct __sk_buff *skb, const struct cursor *at)
 {
@@ -125,7 +131,7 @@ STEP __u32 judge_tcp(const struct __sk_buff *skb, const struct cursor *at)
 		return REFUSED_MALFORMED;
 	spoken = spoken_between(tcp.source, tcp.dest);
 	if (!(spoken & (SIP_PORT | WEBSOCKET_PORT)))
-		return other_ports(skb, at, tcp.doff * 4);
+		return host32(tcp.seq) % LOOKED_INTO_EVERY ? REFUSED_PORT : other_ports(skb, at, tcp.doff * 4);
 	if (!(spoken & WEBSOCKET_PORT) && !is_wanted_transport(TRANSPORT_TCP))
 		return REFUSED_PROTOCOL;
 	headers = at->offset + tcp.doff * 4;
@@ -152,31 +158,39 @@ INLINE enum verdict judge_unread(const struct __sk_buff *skb, const struct curso
 	return REFUSED_PORT;
 }
 
+/* What a datagram begins with. */
+struct datagram {
+	struct udphdr ports;      /* of TCP: ports and sequence number */
+	__u8 first;               /* of UDP: the payload begins with it */
+};
+
 /* Answers a verdict, or what is in the tunnel that goes to the port. */
 STEP __u32 judge_udp(const struct __sk_buff *skb, struct cursor *at, const struct ip_layer *ip)
 {
-	struct udphdr udp;
+	struct datagram head = {};
+	const struct udphdr *udp = &head.ports;
 	__u32 spoken;
 	__u32 inside = final(REFUSED_PORT);
 	enum verdict media;
 
-	if (!at || !ip || read(skb, at, &udp, sizeof(udp)))
+	/* One without a payload has its ports alone. */
+	if (!at || !ip || (read(skb, at, &head, sizeof(head)) && read(skb, at, &head.ports, sizeof(head.ports))))
 		return final(REFUSED_MALFORMED);
-	spoken = spoken_between(udp.source, udp.dest);
+	spoken = spoken_between(udp->source, udp->dest);
 	if (spoken & SIP_PORT)
 		return final(is_wanted_transport(TRANSPORT_UDP) ? KEPT_DATAGRAM : REFUSED_PROTOCOL);
 	if (settings.media) {
-		media = judge_media(skb, at, ip, udp.dest, spoken_on(udp.dest) & MEDIA_PORT);
+		media = judge_media(skb, at, ip, udp->dest, spoken_on(udp->dest) & MEDIA_PORT);
 		if (media != REFUSED_PORT)
 			return final(media);
 	}
 	if (!(spoken & TUNNEL_PORT))
-		return final(other_ports(skb, at, sizeof(udp)));
-	at->offset += sizeof(udp);
-	spoken = spoken_on(udp.dest);
+		return final(is_letter(head.first) ? other_ports(skb, at, sizeof(head.ports)) : REFUSED_PORT);
+	at->offset += sizeof(*udp);
+	spoken = spoken_on(udp->dest);
 	if (spoken & TUNNEL_PORT)
-		inside = behind_udp_tunnel(skb, at, host16(udp.dest), spoken & VXLAN_PORT);
-	return inside == final(REFUSED_PORT) ? final(judge_unread(skb, at, &udp)) : inside;
+		inside = behind_udp_tunnel(skb, at, host16(udp->dest), spoken & VXLAN_PORT);
+	return inside == final(REFUSED_PORT) ? final(judge_unread(skb, at, udp)) : inside;
 }
 
 /* What follows an IP header. Answers a verdict, or what is in a tunnel. */
@@ -205,22 +219,17 @@ INLINE __u32 behind_protocol(const struct __sk_buff *skb, struct cursor *at, con
 }
 
 /* What an ordinary packet begins with. The ports of TCP stand where those of UDP do. */
-struct plain_payload {
-	struct udphdr ports;      /* of TCP: ports and sequence number */
-	__u8 first;               /* of UDP: the payload begins with it */
-};
-
 struct plain_v4 {
 	struct iphdr ip;
-	struct plain_payload payload;
+	struct datagram payload;
 };
 
 struct plain_v6 {
 	struct ipv6hdr ip;
-	struct plain_payload payload;
+	struct datagram payload;
 };
 
-INLINE int are_other_ports(const __u8 *protocol, const struct plain_payload *head)
+INLINE int are_other_ports(const __u8 *protocol, const struct datagram *head)
 {
 	if (spoken_between(head->ports.source, head->ports.dest))
 		return 0;
@@ -230,8 +239,7 @@ INLINE int are_other_ports(const __u8 *protocol, const struct plain_payload *hea
 		return host16(head->ports.check) % LOOKED_INTO_EVERY != 0;
 	if (*protocol != IPPROTO_UDP || (settings.media && sets_with_port(head->ports.dest)))
 		return 0;
-	/* A SIP message begins with a letter. */
-	return head->first < 'A' || head->first > 'Z';
+	return !is_letter(head->first);
 }
 
 /*
@@ -300,10 +308,15 @@ INLINE enum verdict judge(const struct __sk_buff *skb, __u16 ethertype)
 INLINE int is_sample(enum verdict verdict)
 {
 	__u32 index = verdict;
+	const __u64 *packets;
 	__u64 *last;
 	__u64 now;
 
 	if (verdict < REFUSED_ELSEWHERE)
+		return 0;
+	/* Mostly the count alone says no: a look at the clock costs as much as all else that is done for such a packet. */
+	packets = map_lookup(&verdicts, &index);
+	if (!packets || *packets % SAMPLED_OF)
 		return 0;
 	last = map_lookup(&sampled, &index);
 	if (!last)

@@ -79,7 +79,7 @@ impl Entry {
 /// All streams.
 pub struct Streams {
     slab: Slab<Entry>,
-    /// By [`stream_key`], which is a hash already.
+    /// By [`State::stream_key`], which is a hash already.
     index: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
     max: usize,
 }
