@@ -16,7 +16,7 @@ use crate::queue::QueueCall;
 use crate::registration::Registration;
 use crate::request::Request;
 use crate::transaction::{Transaction, TransactionPools};
-use crate::trunk::{Leg, TrunkAttempt};
+use crate::trunk::{TrunkAttempt, TrunkTransaction};
 use crate::waiting::Waiting;
 use crate::wheel::Timer;
 
@@ -102,7 +102,7 @@ pub struct Pools {
     pub of_transactions: TransactionPools,
     pub waiting: Pool<Waiting>,
     pub trunks: Pool<TrunkAttempt>,
-    pub legs: Pool<Leg>,
+    pub trunk_transactions: Pool<TrunkTransaction>,
     pub queued: Pool<QueueCall>,
 }
 
@@ -176,7 +176,7 @@ impl Call {
             self.registrations.iter(&pools.registrations).map(|(_, registration)| registration.due(window));
         let waiting = self.waiting.iter(&pools.waiting).map(|(_, waiting)| waiting.until);
         let waits = config.trunk_waits();
-        let trunks = self.trunks.iter(&pools.trunks).map(|(_, attempt)| attempt.due(&pools.legs, waits));
+        let trunks = self.trunks.iter(&pools.trunks).map(|(_, attempt)| attempt.due(&pools.trunk_transactions, waits));
         let all =
             requests.chain(attempts).chain(dialogs).chain(sessions).chain(registrations).chain(waiting).chain(trunks);
         all.min().unwrap_or(Timestamp::NEVER)

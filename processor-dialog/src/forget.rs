@@ -137,13 +137,13 @@ impl Turn<'_> {
             dialog.is_some_and(|at| self.call.dialogs.get(&pools.dialogs, at).is_live())
         });
         let ended = attempt.is_over() || attempt.call().is_some();
-        ended && !up && !attempt.has_any(&pools.legs, branches.map(|(_, tx)| tx.branch))
+        ended && !up && !attempt.has_any(&pools.trunk_transactions, branches.map(|(_, tx)| tx.branch))
     }
 
     /// Takes a trunk attempt out, with what the gauge shows of it.
     fn forget_trunk(&mut self, at: At) {
         let mut attempt = self.call.trunks.remove(&mut self.pools.trunks, at);
-        attempt.clear(&mut self.pools.legs);
+        attempt.clear(&mut self.pools.trunk_transactions);
         self.held.trunks -= usize::from(attempt.is_undecided());
         self.settled = true;
         if attempt.call().is_some() {

@@ -50,12 +50,14 @@ impl Turn<'_> {
             return;
         }
         let waits = self.config.trunk_waits();
-        while let Some(place) =
-            self.call.trunks.find(&self.pools.trunks, |attempt| attempt.due(&self.pools.legs, waits) <= at)
+        while let Some(place) = self
+            .call
+            .trunks
+            .find(&self.pools.trunks, |attempt| attempt.due(&self.pools.trunk_transactions, waits) <= at)
         {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, place);
             let trunk = attempt.trunk();
-            if let Some(outcome) = attempt.on_due(&mut self.pools.legs, at, waits) {
+            if let Some(outcome) = attempt.on_due(&mut self.pools.trunk_transactions, at, waits) {
                 self.on_trunk_ended(trunk, outcome);
             }
         }

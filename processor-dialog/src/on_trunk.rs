@@ -14,7 +14,7 @@ use crate::hash::Branch;
 use crate::list::At;
 use crate::observed::Observed;
 use crate::transaction::Final;
-use crate::trunk::{Leg, TrunkAttempt};
+use crate::trunk::{TrunkAttempt, TrunkTransaction};
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -26,31 +26,31 @@ impl Turn<'_> {
         let ends = [(Direction::In, seen.frame.source), (Direction::Out, seen.frame.destination)];
         for (direction, address) in ends {
             let known = |attempt: &TrunkAttempt| {
-                attempt.trunk().direction == direction && attempt.has(&self.pools.legs, seen.branch)
+                attempt.trunk().direction == direction && attempt.has(&self.pools.trunk_transactions, seen.branch)
             };
             if self.call.trunks.find(&self.pools.trunks, known).is_some() {
                 continue;
             }
             if let Some(carrier) = networks.carrier_of(address.ip()) {
-                self.begin_leg(Trunk { carrier: carrier.name, direction }, began, seen);
+                self.begin_on_trunk(Trunk { carrier: carrier.name, direction }, began, seen);
                 if let Some(records) = &mut self.records {
                     records.trunks[direction.index()] = Some(Arc::clone(carrier.text));
                 }
-                self.catch_up_leg(at, seen);
+                self.catch_up_on_trunk(at, seen);
             }
         }
     }
 
     /// A transaction over a trunk begins: within the newest attempt of its caller as long as that has no outcome, or within
     /// a new one.
-    fn begin_leg(&mut self, trunk: Trunk, began: Timestamp, seen: &Observed<'_>) {
-        let leg = Leg::new(seen.branch, began + self.config.timeout());
+    fn begin_on_trunk(&mut self, trunk: Trunk, began: Timestamp, seen: &Observed<'_>) {
+        let transaction = TrunkTransaction::new(seen.branch, began + self.config.timeout());
         let window = self.config.retry_window;
         let of_caller = |attempt: &TrunkAttempt| attempt.is_of(trunk, seen.from);
         let mut t0 = began;
         if let Some(before) = self.call.trunks.find(&self.pools.trunks, of_caller) {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, before);
-            match attempt.join(&mut self.pools.legs, leg, began, window) {
+            match attempt.join(&mut self.pools.trunk_transactions, transaction, began, window) {
                 Join::Joined => return self.wake_trunk(before),
                 Join::Inherits(start) => t0 = start,
                 Join::Begins => {}
@@ -59,13 +59,13 @@ impl Turn<'_> {
         self.out.push(pipeline::Slot::OTHER, Fact::TrunkOpened(trunk));
         self.held.trunks += 1;
         self.settled = true;
-        let attempt = TrunkAttempt::new(&mut self.pools.legs, trunk, seen.from, t0, leg);
+        let attempt = TrunkAttempt::new(&mut self.pools.trunk_transactions, trunk, seen.from, t0, transaction);
         let at = self.call.trunks.push(&mut self.pools.trunks, attempt);
         self.wake_trunk(at);
     }
 
     /// Responses of a transaction may have been captured long before its INVITE.
-    fn catch_up_leg(&mut self, at: TransactionAt, seen: &Observed<'_>) {
+    fn catch_up_on_trunk(&mut self, at: TransactionAt, seen: &Observed<'_>) {
         match self.call.transaction(self.pools, at).outcome {
             Final::Silent => {}
             Final::None => self.on_trunk_response(100, seen),
@@ -80,7 +80,7 @@ impl Turn<'_> {
         for at in self.trunks_with(seen.branch) {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);
             let trunk = attempt.trunk();
-            if attempt.on_success(&mut self.pools.legs, seen.branch, seen.to, seen.now()).is_some() {
+            if attempt.on_success(&mut self.pools.trunk_transactions, seen.branch, seen.to, seen.now()).is_some() {
                 attempt.on_dialog_ended();
                 self.on_trunk_ended(trunk, Outcome::Answered);
             }
@@ -92,20 +92,27 @@ impl Turn<'_> {
         let (now, branch) = (seen.now(), seen.branch);
         for at in self.trunks_with(branch) {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);
-            let (trunk, legs) = (attempt.trunk(), &mut self.pools.legs);
+            let (trunk, transactions) = (attempt.trunk(), &mut self.pools.trunk_transactions);
             match status {
                 ..200 => {
-                    let over_by = attempt.is_given_up(legs, branch).then(|| self.over_by(branch)).flatten();
+                    let over_by = attempt.is_given_up(transactions, branch).then(|| self.over_by(branch)).flatten();
                     let until = now + self.config.proceeding;
                     let (until, abandoned) = over_by.filter(|by| *by < until).map_or((until, false), |by| (by, true));
                     let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);
-                    let set_up = attempt.on_provisional(&mut self.pools.legs, branch, status, now, until, abandoned);
+                    let set_up = attempt.on_provisional(
+                        &mut self.pools.trunk_transactions,
+                        branch,
+                        status,
+                        now,
+                        until,
+                        abandoned,
+                    );
                     if let Some(delay) = set_up {
                         self.push_trunk(Fact::TrunkSetUp(trunk, delay));
                     }
                 }
                 200..300 => {
-                    if let Some(set_up) = attempt.on_success(legs, branch, seen.to, now) {
+                    if let Some(set_up) = attempt.on_success(transactions, branch, seen.to, now) {
                         if let Some(delay) = set_up {
                             self.push_trunk(Fact::TrunkSetUp(trunk, delay));
                         }
@@ -114,7 +121,7 @@ impl Turn<'_> {
                     }
                 }
                 300.. => {
-                    if let Some(outcome) = attempt.on_failure(legs, branch, status, now) {
+                    if let Some(outcome) = attempt.on_failure(transactions, branch, status, now) {
                         self.on_trunk_ended(trunk, outcome);
                     }
                 }
@@ -130,7 +137,7 @@ impl Turn<'_> {
         let after = failure.is_some_and(|failure| failure.status == TERMINATED);
         for at in self.trunks_with(branch) {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);
-            attempt.on_given_up(&mut self.pools.legs, branch, given_up, after);
+            attempt.on_given_up(&mut self.pools.trunk_transactions, branch, given_up, after);
             self.wake_trunk(at);
         }
     }
@@ -140,7 +147,7 @@ impl Turn<'_> {
         let over_by = sent + self.config.timeout();
         for at in self.trunks_with(branch) {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);
-            attempt.on_abandoned(&mut self.pools.legs, branch, over_by);
+            attempt.on_abandoned(&mut self.pools.trunk_transactions, branch, over_by);
             self.wake_trunk(at);
         }
     }
@@ -150,7 +157,7 @@ impl Turn<'_> {
         for branch in self.branches(request, false) {
             for at in self.trunks_with(branch) {
                 let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);
-                attempt.on_unseen(&mut self.pools.legs, branch, now);
+                attempt.on_unseen(&mut self.pools.trunk_transactions, branch, now);
                 self.wake_trunk(at);
             }
         }
@@ -174,8 +181,11 @@ impl Turn<'_> {
 
     /// The attempts that a transaction is one of: two at most, one in each direction.
     fn trunks_with(&self, branch: Branch) -> impl Iterator<Item = At> + use<> {
-        let mut with =
-            self.call.trunks.iter(&self.pools.trunks).filter(|(_, attempt)| attempt.has(&self.pools.legs, branch));
+        let mut with = self
+            .call
+            .trunks
+            .iter(&self.pools.trunks)
+            .filter(|(_, attempt)| attempt.has(&self.pools.trunk_transactions, branch));
         let both = [with.next(), with.next()].map(|found| found.map(|(at, _)| at));
         both.into_iter().flatten()
     }
@@ -183,7 +193,7 @@ impl Turn<'_> {
     /// A trunk attempt may fall due earlier than anything else.
     fn wake_trunk(&mut self, at: At) {
         let attempt = self.call.trunks.get(&self.pools.trunks, at);
-        let due = attempt.due(&self.pools.legs, self.config.trunk_waits());
+        let due = attempt.due(&self.pools.trunk_transactions, self.config.trunk_waits());
         self.wake(due);
     }
 

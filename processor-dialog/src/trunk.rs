@@ -22,7 +22,7 @@ pub struct TrunkAttempt {
     t0: Timestamp,
     last: Last,
     /// Its transactions.
-    legs: List<Leg>,
+    transactions: List<TrunkTransaction>,
     from: Tag,
     carrier: Name,
     direction: Direction,
@@ -72,12 +72,12 @@ enum What {
 
 /// A transaction of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Leg {
+pub struct TrunkTransaction {
     /// Its state lasts until then unless something happens.
     until: Timestamp,
     /// What is left of its branch: few stand beside each other.
     branch: u32,
-    state: LegState,
+    state: TransactionState,
     given_up: bool,
     /// A 101-198 was seen.
     set_up: bool,
@@ -85,7 +85,7 @@ pub struct Leg {
 
 /// How far a transaction came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LegState {
+enum TransactionState {
     /// No response.
     Silent,
     /// Provisional ones alone.
@@ -105,21 +105,27 @@ pub struct Waits {
     pub retry_window: Duration,
 }
 
-impl Leg {
+impl TrunkTransaction {
     /// A transaction of which the INVITE was seen; it has timed out at `until`.
     pub fn new(branch: Branch, until: Timestamp) -> Self {
-        Self { until, branch: short(branch), state: LegState::Silent, given_up: false, set_up: false }
+        Self { until, branch: short(branch), state: TransactionState::Silent, given_up: false, set_up: false }
     }
 }
 
 impl TrunkAttempt {
     /// One that begins with an INVITE of a caller, whose first byte was seen at `t0`.
-    pub fn new(pool: &mut Pool<Leg>, trunk: Trunk, from: Tag, t0: Timestamp, leg: Leg) -> Self {
-        let mut legs = List::default();
-        legs.push(pool, leg);
+    pub fn new(
+        pool: &mut Pool<TrunkTransaction>,
+        trunk: Trunk,
+        from: Tag,
+        t0: Timestamp,
+        transaction: TrunkTransaction,
+    ) -> Self {
+        let mut transactions = List::default();
+        transactions.push(pool, transaction);
         let Trunk { carrier, direction } = trunk;
         let last = Last { at: t0, key: 0, what: What::Nothing };
-        Self { t0, last, legs, from, carrier, direction, stage: Stage::Open }
+        Self { t0, last, transactions, from, carrier, direction, stage: Stage::Open }
     }
 
     /// Whose attempt it is.
@@ -133,11 +139,17 @@ impl TrunkAttempt {
     }
 
     /// Another INVITE joins as long as there is no outcome.
-    pub fn join(&mut self, pool: &mut Pool<Leg>, leg: Leg, now: Timestamp, retry_window: Duration) -> Join {
+    pub fn join(
+        &mut self,
+        pool: &mut Pool<TrunkTransaction>,
+        transaction: TrunkTransaction,
+        now: Timestamp,
+        retry_window: Duration,
+    ) -> Join {
         match self.stage {
             Stage::Open | Stage::Held => {
                 self.stage = Stage::Open;
-                self.legs.push(pool, leg);
+                self.transactions.push(pool, transaction);
                 Join::Joined
             }
             Stage::Redirected if now - self.last.at < retry_window => Join::Inherits(self.t0),
@@ -146,12 +158,12 @@ impl TrunkAttempt {
     }
 
     /// A transaction is one of it.
-    pub fn has(&self, pool: &Pool<Leg>, branch: Branch) -> bool {
+    pub fn has(&self, pool: &Pool<TrunkTransaction>, branch: Branch) -> bool {
         self.find(pool, branch).is_some()
     }
 
     /// Whether any of its transactions is one of `branches`.
-    pub fn has_any(&self, pool: &Pool<Leg>, mut branches: impl Iterator<Item = Branch>) -> bool {
+    pub fn has_any(&self, pool: &Pool<TrunkTransaction>, mut branches: impl Iterator<Item = Branch>) -> bool {
         branches.any(|branch| self.has(pool, branch))
     }
 
@@ -173,7 +185,7 @@ impl TrunkAttempt {
     /// A 1xx on a transaction of it: that has time until then. Returns how long the set-up took, where this is it.
     pub fn on_provisional(
         &mut self,
-        pool: &mut Pool<Leg>,
+        pool: &mut Pool<TrunkTransaction>,
         branch: Branch,
         status: u16,
         now: Timestamp,
@@ -182,19 +194,19 @@ impl TrunkAttempt {
     ) -> Option<Duration> {
         let at = self.find(pool, branch)?;
         let first = status > 100 && status < 199 && !self.is_set_up(pool);
-        let leg = self.legs.get_mut(pool, at);
-        match leg.state {
-            LegState::Silent | LegState::Working => {
-                leg.state = if abandoned { LegState::Abandoned } else { LegState::Working };
-                leg.until = until;
+        let transaction = self.transactions.get_mut(pool, at);
+        match transaction.state {
+            TransactionState::Silent | TransactionState::Working => {
+                transaction.state = if abandoned { TransactionState::Abandoned } else { TransactionState::Working };
+                transaction.until = until;
             }
-            LegState::Abandoned => {}
-            LegState::Over => return None,
+            TransactionState::Abandoned => {}
+            TransactionState::Over => return None,
         }
         if !first || !self.is_undecided() {
             return None;
         }
-        self.legs.get_mut(pool, at).set_up = true;
+        self.transactions.get_mut(pool, at).set_up = true;
         Some(now - self.t0)
     }
 
@@ -202,12 +214,12 @@ impl TrunkAttempt {
     /// it.
     pub fn on_success(
         &mut self,
-        pool: &mut Pool<Leg>,
+        pool: &mut Pool<TrunkTransaction>,
         branch: Branch,
         tag: Tag,
         now: Timestamp,
     ) -> Option<Option<Duration>> {
-        self.end_leg(pool, branch)?;
+        self.end_transaction(pool, branch)?;
         if !self.is_undecided() {
             return None;
         }
@@ -217,28 +229,34 @@ impl TrunkAttempt {
     }
 
     /// A final of 300 or more on a transaction of it. Returns the outcome where nothing can follow.
-    pub fn on_failure(&mut self, pool: &mut Pool<Leg>, branch: Branch, status: u16, now: Timestamp) -> Option<Outcome> {
-        let leg = self.end_leg(pool, branch)?;
-        self.fail(leg, outcome_of_status(status), waits_for_caller(status), now);
+    pub fn on_failure(
+        &mut self,
+        pool: &mut Pool<TrunkTransaction>,
+        branch: Branch,
+        status: u16,
+        now: Timestamp,
+    ) -> Option<Outcome> {
+        let transaction = self.end_transaction(pool, branch)?;
+        self.fail(transaction, outcome_of_status(status), waits_for_caller(status), now);
         self.decide(pool)
     }
 
     /// The answer of a transaction passed unseen.
-    pub fn on_unseen(&mut self, pool: &mut Pool<Leg>, branch: Branch, now: Timestamp) {
-        if let Some(leg) = self.end_leg(pool, branch) {
-            self.fail(leg, Outcome::Unseen, false, now);
+    pub fn on_unseen(&mut self, pool: &mut Pool<TrunkTransaction>, branch: Branch, now: Timestamp) {
+        if let Some(transaction) = self.end_transaction(pool, branch) {
+            self.fail(transaction, Outcome::Unseen, false, now);
             self.decide(pool);
         }
     }
 
     /// A transaction was given up, or that was refused. `after`: it had a 487 before, as taps reorder.
-    pub fn on_given_up(&mut self, pool: &mut Pool<Leg>, branch: Branch, given_up: bool, after: bool) {
+    pub fn on_given_up(&mut self, pool: &mut Pool<TrunkTransaction>, branch: Branch, given_up: bool, after: bool) {
         let Some(at) = self.find(pool, branch) else { return };
-        let leg = self.legs.get_mut(pool, at);
-        if leg.state != LegState::Over || after || !given_up {
-            leg.given_up = given_up;
+        let transaction = self.transactions.get_mut(pool, at);
+        if transaction.state != TransactionState::Over || after || !given_up {
+            transaction.given_up = given_up;
         }
-        let (now, branch) = (leg.given_up, leg.branch);
+        let (now, branch) = (transaction.given_up, transaction.branch);
         if let What::Failed { given_up, .. } = &mut self.last.what
             && self.last.key == branch
         {
@@ -247,17 +265,17 @@ impl TrunkAttempt {
     }
 
     /// What gave up a transaction succeeded: it is over then, unless a final comes before (2.3).
-    pub fn on_abandoned(&mut self, pool: &mut Pool<Leg>, branch: Branch, over_by: Timestamp) {
+    pub fn on_abandoned(&mut self, pool: &mut Pool<TrunkTransaction>, branch: Branch, over_by: Timestamp) {
         let Some(at) = self.find(pool, branch) else { return };
-        let leg = self.legs.get_mut(pool, at);
-        if leg.given_up && leg.state == LegState::Working && over_by < leg.until {
-            (leg.state, leg.until) = (LegState::Abandoned, over_by);
+        let transaction = self.transactions.get_mut(pool, at);
+        if transaction.given_up && transaction.state == TransactionState::Working && over_by < transaction.until {
+            (transaction.state, transaction.until) = (TransactionState::Abandoned, over_by);
         }
     }
 
     /// A transaction is given up.
-    pub fn is_given_up(&self, pool: &Pool<Leg>, branch: Branch) -> bool {
-        self.find(pool, branch).is_some_and(|at| self.legs.get(pool, at).given_up)
+    pub fn is_given_up(&self, pool: &Pool<TrunkTransaction>, branch: Branch) -> bool {
+        self.find(pool, branch).is_some_and(|at| self.transactions.get(pool, at).given_up)
     }
 
     /// The dialog of its answer has ended.
@@ -266,9 +284,13 @@ impl TrunkAttempt {
     }
 
     /// When something happens to it by itself.
-    pub fn due(&self, pool: &Pool<Leg>, waits: Waits) -> Timestamp {
-        let legs = || self.legs.iter(pool).map(|(_, leg)| leg);
-        let open = || legs().filter(|leg| leg.state != LegState::Over).map(|leg| leg.until);
+    pub fn due(&self, pool: &Pool<TrunkTransaction>, waits: Waits) -> Timestamp {
+        let transactions = || self.transactions.iter(pool).map(|(_, transaction)| transaction);
+        let open = || {
+            transactions()
+                .filter(|transaction| transaction.state != TransactionState::Over)
+                .map(|transaction| transaction.until)
+        };
         match self.stage {
             Stage::Open => open().min().unwrap_or(Timestamp::NEVER),
             Stage::Held => open().fold(self.last.held_until(waits), Timestamp::min),
@@ -278,24 +300,27 @@ impl TrunkAttempt {
     }
 
     /// Something fell due. Returns the outcome, if it is that.
-    pub fn on_due(&mut self, pool: &mut Pool<Leg>, at: Timestamp, waits: Waits) -> Option<Outcome> {
+    pub fn on_due(&mut self, pool: &mut Pool<TrunkTransaction>, at: Timestamp, waits: Waits) -> Option<Outcome> {
         if self.stage == Stage::Redirected {
             self.stage = Stage::Over;
             return None;
         }
-        let newest = self.legs.iter(pool).next().map(|(_, leg)| leg.branch);
-        while let Some(due) = self.legs.find(pool, |leg| leg.state != LegState::Over && leg.until <= at) {
-            let leg = self.legs.get_mut(pool, due);
-            let outcome = match leg.state {
-                LegState::Silent => Outcome::Timeout,
-                LegState::Abandoned => Outcome::Cancelled,
-                LegState::Working | LegState::Over => Outcome::NoFinal,
+        let newest = self.transactions.iter(pool).next().map(|(_, transaction)| transaction.branch);
+        while let Some(due) = self
+            .transactions
+            .find(pool, |transaction| transaction.state != TransactionState::Over && transaction.until <= at)
+        {
+            let transaction = self.transactions.get_mut(pool, due);
+            let outcome = match transaction.state {
+                TransactionState::Silent => Outcome::Timeout,
+                TransactionState::Abandoned => Outcome::Cancelled,
+                TransactionState::Working | TransactionState::Over => Outcome::NoFinal,
             };
-            leg.state = LegState::Over;
-            let leg = *leg;
+            transaction.state = TransactionState::Over;
+            let transaction = *transaction;
             // Only that of the newest counts.
-            if Some(leg.branch) == newest {
-                self.fail(leg, outcome, false, at);
+            if Some(transaction.branch) == newest {
+                self.fail(transaction, outcome, false, at);
             }
         }
         if let Some(outcome) = self.decide(pool) {
@@ -318,27 +343,27 @@ impl TrunkAttempt {
     }
 
     /// Frees what it has in the pool.
-    pub fn clear(&mut self, pool: &mut Pool<Leg>) {
-        while self.legs.pop(pool).is_some() {}
+    pub fn clear(&mut self, pool: &mut Pool<TrunkTransaction>) {
+        while self.transactions.pop(pool).is_some() {}
     }
 
-    fn fail(&mut self, leg: Leg, outcome: Outcome, waits_for_caller: bool, at: Timestamp) {
+    fn fail(&mut self, transaction: TrunkTransaction, outcome: Outcome, waits_for_caller: bool, at: Timestamp) {
         if self.is_undecided() {
-            let what = What::Failed { outcome, waits_for_caller, given_up: leg.given_up };
-            self.last = Last { at, key: leg.branch, what };
+            let what = What::Failed { outcome, waits_for_caller, given_up: transaction.given_up };
+            self.last = Last { at, key: transaction.branch, what };
         }
     }
 
     /// It has failed once none of its transactions is waited for; one without any response that a newer one has overtaken
     /// is not. Returns the outcome where nothing can follow: after a redirect.
-    fn decide(&mut self, pool: &Pool<Leg>) -> Option<Outcome> {
-        let waited = |(place, (_, leg)): (usize, (At, &Leg))| match leg.state {
-            LegState::Silent => place == 0,
-            LegState::Working | LegState::Abandoned => true,
-            LegState::Over => false,
+    fn decide(&mut self, pool: &Pool<TrunkTransaction>) -> Option<Outcome> {
+        let waited = |(place, (_, transaction)): (usize, (At, &TrunkTransaction))| match transaction.state {
+            TransactionState::Silent => place == 0,
+            TransactionState::Working | TransactionState::Abandoned => true,
+            TransactionState::Over => false,
         };
         let outcome = self.last.outcome()?;
-        if !self.is_undecided() || self.legs.iter(pool).enumerate().any(waited) {
+        if !self.is_undecided() || self.transactions.iter(pool).enumerate().any(waited) {
             return None;
         }
         let redirected = outcome == Outcome::Redirected;
@@ -347,21 +372,21 @@ impl TrunkAttempt {
     }
 
     /// A transaction has its final, or as good as: it, as it was; `None` when it is over already.
-    fn end_leg(&mut self, pool: &mut Pool<Leg>, branch: Branch) -> Option<Leg> {
+    fn end_transaction(&mut self, pool: &mut Pool<TrunkTransaction>, branch: Branch) -> Option<TrunkTransaction> {
         let at = self.find(pool, branch)?;
-        let leg = self.legs.get_mut(pool, at);
-        (leg.state != LegState::Over).then(|| {
-            leg.state = LegState::Over;
-            *leg
+        let transaction = self.transactions.get_mut(pool, at);
+        (transaction.state != TransactionState::Over).then(|| {
+            transaction.state = TransactionState::Over;
+            *transaction
         })
     }
 
-    fn is_set_up(&self, pool: &Pool<Leg>) -> bool {
-        self.legs.iter(pool).any(|(_, leg)| leg.set_up)
+    fn is_set_up(&self, pool: &Pool<TrunkTransaction>) -> bool {
+        self.transactions.iter(pool).any(|(_, transaction)| transaction.set_up)
     }
 
-    fn find(&self, pool: &Pool<Leg>, branch: Branch) -> Option<At> {
-        self.legs.find(pool, |leg| leg.branch == short(branch))
+    fn find(&self, pool: &Pool<TrunkTransaction>, branch: Branch) -> Option<At> {
+        self.transactions.find(pool, |transaction| transaction.branch == short(branch))
     }
 }
 
