@@ -184,7 +184,7 @@ impl State {
         if place.adverts.is_empty() {
             return;
         }
-        let newcomer = self.newcomers.place(key);
+        let Some(newcomer) = self.newcomers.place(key, packet.at) else { return };
         let before = *newcomer;
         *newcomer = Newcomer {
             key,

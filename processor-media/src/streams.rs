@@ -140,10 +140,15 @@ pub struct Newcomer {
     pub payload_type: u8,
 }
 
-/// Packets that may begin streams. As many as there are places: a newer one takes that of an older one.
+/// Packets that may begin streams, in as many places as there are. One has its place until its next packet should have
+/// come, so that two streams that begin at once do not push each other out for ever.
 pub struct Newcomers(Box<[Newcomer; NEWCOMERS]>);
 
 const NEWCOMERS: usize = 1024;
+/// Places that a stream may wait in.
+const CHOICES: usize = 8;
+/// How long a packet has its place: as long as five packets of a usual stream take.
+const WAITS: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Default for Newcomers {
     fn default() -> Self {
@@ -152,9 +157,14 @@ impl Default for Newcomers {
 }
 
 impl Newcomers {
-    /// Where a stream with this key waits for its second packet.
-    pub fn place(&mut self, key: u64) -> &mut Newcomer {
-        &mut self.0[key as usize % NEWCOMERS]
+    /// Where a stream with this key waits for its second packet; `None` where too many others do.
+    pub fn place(&mut self, key: u64, now: Timestamp) -> Option<&mut Newcomer> {
+        let first = key as usize % (NEWCOMERS / CHOICES) * CHOICES;
+        let places = &mut self.0[first..first + CHOICES];
+        let own = places.iter().position(|newcomer| newcomer.key == key);
+        let free = || places.iter().position(|newcomer| now > newcomer.at + WAITS);
+        let place = own.or_else(free)?;
+        Some(&mut places[place])
     }
 }
 

@@ -21,6 +21,27 @@ fn sources_that_are_sprayed_take_no_room_and_the_call_is_heard_all_the_same() {
 }
 
 #[test]
+fn streams_that_begin_at_once_are_all_heard() {
+    const CALLS: u16 = 40;
+    let mut scene = Scene::default();
+    let ends: Vec<[String; 2]> = (0..CALLS)
+        .map(|n| [format!("192.0.2.10:{}", 20_000 + 2 * n), format!("198.51.100.20:{}", 20_000 + 2 * n)])
+        .collect();
+    for (n, [caller, callee]) in ends.iter().enumerate() {
+        scene.answered(&format!("c{n}"), n as u64, &sdp(caller, ""), &sdp(callee, ""));
+        // Packet by packet they alternate.
+        scene.rtp(Rtp::new(2000, caller, callee, n as u32, 50));
+        scene.rtp(Rtp::new(2000, callee, caller, 1000 + n as u32, 50));
+    }
+    let played = scene.play(1000);
+    assert_eq!(played.held("media_streams"), f64::from(2 * CALLS));
+    for side in ["caller", "callee"] {
+        let packets = played.value(&format!("rtp_packets_total{{direction={side},codec=PCMU}}"));
+        assert_eq!(packets, f64::from(50 * CALLS), "{side}");
+    }
+}
+
+#[test]
 fn beyond_a_bound_the_newest_is_refused_and_counted() {
     let config = Config { max_streams_per_dialog: 3, max_streams: 5, max_endpoints: 6, ..Config::default() };
     let mut scene = Scene::with(config);
