@@ -61,9 +61,12 @@ fn lossy(test: &str, family: Family, caller_loses: &str, callee_loses: &str, bur
             .map(|what| scrape.value(&format!("rtp_{what}_total{{{labels}}}")).unwrap_or(0.0));
         let dropped = loss.dropped() as f64;
         assert!(dropped > 4.0, "{side}: the filter dropped {dropped}");
-        assert_eq!(received + dropped, f64::from(PACKETS), "{side}: {received} received, {dropped} dropped");
+        // A stream begins with two packets in sequence: by chance the second may be lost, and again.
+        let uncounted = f64::from(PACKETS) - received - dropped;
+        let most = if burst_ratio.is_some() { 0.0 } else { 4.0 };
+        assert!((0.0..=most).contains(&uncounted), "{side}: {received} received, {dropped} dropped");
         // What was dropped before the first or behind the last packet that came is not known to have been sent.
-        assert!(lost <= dropped && lost >= dropped - 4.0, "{side}: {lost} lost, {dropped} dropped");
+        assert!(lost <= dropped && lost >= dropped - 8.0, "{side}: {lost} lost, {dropped} dropped");
         assert_eq!(doubled, 0.0, "{side}");
         let ratio = lost / (lost + received);
         let (count, mean) = samples(&scrape, "rtp_loss_ratio", &labels);
