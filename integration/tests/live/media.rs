@@ -51,7 +51,7 @@ fn lossy(test: &str, family: Family, caller_loses: &str, callee_loses: &str, bur
         [Ok(left), Ok(right)] => [left, right],
         [Err(why), _] | [_, Err(why)] => return skipped(test, &why),
     };
-    let ringside = Ringside::start_with(&cable.right, &hearing(&cable, true, ""), &[]);
+    let ringside = Ringside::start_with(&cable.right, &hearing(&cable, true, "jitter_buffer = \"1s\""), &[]);
     const PACKETS: u32 = 500;
     Parties::new(&cable).call(&Call { family, ..Call::of(0, PACKETS) });
     let scrape = ringside.reaches("sessions_ended_total{end=\"bye\"}", 1.0);

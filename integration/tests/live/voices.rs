@@ -22,6 +22,7 @@ use crate::stage::cable;
 fn hearing(interfaces: &str) -> String {
     format!(
         "[receivers.ebpf_sip]\ninterfaces = [{interfaces:?}]\nports = [5060, 5070]\n[processors.dialog]\n[processors.media]\n\
+         jitter_buffer = \"1s\"\n\
          [processors.enrich]\n[exporters.prometheus]\nendpoint = \"{HTTP}\"\n[service.pipelines.metrics]\n\
          receivers = [\"ebpf_sip\"]\nprocessors = [\"dialog\", \"media\", \"enrich\"]\nexporters = [\"prometheus\"]\n"
     )
