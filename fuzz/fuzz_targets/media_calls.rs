@@ -48,7 +48,7 @@ impl Scene {
         Timestamp::from_nanos(1_767_225_600_000_000_000 + self.now)
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "a message spelt out")]
     fn sip(&mut self, call: u8, line: &str, cseq: &str, to_tag: &str, branch: usize, back: bool, body: &str) {
         let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };

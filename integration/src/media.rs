@@ -250,8 +250,6 @@ impl<'a> Loss<'a> {
             "table netdev loss {{\n chain out {{\n  type filter hook egress device {device} priority 0;\n  \
              udp dport {first}-{last} {which} counter drop\n }}\n}}\n"
         );
-        let output = nft(namespace, &["add", "table", "netdev", "probing"]);
-        output.map_err(|error| format!("nftables: {error}"))?;
         let file = crate::scratch::Folder::new("nft");
         let path = file.join("rules");
         std::fs::write(&path, rules).expect("a file of rules");

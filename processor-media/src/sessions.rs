@@ -298,7 +298,7 @@ impl State {
     }
 
     /// A party describes its media: an offer, or the answer to one.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "each is of another thing, and none goes with another elsewhere")]
     fn describe(
         &mut self,
         index: u32,

@@ -1,8 +1,8 @@
-//! A ladder as a capture file: classic pcap with nanoseconds, link type Ethernet.
+//! A ladder as a capture file: classic pcap with nanoseconds, link type Ethernet. And frames out of such a file again.
 
 use std::time::Duration;
 
-use crate::format::{NANOSECONDS, Order};
+use crate::format::{MICROSECONDS, NANOSECONDS, Order};
 use crate::{Step, frame};
 
 const LINK_ETHERNET: u32 = 1;
@@ -33,3 +33,24 @@ pub fn push(file: &mut Vec<u8>, step: &Step, identification: u16, epoch: Duratio
     let at = epoch + step.at;
     file.extend(Order::LITTLE.record(at.as_secs(), at.subsec_nanos(), &frame));
 }
+
+/// The frames of a classic pcap file, little endian and with microseconds, each with its time since 1970-01-01, as far as
+/// they are whole; `None` for any other file, or one that does not hold Ethernet.
+pub fn read(file: &[u8]) -> Option<Vec<(Duration, Vec<u8>)>> {
+    let number = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
+    if (number(0)?, number(20)?) != (MICROSECONDS, LINK_ETHERNET) {
+        return None;
+    }
+    let mut at = FILE_HEADER;
+    let frames = std::iter::from_fn(|| {
+        let time = Duration::from_secs(number(at)?.into()) + Duration::from_micros(number(at + 4)?.into());
+        let start = at + RECORD_HEADER;
+        let frame = file.get(start..start + number(at + 8)? as usize)?;
+        at = start + frame.len();
+        Some((time, frame.to_vec()))
+    });
+    Some(frames.collect())
+}
+
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;

@@ -7,7 +7,7 @@ use integration::exposition::Exposition;
 use integration::gate;
 use integration::media::{Call, Codec, Loss, Parties, Speech};
 use integration::ringside::{HTTP, Ringside};
-use testnet::{Cable, Family, skipped};
+use testnet::{Family, skipped};
 
 use crate::stage::cable;
 
@@ -16,8 +16,7 @@ const CALLERS: [u16; 2] = [30_000, 30_100];
 const CALLEES: [u16; 2] = [40_000, 40_100];
 
 /// A ringside at the right end that hears media; where `listed`, on the ports of all calls from their first packet on.
-fn hearing(cable: &Cable, listed: bool, media: &str) -> String {
-    let _ = cable;
+fn hearing(listed: bool, media: &str) -> String {
     let ports: Vec<u16> = (CALLERS[0]..CALLERS[1]).chain(CALLEES[0]..CALLEES[1]).step_by(2).collect();
     let ports = if listed { ports } else { Vec::new() };
     format!(
@@ -51,7 +50,7 @@ fn lossy(test: &str, family: Family, caller_loses: &str, callee_loses: &str, bur
         [Ok(left), Ok(right)] => [left, right],
         [Err(why), _] | [_, Err(why)] => return skipped(test, &why),
     };
-    let ringside = Ringside::start_with(&cable.right, &hearing(&cable, true, "jitter_buffer = \"1s\""), &[]);
+    let ringside = Ringside::start_with(&cable.right, &hearing(true, "jitter_buffer = \"1s\""), &[]);
     const PACKETS: u32 = 500;
     Parties::new(&cable).call(&Call { family, ..Call::of(0, PACKETS) });
     let scrape = ringside.reaches("sessions_ended_total{end=\"bye\"}", 1.0);
@@ -108,7 +107,7 @@ fn faults_are_those_there_are() {
         Ok(loss) => loss,
         Err(why) => return skipped(test, &why),
     };
-    let ringside = Ringside::start_with(&cable.right, &hearing(&cable, false, ""), &[]);
+    let ringside = Ringside::start_with(&cable.right, &hearing(false, ""), &[]);
     let calls = [
         Call::of(0, 350),
         // Nobody speaks, and the line is open for six seconds.

@@ -81,28 +81,12 @@ fn ethernet_captures() -> Vec<(PathBuf, Vec<Vec<u8>>)> {
             || name.starts_with("tcp-wrapping-")
     });
     paths.sort();
-    paths
-        .into_iter()
-        .filter_map(|path| Some((frames(&fs::read(&path).expect("readable"))?, path)))
-        .map(|(f, p)| (p, f))
-        .collect()
-}
-
-/// The frames of a pcap file in little endian; `None` where they are not Ethernet.
-fn frames(file: &[u8]) -> Option<Vec<Vec<u8>>> {
-    const ETHERNET: u32 = 1;
-    let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes"));
-    if number(0) != 0xa1b2_c3d4 || number(20) != ETHERNET {
-        return None;
-    }
-    let mut frames = Vec::new();
-    let mut at = 24;
-    while at < file.len() {
-        let len = number(at + 8) as usize;
-        frames.push(file[at + 16..at + 16 + len].to_vec());
-        at += 16 + len;
-    }
-    Some(frames)
+    let frames = |path: &PathBuf| ladder::pcap::read(&fs::read(path).expect("readable"));
+    let with_frames = |path: PathBuf| {
+        let frames = frames(&path)?.into_iter().map(|(_, frame)| frame).collect();
+        Some((path, frames))
+    };
+    paths.into_iter().filter_map(with_frames).collect()
 }
 
 fn replay(path: &Path) -> Exposition {

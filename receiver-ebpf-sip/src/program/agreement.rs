@@ -32,24 +32,10 @@ fn frames() -> Vec<Vec<u8>> {
     let mut paths: Vec<_> =
         fs::read_dir(folder).expect("our own captures").map(|entry| entry.expect("one").path()).collect();
     paths.sort();
-    paths.iter().flat_map(|path| frames_of(&fs::read(path).expect("readable"))).collect()
-}
-
-/// Those of a pcap file in little endian and microseconds; none of any other.
-fn frames_of(file: &[u8]) -> Vec<Vec<u8>> {
-    const ETHERNET: u32 = 1;
-    let number = |at: usize| file.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
-    let mut frames = Vec::new();
-    if (number(0), number(20)) != (Some(0xa1b2_c3d4), Some(ETHERNET)) {
-        return frames;
-    }
-    let mut at = 24;
-    while let Some(frame) = number(at + 8).and_then(|len| file.get(at + 16..at + 16 + len as usize)) {
-        at += 16 + frame.len();
-        // The kernel takes no shorter one.
-        frames.extend((frame.len() > 14).then(|| frame.to_vec()));
-    }
-    frames
+    let read = |path| ladder::pcap::read(&fs::read(path).expect("readable")).unwrap_or_default();
+    let frames = paths.iter().flat_map(read).map(|(_, frame)| frame);
+    // The kernel takes no shorter one.
+    frames.filter(|frame| frame.len() > 14).collect()
 }
 
 /// A frame with a few bytes changed, put in, taken out or cut off, most of them among its headers.

@@ -19,22 +19,9 @@ const ETHERNET: u32 = 1;
 /// A captured packet: when, and its frame.
 type Packet = (Duration, Vec<u8>);
 
-/// The packets of a pcap file in little endian and microseconds; `None` where they are not Ethernet.
+/// The packets of a capture of our own; `None` where they are not Ethernet.
 fn packets(path: &Path) -> Option<Vec<Packet>> {
-    let file = std::fs::read(path).expect("our own capture");
-    let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes"));
-    if number(0) != 0xa1b2_c3d4 || number(20) != ETHERNET {
-        return None;
-    }
-    let mut packets = Vec::new();
-    let mut at = 24;
-    while at < file.len() {
-        let len = number(at + 8) as usize;
-        let time = Duration::from_secs(number(at).into()) + Duration::from_micros(number(at + 4).into());
-        packets.push((time, file[at + 16..at + 16 + len].to_vec()));
-        at += 16 + len;
-    }
-    Some(packets)
+    ladder::pcap::read(&std::fs::read(path).expect("our own capture"))
 }
 
 /// A file of these packets.
