@@ -2,7 +2,7 @@
 
 use call_views::View;
 
-use crate::captures;
+use crate::captures::{self, Asked};
 use crate::cli::{Calls, CallsFormat};
 use crate::failure::Failure;
 use crate::json::line;
@@ -11,17 +11,22 @@ use crate::terminal;
 
 /// Lists the calls that match.
 pub fn calls(arguments: Calls) -> Result<(), Failure> {
-    let Calls { captures, failed, poor, number, format } = arguments;
+    let Calls { captures, failed, poor, number, filter, format } = arguments;
     let with_number = number.is_some();
+    let any = !failed && !poor && !with_number && filter.is_none();
+    let asked = Asked::of(number, filter.as_ref(), poor);
     // A summary is all that is shown: messages are let go as soon as their call is over.
-    let mut calls = captures::calls(&captures, number, poor, move |call, carrier, ua_type| {
-        let summary = View { record: &call.record, carrier, ua_type }.summary();
-        let matches =
-            (!failed || summary.failed) && (!poor || summary.poor) && (!with_number || call.record.has_number);
+    let mut calls = captures::calls(&captures, asked, move |call, carrier, ua_type| {
+        let view = View { record: &call.record, carrier, ua_type };
+        let summary = view.summary();
+        let matches = (!failed || summary.failed)
+            && (!poor || summary.poor)
+            && (!with_number || call.record.has_number)
+            && filter.as_ref().is_none_or(|filter| filter.wants(&view));
         matches.then_some(summary)
     })?;
     if calls.is_empty() {
-        let what = if failed || poor || with_number { "no call matches" } else { "no call is in these captures" };
+        let what = if any { "no call is in these captures" } else { "no call matches" };
         return Err(Failure::Failed(what.to_owned()));
     }
     calls.sort_by_key(|call| call.start);

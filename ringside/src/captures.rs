@@ -9,6 +9,7 @@ mod rewrite;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use call_filter::Filter;
 use config::graph::{Branch, Signal};
 use config::{Configuration, Node, Service};
 use engine::{FlowContext, Outlet, Shard, Sink, Turn};
@@ -162,14 +163,40 @@ impl Reading {
     }
 }
 
+/// What records have to hold for who asks for calls.
+pub struct Asked {
+    number: Option<String>,
+    headers: bool,
+    media: bool,
+}
+
+impl Asked {
+    /// Calls with `number` that `filter` wants; `media`: with what callers heard, whatever the pipelines say.
+    pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
+        let headers = filter.is_some_and(Filter::needs_headers);
+        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media) }
+    }
+
+    /// Records as commands over files want them: each a whole call, and no single requests.
+    pub fn wanted(self) -> CallsWanted {
+        CallsWanted {
+            instance: Arc::from("replay"),
+            requests: false,
+            pieces: false,
+            number: self.number.map(Arc::from),
+            watched: self.headers,
+        }
+    }
+}
+
 /// The calls of capture files, those still up included, as `keep` makes something of them; in the order they ended.
-/// It is told the labels `carrier` and `ua_type` too. `media`: what callers heard is wanted, whatever the pipelines say.
+/// It is told the labels `carrier` and `ua_type` too.
 pub fn calls<T: Send + 'static>(
     captures: &Captures,
-    number: Option<String>,
-    media: bool,
+    asked: Asked,
     mut keep: impl FnMut(&Call, &str, &str) -> Option<T> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
+    let media = asked.media;
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
         rewrite::with_messages(tree);
@@ -177,7 +204,7 @@ pub fn calls<T: Send + 'static>(
             rewrite::with_media(tree);
         }
     };
-    let mut reading = Reading::adjusted(captures, |_| Some(wanted(number)), adjust)?;
+    let mut reading = Reading::adjusted(captures, |_| Some(asked.wanted()), adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();
     reading.on_call(move |call, carrier, ua_type| {
         if let Some(call) = keep(call, carrier, ua_type) {
@@ -189,17 +216,6 @@ pub fn calls<T: Send + 'static>(
     reading.say_remarks();
     drop(reading);
     Ok(calls.into_iter().collect())
-}
-
-/// Records as commands over files want them: each a whole call, and no single requests.
-pub fn wanted(number: Option<String>) -> CallsWanted {
-    CallsWanted {
-        instance: Arc::from("replay"),
-        requests: false,
-        pieces: false,
-        number: number.map(Arc::from),
-        watched: false,
-    }
 }
 
 /// A sink that looks at calls.

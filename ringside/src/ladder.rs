@@ -5,7 +5,7 @@ use std::sync::Arc;
 use call_views::{View, ladder};
 use pipeline::CallRecord;
 
-use crate::captures;
+use crate::captures::{self, Asked};
 use crate::cli::{Ladder, LadderFormat};
 use crate::failure::Failure;
 use crate::json::line;
@@ -17,14 +17,18 @@ const WITHOUT_TERMINAL: usize = 80;
 
 /// Draws the calls that match.
 pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
-    let wanted = arguments.call_id.clone();
-    let mut calls = captures::calls(&arguments.captures, None, true, move |call, carrier, ua_type| {
-        let matches = wanted.as_deref().is_none_or(|wanted| *call.record.call_id == *wanted);
+    let (wanted, filter) = (arguments.call_id.clone(), arguments.filter.clone());
+    let asked = Asked::of(None, filter.as_ref(), true);
+    let mut calls = captures::calls(&arguments.captures, asked, move |call, carrier, ua_type| {
+        let view = View { record: &call.record, carrier, ua_type };
+        let matches = wanted.as_deref().is_none_or(|wanted| *call.record.call_id == *wanted)
+            && filter.as_ref().is_none_or(|filter| filter.wants(&view));
         matches.then(|| Kept { record: Arc::clone(&call.record), carrier: carrier.into(), ua_type: ua_type.into() })
     })?;
     if calls.is_empty() {
         let what = match &arguments.call_id {
             Some(_) => "no call has this Call-ID: `ringside calls --format json` shows them whole",
+            None if arguments.filter.is_some() => "no call matches",
             None => "no call is in these captures",
         };
         return Err(Failure::Failed(what.to_owned()));

@@ -154,6 +154,43 @@ fn calls_are_found_by_the_end_of_a_number() {
 }
 
 #[test]
+fn one_filter_picks_the_same_calls_for_every_command() {
+    let folder = folder();
+    for (filter, expected) in [
+        ("outcome == busy", &["busy"][..]),
+        ("status >= 500 and destination == 198.51.100.0/24", &["overloaded"]),
+        ("from ~ \"1001\" and failed", &["overloaded", "unheard"]),
+        ("live", &["up"]),
+        ("not failed and outcome != busy and not live", &["call-1"]),
+        ("header:call-id == overloaded", &["overloaded"]),
+    ] {
+        let mut sorted = listed(&folder, &["--filter", filter]);
+        sorted.sort();
+        assert_eq!(sorted, expected, "{filter}");
+        let ladders = printed(&folder, &["ladder", "calls.pcap", "--filter", filter, "--format", "json"]);
+        let ids = |text: &str| {
+            let object = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("an object");
+            let id = |line: &str| object(line)["call_id"].as_str().expect("a text").to_owned();
+            let mut ids: Vec<String> = text.lines().map(id).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(ids(&ladders.stdout), expected, "{filter}");
+        assert_eq!(run(folder.path(), &["replay", "calls.pcap", "--calls", "out.json", "--filter", filter]).code, 0);
+        let written = fs::read_to_string(folder.path().join("out.json")).expect("it was written");
+        assert_eq!(ids(&written), expected, "{filter}");
+    }
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_shown_with_the_place() {
+    let outcome = printed(&folder(), &["calls", "calls.pcap", "--filter", "outcome == busy and setup > 3"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
+    let pointed = "outcome == busy and setup > 3\n                            ^ \"3\" is no duration\n";
+    assert!(outcome.stderr.contains(pointed), "{}", outcome.stderr);
+}
+
+#[test]
 fn numbers_are_plain_unless_a_configuration_says_otherwise() {
     let folder = folder();
     let hidden = printed(&folder, &["calls", "calls.pcap", "--set", "processors.dialog.calls.privacy.numbers=drop"]);
@@ -169,6 +206,8 @@ fn what_matches_nothing_ends_with_1_and_a_line() {
     for arguments in [
         &["calls", "calls.pcap", "--number", "999"][..],
         &["calls", "calls.pcap", "--number", "2002", "--failed"],
+        &["calls", "calls.pcap", "--filter", "outcome == redirected"],
+        &["ladder", "calls.pcap", "--filter", "outcome == redirected"],
         &["calls", "none.pcap"],
         &["calls", "none.pcap", "--format", "json"],
         &["ladder", "calls.pcap", "--call-id", "another"],
