@@ -114,6 +114,9 @@ pub enum Format {
 pub struct Calls {
     #[command(flatten)]
     pub captures: Captures,
+    /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
+    #[arg(long)]
+    pub all: bool,
     /// Only calls that failed: those that are errors in a trace, and those whose BYE was not answered, or not well
     #[arg(long)]
     pub failed: bool,
@@ -145,7 +148,10 @@ pub enum CallsFormat {
 pub struct Ladder {
     #[command(flatten)]
     pub captures: Captures,
-    /// Only the call with this Call-ID [default: all, the newest last]
+    /// Also what is no call: each registration attempt and other exchange
+    #[arg(long)]
+    pub all: bool,
+    /// Only what has this Call-ID, call or not [default: all calls, the newest last]
     #[arg(long, value_name = "ID")]
     pub call_id: Option<String>,
     /// Only calls that FILTER wants, as of `calls`

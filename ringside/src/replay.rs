@@ -36,7 +36,7 @@ pub fn replay(replay: &Replay) -> Result<(), Failure> {
         None => None,
     };
     if let Some(calls) = calls.clone() {
-        reading.on_call(move |call, carrier, ua_type| calls.write(call, carrier, ua_type));
+        reading.on_call(move |_, view| calls.write(view));
     }
     let mut export = match replay.export {
         true => Some(Export::start(&mut reading)?),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use call_filter::Filter;
 use call_views::View;
-use pipeline::Call;
+use pipeline::call::Subject;
 
 use crate::json::line;
 
@@ -28,10 +28,10 @@ impl Calls {
         Self { out: Arc::new(Mutex::new(Out { to, result: Ok(()) })), filter }
     }
 
-    /// Writes a call.
-    pub fn write(&self, call: &Call, carrier: &str, ua_type: &str) {
-        let view = View { record: &call.record, carrier, ua_type };
-        if self.filter.as_ref().is_some_and(|filter| !filter.wants(&view)) {
+    /// Writes a call that is wanted.
+    pub fn write(&self, view: &View<'_>) {
+        let wanted = view.record.subject == Subject::Call;
+        if !wanted || self.filter.as_ref().is_some_and(|filter| !filter.wants(view)) {
             return;
         }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
