@@ -19,8 +19,19 @@ pub struct Query {
     pub call_id: Option<Box<str>>,
     /// `Some(true)` for calls that are up, `Some(false)` for those that ended.
     pub live: Option<bool>,
+    /// What is wrong with its media.
+    pub media: Option<Ailment>,
     /// Most calls in the answer.
     pub limit: Option<usize>,
+}
+
+/// What is wrong with the media of a call that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ailment {
+    /// A fault, or an interval with a MOS-CQ below 3.5.
+    Poor,
+    /// A fault.
+    Fault,
 }
 
 /// Why an address is not understood; the text is for its writer.
@@ -50,13 +61,21 @@ impl Query {
                         _ => return Err(NotUnderstood("state is live or ended".to_owned())),
                     }
                 }
+                "media" => {
+                    read.media = match &*value {
+                        "" => None,
+                        "poor" => Some(Ailment::Poor),
+                        "fault" => Some(Ailment::Fault),
+                        _ => return Err(NotUnderstood("media is poor or fault".to_owned())),
+                    }
+                }
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| *limit > 0);
                     read.limit = Some(limit.ok_or_else(|| NotUnderstood("limit is a number from 1 on".to_owned()))?);
                 }
                 other if others.contains(&other) => {}
                 _ => {
-                    let keys = "outcome, carrier, trunk, number, call_id, state and limit";
+                    let keys = "outcome, carrier, trunk, number, call_id, state, media and limit";
                     return Err(NotUnderstood(format!("there is no such filter; there are {keys}")));
                 }
             }
@@ -69,6 +88,12 @@ impl Query {
         let record = &entry.record;
         let is_live = entry.is_live();
         self.live.is_none_or(|live| live == is_live)
+            && self.media.is_none_or(|ailment| {
+                record.media.as_ref().is_some_and(|media| match ailment {
+                    Ailment::Poor => media.is_poor(),
+                    Ailment::Fault => !media.faults.is_empty(),
+                })
+            })
             && self.carrier.as_ref().is_none_or(|carrier| **carrier == *entry.carrier)
             && self.trunk.as_ref().is_none_or(|carrier| {
                 let mut carriers = record.transactions.iter().flat_map(|transaction| transaction.carriers());
@@ -101,10 +126,18 @@ mod tests {
         let query = query.expect("it is right");
         assert_eq!((query.outcome.as_deref(), query.carrier.as_deref()), (Some("busy"), Some("a b")));
         assert_eq!((query.call_id.as_deref(), query.live, query.limit), (Some("abc"), Some(true), Some(7)));
-        assert_eq!((query.trunk.as_deref(), query.number), (Some("c"), None));
-        for wrong in
-            ["limit=0", "limit=-1", "limit=x", "state=up", "outcomes=busy", &format!("number={}", "1".repeat(2000))]
-        {
+        assert_eq!((query.trunk.as_deref(), query.number, query.media), (Some("c"), None, None));
+        let media = |value| Query::read(value, &[]).map(|query| query.media);
+        assert_eq!([media("media=poor"), media("media=fault")], [Ok(Some(Ailment::Poor)), Ok(Some(Ailment::Fault))]);
+        for wrong in [
+            "limit=0",
+            "limit=-1",
+            "limit=x",
+            "state=up",
+            "media=bad",
+            "outcomes=busy",
+            &format!("number={}", "1".repeat(2000)),
+        ] {
             assert!(Query::read(wrong, &[]).is_err(), "{wrong}");
         }
     }

@@ -24,17 +24,19 @@ pub struct Speech {
     pub pace: Duration,
     /// By how much their time stamps differ.
     pub step: u32,
+    /// Each so many'th is not sent, as if it were lost on the way; 0 for none.
+    pub lost_each: u32,
 }
 
 impl Speech {
     /// So many packets of 20 ms of G.711.
     pub const fn of(packets: u32) -> Self {
-        Self { packets, pace: Duration::from_millis(20), step: 160 }
+        Self { packets, pace: Duration::from_millis(20), step: 160, lost_each: 0 }
     }
 
     /// A muted microphone with discontinuous transmission (RFC 7587 §3.1.3): a packet each 400 ms.
     pub const fn muted(packets: u32) -> Self {
-        Self { packets, pace: Duration::from_millis(400), step: 19_200 }
+        Self { packets, pace: Duration::from_millis(400), step: 19_200, lost_each: 0 }
     }
 
     fn lasts(&self) -> Duration {
@@ -283,7 +285,7 @@ fn bound(namespace: &Namespace, address: SocketAddr) -> UdpSocket {
 
 /// Sends what one side says, each packet when it is its turn.
 fn talk(socket: &UdpSocket, to: SocketAddr, call: &Call, side: usize) {
-    let Speech { packets, pace, step } = call.speech[side];
+    let Speech { packets, pace, step, lost_each } = call.speech[side];
     let payload_type = if call.codec == Codec::Pcmu { 0 } else { 96 };
     let begun = Instant::now();
     let pause = call.hold.unwrap_or_default();
@@ -291,6 +293,9 @@ fn talk(socket: &UdpSocket, to: SocketAddr, call: &Call, side: usize) {
         let held = if number >= packets / 2 { pause } else { Duration::ZERO };
         let turn = begun + pace * number + held;
         thread::sleep(turn.saturating_duration_since(Instant::now()));
+        if lost_each > 0 && number % lost_each == lost_each - 1 {
+            continue;
+        }
         let sequence = u16::try_from(number).expect("a short call");
         let stamp = number * step;
         let mut packet = vec![0x80, payload_type];
