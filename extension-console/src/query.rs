@@ -1,5 +1,6 @@
 //! What is asked for: the query of an address in, a filter out.
 
+use call_filter::Filter;
 use pipeline::call::live::ShownNumber;
 
 use crate::entry::Entry;
@@ -19,6 +20,8 @@ pub struct Query {
     pub call_id: Option<Box<str>>,
     /// `Some(true)` for calls that are up, `Some(false)` for those that ended.
     pub live: Option<bool>,
+    /// What else they have to be.
+    pub filter: Option<Filter>,
     /// Most calls in the answer.
     pub limit: Option<usize>,
 }
@@ -32,7 +35,7 @@ impl Query {
     pub fn read(query: &str, others: &[&str]) -> Result<Self, NotUnderstood> {
         let mut read = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            if value.len() > LONGEST {
+            if value.len() > LONGEST && key != "filter" {
                 return Err(NotUnderstood(format!("{key} is too long")));
             }
             let text = || (!value.is_empty()).then(|| Box::<str>::from(&*value));
@@ -50,13 +53,18 @@ impl Query {
                         _ => return Err(NotUnderstood("state is live or ended".to_owned())),
                     }
                 }
+                "filter" if value.trim().is_empty() => {}
+                "filter" => {
+                    let filter = Filter::parse(&value);
+                    read.filter = Some(filter.map_err(|error| NotUnderstood(format!("filter: {error}")))?);
+                }
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| *limit > 0);
                     read.limit = Some(limit.ok_or_else(|| NotUnderstood("limit is a number from 1 on".to_owned()))?);
                 }
                 other if others.contains(&other) => {}
                 _ => {
-                    let keys = "outcome, carrier, trunk, number, call_id, state and limit";
+                    let keys = "outcome, carrier, trunk, number, call_id, state, filter and limit";
                     return Err(NotUnderstood(format!("there is no such filter; there are {keys}")));
                 }
             }
@@ -78,6 +86,7 @@ impl Query {
                 "failed" => !is_live && entry.view().failed(),
                 outcome => record.outcome == outcome,
             })
+            && self.filter.as_ref().is_none_or(|filter| filter.wants(&entry.view()))
             && self.call_id.as_ref().is_none_or(|part| record.call_id.to_lowercase().contains(&**part))
             && (self.number.is_none()
                 || shown.is_some_and(|shown| {
@@ -87,7 +96,7 @@ impl Query {
     }
 }
 
-/// Longest value.
+/// Longest value; a filter has a bound of its own.
 const LONGEST: usize = 1024;
 
 #[cfg(test)]
@@ -102,9 +111,15 @@ mod tests {
         assert_eq!((query.outcome.as_deref(), query.carrier.as_deref()), (Some("busy"), Some("a b")));
         assert_eq!((query.call_id.as_deref(), query.live, query.limit), (Some("abc"), Some(true), Some(7)));
         assert_eq!((query.trunk.as_deref(), query.number), (Some("c"), None));
-        for wrong in
-            ["limit=0", "limit=-1", "limit=x", "state=up", "outcomes=busy", &format!("number={}", "1".repeat(2000))]
-        {
+        for wrong in [
+            "limit=0",
+            "limit=-1",
+            "limit=x",
+            "state=up",
+            "outcomes=busy",
+            "filter=setup%20%3E%203",
+            &format!("number={}", "1".repeat(2000)),
+        ] {
             assert!(Query::read(wrong, &[]).is_err(), "{wrong}");
         }
     }
