@@ -22,8 +22,19 @@ pub struct Query {
     pub live: Option<bool>,
     /// What else they have to be.
     pub filter: Option<Filter>,
+    /// What is wrong with its media.
+    pub media: Option<Ailment>,
     /// Most calls in the answer.
     pub limit: Option<usize>,
+}
+
+/// What is wrong with the media of a call that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ailment {
+    /// A fault, or an interval with a MOS-CQ below 3.5.
+    Poor,
+    /// A fault.
+    Fault,
 }
 
 /// Why an address is not understood; the text is for its writer.
@@ -58,13 +69,21 @@ impl Query {
                     let filter = Filter::parse(&value);
                     read.filter = Some(filter.map_err(|error| NotUnderstood(format!("filter: {error}")))?);
                 }
+                "media" => {
+                    read.media = match &*value {
+                        "" => None,
+                        "poor" => Some(Ailment::Poor),
+                        "fault" => Some(Ailment::Fault),
+                        _ => return Err(NotUnderstood("media is poor or fault".to_owned())),
+                    }
+                }
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| *limit > 0);
                     read.limit = Some(limit.ok_or_else(|| NotUnderstood("limit is a number from 1 on".to_owned()))?);
                 }
                 other if others.contains(&other) => {}
                 _ => {
-                    let keys = "outcome, carrier, trunk, number, call_id, state, filter and limit";
+                    let keys = "outcome, carrier, trunk, number, call_id, state, filter, media and limit";
                     return Err(NotUnderstood(format!("there is no such filter; there are {keys}")));
                 }
             }
@@ -77,6 +96,12 @@ impl Query {
         let record = &entry.record;
         let is_live = entry.is_live();
         self.live.is_none_or(|live| live == is_live)
+            && self.media.is_none_or(|ailment| {
+                record.media.as_ref().is_some_and(|media| match ailment {
+                    Ailment::Poor => media.is_poor(),
+                    Ailment::Fault => !media.faults.is_empty(),
+                })
+            })
             && self.carrier.as_ref().is_none_or(|carrier| **carrier == *entry.carrier)
             && self.trunk.as_ref().is_none_or(|carrier| {
                 let mut carriers = record.transactions.iter().flat_map(|transaction| transaction.carriers());
