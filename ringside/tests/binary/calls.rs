@@ -89,7 +89,7 @@ fn poor_calls_are_those_whose_media_have_a_fault_or_sounded_poor() {
     let mos = |line: &str| line.split_whitespace().rev().nth(1).map(str::to_owned);
     assert_eq!(table.lines().map(mos).collect::<Vec<_>>(), ["MOS", "4.37!", "4.37!"].map(|text| Some(text.to_owned())));
     let ladder = printed(&folder(), &["ladder", &vector, "--call-id", "p23-c1@192.0.2.10"]).stdout;
-    assert!(ladder.contains("heard     callee PCMU: 350 packets 0.0 % lost 0.0 ms jitter MOS 4.37\n"), "{ladder}");
+    assert!(ladder.contains("heard     callee PCMU: 350 packets, 0.0 % lost, 0.0 ms jitter, MOS 4.37\n"), "{ladder}");
     assert!(ladder.contains("faults    one_way (callee_only)\n"), "{ladder}");
     let plain = printed(&folder(), &["calls", &vector, "--format", "json"]);
     assert!(objects(&plain).iter().all(|call| call.get("media").is_none()), "nobody listened");
