@@ -80,4 +80,7 @@ pub struct ReportNote {
     pub body: Range<usize>,
     /// It names a call that is remembered, which the note is about; else [`Note::call`] is that of the report itself.
     pub known: bool,
+    /// Place in [`crate::Facts::calls`] of the record made for it ([`crate::call::Subject::Report`]); `None` where its call's
+    /// is still to leave, or nobody wants records.
+    pub record: Option<usize>,
 }
