@@ -5,6 +5,7 @@
 //! when the record was made; what it does not hold cannot be shown.
 
 mod clock;
+mod exchanges;
 mod label;
 pub mod ladder;
 pub mod media;
@@ -18,6 +19,7 @@ mod text;
 use pipeline::CallRecord;
 
 pub use clock::rfc3339;
+pub use exchanges::{Exchange, Exchanges};
 pub use style::Style;
 pub use summary::Summary;
 pub use table::table;

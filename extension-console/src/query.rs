@@ -1,5 +1,6 @@
 //! What is asked for: the query of an address in, a filter out.
 
+use call_filter::Filter;
 use pipeline::call::live::ShownNumber;
 
 use crate::entry::Entry;
@@ -19,6 +20,8 @@ pub struct Query {
     pub call_id: Option<Box<str>>,
     /// `Some(true)` for calls that are up, `Some(false)` for those that ended.
     pub live: Option<bool>,
+    /// What else they have to be.
+    pub filter: Option<Filter>,
     /// What is wrong with its media.
     pub media: Option<Ailment>,
     /// Most calls in the answer.
@@ -43,7 +46,7 @@ impl Query {
     pub fn read(query: &str, others: &[&str]) -> Result<Self, NotUnderstood> {
         let mut read = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            if value.len() > LONGEST {
+            if value.len() > LONGEST && key != "filter" {
                 return Err(NotUnderstood(format!("{key} is too long")));
             }
             let text = || (!value.is_empty()).then(|| Box::<str>::from(&*value));
@@ -61,6 +64,11 @@ impl Query {
                         _ => return Err(NotUnderstood("state is live or ended".to_owned())),
                     }
                 }
+                "filter" if value.trim().is_empty() => {}
+                "filter" => {
+                    let filter = Filter::parse(&value);
+                    read.filter = Some(filter.map_err(|error| NotUnderstood(format!("filter: {error}")))?);
+                }
                 "media" => {
                     read.media = match &*value {
                         "" => None,
@@ -75,7 +83,7 @@ impl Query {
                 }
                 other if others.contains(&other) => {}
                 _ => {
-                    let keys = "outcome, carrier, trunk, number, call_id, state, media and limit";
+                    let keys = "outcome, carrier, trunk, number, call_id, state, filter, media and limit";
                     return Err(NotUnderstood(format!("there is no such filter; there are {keys}")));
                 }
             }
@@ -103,6 +111,7 @@ impl Query {
                 "failed" => !is_live && entry.view().failed(),
                 outcome => record.outcome == outcome,
             })
+            && self.filter.as_ref().is_none_or(|filter| filter.wants(&entry.view()))
             && self.call_id.as_ref().is_none_or(|part| record.call_id.to_lowercase().contains(&**part))
             && (self.number.is_none()
                 || shown.is_some_and(|shown| {
@@ -112,7 +121,7 @@ impl Query {
     }
 }
 
-/// Longest value.
+/// Longest value; a filter has a bound of its own.
 const LONGEST: usize = 1024;
 
 #[cfg(test)]
@@ -126,16 +135,14 @@ mod tests {
         let query = query.expect("it is right");
         assert_eq!((query.outcome.as_deref(), query.carrier.as_deref()), (Some("busy"), Some("a b")));
         assert_eq!((query.call_id.as_deref(), query.live, query.limit), (Some("abc"), Some(true), Some(7)));
-        assert_eq!((query.trunk.as_deref(), query.number, query.media), (Some("c"), None, None));
-        let media = |value| Query::read(value, &[]).map(|query| query.media);
-        assert_eq!([media("media=poor"), media("media=fault")], [Ok(Some(Ailment::Poor)), Ok(Some(Ailment::Fault))]);
+        assert_eq!((query.trunk.as_deref(), query.number), (Some("c"), None));
         for wrong in [
             "limit=0",
             "limit=-1",
             "limit=x",
             "state=up",
-            "media=bad",
             "outcomes=busy",
+            "filter=setup%20%3E%203",
             &format!("number={}", "1".repeat(2000)),
         ] {
             assert!(Query::read(wrong, &[]).is_err(), "{wrong}");

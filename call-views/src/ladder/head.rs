@@ -19,7 +19,7 @@ pub fn head(view: &View<'_>, style: &Style) -> String {
     let colour = verdict(&view.summary());
     let mut lines = vec![
         ("Call-ID", Colour::Strong, vec![escaped(&record.call_id)]),
-        ("call", Colour::Plain, parties(view, style)),
+        (view.method().unwrap_or("call"), Colour::Plain, parties(view, style)),
         ("outcome", colour, outcome(view)),
         ("delays", Colour::Plain, delays(view)),
         ("carrier", Colour::Plain, vec![escaped(view.carrier), format!("ua_type {}", escaped(view.ua_type))]),

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use call_records::{Config as Calls, Numbers, Privacy};
-use call_views::View;
-use pipeline::call::Side;
+use call_views::{Exchange, Exchanges, View};
 use pipeline::call::media::{CallMedia, FaultRecord, IntervalRecord, StreamRecord};
+use pipeline::call::{Side, Subject};
 use pipeline::media::{Fault, Toward};
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame, Transport};
 use processor_dialog::{Config, Dialogs};
@@ -34,7 +34,23 @@ impl Played {
 
 /// The calls of a flow, in the order they began.
 pub fn play(flow: &str) -> Vec<Played> {
-    let wanted = CallsWanted { instance: "views".into(), requests: false, pieces: false, number: None, watched: false };
+    let mut played = records(flow, false);
+    played.sort_by_key(|call| call.record.start);
+    played
+}
+
+/// What was no call in a flow, in the order it began.
+pub fn play_exchanges(flow: &str) -> Vec<Exchange> {
+    let mut exchanges = Exchanges::new(true);
+    for request in records(flow, true).iter().filter(|played| played.record.subject == Subject::Request) {
+        exchanges.take(&request.view());
+    }
+    exchanges.into_list()
+}
+
+/// The records of a flow, in the order they left.
+fn records(flow: &str, requests: bool) -> Vec<Played> {
+    let wanted = CallsWanted { instance: "views".into(), requests, pieces: false, number: None, watched: false };
     let privacy = Privacy { numbers: Numbers::Plain, ..Privacy::default() };
     let config = Config { calls: Calls { privacy, ..Calls::default() }, ..Config::default() };
     let mut dialogs = Dialogs::new(config, Some(wanted));
@@ -58,9 +74,7 @@ pub fn play(flow: &str) -> Vec<Played> {
     facts.clear();
     dialogs.drain(&mut facts);
     calls.append(&mut facts.calls);
-    let mut played: Vec<_> = calls.into_iter().map(|call| Played { record: CallRecord::clone(&call.record) }).collect();
-    played.sort_by_key(|call| call.record.start);
-    played
+    calls.into_iter().map(|call| Played { record: CallRecord::clone(&call.record) }).collect()
 }
 
 /// Gives calls what was heard of them, a stream in a line:

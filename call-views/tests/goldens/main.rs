@@ -9,9 +9,9 @@ mod traits;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use call_views::{Style, ladder};
+use call_views::{Style, Summary, ladder};
 
-use calls::{Played, hear, play};
+use calls::{Played, hear, play, play_exchanges};
 
 #[test]
 fn ladders_are_shown_as_in_their_folders() {
@@ -52,6 +52,30 @@ fn tables_are_shown_as_in_their_folders() {
         compare(&case.join("whole"), &call_views::table(&calls, &whole), &mut wrong);
         let lines = calls.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
         compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_no_call_is_shown_as_in_its_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchanges");
+    let mut wrong = Vec::new();
+    for case in folders(&folder) {
+        let exchanges = play_exchanges(&fs::read_to_string(case.join("flow")).expect("every case has a flow"));
+        let summary = |exchange: &call_views::Exchange| Summary {
+            times: (exchange.times > 1).then_some(exchange.times),
+            ..exchange.view().summary()
+        };
+        let summaries: Vec<_> = exchanges.iter().map(summary).collect();
+        for width in [80, 120] {
+            let style = Style { width: Some(width), unicode: true, colour: false };
+            compare(&case.join(width.to_string()), &call_views::table(&summaries, &style), &mut wrong);
+        }
+        let lines = summaries.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
+        compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
+        let style = Style { width: Some(80), unicode: true, colour: false };
+        let ladders: Vec<_> = exchanges.iter().map(|exchange| ladder::text(&exchange.view(), &style)).collect();
+        compare(&case.join("ladders"), &ladders.join("\n"), &mut wrong);
     }
     assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
 }
