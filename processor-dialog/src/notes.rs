@@ -192,6 +192,7 @@ fn message_note(seen: &Observed<'_>, out: &mut Facts) -> MessageNote {
         from: seen.from.bits(),
         to: seen.to.bits(),
         dialog: dialog_id(seen.tags()),
+        source: seen.frame.source.into(),
         sdp,
         cut,
         wall_offset: seen.frame.wall_offset,
