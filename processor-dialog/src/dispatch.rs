@@ -208,7 +208,8 @@ impl State {
             records.on_message(&looked_on, sighting, &told.changes, &mut self.slots, out);
         }
         if let Some(notes) = &mut self.notes {
-            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots };
+            let records = self.records.as_mut();
+            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots, records };
             notes.on_message(&seen, sighting.as_ref(), &told.changes, surroundings, out);
             notes.on_records(seen.now(), &mut self.slots, out);
         }

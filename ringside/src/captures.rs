@@ -239,6 +239,7 @@ fn of_subjects<T: Send + 'static>(
                 exchanges.take(view);
             }
         }
+        Subject::Report => {}
     });
     reading.read()?;
     reading.drain();
