@@ -9,7 +9,7 @@ mod rewrite;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use call_filter::Filter;
+use call_filter::{Field, Filter};
 use call_views::{Exchange, Exchanges, View};
 use config::graph::{Branch, Signal};
 use config::{Configuration, Node, Service};
@@ -176,6 +176,15 @@ impl Asked {
     pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
         let headers = filter.is_some_and(Filter::needs_headers);
         Self { number, headers, media: media || filter.is_some_and(Filter::needs_media) }
+    }
+
+    /// With what these fields ask for besides.
+    pub fn with<'a>(mut self, fields: impl Iterator<Item = &'a Field>) -> Self {
+        for field in fields {
+            self.headers |= field.is_about_headers();
+            self.media |= field.is_about_media();
+        }
+        self
     }
 
     /// Records as commands over files want them: each a whole call, and no single requests.

@@ -215,6 +215,36 @@ fn what_is_no_call_is_listed_and_drawn_when_asked_for() {
 }
 
 #[test]
+fn columns_order_and_period_are_of_ones_choice() {
+    let folder = folder();
+    let with = |arguments: &[&str]| printed(&folder, &[&["calls", "calls.pcap"], arguments].concat());
+    let csv = with(&["--format", "csv", "--columns", "call_id,status,header:CSeq", "--sort", "-status"]);
+    let lines: Vec<_> = csv.stdout.lines().collect();
+    assert_eq!(lines[0], "call_id,status,header:CSeq");
+    assert_eq!(lines[1].split(',').take(2).collect::<Vec<_>>(), ["overloaded", "503"]);
+    assert_eq!(lines[2].split(',').take(2).collect::<Vec<_>>(), ["busy", "486"]);
+    assert!(lines[5].starts_with("up,,"), "what has none comes last: {}", csv.stdout);
+    let up: Vec<_> = with(&["--columns", "call_id", "--sort", "status"]).stdout.lines().map(str::to_owned).collect();
+    assert_eq!((up[0].as_str(), up[3].as_str(), up[4].as_str()), ("call_id", "busy", "overloaded"));
+    assert!(up.iter().all(|line| !line.contains(' ')), "{up:?}");
+    let usual = with(&["--format", "csv"]).stdout;
+    assert!(usual.starts_with("start,method,from,to,"), "{usual}");
+    assert!(usual.contains(",'+4930123456,"), "a number is no formula: {usual}");
+    let all = with(&["--since", "2026-01-01", "--until", "2026-01-02T00:00:00Z"]);
+    assert_eq!((all.code, all.stdout.lines().count()), (0, 6), "{}", all.stderr);
+    assert_eq!(with(&["--since", "2026-01-02"]).code, 1);
+    assert_eq!(with(&["--until", "2026-01-01T00:00:00Z"]).code, 1);
+    for wrong in [
+        &["--since", "yesterday"][..],
+        &["--columns", "who"],
+        &["--sort", "x"],
+        &["--columns", "to", "--format", "json"],
+    ] {
+        assert_eq!(with(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_filter_that_cannot_be_read_is_shown_with_the_place() {
     let outcome = printed(&folder(), &["calls", "calls.pcap", "--filter", "outcome == busy and setup > 3"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
