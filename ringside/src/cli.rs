@@ -46,6 +46,8 @@ pub enum Command {
     Calls(Calls),
     /// Draw the calls of capture files, message by message
     Ladder(Ladder),
+    /// Cut the packets of calls out of capture files, as they were
+    Extract(Extract),
     /// Ask a SIP server with OPTIONS, in the manner of ping
     Probe(Probe),
 }
@@ -217,6 +219,30 @@ pub enum LadderFormat {
     Mermaid,
     /// An object in a line for each call
     Json,
+}
+
+/// Which calls of which captures, and where their packets go.
+#[derive(Debug, Args)]
+pub struct Extract {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// Also what is no call: registrations and other requests
+    #[arg(long)]
+    pub all: bool,
+    /// Only what has this Call-ID, call or not; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub call_id: Vec<String>,
+    /// Only calls that FILTER wants, as of `calls`
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub filter: Option<Filter>,
+    #[command(flatten)]
+    pub period: Period,
+    /// With RTP and RTCP
+    #[arg(long)]
+    pub media: bool,
+    /// File to write, pcapng
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
 }
 
 /// Whom to ask, and how often.

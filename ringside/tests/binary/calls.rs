@@ -303,3 +303,51 @@ fn captures_are_read_as_replay_reads_them() {
     assert!(elsewhere.stderr.contains("try --ports 5060"), "{}", elsewhere.stderr);
     assert_eq!(printed(&folder, &["calls", "calls.pcap", "--number", ""]).code, 2);
 }
+
+#[test]
+fn the_packets_of_a_call_are_cut_out_as_they_were() {
+    let folder = folder();
+    let extract =
+        |arguments: &[&str]| printed(&folder, &[&["extract", "calls.pcap", "-o", "out.pcapng"], arguments].concat());
+    let cut = extract(&["--filter", "outcome == busy"]);
+    assert_eq!((cut.code, cut.stdout.as_str()), (0, ""), "{}", cut.stderr);
+    let objects_of =
+        |file: &str| objects(&printed(&folder, &["ladder", file, "--format", "json", "--call-id", "busy"]));
+    assert_eq!(objects_of("out.pcapng"), objects_of("calls.pcap"), "the same call, with the same times");
+    let all = printed(&folder, &["calls", "out.pcapng", "--all", "--format", "json"]);
+    assert_eq!(objects(&all).len(), 1, "and nothing else");
+    // A call over TCP among others on one connection, in tunnels, in fragments: what our own captures hold.
+    let testdata = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures");
+    let mut seen = 0;
+    for file in fs::read_dir(&testdata).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let file = file.display().to_string();
+        let listed = printed(&folder, &["calls", &file, "--all", "--format", "json"]);
+        if listed.code != 0 {
+            continue;
+        }
+        for call in objects(&listed).iter().take(2) {
+            let id = call["call_id"].as_str().expect("a text");
+            let cut = printed(&folder, &["extract", &file, "-o", "one.pcapng", "--call-id", id]);
+            assert_eq!(cut.code, 0, "{file}: {}", cut.stderr);
+            let ladder =
+                |file: &str| objects(&printed(&folder, &["ladder", file, "--format", "json", "--call-id", id]));
+            assert_eq!(ladder("one.pcapng"), ladder(&file), "{file}: {id}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen} calls");
+}
+
+#[test]
+fn what_cannot_be_cut_out_is_said_and_nothing_is_written() {
+    let folder = folder();
+    let extract = |arguments: &[&str]| printed(&folder, &[&["extract"], arguments].concat());
+    assert_eq!(extract(&["calls.pcap", "-o", "out.pcapng", "--call-id", "nobody"]).code, 1);
+    assert!(!folder.path().join("out.pcapng").exists());
+    assert_eq!(extract(&["calls.pcap", "-o", "calls.pcap"]).code, 2);
+    assert_eq!(extract(&["-", "-o", "out.pcapng"]).code, 2);
+    assert_eq!(extract(&["calls.pcap"]).code, 2);
+    let nowhere = extract(&["calls.pcap", "-o", "no/such/folder/out.pcapng"]);
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.stderr.contains("see whether its folder exists"), "{}", nowhere.stderr);
+}
