@@ -114,8 +114,8 @@ export class CallList {
     const filter = this.form.elements.filter.value.trim();
     let wrong = "";
     if (filter) {
-      const reply = await fetch(`/api/calls?${new URLSearchParams({ filter, limit: 1 })}`).catch(() => null);
-      if (reply?.status === 400) wrong = await reply.text();
+      const reply = await fetch(`/api/filter?${new URLSearchParams({ filter })}`).catch(() => null);
+      if (reply?.ok) wrong = (await reply.json()).error ?? "";
       // It was changed meanwhile.
       if (filter !== this.form.elements.filter.value.trim()) return false;
     }
