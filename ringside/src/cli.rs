@@ -115,8 +115,17 @@ pub enum Format {
 /// Which calls of which captures, and how they are listed.
 #[derive(Debug, Args)]
 pub struct Calls {
+    /// Capture files: pcap, pcapng, gzip of either; - is standard input
+    #[arg(required_unless_present = "live", value_name = "CAPTURE")]
+    pub paths: Vec<PathBuf>,
+    /// Instead of files off the wire, with the rights of `run`: a line for each call as it ends
+    #[arg(long, conflicts_with_all = ["paths", "all", "ports", "sort", "columns"])]
+    pub live: bool,
+    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub ports: Vec<u16>,
     #[command(flatten)]
-    pub captures: Captures,
+    pub run: Run,
     /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
     #[arg(long)]
     pub all: bool,

@@ -10,6 +10,7 @@ mod extract;
 mod failure;
 mod json;
 mod ladder;
+mod live;
 mod logs;
 mod probe;
 mod replay;
