@@ -6,6 +6,7 @@ mod captures;
 mod cli;
 mod components;
 mod doctor;
+mod extract;
 mod failure;
 mod json;
 mod ladder;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Calls(arguments) => calls::calls(arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
+        Command::Extract(arguments) => extract::extract(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
