@@ -6,8 +6,10 @@
 
 use std::num::NonZeroU32;
 
+use call_records::SightingKind;
 use wire::Timestamp;
 
+use crate::ack::Ack;
 use crate::hash::{Branch, Hop};
 use crate::list::{At, Chain, List, Pool};
 use crate::observed::Observed;
@@ -118,17 +120,6 @@ impl ItemId {
     }
 }
 
-/// What an item turned out to be (2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting {
-    /// Its first sighting.
-    First,
-    /// Seen before on the same five-tuple, or beyond the bound.
-    Retransmission,
-    /// Seen before elsewhere.
-    Copy,
-}
-
 /// The lists of all transactions.
 #[derive(Default)]
 pub struct TransactionPools {
@@ -165,25 +156,44 @@ impl Transaction {
         }
     }
 
+    /// That of the ACK of a 2xx, which had one Via. Who sent it is asked of none that waits for no response.
+    pub fn of_ack(ack: &Ack, pools: &mut TransactionPools) -> Self {
+        let mut items = List::default();
+        items.push(&mut pools.items, Item { kind: REQUEST, counted: false, hash: 0, tuple: ack.tuple });
+        Self {
+            branch: ack.branch,
+            hop: ack.hop,
+            outcome: Final::Silent,
+            failure: Chain::default(),
+            items,
+            path: Chain::default(),
+            counted: 0,
+            root: true,
+            request_seen: true,
+            sender: Sender::Proxy,
+            began: ack.began,
+        }
+    }
+
     /// Whether it is the hop below another one (2.4).
     pub fn is_below(&self, above: &Self, pools: &TransactionPools) -> bool {
         self.path.iter(&pools.hops).any(|(_, hop)| *hop == above.hop)
     }
 
     /// Takes an item (2.2).
-    pub fn see(&mut self, id: ItemId, tuple: u32, pools: &mut TransactionPools) -> Sighting {
+    pub fn see(&mut self, id: ItemId, tuple: u32, pools: &mut TransactionPools) -> SightingKind {
         let mut held = 0;
         for (_, item) in self.items.iter(&pools.items) {
             if item.is(id) {
-                return if item.tuple == tuple { Sighting::Retransmission } else { Sighting::Copy };
+                return if item.tuple == tuple { SightingKind::Retransmission } else { SightingKind::Copy };
             }
             held += 1;
         }
         if held == MAX_ITEMS {
-            return Sighting::Retransmission;
+            return SightingKind::Retransmission;
         }
         self.items.push(&mut pools.items, Item { kind: id.kind, counted: false, hash: id.hash, tuple });
-        Sighting::First
+        SightingKind::First
     }
 
     /// Whether an item is counted for the request.
