@@ -219,7 +219,7 @@ impl Transaction {
             (200..300, Final::Failure) => return true,
             (200..300, _) => self.outcome = Final::Success,
             (300.., Final::Silent | Final::None) => {
-                let (cause, retry_after) = (seen.q850_cause(), seen.message.retry_after().is_some());
+                let (cause, retry_after) = (seen.message.q850_cause(), seen.message.retry_after().is_some());
                 self.outcome = Final::Failure;
                 self.failure.push(&mut pools.failures, Failure { at: seen.now(), status, cause, retry_after });
             }
