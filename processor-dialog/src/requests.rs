@@ -35,12 +35,12 @@ impl Turn<'_> {
 
     /// A transaction of which nothing was seen yet.
     fn new_transaction(&mut self, seen: &Observed<'_>) -> Transaction {
+        let new = |sender| Transaction::new(seen.branch, seen.hop, sender, seen.frame.first);
         if seen.message.via_count == 1 {
-            let sender = Sender::Origin(self.hashes.way(seen.frame));
-            return Transaction::new(seen, sender, std::iter::empty(), &mut self.pools.of_transactions);
+            return new(Sender::Origin(self.hashes.way(seen.frame)));
         }
         let path = seen.message.vias().skip(1).map(|via| self.hashes.hop(&via));
-        Transaction::new(seen, Sender::Proxy, path, &mut self.pools.of_transactions)
+        new(Sender::Proxy).with_path(path, &mut self.pools.of_transactions)
     }
 
     /// Adds a transaction to a request.
@@ -49,6 +49,7 @@ impl Turn<'_> {
         self.add(request, tx)
     }
 
+    /// The same of one that is made. An error where the request has as many as may be: it is one more hop copy.
     pub fn add(&mut self, request: At, tx: Transaction) -> Result<TransactionAt, ()> {
         let owner = self.call.requests.get_mut(&mut self.pools.requests, request);
         let added = owner.attach(&mut self.pools.transactions, &self.pools.of_transactions, tx);

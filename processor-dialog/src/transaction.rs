@@ -132,47 +132,35 @@ pub struct TransactionPools {
 }
 
 impl Transaction {
-    /// One of which nothing was seen yet. `path`: the Vias below the top one.
-    pub fn new(
-        seen: &Observed<'_>,
-        sender: Sender,
-        path: impl Iterator<Item = Hop>,
-        pools: &mut TransactionPools,
-    ) -> Self {
-        let mut hops = Chain::default();
-        path.for_each(|hop| _ = hops.push(&mut pools.hops, hop));
+    /// One of which nothing was seen yet, with one Via.
+    pub fn new(branch: Branch, hop: Hop, sender: Sender, began: Timestamp) -> Self {
         Self {
-            branch: seen.branch,
-            hop: seen.hop,
+            branch,
+            hop,
             outcome: Final::Silent,
             failure: Chain::default(),
             items: List::default(),
-            path: hops,
+            path: Chain::default(),
             counted: 0,
             root: true,
             request_seen: false,
             sender,
-            began: seen.frame.first,
+            began,
         }
+    }
+
+    /// The same with Vias below its top one.
+    pub fn with_path(mut self, path: impl Iterator<Item = Hop>, pools: &mut TransactionPools) -> Self {
+        path.for_each(|hop| _ = self.path.push(&mut pools.hops, hop));
+        self
     }
 
     /// That of the ACK of a 2xx, which had one Via. Who sent it is asked of none that waits for no response.
     pub fn of_ack(ack: &Ack, pools: &mut TransactionPools) -> Self {
-        let mut items = List::default();
-        items.push(&mut pools.items, Item { kind: REQUEST, counted: false, hash: 0, tuple: ack.tuple });
-        Self {
-            branch: ack.branch,
-            hop: ack.hop,
-            outcome: Final::Silent,
-            failure: Chain::default(),
-            items,
-            path: Chain::default(),
-            counted: 0,
-            root: true,
-            request_seen: true,
-            sender: Sender::Proxy,
-            began: ack.began,
-        }
+        let mut transaction = Self::new(ack.branch, ack.hop, Sender::Proxy, ack.began);
+        transaction.request_seen = true;
+        transaction.see(ItemId::REQUEST, ack.tuple, pools);
+        transaction
     }
 
     /// Whether it is the hop below another one (2.4).
