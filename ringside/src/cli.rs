@@ -44,6 +44,8 @@ pub enum Command {
     Calls(Calls),
     /// Draw the calls of capture files, message by message
     Ladder(Ladder),
+    /// Say which calls of capture files a balancer breaks, and what helps
+    Advise(Advise),
     /// Ask a SIP server with OPTIONS, in the manner of ping
     Probe(Probe),
 }
@@ -154,6 +156,25 @@ pub enum LadderFormat {
     /// A Mermaid sequence diagram; several are a Markdown document
     Mermaid,
     /// An object in a line for each call
+    Json,
+}
+
+/// Which captures, and how what was found is printed.
+#[derive(Debug, Args)]
+pub struct Advise {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = AdviseFormat::Text)]
+    pub format: AdviseFormat,
+}
+
+/// How `advise` prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdviseFormat {
+    /// A block for each service, a line for each finding
+    Text,
+    /// An object
     Json,
 }
 

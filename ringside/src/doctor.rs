@@ -1,5 +1,6 @@
 //! `ringside doctor`: can it capture here, and does it see SIP? Each finding with its cure.
 
+mod conntrack;
 mod probes;
 
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ pub fn doctor(configured: Configured) -> Result<(), Failure> {
     say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
     probes::try_each(&loaded)?;
+    conntrack::findings().iter().try_for_each(|finding| print(finding))?;
     let receivers = live_receivers(&loaded);
     if receivers.is_empty() {
         return print(&line("ok", "capture", "no pipeline captures live, so no privilege is needed", ""));
