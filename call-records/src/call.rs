@@ -28,7 +28,7 @@ pub struct Call {
     pub legs: Vec<Leg>,
     pub rings: Vec<Ring>,
     pub sessions: Vec<Answered>,
-    pub ladder: Vec<Noted>,
+    pub ladder: Vec<LadderLine>,
     /// The header fields of each of them; none at all where nobody looks at calls.
     pub headers: Vec<Kept>,
     /// What left with earlier pieces; `None` before the first.
@@ -39,7 +39,7 @@ pub struct Call {
 
 /// A transaction of the call.
 pub struct Leg {
-    pub told: Transaction,
+    pub entry: Transaction,
     pub transaction: TransactionId,
     /// Sent-by and branch of its top Via.
     pub via: u64,
@@ -61,14 +61,14 @@ impl Leg {
 
 /// An early dialog of the call.
 pub struct Ring {
-    pub told: Ringing,
+    pub entry: Ringing,
     /// Of its To tag.
     pub tag: u32,
 }
 
 /// A confirmed dialog of the call.
 pub struct Answered {
-    pub told: Session,
+    pub entry: Session,
     pub dialog: DialogId,
     /// Nothing is known of the dialog any more.
     pub forgotten: bool,
@@ -79,8 +79,8 @@ pub struct Answered {
 }
 
 /// A message of the call.
-pub struct Noted {
-    pub told: Message,
+pub struct LadderLine {
+    pub entry: Message,
     /// What it is, to find it by when it is repeated.
     pub mark: u32,
 }
@@ -129,7 +129,7 @@ impl Call {
 
     /// Whether a span is that of a transaction.
     pub fn has_span(&self, span: SpanId) -> bool {
-        self.legs.iter().any(|leg| leg.told.span == span) || self.left().any(|left| left.span == span)
+        self.legs.iter().any(|leg| leg.entry.span == span) || self.left().any(|left| left.span == span)
     }
 
     /// Transactions that left with earlier pieces.

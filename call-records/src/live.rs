@@ -59,8 +59,8 @@ impl Call {
         let mut outline = CallRecord {
             last: false,
             outcome: if self.life.is_over() { record.outcome } else { IN_PROGRESS },
-            ringing: self.rings.iter().map(|ring| ring.told.clone()).collect(),
-            sessions: self.sessions.iter().map(|session| session.told.clone()).collect(),
+            ringing: self.rings.iter().map(|ring| ring.entry.clone()).collect(),
+            sessions: self.sessions.iter().map(|session| session.entry.clone()).collect(),
             ..record.clone()
         };
         show_endpoints(&mut outline.endpoints, privacy);
@@ -71,8 +71,8 @@ impl Call {
     fn so_far(&mut self, privacy: &Privacy) -> CallRecord {
         self.relate();
         CallRecord {
-            transactions: self.legs.iter().map(|leg| leg.told.clone()).collect(),
-            ladder: self.ladder.iter().map(|noted| noted.told).collect(),
+            transactions: self.legs.iter().map(|leg| leg.entry.clone()).collect(),
+            ladder: self.ladder.iter().map(|line| line.entry).collect(),
             headers: headers::shown(self.headers.clone(), &self.own, privacy),
             ..self.outline(privacy)
         }

@@ -44,12 +44,12 @@ impl Call {
         let root_rings = self.rings_at_roots();
         let mut record = self.record;
         record.last = true;
-        record.transactions = self.legs.into_iter().map(|leg| leg.told).collect();
+        record.transactions = self.legs.into_iter().map(|leg| leg.entry).collect();
         record.ringing =
-            self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.told).collect();
-        record.sessions = self.sessions.into_iter().map(|session| session.told).collect();
+            self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.entry).collect();
+        record.sessions = self.sessions.into_iter().map(|session| session.entry).collect();
         record.headers = headers::shown(self.headers, &self.own, privacy);
-        record.ladder = self.ladder.into_iter().map(|noted| noted.told).collect();
+        record.ladder = self.ladder.into_iter().map(|line| line.entry).collect();
         show_endpoints(&mut record.endpoints, privacy);
         record
     }
@@ -81,46 +81,46 @@ impl Call {
             let leg = &self.legs[index];
             // Each Via is another hop: what is above has fewer, so nothing is below itself, whatever is sent.
             let nearest = |other: Left| {
-                let fits = (other.cseq, other.method) == (leg.told.cseq, leg.told.method);
+                let fits = (other.cseq, other.method) == (leg.entry.cseq, leg.entry.method);
                 let place = leg.above().iter().position(|above| *above == other.via).filter(|_| fits)?;
                 Some((place, other.span))
             };
             let here = self.legs.iter().filter(|other| other.above().len() < leg.above().len()).map(Left::from);
             let above = here.chain(self.left()).filter_map(nearest);
             if let Some((_, span)) = above.min_by_key(|(place, _)| *place) {
-                let told = &mut self.legs[index].told;
-                (told.parent, told.hop) = (span, true);
+                let entry = &mut self.legs[index].entry;
+                (entry.parent, entry.hop) = (span, true);
             }
         }
         for index in 0..self.legs.len() {
             let leg = &self.legs[index];
-            if leg.told.method != Method::Cancel {
+            if leg.entry.method != Method::Cancel {
                 continue;
             }
             let here = self.legs.iter().map(Left::from);
             let about =
-                |other: &Left| (other.method, other.cseq, other.via) == (Method::Invite, leg.told.cseq, leg.via);
+                |other: &Left| (other.method, other.cseq, other.via) == (Method::Invite, leg.entry.cseq, leg.via);
             let invite = here.chain(self.left()).find(about);
             if let Some(invite) = invite {
-                let told = &mut self.legs[index].told;
-                (told.parent, told.hop) = (invite.span, invite.hop);
+                let entry = &mut self.legs[index].entry;
+                (entry.parent, entry.hop) = (invite.span, invite.hop);
             }
         }
     }
 
     /// Which early dialogs are at roots: a hop above may have shown itself after they rang.
     fn rings_at_roots(&self) -> Vec<bool> {
-        let is_hop = |parent: SpanId| self.legs.iter().any(|leg| leg.told.span == parent && leg.told.hop);
-        self.rings.iter().map(|ring| !is_hop(ring.told.parent)).collect()
+        let is_hop = |parent: SpanId| self.legs.iter().any(|leg| leg.entry.span == parent && leg.entry.hop);
+        self.rings.iter().map(|ring| !is_hop(ring.entry.parent)).collect()
     }
 
     /// Which transactions leave: those that ended and whose parent is not one that stays.
     fn legs_that_go(&self) -> Vec<bool> {
-        let mut goes: Vec<bool> = self.legs.iter().map(|leg| leg.told.end.is_some()).collect();
+        let mut goes: Vec<bool> = self.legs.iter().map(|leg| leg.entry.end.is_some()).collect();
         loop {
             let stays =
-                |parent: SpanId| self.legs.iter().zip(&goes).any(|(leg, goes)| leg.told.span == parent && !goes);
-            let held = self.legs.iter().zip(&goes).position(|(leg, goes)| *goes && stays(leg.told.parent));
+                |parent: SpanId| self.legs.iter().zip(&goes).any(|(leg, goes)| leg.entry.span == parent && !goes);
+            let held = self.legs.iter().zip(&goes).position(|(leg, goes)| *goes && stays(leg.entry.parent));
             let Some(held) = held else { return goes };
             goes[held] = false;
         }
@@ -132,12 +132,12 @@ impl Call {
         let root_rings = self.rings_at_roots();
         let rings = std::mem::take(&mut self.rings);
         for (ring, root) in rings.into_iter().zip(root_rings) {
-            let stays = self.legs.iter().zip(goes).any(|(leg, goes)| leg.told.span == ring.told.parent && !goes);
-            if stays || ring.told.end.is_none() {
+            let stays = self.legs.iter().zip(goes).any(|(leg, goes)| leg.entry.span == ring.entry.parent && !goes);
+            if stays || ring.entry.end.is_none() {
                 self.rings.push(ring);
             } else if root {
-                remember(&mut self.earlier.get_or_insert_default().rings, ring.told.span);
-                parts.ringing.push(ring.told);
+                remember(&mut self.earlier.get_or_insert_default().rings, ring.entry.span);
+                parts.ringing.push(ring.entry);
             }
         }
         // Where each transaction is now: in the piece, or among those that stay.
@@ -147,21 +147,21 @@ impl Call {
         let mut goes_on = goes.iter();
         for leg in self.legs.extract_if(.., |_| goes_on.next() == Some(&true)) {
             remember(&mut earlier.transactions, Left::from(&leg));
-            parts.transactions.push(leg.told);
+            parts.transactions.push(leg.entry);
         }
         // A session that is over leaves; of one that goes on the segment before the cut does, with its messages.
         let (mut sessions, mut staying) = (Vec::new(), 0);
         for mut session in std::mem::take(&mut self.sessions) {
-            let over = session.told.ended.is_some() || session.forgotten;
-            let told = match cut {
-                _ if over => Some(session.told.clone()),
+            let over = session.entry.ended.is_some() || session.forgotten;
+            let entry = match cut {
+                _ if over => Some(session.entry.clone()),
                 Some(at) => session.cut(at, &self.identity),
                 None => None,
             };
-            let place = (told.is_some().then_some(parts.sessions.len() as u16), staying);
-            parts.sessions.extend(told);
+            let place = (entry.is_some().then_some(parts.sessions.len() as u16), staying);
+            parts.sessions.extend(entry);
             if over {
-                let Session { span, segment, .. } = session.told;
+                let Session { span, segment, .. } = session.entry;
                 remember(&mut earlier.sessions, Closed { dialog: session.dialog, span, segment });
             } else {
                 staying += 1;
@@ -170,8 +170,8 @@ impl Call {
             sessions.push(place);
         }
         let mut said = std::mem::take(&mut self.headers).into_iter();
-        for mut noted in std::mem::take(&mut self.ladder) {
-            let (leaves, owner) = match noted.told.owner {
+        for mut line in std::mem::take(&mut self.ladder) {
+            let (leaves, owner) = match line.entry.owner {
                 Owner::Transaction(leg) => (goes[usize::from(leg)], Owner::Transaction(legs[usize::from(leg)])),
                 Owner::Session(session) => match sessions[usize::from(session)] {
                     (Some(gone), _) => (true, Owner::Session(gone)),
@@ -180,13 +180,13 @@ impl Call {
                 // Events of the call's own span, which leaves last.
                 Owner::Call => (false, Owner::Call),
             };
-            noted.told.owner = owner;
+            line.entry.owner = owner;
             let said = said.next();
             if leaves {
-                parts.ladder.push(noted.told);
+                parts.ladder.push(line.entry);
                 parts.headers.extend(said);
             } else {
-                self.ladder.push(noted);
+                self.ladder.push(line);
                 self.headers.extend(said);
             }
         }
@@ -196,7 +196,7 @@ impl Call {
 
 impl From<&Leg> for Left {
     fn from(leg: &Leg) -> Self {
-        let Transaction { span, method, cseq, hop, .. } = leg.told;
+        let Transaction { span, method, cseq, hop, .. } = leg.entry;
         Self { span, method, cseq, via: leg.via, hop }
     }
 }

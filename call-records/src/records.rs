@@ -140,7 +140,7 @@ impl Records {
             }
             Change::RequestTimedOut { method, cseq, at, .. } => {
                 if let Some(call) = self.calls.get_mut(&id) {
-                    call.time_out(at, |leg| (leg.told.method, leg.told.cseq) == (method, cseq));
+                    call.time_out(at, |leg| (leg.entry.method, leg.entry.cseq) == (method, cseq));
                 }
             }
             Change::Measured { request, measure, delay } => {

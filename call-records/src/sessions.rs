@@ -27,14 +27,14 @@ impl Call {
             // Confirmed once more: by what was seen of it now, where only an answer had been.
             let session = &mut self.sessions[known];
             session.forgotten = false;
-            (session.told.end, session.told.ended, session.told.disconnected_by) = (None, None, None);
+            (session.entry.end, session.entry.ended, session.entry.disconnected_by) = (None, None, None);
             return;
         }
         if self.sessions.len() == MAX_SESSIONS {
             return;
         }
         let (cseq, tag) = (identity::cseq(message), message.to.tag);
-        let mut told = Session {
+        let mut entry = Session {
             span: self.identity.span("session", cseq, tag),
             parent: self.record.span,
             previous: None,
@@ -50,12 +50,12 @@ impl Call {
             self.earlier.iter().flat_map(|earlier| &earlier.sessions).rfind(|closed| closed.dialog == dialog)
         {
             // It left with an earlier piece, and is there again.
-            told.previous = Some(before.span);
-            told.segment = before.segment + 1;
-            told.span = self.identity.span(&role(told.segment), cseq, tag);
+            entry.previous = Some(before.span);
+            entry.segment = before.segment + 1;
+            entry.span = self.identity.span(&role(entry.segment), cseq, tag);
         }
         let tag = tag[..tag.len().min(MAX_TAG)].into();
-        let answered = Answered { told, dialog, forgotten: false, cseq: message.cseq.number, tag };
+        let answered = Answered { entry, dialog, forgotten: false, cseq: message.cseq.number, tag };
         push_tight(&mut self.sessions, answered, 1);
     }
 
@@ -63,14 +63,14 @@ impl Call {
     pub fn has_up(&self, dialog: DialogId) -> bool {
         let is_it = |session: &Answered| session.dialog == dialog;
         match self.sessions.iter().rfind(|session| is_it(session)) {
-            Some(session) => session.told.ended.is_none() && !session.forgotten,
+            Some(session) => session.entry.ended.is_none() && !session.forgotten,
             None => self.sessions.len() == MAX_SESSIONS,
         }
     }
 
     fn dialog(&mut self, dialog: DialogId) -> Option<&mut Session> {
         let known = |session: &&mut Answered| session.dialog == dialog && !session.forgotten;
-        self.sessions.iter_mut().find(known).map(|session| &mut session.told)
+        self.sessions.iter_mut().find(known).map(|session| &mut session.entry)
     }
 
     /// A confirmed dialog ended.
@@ -99,14 +99,14 @@ impl Call {
 impl Answered {
     /// Ends the segment at `at` and begins the next one. Returns the one that ended; `None` when the session is not up.
     pub fn cut(&mut self, at: Timestamp, identity: &Identity) -> Option<Session> {
-        if self.told.end.is_some() {
+        if self.entry.end.is_some() {
             return None;
         }
-        let ended = Session { end: Some(at), ..self.told.clone() };
-        let told = &mut self.told;
-        (told.previous, told.start) = (Some(told.span), at);
-        told.segment += 1;
-        told.span = identity.span(&role(told.segment), format!("{} INVITE", self.cseq).as_bytes(), &self.tag);
+        let ended = Session { end: Some(at), ..self.entry.clone() };
+        let entry = &mut self.entry;
+        (entry.previous, entry.start) = (Some(entry.span), at);
+        entry.segment += 1;
+        entry.span = identity.span(&role(entry.segment), format!("{} INVITE", self.cseq).as_bytes(), &self.tag);
         Some(ended)
     }
 }

@@ -11,7 +11,7 @@ use pipeline::{CallRecord, Facts, Slot};
 use sip::Method;
 use wire::Timestamp;
 
-use crate::call::{Noted, shown};
+use crate::call::{LadderLine, shown};
 use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
 use crate::config::{Ladder, SpanIds};
 use crate::lifetime::T4;
@@ -26,11 +26,11 @@ use crate::{begin, identity, push_tight};
 /// A single request on record.
 pub struct Single {
     pub record: CallRecord,
-    told: Transaction,
+    entry: Transaction,
     transaction: TransactionId,
     own: Own,
     wall_offset: i64,
-    ladder: Vec<Noted>,
+    ladder: Vec<LadderLine>,
     timer: Timer,
 }
 
@@ -48,7 +48,7 @@ impl Single {
             SpanIds::Own => begin::identity(message, context.wanted).span("txn", cseq, branch),
             SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
         };
-        let told = Transaction {
+        let entry = Transaction {
             span: record.span,
             parent: record.span,
             method: message.method(),
@@ -71,19 +71,19 @@ impl Single {
             trunks: None,
         };
         let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
-        Self { record, told, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }
+        Self { record, entry, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }
     }
 
     /// A transaction above it showed itself: the record is that one's from now on.
     fn become_root(&mut self, root: Self) {
-        let hops = self.told.hops + 1;
-        let started = self.told.start.min(root.told.start);
+        let hops = self.entry.hops + 1;
+        let started = self.entry.start.min(root.entry.start);
         let (before, measured) = (self.record.clone(), std::mem::take(&mut self.record.measured));
         let timer = self.timer;
         *self = root;
         self.timer = timer;
-        self.told.hops = hops;
-        (self.told.start, self.record.start) = (started, started);
+        self.entry.hops = hops;
+        (self.entry.start, self.record.start) = (started, started);
         self.record.messages = before.messages;
         self.record.retransmissions = before.retransmissions;
         self.record.ladder_cut = before.ladder_cut;
@@ -102,7 +102,7 @@ impl Single {
         let (Some(source), Some(destination), true) = (places.0, places.1, self.ladder.len() < MAX_MESSAGES) else {
             return self.record.ladder_cut += 1;
         };
-        let told = Message {
+        let entry = Message {
             at: shown(seen.now(), self.wall_offset),
             method: message.method(),
             status: message.status(),
@@ -115,7 +115,7 @@ impl Single {
             bytes: seen.frame.range.len() as u32,
             retransmissions: 0,
         };
-        push_tight(&mut self.ladder, Noted { told, mark: mark(SPAN, item) }, 2);
+        push_tight(&mut self.ladder, LadderLine { entry, mark: mark(SPAN, item) }, 2);
     }
 
     fn repeat(&mut self, sighting: &Sighting) {
@@ -123,10 +123,10 @@ impl Single {
         if sighting.transaction != self.transaction {
             return;
         }
-        self.told.retransmissions += 1;
+        self.entry.retransmissions += 1;
         let mark = mark(SPAN, sighting.item);
-        if let Some(noted) = self.ladder.iter_mut().find(|noted| noted.mark == mark) {
-            noted.told.retransmissions = noted.told.retransmissions.saturating_add(1);
+        if let Some(line) = self.ladder.iter_mut().find(|line| line.mark == mark) {
+            line.entry.retransmissions = line.entry.retransmissions.saturating_add(1);
         }
     }
 }
@@ -150,19 +150,19 @@ impl Records {
                 let root = Single::new(seen, sighting, single.record.slot, &context);
                 single.become_root(root);
             } else {
-                single.told.hops = single.told.hops.saturating_add(u16::from(is_request && !sighting.root));
+                single.entry.hops = single.entry.hops.saturating_add(u16::from(is_request && !sighting.root));
                 return;
             }
         }
         single.note(seen, sighting.item, context.config.ladder);
-        let Some(status) = seen.message.status().filter(|status| *status >= 200 && single.told.end.is_none()) else {
+        let Some(status) = seen.message.status().filter(|status| *status >= 200 && single.entry.end.is_none()) else {
             return;
         };
-        single.told.end = Some(shown(seen.now(), single.wall_offset));
-        single.told.status = Some(status);
+        single.entry.end = Some(shown(seen.now(), single.wall_offset));
+        single.entry.status = Some(status);
         if status >= 300 {
             single.own.learn(seen.message, &context.config.privacy);
-            single.told.reason = reason(seen, &single.own, &context);
+            single.entry.reason = reason(seen, &single.own, &context);
             single.record.hangup_cause = seen.q850_cause();
         }
         single.record.outcome = FINAL;
@@ -211,9 +211,9 @@ impl Records {
     ) {
         let Some(single) = self.singles.get_mut(&id) else { return };
         let at = shown(now, single.wall_offset);
-        if single.told.end.is_none() {
-            single.told.end = Some(at);
-            single.told.timed_out = true;
+        if single.entry.end.is_none() {
+            single.entry.end = Some(at);
+            single.entry.timed_out = true;
             single.record.outcome = Outcome::Timeout.as_str();
             single.record.until = single.record.until.max(at);
         }
@@ -223,12 +223,12 @@ impl Records {
     /// Nothing more is awaited of a single request, or its request was forgotten: what is not over by now never will be.
     pub(crate) fn send_single(&mut self, id: RequestId, slots: &mut impl SlotHolder, out: &mut Facts) {
         let Some(single) = self.singles.remove(&id) else { return };
-        let Single { mut record, told, ladder, mut timer, .. } = *single;
+        let Single { mut record, entry, ladder, mut timer, .. } = *single;
         self.timers.cancel(&mut timer);
         slots.release(record.slot);
         self.counts.requests += 1;
-        record.transactions = vec![told];
-        record.ladder = ladder.into_iter().map(|noted| noted.told).collect();
+        record.transactions = vec![entry];
+        record.ladder = ladder.into_iter().map(|line| line.entry).collect();
         show_endpoints(&mut record.endpoints, &self.config.privacy);
         self.send(record, out);
     }

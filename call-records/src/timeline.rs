@@ -9,7 +9,7 @@ use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, SpanId, Transact
 use sip::Method;
 use wire::Timestamp;
 
-use crate::call::{Above, Call, Leg, Noted, Ring};
+use crate::call::{Above, Call, LadderLine, Leg, Ring};
 use crate::change::{Sighting, SightingKind, TransactionId};
 use crate::config::{Ladder, SpanIds};
 use crate::observed::Context;
@@ -46,7 +46,7 @@ impl Call {
         if seen.trunks.iter().any(Option::is_some)
             && let Some(leg) = self.leg_of(sighting.transaction)
         {
-            let known = self.legs[leg].told.trunks.get_or_insert_default();
+            let known = self.legs[leg].entry.trunks.get_or_insert_default();
             for (known, new) in known.iter_mut().zip(seen.trunks) {
                 if new.is_some() {
                     known.clone_from(new);
@@ -60,14 +60,14 @@ impl Call {
         let leg = self.legs.iter_mut().find(|leg| leg.transaction == sighting.transaction);
         let of = match leg {
             Some(leg) => {
-                leg.told.retransmissions += 1;
-                leg.told.span
+                leg.entry.retransmissions += 1;
+                leg.entry.span
             }
             None => SpanId(sighting.transaction.to_be_bytes()),
         };
         let mark = mark(of, sighting.item);
-        if let Some(noted) = self.ladder.iter_mut().find(|noted| noted.mark == mark) {
-            noted.told.retransmissions = noted.told.retransmissions.saturating_add(1);
+        if let Some(line) = self.ladder.iter_mut().find(|line| line.mark == mark) {
+            line.entry.retransmissions = line.entry.retransmissions.saturating_add(1);
         }
     }
 
@@ -76,9 +76,9 @@ impl Call {
         let place = self.place(seen, sighting, context);
         let of = match place {
             Owned::Leg(leg) => {
-                let of = self.legs[leg].told.span;
+                let of = self.legs[leg].entry.span;
                 // A transaction that was forgotten, and is repeated later than anybody should.
-                if self.ladder.iter().any(|noted| noted.mark == mark(of, sighting.item)) {
+                if self.ladder.iter().any(|line| line.mark == mark(of, sighting.item)) {
                     return self.take_repeat(sighting);
                 }
                 self.advance(leg, seen, sighting, context);
@@ -151,7 +151,7 @@ impl Call {
         if self.left().any(|left| left.span == span) {
             return Owned::Late;
         }
-        if self.legs.iter().any(|leg| leg.told.span == span) {
+        if self.legs.iter().any(|leg| leg.entry.span == span) {
             // Senders that do not care for unique branches: told apart by their number.
             for number in 2..=MAX_LEGS {
                 span = self.identity.span(&format!("txn.{number}"), cseq, branch);
@@ -174,7 +174,7 @@ impl Call {
         else {
             return Owned::Beyond;
         };
-        let told = Transaction {
+        let entry = Transaction {
             span,
             parent: self.parent_of(seen),
             method: message.method(),
@@ -199,7 +199,7 @@ impl Call {
         let above: Box<[u64]> = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
         let above = (!above.is_empty()).then(|| Box::new(Above(above)));
         let (transaction, via) = (sighting.transaction, context.hop(&message.via));
-        let leg = Leg { told, transaction, via, above, heard: Timestamp::ZERO };
+        let leg = Leg { entry, transaction, via, above, heard: Timestamp::ZERO };
         push_tight(&mut self.legs, leg, USUAL_LEGS);
         Owned::Leg(self.legs.len() - 1)
     }
@@ -219,14 +219,14 @@ impl Call {
                 && message.method() == Method::Invite
                 && message.cseq.number == session.cseq
                 && message.to.tag.starts_with(&session.tag);
-            return if creates_it { call } else { session.told.span };
+            return if creates_it { call } else { session.entry.span };
         }
         if !message.is_request() || message.method() == Method::Invite {
             return call;
         }
         // Before the answer: part of what is to be answered.
-        let invites = self.legs.iter().filter(|leg| leg.is_initial_invite() && leg.told.end.is_none());
-        invites.rev().max_by_key(|leg| leg.told.cseq).map_or(call, |leg| leg.told.span)
+        let invites = self.legs.iter().filter(|leg| leg.is_initial_invite() && leg.entry.end.is_none());
+        invites.rev().max_by_key(|leg| leg.entry.cseq).map_or(call, |leg| leg.entry.span)
     }
 
     /// Takes a message of a transaction.
@@ -241,62 +241,62 @@ impl Call {
         let at = self.shown(seen.now());
         let (root, tag) = (sighting.root, seen.to);
         let leg = &mut self.legs[index];
-        let same = leg.told.cseq == message.cseq.number;
+        let same = leg.entry.cseq == message.cseq.number;
         let rings = root && same && leg.is_initial_invite() && !message.to.tag.is_empty();
-        if rings && (180..190).contains(&status) && leg.told.end.is_none() {
+        if rings && (180..190).contains(&status) && leg.entry.end.is_none() {
             self.ring(index, tag, status, seen);
         }
         let leg = &mut self.legs[index];
         if status < 200 {
-            if leg.told.method == Method::Invite {
+            if leg.entry.method == Method::Invite {
                 leg.heard = at;
             }
             return;
         }
-        let decides = leg.told.end.is_none();
+        let decides = leg.entry.end.is_none();
         if decides {
-            leg.told.end = Some(at);
-            leg.told.status = Some(status);
+            leg.entry.end = Some(at);
+            leg.entry.status = Some(status);
         }
-        let span = leg.told.span;
+        let span = leg.entry.span;
         if decides && status >= 300 {
             self.own.learn(message, &context.config.privacy);
-            self.legs[index].told.reason = reason(seen, &self.own, context);
+            self.legs[index].entry.reason = reason(seen, &self.own, context);
         }
-        for ring in self.rings.iter_mut().filter(|ring| ring.told.parent == span) {
-            ring.told.end.get_or_insert(at);
-            ring.told.winner |= status < 300 && ring.tag == tag;
+        for ring in self.rings.iter_mut().filter(|ring| ring.entry.parent == span) {
+            ring.entry.end.get_or_insert(at);
+            ring.entry.winner |= status < 300 && ring.tag == tag;
         }
     }
 
     /// The request itself, perhaps after its responses.
     fn take_request(&mut self, index: usize, seen: &Observed<'_>) {
         let message = seen.message;
-        self.legs[index].told.in_dialog = !message.to.tag.is_empty();
+        self.legs[index].entry.in_dialog = !message.to.tag.is_empty();
         let parent = self.parent_of(seen);
         let (start, at) = (self.shown(seen.frame.first), self.shown(seen.now()));
         let leg = &mut self.legs[index];
-        leg.told.parent = parent;
-        leg.told.start = leg.told.start.min(start);
-        leg.told.outgoing = seen.frame.outgoing;
+        leg.entry.parent = parent;
+        leg.entry.start = leg.entry.start.min(start);
+        leg.entry.outgoing = seen.frame.outgoing;
         if message.method() != Method::Cancel {
             return;
         }
-        let (via, cseq) = (leg.via, leg.told.cseq);
-        let about = |leg: &&mut Leg| leg.told.method == Method::Invite && leg.via == via && leg.told.cseq == cseq;
+        let (via, cseq) = (leg.via, leg.entry.cseq);
+        let about = |leg: &&mut Leg| leg.entry.method == Method::Invite && leg.via == via && leg.entry.cseq == cseq;
         let Some(invite) = self.legs.iter_mut().find(about) else { return };
-        invite.told.cancelled = true;
-        let span = invite.told.span;
-        for ring in self.rings.iter_mut().filter(|ring| ring.told.parent == span) {
-            ring.told.end.get_or_insert(at);
+        invite.entry.cancelled = true;
+        let span = invite.entry.span;
+        for ring in self.rings.iter_mut().filter(|ring| ring.entry.parent == span) {
+            ring.entry.end.get_or_insert(at);
         }
     }
 
     /// An 18x with a To tag.
     fn ring(&mut self, index: usize, tag: u32, status: u16, seen: &Observed<'_>) {
-        let parent = self.legs[index].told.span;
+        let parent = self.legs[index].entry.span;
         let (start, to_tag, cseq) = (self.shown(seen.now()), seen.message.to.tag, identity::cseq(seen.message));
-        let known = self.rings.iter().position(|ring| ring.told.parent == parent && ring.tag == tag);
+        let known = self.rings.iter().position(|ring| ring.entry.parent == parent && ring.tag == tag);
         let place = match known {
             Some(place) => place,
             None if self.rings.len() == MAX_RINGS => return,
@@ -305,16 +305,16 @@ impl Call {
                 let early = || self.identity.span("early", cseq, to_tag);
                 let known = |ring: SpanId| ring == span || ring == early();
                 let left = self.earlier.iter().flat_map(|earlier| &earlier.rings);
-                if self.rings.iter().map(|ring| ring.told.span).chain(left.copied()).any(known) {
+                if self.rings.iter().map(|ring| ring.entry.span).chain(left.copied()).any(known) {
                     // One phone, reached by two branches.
                     return;
                 }
-                let told = Ringing { span, parent, early_media: false, start, end: None, winner: false };
-                push_tight(&mut self.rings, Ring { told, tag }, 1);
+                let entry = Ringing { span, parent, early_media: false, start, end: None, winner: false };
+                push_tight(&mut self.rings, Ring { entry, tag }, 1);
                 self.rings.len() - 1
             }
         };
-        let ring = &mut self.rings[place].told;
+        let ring = &mut self.rings[place].entry;
         if status == 183 && !ring.early_media && seen.message.has_sdp() {
             ring.early_media = true;
             ring.span = self.identity.span("early", cseq, to_tag);
@@ -333,7 +333,7 @@ impl Call {
         else {
             return false;
         };
-        let told = Message {
+        let entry = Message {
             at: self.shown(seen.now()),
             method: message.method(),
             status: message.status(),
@@ -347,8 +347,8 @@ impl Call {
             retransmissions: 0,
         };
         // One that waited in vain for what caused it comes late.
-        let place = self.ladder.iter().rposition(|noted| noted.told.at <= told.at).map_or(0, |before| before + 1);
-        push_tight(&mut self.ladder, Noted { told, mark }, USUAL_MESSAGES);
+        let place = self.ladder.iter().rposition(|line| line.entry.at <= entry.at).map_or(0, |before| before + 1);
+        push_tight(&mut self.ladder, LadderLine { entry, mark }, USUAL_MESSAGES);
         self.ladder[place..].rotate_right(1);
         if let Some(room) = context.headers {
             let kept = room.then(|| headers::kept(message, &context.config.privacy)).flatten();
@@ -377,7 +377,7 @@ impl Call {
 impl Leg {
     /// An INVITE without a To tag.
     pub fn is_initial_invite(&self) -> bool {
-        self.told.method == Method::Invite && !self.told.in_dialog
+        self.entry.method == Method::Invite && !self.entry.in_dialog
     }
 }
 

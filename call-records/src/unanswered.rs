@@ -18,7 +18,7 @@ impl Call {
     pub fn close(&mut self, timeout: Duration, proceeding: Duration) {
         let until = self.record.until;
         let due = |leg: &Leg| match leg.heard {
-            Timestamp::ZERO => leg.told.start + timeout,
+            Timestamp::ZERO => leg.entry.start + timeout,
             heard => heard + proceeding,
         };
         self.give_up(|leg| Some(due(leg).min(until)));
@@ -26,13 +26,13 @@ impl Call {
 
     /// Ends transactions without a final where `at` says when.
     fn give_up(&mut self, at: impl Fn(&Leg) -> Option<Timestamp>) {
-        for leg in self.legs.iter_mut().filter(|leg| leg.told.end.is_none()) {
+        for leg in self.legs.iter_mut().filter(|leg| leg.entry.end.is_none()) {
             let Some(at) = at(leg) else { continue };
-            leg.told.end = Some(at);
-            leg.told.timed_out = true;
-            let span = leg.told.span;
-            for ring in self.rings.iter_mut().filter(|ring| ring.told.parent == span) {
-                ring.told.end.get_or_insert(at);
+            leg.entry.end = Some(at);
+            leg.entry.timed_out = true;
+            let span = leg.entry.span;
+            for ring in self.rings.iter_mut().filter(|ring| ring.entry.parent == span) {
+                ring.entry.end.get_or_insert(at);
             }
         }
     }

@@ -67,8 +67,8 @@ fn block(service: &ServiceReport) -> String {
     }
     let spread: Vec<String> = by_call_id.spread.iter().map(ToString::to_string).collect();
     line("by Call-ID", &format!("moved {}; spread {}", by_call_id.moved, spread.join(" ")));
-    for cure in cures(service) {
-        line("cure", cure);
+    for help in cures(service) {
+        line("cure", help);
     }
     text
 }
@@ -98,7 +98,7 @@ fn cures(service: &ServiceReport) -> Vec<&'static str> {
         (service.bypass > 0, "have Contact and Record-Route name the service, not the backend"),
         (service.unknown_backend > 0, "capture on both sides of the translation, such as on any interface of the node"),
     ];
-    cures.into_iter().filter(|(helps, _)| *helps).map(|(_, cure)| cure).collect()
+    cures.into_iter().filter(|(helps, _)| *helps).map(|(_, help)| help).collect()
 }
 
 /// Backends by name; those known by address alone without their port where that says nothing.

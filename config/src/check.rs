@@ -133,7 +133,7 @@ fn check_top(tree: &Node, problems: &mut Problems) {
     for (key, entry) in entries {
         let path = path_text(&[Step::Key(key.clone())]);
         if !TOP.contains(&key.as_str()) {
-            problems.error_at(&entry.key, path, "unknown key", suggest::cure(key, &TOP));
+            problems.error_at(&entry.key, path, "unknown key", suggest::help(key, &TOP));
         } else if !matches!(entry.node.value, Value::Table(_)) {
             problems.error_at(&entry.node.place, path, "not a table", format!("write `[{key}...]`"));
         }
@@ -153,11 +153,11 @@ fn section<P: ?Sized, X>(list: &str, tree: &Node, types: &[Type<P, X>], problems
         let Some(kind) = types.iter().find(|kind| kind.name == id.kind()) else {
             let known: Vec<&str> = types.iter().map(|kind| kind.name).collect();
             let what = format!("`{}` is not among the {list} compiled in", id.kind());
-            let cure = match known.is_empty() {
+            let help = match known.is_empty() {
                 true => format!("take it out; no {list} are compiled in"),
-                false => suggest::cure(id.kind(), &known),
+                false => suggest::help(id.kind(), &known),
             };
-            problems.error_at(key, path_text(&path), what, cure);
+            problems.error_at(key, path_text(&path), what, help);
             continue;
         };
         if let Some(checked) = kind.check(node, &path, problems) {
@@ -197,10 +197,10 @@ fn check_unused(tree: &Node, service: &Service, roles: &Roles, problems: &mut Pr
             continue;
         }
         let path = path_text(&[Step::Key((*list).to_owned()), Step::Key(id.to_string())]);
-        let cure = format!("name it in `{list}` of a pipeline under `[service.pipelines]`, or take it out");
+        let help = format!("name it in `{list}` of a pipeline under `[service.pipelines]`, or take it out");
         let entry = tree.get(list).and_then(|section| section.node.get(id.as_str()));
         let place = entry.map_or(&tree.place, |entry| &entry.key);
-        problems.error_at(place, path, "no pipeline uses it", cure);
+        problems.error_at(place, path, "no pipeline uses it", help);
     }
 }
 
@@ -218,11 +218,11 @@ fn check_extensions<E, X>(tree: &Node, service: &Service, catalogue: &Catalogue<
             problems.error(path, format!("`{name}` stands twice"), "name it once");
         } else if !defined.iter().any(|(known, _)| known == name) {
             let table = path_text(&[Step::Key("extensions".to_owned()), Step::Key(name.clone())]);
-            let cure = match suggest::closest(name, defined.iter().map(|(known, _)| *known)) {
+            let help = match suggest::closest(name, defined.iter().map(|(known, _)| *known)) {
                 Some(meant) => format!("did you mean `{meant}`? Otherwise add a table `[{table}]`"),
                 None => format!("add a table `[{table}]`"),
             };
-            problems.error(path, format!("`{name}` is not defined"), cure);
+            problems.error(path, format!("`{name}` is not defined"), help);
         }
     }
     // Of a type that is not compiled in more has been said.
@@ -232,8 +232,8 @@ fn check_extensions<E, X>(tree: &Node, service: &Service, catalogue: &Catalogue<
     for (name, place) in defined.into_iter().filter(|(name, _)| is_known(name)) {
         if !service.extensions.iter().any(|used| used == name) {
             let path = path_text(&[Step::Key("extensions".to_owned()), Step::Key(name.to_owned())]);
-            let cure = "name it in `service.extensions`, or take it out";
-            problems.error_at(place, path, "nothing starts it", cure);
+            let help = "name it in `service.extensions`, or take it out";
+            problems.error_at(place, path, "nothing starts it", help);
         }
     }
 }

@@ -244,11 +244,11 @@ impl Route {
         if let Some(file) = self.receivers.iter().find(|receiver| receiver.role == Role::ReadsFiles)
             && self.receivers.len() > 1
         {
-            let cure = "give it a pipeline of its own; files that belong together go into one list of `files`";
+            let help = "give it a pipeline of its own; files that belong together go into one list of `files`";
             problems.error(
                 &file.path,
                 format!("`{}` reads files, which do not follow the clock of others", file.id),
-                cure,
+                help,
             );
         }
         for asking in self.asking.iter().filter(|_| signal == Signal::Traces) {
@@ -312,8 +312,8 @@ impl Route {
         }
         match signal {
             Signal::Traces if states.is_none() => {
-                let cure = "put a `dialog` first in `processors`";
-                problems.error(&self.path, "nothing finds calls, so there is nothing to trace", cure);
+                let help = "put a `dialog` first in `processors`";
+                problems.error(&self.path, "nothing finds calls, so there is nothing to trace", help);
             }
             Signal::Metrics if self.processors.is_empty() && !self.receivers.is_empty() => problems.warning(
                 &self.path,
@@ -334,8 +334,8 @@ fn ids(members: &[Member]) -> Vec<ComponentId> {
 fn signal(name: &str, path: &str, problems: &mut Problems) -> Option<Signal> {
     let signal = Signal::of(name);
     if signal.is_none() {
-        let cure = "name it `metrics`, `metrics/name`, `traces` or `traces/name`";
-        problems.error(path, format!("`{name}` is no kind of pipeline"), cure);
+        let help = "name it `metrics`, `metrics/name`, `traces` or `traces/name`";
+        problems.error(path, format!("`{name}` is no kind of pipeline"), help);
     }
     signal
 }
@@ -375,11 +375,11 @@ fn members(
             None => {
                 let defined = roles.keys().filter(|(other, _)| *other == list).map(|(_, id)| id.as_str());
                 let table = path_text(&[Step::Key(list.to_owned()), Step::Key(name.clone())]);
-                let cure = match suggest::closest(name, defined) {
+                let help = match suggest::closest(name, defined) {
                     Some(meant) => format!("did you mean `{meant}`? Otherwise add a table `[{table}]`"),
                     None => format!("add a table `[{table}]`"),
                 };
-                problems.error(path, format!("`{name}` is not defined"), cure);
+                problems.error(path, format!("`{name}` is not defined"), help);
                 all = false;
             }
         }
@@ -413,7 +413,7 @@ fn check_sharing(routes: &[Route], problems: &mut Problems) {
             }
             let shared = |member: &&Member| earlier.exporters.iter().any(|other| other.id == member.id);
             if let Some(exporter) = route.exporters.iter().find(shared) {
-                let (what, cure) = match route.signal {
+                let (what, help) = match route.signal {
                     Some(Signal::Traces) => (
                         format!("`{}` gets the same calls from {} too", exporter.id, earlier.path),
                         "give both pipelines the same processors, or define a second exporter",
@@ -423,7 +423,7 @@ fn check_sharing(routes: &[Route], problems: &mut Problems) {
                         "give both pipelines the same receivers and processors, or define a second exporter",
                     ),
                 };
-                problems.error(&exporter.path, what, cure);
+                problems.error(&exporter.path, what, help);
             }
         }
     }

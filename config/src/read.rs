@@ -28,8 +28,8 @@ impl Node {
                 Err(mistake) => mistake,
             };
             let path = reading.path.take();
-            let (what, cure) = mistake.explain(self.at(&path), secret::is_secret(&[prefix, &path].concat()));
-            problems.error_at(self.nearest(&path), absolute(prefix, &path), what, cure);
+            let (what, help) = mistake.explain(self.at(&path), secret::is_secret(&[prefix, &path].concat()));
+            problems.error_at(self.nearest(&path), absolute(prefix, &path), what, help);
             let mut left_out = reading.left_out.borrow_mut();
             if path.is_empty() || left_out.contains(&path) {
                 break None;
@@ -37,7 +37,7 @@ impl Node {
             left_out.push(path);
         };
         for unknown in reading.unknown.into_inner() {
-            problems.error_at(&unknown.place, absolute(prefix, &unknown.path), "unknown key", unknown.cure);
+            problems.error_at(&unknown.place, absolute(prefix, &unknown.path), "unknown key", unknown.help);
         }
         value.filter(|_| reading.left_out.into_inner().is_empty() && !reading.shifted.get())
     }
@@ -62,7 +62,7 @@ struct Reading {
 struct Unknown {
     path: Vec<Step>,
     place: Place,
-    cure: String,
+    help: String,
 }
 
 impl Reading {
@@ -87,7 +87,7 @@ impl Reading {
         path.push(Step::Key(key.to_owned()));
         let mut unknown = self.unknown.borrow_mut();
         if unknown.iter().all(|other| other.path != path) {
-            unknown.push(Unknown { path, place: place.clone(), cure: suggest::cure(key, expected) });
+            unknown.push(Unknown { path, place: place.clone(), help: suggest::help(key, expected) });
         }
     }
 }
@@ -114,7 +114,7 @@ impl Mistake {
         };
         match self {
             Self::Expected(expected) => (format!("{found} does not fit"), format!("write {expected}")),
-            Self::Word { found: word, known } => (format!("{found} is not known"), suggest::cure(&word, known)),
+            Self::Word { found: word, known } => (format!("{found} is not known"), suggest::help(&word, known)),
             Self::Missing(key) => (format!("`{key}` is missing"), format!("add `{key} = ...`")),
             Self::Other(text) => (format!("{found} does not fit"), text),
         }

@@ -139,17 +139,17 @@ impl Service {
             // Backends that translate names of OTLP join what stands between underscores, and move `total` to the end.
             && namespace.split('_').all(|word| !word.is_empty() && word != "total");
         if !fits {
-            let cure = "use words of letters and digits with one `_` between them, a letter first and none of them \
+            let help = "use words of letters and digits with one `_` between them, a letter first and none of them \
                         `total`, for instance `sip_exporter`";
-            problems.error("metrics.namespace", format!("{namespace:?} cannot begin the name of a metric"), cure);
+            problems.error("metrics.namespace", format!("{namespace:?} cannot begin the name of a metric"), help);
         }
         if self.telemetry.resource.keys().any(String::is_empty) {
-            let cure = "name it, for instance \"deployment.environment.name\"";
-            problems.error("telemetry.resource", "an attribute has no name", cure);
+            let help = "name it, for instance \"deployment.environment.name\"";
+            problems.error("telemetry.resource", "an attribute has no name", help);
         }
         if self.pipelines.is_empty() {
-            let cure = "add `[service.pipelines.metrics]` with receivers, processors and exporters";
-            problems.error("pipelines", "there is no pipeline, so nothing would run", cure);
+            let help = "add `[service.pipelines.metrics]` with receivers, processors and exporters";
+            problems.error("pipelines", "there is no pipeline, so nothing would run", help);
         }
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn set(argument: &str, problems: &mut Problems) -> Option<Node> {
     let place = Place::file("--set");
     let steps = argument.split_once('=').and_then(|(path, value)| Some((parse_path(path.trim())?, value)));
     let Some((steps, value)) = steps.filter(|(steps, _)| steps.iter().all(|step| matches!(step, Step::Key(_)))) else {
-        let cure = "write path=value, for instance exporters.prometheus.endpoint=127.0.0.1:2113; lists are set whole";
-        problems.error_at(&place, "", format!("{argument:?} sets nothing"), cure);
+        let help = "write path=value, for instance exporters.prometheus.endpoint=127.0.0.1:2113; lists are set whole";
+        problems.error_at(&place, "", format!("{argument:?} sets nothing"), help);
         return None;
     };
     let place = Place::file(&format!("--set {}", path_text(&steps)));

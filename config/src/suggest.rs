@@ -12,7 +12,7 @@ pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `did you mean "x"? expected: "x", "y"`, or only the second half.
-pub(crate) fn cure(word: &str, known: &[&str]) -> String {
+pub(crate) fn help(word: &str, known: &[&str]) -> String {
     let quoted: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
     let expected = format!("expected here: {}", quoted.join(", "));
     match closest(word, known.iter().copied()) {

@@ -27,8 +27,8 @@ pub(super) fn expand(node: &mut Node, path: &mut Vec<Step>, variables: &Variable
             Ok(None) => {}
             Err(Wrong::Unset(_)) if (variables.may_be_unset)(path) => text.clear(),
             Err(wrong) => {
-                let (what, cure) = wrong.explain(is_secret(path));
-                problems.error_at(&node.place, path_text(path), what, cure);
+                let (what, help) = wrong.explain(is_secret(path));
+                problems.error_at(&node.place, path_text(path), what, help);
                 node.value = Value::Unresolved;
             }
         },
@@ -65,7 +65,7 @@ enum Wrong {
 }
 
 impl Wrong {
-    /// What is wrong, and the cure. In a secret a dollar sign may be meant, so that nothing around it is shown.
+    /// What is wrong, and the help. In a secret a dollar sign may be meant, so that nothing around it is shown.
     fn explain(self, secret: bool) -> (String, String) {
         match self {
             Self::NoEnd => {
@@ -73,8 +73,8 @@ impl Wrong {
             }
             Self::NoVariable(inner) => {
                 let inner = if secret { "..." } else { &inner };
-                let cure = "write `${env:NAME}` or `${env:NAME:-default}`, or `$$` for a dollar sign";
-                (format!("`${{{inner}}}` refers to nothing"), cure.to_owned())
+                let help = "write `${env:NAME}` or `${env:NAME:-default}`, or `$$` for a dollar sign";
+                (format!("`${{{inner}}}` refers to nothing"), help.to_owned())
             }
             Self::Unset(name) => (
                 format!("the variable {name} is not set"),

@@ -8,4 +8,4 @@ mod places;
 mod server;
 
 pub use address::address;
-pub use server::{Busy, Cut, Limits, Load, Refused, Server, Site};
+pub use server::{Abort, Limits, Load, Refused, ResponseGuard, Server, Site};

@@ -31,7 +31,11 @@ pub trait Site: Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error = Infallible> + Send + 'static;
 
     /// Answers one request. `busy` is to be kept until the response was taken.
-    fn answer(&self, request: Request<Incoming>, busy: Busy) -> impl Future<Output = Response<Self::Body>> + Send;
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        busy: ResponseGuard,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Where connections are counted.
     fn load(&self) -> &Load;
@@ -50,12 +54,12 @@ pub struct Load {
 
 /// Why nothing can be served; the text says what to do about it.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {cure}")]
+#[error("{what}: {help}")]
 pub struct Refused {
     /// What failed, with its cause.
     pub what: String,
     /// What the operator can do.
-    pub cure: String,
+    pub help: String,
 }
 
 /// What one endpoint bears.
@@ -71,7 +75,7 @@ pub struct Limits {
     /// How long a response may take from the end of its request's head until the client has it.
     pub response: Duration,
     /// How long responses under way have when the program ends.
-    pub farewell: Duration,
+    pub shutdown_grace: Duration,
 }
 
 impl Default for Limits {
@@ -82,7 +86,7 @@ impl Default for Limits {
             connections_each: 192,
             head: Duration::from_secs(40),
             response: Duration::from_secs(30),
-            farewell: Duration::from_secs(1),
+            shutdown_grace: Duration::from_secs(1),
         }
     }
 }
@@ -115,7 +119,7 @@ impl Server {
         self.address
     }
 
-    /// Closes the socket and waits for responses under way, [`Limits::farewell`] at most.
+    /// Closes the socket and waits for responses under way, [`Limits::shutdown_grace`] at most.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.accepting.await {
@@ -136,7 +140,7 @@ fn listen(endpoint: SocketAddr) -> io::Result<TcpListener> {
 
 fn refused(endpoint: SocketAddr, error: &io::Error, table: &str) -> Refused {
     let port = endpoint.port();
-    let cure = match error.kind() {
+    let help = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "`ss -ltnp 'sport = :{port}'` shows which program listens there; stop it, or give {table} another \
              endpoint"
@@ -150,7 +154,7 @@ fn refused(endpoint: SocketAddr, error: &io::Error, table: &str) -> Refused {
         ),
         _ => format!("check the endpoint of {table}"),
     };
-    Refused { what: format!("cannot listen on {endpoint}: {error}"), cure }
+    Refused { what: format!("cannot listen on {endpoint}: {error}"), help }
 }
 
 async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {
@@ -185,7 +189,7 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
     drop(listener);
     let whole = async { while connections.join_next().await.is_some() {} };
     // A client that does not take its response must not hold up the end: it is cut off with `connections`.
-    let _ = timeout(limits.farewell, whole).await;
+    let _ = timeout(limits.shutdown_grace, whole).await;
 }
 
 /// The next connection, once there is a place for it.
@@ -202,7 +206,7 @@ async fn serve<S: Site>(stream: TcpStream, limits: Limits, site: Arc<S>, mut sto
     let busy = Arc::new(busy);
     let _counted = Counted::new(site.load());
     let service = service_fn(|request| {
-        let (site, busy) = (Arc::clone(&site), Busy::until(&busy, Instant::now() + limits.response));
+        let (site, busy) = (Arc::clone(&site), ResponseGuard::until(&busy, Instant::now() + limits.response));
         async move { Ok::<_, Infallible>(site.answer(request, busy).await) }
     });
     let connection = http1::Builder::new()
@@ -247,32 +251,32 @@ impl Drop for Counted<'_> {
 
 /// A request that is being answered. Dropped with the body of its response.
 #[derive(Debug)]
-pub struct Busy(Arc<watch::Sender<Option<Instant>>>);
+pub struct ResponseGuard(Arc<watch::Sender<Option<Instant>>>);
 
-impl Busy {
+impl ResponseGuard {
     fn until(deadline: &Arc<watch::Sender<Option<Instant>>>, at: Instant) -> Self {
         deadline.send_replace(Some(at));
         Self(Arc::clone(deadline))
     }
 
-    /// The response goes on for as long as both ends like: only the [`Cut`] closes its connection.
-    pub fn endless(self) -> Cut {
-        Cut(Arc::clone(&self.0))
+    /// The response goes on for as long as both ends like: only the [`Abort`] closes its connection.
+    pub fn endless(self) -> Abort {
+        Abort(Arc::clone(&self.0))
     }
 }
 
 /// Ends an endless response whose client does not take it. The default is that of no connection.
 #[derive(Clone, Debug, Default)]
-pub struct Cut(Arc<watch::Sender<Option<Instant>>>);
+pub struct Abort(Arc<watch::Sender<Option<Instant>>>);
 
-impl Cut {
+impl Abort {
     /// Closes the connection at once.
     pub fn now(&self) {
         self.0.send_replace(Some(Instant::now()));
     }
 }
 
-impl Drop for Busy {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
         self.0.send_replace(None);
     }

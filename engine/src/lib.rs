@@ -1,20 +1,20 @@
 //! The engine: a checked configuration in, running shards and exporters out.
 //!
 //! One OS thread per shard takes frames from its receivers through processors to recorders by direct calls
-//! (`shard`, `flow`), or hands them to several threads that do (`split`, `lane`); the main thread keeps exporters and
-//! extensions. They share nothing but metric rows, the queues of calls (`calls`, `watch`) and the [`Board`]. Start order:
+//! (`shard`, `flow`), or hands them to several threads that do (`dispatcher`, `worker`); the main thread keeps exporters and
+//! extensions. They share nothing but metric rows, the queues of calls (`calls`, `watch`) and the [`Status`]. Start order:
 //! exporters, extensions, processors, receivers; stop order the reverse. The engine reads a
-//! clock only to keep the board fresh, and logs nothing: what happens is returned to the binary.
+//! clock only to keep the status fresh, and logs nothing: what happens is returned to the binary.
 
-mod board;
 mod calls;
+mod dispatcher;
 mod flow;
-mod lane;
 mod shard;
-mod split;
+mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -36,9 +36,9 @@ use pipeline::{
     LabelSets, Receiver, ReceiverError, Telemetry,
 };
 
-pub use board::Board;
 pub use calls::CallSink;
 pub use shard::{FlowContext, Outlet, Shard, Turn};
+pub use status::Status;
 use watch::Watchers;
 
 /// Every type of component the program has, as the engine builds them.
@@ -61,7 +61,7 @@ pub struct Engine {
     shards: Vec<Shard>,
     exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
     extensions: Vec<(ComponentId, Box<dyn Extension>)>,
-    board: Arc<Board>,
+    status: Arc<Status>,
     graph: Graph,
     service: Service,
 }
@@ -69,7 +69,7 @@ pub struct Engine {
 impl Engine {
     /// Builds what a configuration describes. It opens nothing and needs no privilege.
     pub fn build(configuration: &Configuration, catalogue: &Catalogue) -> Self {
-        let board = Arc::new(Board::new(configuration.graph.shards.len()));
+        let status = Arc::new(Status::new(configuration.graph.shards.len()));
         let label_sets = Arc::<LabelSets>::default();
         let queues = call_queues(&configuration.graph);
         let mut watchers = Watchers::new(configuration, catalogue);
@@ -127,13 +127,13 @@ impl Engine {
                 calls: queues.get(id).cloned(),
                 label_sets: Arc::clone(&label_sets),
                 resource: Arc::clone(&resource),
-                health: Arc::clone(&board) as _,
+                health: Arc::clone(&status) as _,
                 pages: pages.clone(),
             };
             let kind = kind(&catalogue.exporters, id);
             let exporter = kind.build(configuration.exporters[id].settings(), &context);
             let queue = queues.get(id).map(|queue| Arc::clone(queue) as _);
-            exporter.reports().into_iter().chain(queue).for_each(|reports| board.add("exporter", id.clone(), reports));
+            exporter.reports().into_iter().chain(queue).for_each(|reports| status.add("exporter", id.clone(), reports));
             (id.clone(), exporter)
         });
         let exporters = exporters.collect();
@@ -144,11 +144,11 @@ impl Engine {
                 registry: first.cloned(),
                 watch: watches.get(id).cloned(),
                 label_sets: Arc::clone(&label_sets),
-                health: Arc::clone(&board) as _,
+                health: Arc::clone(&status) as _,
             };
             let extension = kind(&catalogue.extensions, id).build(checked.settings(), &context);
             extension.page().into_iter().for_each(|page| pages.add(page));
-            extension.reports().into_iter().for_each(|reports| board.add("extension", id.clone(), reports));
+            extension.reports().into_iter().for_each(|reports| status.add("extension", id.clone(), reports));
             (id.clone(), extension)
         });
         let extensions = extensions.collect();
@@ -156,7 +156,7 @@ impl Engine {
             shards,
             exporters,
             extensions,
-            board,
+            status,
             graph: configuration.graph.clone(),
             service: configuration.service.clone(),
         }
@@ -177,7 +177,7 @@ impl Engine {
 
     /// Starts the receivers: after the exporters, and before capabilities are dropped.
     pub fn start_receivers(&mut self) -> Result<(), (ComponentId, ReceiverError)> {
-        for (shard, report) in self.shards.iter_mut().zip(&self.board.shards) {
+        for (shard, report) in self.shards.iter_mut().zip(&self.status.shards) {
             shard.start()?;
             shard.publish(report);
         }
@@ -191,9 +191,9 @@ impl Engine {
         for (index, mut shard) in self.shards.into_iter().enumerate() {
             let (sender, orders) = sync_channel(COMMANDS);
             shard.spread(&format!("follow-{index}"))?;
-            let (board, on_end) = (Arc::clone(&self.board), Arc::clone(&on_end));
+            let (status, on_end) = (Arc::clone(&self.status), Arc::clone(&on_end));
             let work = move || {
-                let result = catch_unwind(AssertUnwindSafe(|| obey(&mut shard, &orders, &board, index)));
+                let result = catch_unwind(AssertUnwindSafe(|| run_shard(&mut shard, &orders, &status, index)));
                 on_end(match result {
                     Ok(Ok(())) => Ended::Stopped,
                     Ok(Err((receiver, error))) => Ended::Failed { receiver, error },
@@ -203,8 +203,8 @@ impl Engine {
             thread::Builder::new().name(format!("shard-{index}")).spawn(work)?;
             commands.push(sender);
         }
-        let Self { exporters, extensions, board, graph, service, .. } = self;
-        Ok(Running { commands, exporters, extensions, board, graph, service })
+        let Self { exporters, extensions, status, graph, service, .. } = self;
+        Ok(Running { commands, exporters, extensions, status, graph, service })
     }
 
     /// Where to look, and what is captured: lines for the operator, known after the start.
@@ -214,8 +214,8 @@ impl Engine {
     }
 
     /// The state of the program.
-    pub fn board(&self) -> &Arc<Board> {
-        &self.board
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
     }
 }
 
@@ -243,7 +243,7 @@ pub struct Running {
     commands: Vec<SyncSender<Command>>,
     exporters: Vec<(ComponentId, Box<dyn Exporter>)>,
     extensions: Vec<(ComponentId, Box<dyn Extension>)>,
-    board: Arc<Board>,
+    status: Arc<Status>,
     graph: Graph,
     service: Service,
 }
@@ -337,8 +337,8 @@ impl Running {
     }
 
     /// The state of the program.
-    pub fn board(&self) -> &Arc<Board> {
-        &self.board
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
     }
 }
 
@@ -346,14 +346,14 @@ impl Running {
 const COMMANDS: usize = 8;
 
 /// The life of a shard's thread.
-fn obey(
+fn run_shard(
     shard: &mut Shard,
     orders: &Orders<Command>,
-    board: &Board,
+    status: &Status,
     index: usize,
 ) -> Result<(), (ComponentId, ReceiverError)> {
-    let report = &board.shards[index];
-    let mut fresh = board::Fresh::default();
+    let report = &status.shards[index];
+    let mut fresh = status::Fresh::default();
     loop {
         let turn = shard.turn()?;
         if fresh.is_over() || turn == Turn::Ended {

@@ -21,11 +21,11 @@ use pipeline::{
 };
 use wire::Timestamp;
 
-use super::board::Report;
+use super::dispatcher::{Ask, Dispatcher};
 use super::flow::{Flow, Last, Stage};
-use super::lane::Fallen;
-use super::split::{Ask, Split};
+use super::status::Report;
 use super::watch::WatchSink;
+use super::worker::WorkerPanic;
 use super::{Catalogue, Sink, kind, named};
 
 /// Receivers, and the flow behind them.
@@ -33,7 +33,7 @@ pub struct Shard {
     sources: Vec<Source>,
     /// Each with the calls that fall to it; none once `split` has them. One alone stays here.
     flows: Vec<Flow>,
-    split: Option<Split>,
+    split: Option<Dispatcher>,
     /// Time of the last batch of any receiver: the flow's clock never runs back.
     now: Timestamp,
     working: Option<ComponentId>,
@@ -162,7 +162,7 @@ impl Shard {
     /// capabilities are dropped, before the first turn.
     pub fn spread(&mut self, name: &str) -> io::Result<()> {
         if self.flows.len() > 1 {
-            self.split = Some(Split::start(name, std::mem::take(&mut self.flows))?);
+            self.split = Some(Dispatcher::start(name, std::mem::take(&mut self.flows))?);
         }
         Ok(())
     }
@@ -231,7 +231,7 @@ impl Shard {
             self.now = source.batch.now;
             let working = &mut self.working;
             if let Some(split) = &mut self.split {
-                split.hand_out(&source.batch).unwrap_or_else(|fallen| fall(working, fallen));
+                split.hand_out(&source.batch).unwrap_or_else(|panicked| fall(working, panicked));
             }
             for flow in &mut self.flows {
                 flow.take(&source.batch, Last::No, None, &mut |id| working.clone_from(&Some(id.clone())));
@@ -244,7 +244,7 @@ impl Shard {
         if turn == Turn::Ended
             && let Some(split) = &mut self.split
         {
-            split.settle().unwrap_or_else(|fallen| fall(&mut self.working, fallen));
+            split.settle().unwrap_or_else(|panicked| fall(&mut self.working, panicked));
         }
         Ok(turn)
     }
@@ -267,7 +267,7 @@ impl Shard {
 
     /// How many flows there are, here or on threads of their own.
     pub(super) fn flows(&self) -> usize {
-        self.split.as_ref().map_or(self.flows.len(), Split::len)
+        self.split.as_ref().map_or(self.flows.len(), Dispatcher::len)
     }
 
     /// Does the same to every flow, each with one of `inputs`, once it has followed all that came until now.
@@ -278,7 +278,7 @@ impl Shard {
     {
         let working = &mut self.working;
         if let Some(split) = &mut self.split {
-            return split.ask(inputs, ask).unwrap_or_else(|fallen| fall(working, fallen));
+            return split.ask(inputs, ask).unwrap_or_else(|panicked| fall(working, panicked));
         }
         let here = self.flows.iter_mut().zip(inputs);
         here.map(|(flow, input)| ask(flow, input, &mut |id| working.clone_from(&Some(id.clone())))).collect()
@@ -349,10 +349,10 @@ impl Shard {
     }
 }
 
-/// Goes on with the panic of a lane here, where it is told what was at work.
-fn fall(working: &mut Option<ComponentId>, fallen: Fallen) -> ! {
-    *working = fallen.working;
-    resume_unwind(fallen.payload)
+/// Goes on with the panic of a worker here, where it is told what was at work.
+fn fall(working: &mut Option<ComponentId>, panicked: WorkerPanic) -> ! {
+    *working = panicked.working;
+    resume_unwind(panicked.payload)
 }
 
 /// What flows that are made alike tell about themselves, added up: each lists the same numbers in the same order.

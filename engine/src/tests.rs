@@ -62,7 +62,7 @@ impl Receiver for Fake {
     fn start(&mut self) -> Result<(), ReceiverError> {
         self.note("started");
         match self.config.refuses {
-            true => Err(ReceiverError::Privilege { what: "no right".into(), cure: "get it".into() }),
+            true => Err(ReceiverError::Privilege { what: "no right".into(), help: "get it".into() }),
             false => Ok(()),
         }
     }
@@ -70,7 +70,7 @@ impl Receiver for Fake {
     fn receive(&mut self, batch: &mut FrameBatch, _: Duration) -> Result<Received, ReceiverError> {
         batch.clear();
         if self.config.fails {
-            return Err(ReceiverError::Failed { what: "gone".into(), cure: "bring it back".into() });
+            return Err(ReceiverError::Failed { what: "gone".into(), help: "bring it back".into() });
         }
         self.handed += 1;
         batch.now = wire::Timestamp::from_nanos(u64::from(self.handed));
@@ -333,18 +333,18 @@ fn a_reload_names_the_keys_that_need_a_restart_and_applies_the_rest() {
     let diary = noted(&diary);
     assert!(diary.contains(&"wire reconfigured ports [1]".to_owned()), "{diary:?}");
     assert!(diary.contains(&"wire window 50".to_owned()), "{diary:?}");
-    assert_eq!(running.board().capture().blocked.as_deref(), Some("port 1"), "the board is renewed before the reply");
+    assert_eq!(running.status().capture().blocked.as_deref(), Some("port 1"), "the status is renewed before the reply");
 }
 
 #[test]
 fn the_board_tells_who_says_what() {
     let (mut engine, ..) = engine(&[]);
     engine.start_receivers().expect("the fake starts");
-    let board = engine.board();
-    board.reload_failed();
-    board.set_restart_needed(vec!["a".to_owned(), "b".to_owned()]);
+    let status = engine.status();
+    status.reload_failed();
+    status.set_restart_needed(vec!["a".to_owned(), "b".to_owned()]);
     let mut numbers = Vec::new();
-    board.telemetry(&mut numbers);
+    status.telemetry(&mut numbers);
     let told: Vec<String> = numbers.iter().map(|n| format!("{} {:?} {}", n.name, n.labels, n.value)).collect();
     let expected = [
         r#"held [("processor", "dialog")] 1"#,
@@ -354,7 +354,7 @@ fn the_board_tells_who_says_what() {
         r#"otelcol_config_restart_needed [("key", "b")] 1"#,
     ];
     assert_eq!(told, expected);
-    assert_eq!(board.capture().kind, "ebpf");
+    assert_eq!(status.capture().kind, "ebpf");
 }
 
 #[test]
@@ -425,7 +425,7 @@ fn an_exporter_of_metrics_and_calls_is_one_and_a_branch_of_calls_copies_no_event
     let expected = ["dialog: calls for me true true None", "push: true true {\"service.instance.id\": \"me\"}"];
     assert_eq!(noted(&diary), expected);
     let mut numbers = Vec::new();
-    engine.board().telemetry(&mut numbers);
+    engine.status().telemetry(&mut numbers);
     let push = |name| {
         let number = numbers.iter().find(|number| number.name == name).expect("it is told");
         (number.labels[0].clone(), number.value)

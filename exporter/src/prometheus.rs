@@ -38,20 +38,21 @@ pub struct Limits {
     /// How long a response may take.
     pub response: Duration,
     /// How long responses under way have when the program ends.
-    pub farewell: Duration,
+    pub shutdown_grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let endpoint::Limits { connections, connections_each, head, response, farewell } = endpoint::Limits::default();
-        Self { connections, connections_each, scrapes: 8, head, response, farewell }
+        let endpoint::Limits { connections, connections_each, head, response, shutdown_grace } =
+            endpoint::Limits::default();
+        Self { connections, connections_each, scrapes: 8, head, response, shutdown_grace }
     }
 }
 
 impl Limits {
     fn serving(&self) -> endpoint::Limits {
-        let Self { connections, connections_each, head, response, farewell, .. } = *self;
-        endpoint::Limits { connections, connections_each, head, response, farewell }
+        let Self { connections, connections_each, head, response, shutdown_grace, .. } = *self;
+        endpoint::Limits { connections, connections_each, head, response, shutdown_grace }
     }
 }
 
@@ -77,7 +78,7 @@ impl Prometheus {
 
     fn serve(&self, endpoint: SocketAddr) -> Result<Server, ExporterError> {
         let server = Server::start(endpoint, self.limits.serving(), Arc::clone(&self.site), "[exporters.prometheus]");
-        server.map_err(|Refused { what, cure }| ExporterError { what, cure })
+        server.map_err(|Refused { what, help }| ExporterError { what, help })
     }
 
     /// Where it listens; `None` before it was started.
@@ -121,7 +122,7 @@ impl Exporter for Prometheus {
         self.local_address().map(|address| format!("metrics  http://{address}/metrics")).into_iter().collect()
     }
 
-    /// Takes [`Limits::farewell`] at most.
+    /// Takes [`Limits::shutdown_grace`] at most.
     fn stop(&mut self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(async {
             if let Some(server) = self.server.take() {

@@ -313,7 +313,7 @@ async fn stop_lets_a_response_finish_and_frees_the_port() {
 #[tokio::test]
 async fn clients_that_stall_do_not_hold_up_the_end() {
     let never = Duration::from_secs(3600);
-    let mut running = run(Limits { head: never, response: never, farewell: SOON, ..Limits::default() });
+    let mut running = run(Limits { head: never, response: never, shutdown_grace: SOON, ..Limits::default() });
     fill(&running.registry);
     let mut asking = TcpStream::connect(running.address).await.unwrap();
     asking.write_all(b"GET /metr").await.unwrap();

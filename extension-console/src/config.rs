@@ -61,11 +61,11 @@ impl Settings {
             Some(_) => {}
         }
         if !config.token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let cure = "use letters, digits and signs, for instance what `openssl rand -hex 16` prints";
-            problems.error("token", "it has characters that no header may have", cure);
+            let help = "use letters, digits and signs, for instance what `openssl rand -hex 16` prints";
+            problems.error("token", "it has characters that no header may have", help);
         } else if !config.token.is_empty() && config.token.len() < SHORT_TOKEN {
-            let cure = "take a longer one, for instance what `openssl rand -hex 16` prints";
-            problems.warning("token", "it is short enough to be guessed", cure);
+            let help = "take a longer one, for instance what `openssl rand -hex 16` prints";
+            problems.warning("token", "it is short enough to be guessed", help);
         }
         if !(1..=MOST_CALLS).contains(&config.max_calls_shown) {
             let what = format!("{} calls cannot be shown", config.max_calls_shown);

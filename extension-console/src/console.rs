@@ -45,7 +45,7 @@ impl Console {
 impl Extension for Console {
     fn start(&mut self) -> Result<(), ExtensionError> {
         let server = self.serve(self.settings.endpoint);
-        let server = server.map_err(|Refused { what, cure }| ExtensionError { what, cure })?;
+        let server = server.map_err(|Refused { what, help }| ExtensionError { what, help })?;
         self.site.apply(&self.settings, server.address().port());
         self.server = Some(server);
         if let Some(ended) = self.watch.as_ref().and_then(|watch| watch.ended()) {
@@ -99,7 +99,7 @@ impl Extension for Console {
         Some(Arc::clone(&self.site) as _)
     }
 
-    /// Takes [`Limits::farewell`] at most.
+    /// Takes [`Limits::shutdown_grace`] at most.
     fn stop(&mut self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(async {
             self.tasks.drain(..).for_each(|task| task.abort());
@@ -136,7 +136,7 @@ const LIMITS: Limits = Limits {
     connections_each: 96,
     head: Duration::from_secs(8),
     response: Duration::from_secs(30),
-    farewell: Duration::from_secs(1),
+    shutdown_grace: Duration::from_secs(1),
 };
 
 /// No visitor can keep the others out, and half a request is not held for long.

@@ -1,6 +1,6 @@
 //! Pages that are open are told each second the figures, what changed in their list and in the call they show.
 //!
-//! One task for all of them. It works only while there is somebody, does the work for equal wishes once, and never
+//! One task for all of them. It works only while there is somebody, does the work for equal subscriptions once, and never
 //! waits for a page.
 
 use std::collections::{HashMap, HashSet};
@@ -24,17 +24,17 @@ struct Known {
 pub async fn follow(site: Arc<Site>) {
     let mut known = Known::default();
     loop {
-        let (queries, calls) = site.pages.wishes();
+        let (queries, calls) = site.pages.subscriptions();
         if queries.is_empty() {
             known = Known::default();
             site.calls.forget_live();
             site.pages.came.notified().await;
             continue;
         }
-        let next = Instant::now() + TICK;
+        let next = Instant::now() + INTERVAL;
         tick(&site, &mut known, queries, calls).await;
         // Who comes is told soon; but whoever comes often does not keep us busy.
-        sleep(BREATH).await;
+        sleep(MIN_PAUSE).await;
         tokio::select! {
             () = sleep_until(next) => {}
             () = site.pages.came.notified() => {}
@@ -63,10 +63,10 @@ async fn tick(site: &Site, known: &mut Known, queries: HashMap<Query, bool>, cal
         let changed = known.calls.insert(call_id.clone(), now) != Some(now);
         ladders.insert(call_id, (told, changed));
     }
-    site.pages.tell(|wish, is_new| {
-        let told = lists.get(&wish.query)?;
+    site.pages.tell(|subscription, is_new| {
+        let told = lists.get(&subscription.query)?;
         let list = if is_new { Some(told.whole.clone()?) } else { told.change.clone() };
-        let ladder = match &wish.call {
+        let ladder = match &subscription.call {
             Some(call_id) => Some(ladders.get(call_id)?),
             None => None,
         };
@@ -76,6 +76,6 @@ async fn tick(site: &Site, known: &mut Known, queries: HashMap<Query, bool>, cal
 }
 
 /// How often pages are told.
-const TICK: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Between two times they are told, at least.
-const BREATH: Duration = Duration::from_millis(150);
+const MIN_PAUSE: Duration = Duration::from_millis(150);

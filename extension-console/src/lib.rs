@@ -13,7 +13,7 @@
 //! | `calls`, `entry`, `pieces` | the calls that are shown |
 //! | `asker` | questions to the shards, few of them however many look |
 //! | `figures` | ratios and numbers from the rows |
-//! | `pages`, `follow`, `changes` | pages that are open, and what they are told |
+//! | `subscribers`, `follow`, `changes` | pages that are open, and what they are told |
 
 mod asker;
 mod calls;
@@ -25,12 +25,12 @@ mod figures;
 mod files;
 mod follow;
 mod guard;
-mod pages;
 mod pieces;
 mod query;
 mod reply;
 mod routes;
 mod site;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 

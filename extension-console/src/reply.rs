@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use endpoint::Busy;
+use endpoint::ResponseGuard;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -16,7 +16,7 @@ pub struct ReplyBody(Content);
 
 enum Content {
     /// Ready. `_busy` ends the time the client has to take it.
-    Whole { bytes: Bytes, _busy: Busy },
+    Whole { bytes: Bytes, _busy: ResponseGuard },
     /// Ready, of a response that was to go on.
     Refused(Bytes),
     /// Comes as things happen.
@@ -57,20 +57,20 @@ pub fn whole(
     status: StatusCode,
     content_type: &'static str,
     text: impl Into<Bytes>,
-    busy: Busy,
+    busy: ResponseGuard,
 ) -> Response<ReplyBody> {
     respond(status, content_type, Content::Whole { bytes: text.into(), _busy: busy })
 }
 
 /// A value as JSON.
-pub fn json(value: &impl Serialize, busy: Busy) -> Response<ReplyBody> {
+pub fn json(value: &impl Serialize, busy: ResponseGuard) -> Response<ReplyBody> {
     let mut text = serde_json::to_vec(value).expect("text, numbers and maps with text as keys can be written as JSON");
     text.push(b'\n');
     whole(StatusCode::OK, "application/json", text, busy)
 }
 
 /// Why not, as JSON.
-pub fn refusal(status: StatusCode, why: &str, busy: Busy) -> Response<ReplyBody> {
+pub fn refusal(status: StatusCode, why: &str, busy: ResponseGuard) -> Response<ReplyBody> {
     let mut response = json(&serde_json::json!({ "error": why }), busy);
     *response.status_mut() = status;
     response

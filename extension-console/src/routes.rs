@@ -1,7 +1,7 @@
 //! Answers: a request and the calls and figures of now in, a response out.
 
 use call_views::{Style, affinity, ladder};
-use endpoint::{Busy, Load};
+use endpoint::{Load, ResponseGuard};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
@@ -12,10 +12,10 @@ use tokio::time::{Duration, sleep};
 use crate::entry::{Entry, Line};
 use crate::files;
 use crate::guard::Verdict;
-use crate::pages::Wish;
 use crate::query::Query;
 use crate::reply::{self, ReplyBody, events, json, refusal, whole};
 use crate::site::{Numbers, Site};
+use crate::subscribers::Subscription;
 
 /// `/api/calls`.
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct List {
 impl endpoint::Site for Site {
     type Body = ReplyBody;
 
-    async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
+    async fn answer(&self, request: Request<Incoming>, busy: ResponseGuard) -> Response<ReplyBody> {
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
         let mut refused = match self.guard().check(&request) {
             Verdict::Welcome => return welcome(self, path, query, busy).await,
@@ -67,7 +67,7 @@ impl endpoint::Site for Site {
     }
 }
 
-async fn welcome(site: &Site, path: &str, query: &str, busy: Busy) -> Response<ReplyBody> {
+async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
     match path {
         "/api/now" => json(&site.now(), busy),
         "/api/calls" => answer_calls(site, query, busy).await,
@@ -86,7 +86,7 @@ async fn welcome(site: &Site, path: &str, query: &str, busy: Busy) -> Response<R
     }
 }
 
-async fn answer_calls(site: &Site, query: &str, busy: Busy) -> Response<ReplyBody> {
+async fn answer_calls(site: &Site, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
     let query = match Query::read(query, &[]) {
         Ok(query) => query,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.0, busy),
@@ -96,7 +96,7 @@ async fn answer_calls(site: &Site, query: &str, busy: Busy) -> Response<ReplyBod
     json(&List { calls: calls.iter().map(Entry::line).collect(), numbers }, busy)
 }
 
-async fn answer_call(site: &Site, call_id: &str, query: &str, busy: Busy) -> Response<ReplyBody> {
+async fn answer_call(site: &Site, call_id: &str, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
     let call_id = percent_decode_str(call_id).decode_utf8_lossy();
     let format = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "format");
     let format = format.map_or("json".into(), |(_, format)| format);
@@ -114,12 +114,12 @@ async fn answer_call(site: &Site, call_id: &str, query: &str, busy: Busy) -> Res
     }
 }
 
-fn answer_events(site: &Site, query: &str, busy: Busy) -> Response<ReplyBody> {
+fn answer_events(site: &Site, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
     let call = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "call").map(|(_, call)| call.into());
     match Query::read(query, &["call"]) {
         Ok(query) => {
-            let cut = busy.endless();
-            match site.pages.open(Wish { query, call }, cut) {
+            let abort = busy.endless();
+            match site.pages.open(Subscription { query, call }, abort) {
                 Some(receiver) => events(receiver),
                 None => reply::full(),
             }

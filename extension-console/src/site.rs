@@ -17,15 +17,15 @@ use crate::config::Settings;
 use crate::entry::Entry;
 use crate::figures::{Figures, Past};
 use crate::guard::Guard;
-use crate::pages::Pages;
 use crate::query::Query;
+use crate::subscribers::Subscribers;
 
 /// What the console shows.
 pub struct Site {
     /// The calls.
     pub calls: Calls,
     /// Pages that are open.
-    pub pages: Pages,
+    pub pages: Subscribers,
     /// `None` where no shard finds calls.
     asker: Option<Asker>,
     registry: Option<Arc<Registry>>,
@@ -79,7 +79,7 @@ impl Site {
     pub fn new(settings: &Settings, context: &ExtensionContext) -> Self {
         Self {
             calls: Calls::new(Arc::clone(&context.label_sets), settings.max_calls_shown),
-            pages: Pages::default(),
+            pages: Subscribers::default(),
             asker: context.watch.clone().map(Asker::new),
             registry: context.registry.clone(),
             health: Arc::clone(&context.health),

@@ -26,7 +26,7 @@ use decrypted::Decrypted;
 pub use decrypted::{End, Piece};
 use duplicates::DuplicateFilter;
 use elsewhere::SipPorts;
-use ports::Lookout;
+use ports::PortFilter;
 pub use ports::{PortSet, SIP_PORTS, VXLAN_PORTS, check_list, check_ports};
 use streams::{Sink, SipReader};
 
@@ -82,7 +82,7 @@ impl IntakeSettings {
 pub struct Intake {
     clock: Clock,
     decoder: Decoder,
-    lookout: Lookout,
+    filter: PortFilter,
     duplicates: DuplicateFilter,
     streams: Streams<SipReader>,
     /// Once there was a piece: few receivers have any.
@@ -120,7 +120,7 @@ impl Intake {
         Self {
             clock: Clock::new(settings.clock),
             decoder,
-            lookout: Lookout { ports, ws_ports, udp, tcp },
+            filter: PortFilter { ports, ws_ports, udp, tcp },
             duplicates: DuplicateFilter::new(settings.duplicate_window),
             streams: Streams::new(settings.max_streams),
             decrypted: None,
@@ -133,7 +133,7 @@ impl Intake {
 
     /// Changes [`IntakeSettings::ports`] and [`IntakeSettings::ws_ports`].
     pub fn set_ports(&mut self, ports: PortSet, ws_ports: PortSet) {
-        (self.lookout.ports, self.lookout.ws_ports) = (ports, ws_ports);
+        (self.filter.ports, self.filter.ws_ports) = (ports, ws_ports);
     }
 
     /// Changes [`IntakeSettings::vxlan_ports`].
@@ -143,7 +143,7 @@ impl Intake {
 
     /// Changes [`IntakeSettings::udp`] and [`IntakeSettings::tcp`].
     pub fn set_transports(&mut self, udp: bool, tcp: bool) {
-        (self.lookout.udp, self.lookout.tcp) = (udp, tcp);
+        (self.filter.udp, self.filter.tcp) = (udp, tcp);
     }
 
     /// Changes [`IntakeSettings::duplicate_window`].
@@ -158,19 +158,19 @@ impl Intake {
 
     /// Takes one packet: `batch` gains frames, a count, or nothing but the time.
     pub fn packet(&mut self, packet: &Packet<'_>, batch: &mut FrameBatch) {
-        let Self { clock, decoder, lookout, counts, streams, .. } = self;
+        let Self { clock, decoder, filter, counts, streams, .. } = self;
         let stamp = clock.stamp(packet.at);
         batch.now = stamp.at;
         batch.tally.clock_steps += u64::from(stamp.stepped);
         counts.packets += 1;
         let compressed = &mut counts.compressed;
         if !streams.is_empty() {
-            streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false });
+            streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, filter, compressed, over_tls: false });
         }
         // Looked at where it stands: taken out, a datagram was copied field by field, twice.
         match &decoder.decode(&Packet { at: stamp.at, ..*packet }) {
             Decoded::Datagram(datagram) => {
-                if !lookout.ports.holds_one_of(datagram.source, datagram.destination) {
+                if !filter.ports.holds_one_of(datagram.source, datagram.destination) {
                     if self.media && media::take(datagram, packet, stamp, batch) {
                         counts.media += 1;
                         return;
@@ -186,7 +186,7 @@ impl Intake {
                             elsewhere::count(source, destination, payload, &mut self.other_ports, &mut batch.tally);
                         }
                     }
-                } else if !lookout.udp {
+                } else if !filter.udp {
                     counts.other_transport += 1;
                 } else if self.duplicates.is_repeat(stamp.at, datagram) {
                     batch.tally.capture_duplicates += 1;
@@ -201,15 +201,15 @@ impl Intake {
             }
             Decoded::Segment(segment) => {
                 let Segment { source, destination, payload, .. } = *segment;
-                let expected = lookout.in_stream(Flow { source, destination }, false);
+                let expected = filter.in_stream(Flow { source, destination }, false);
                 if expected.sip || expected.websocket {
                     let outgoing = Some(packet.outgoing);
                     let compressed = &mut counts.compressed;
-                    let mut sink = Sink { batch, stamp, outgoing, lookout, compressed, over_tls: false };
+                    let mut sink = Sink { batch, stamp, outgoing, filter, compressed, over_tls: false };
                     streams.segment(segment, stamp.at, &mut sink);
                     batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
                     counts.evicted_streams = streams.evicted();
-                } else if lookout.ports.holds_one_of(source, destination) {
+                } else if filter.ports.holds_one_of(source, destination) {
                     counts.other_transport += 1;
                 } else {
                     counts.other_port += 1;
@@ -235,9 +235,9 @@ impl Intake {
         batch.now = stamp.at;
         batch.tally.clock_steps += u64::from(stamp.stepped);
         let decrypted = self.decrypted.get_or_insert_with(|| Box::new(Decrypted::new(self.max_streams)));
-        let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
+        let (filter, compressed) = (&self.filter, &mut self.counts.compressed);
         let outgoing = Some(piece.seen_at == End::Sender && !piece.source.ip().is_loopback());
-        decrypted.piece(piece, &mut Sink { batch, stamp, outgoing, lookout, compressed, over_tls: true });
+        decrypted.piece(piece, &mut Sink { batch, stamp, outgoing, filter, compressed, over_tls: true });
     }
 
     /// Takes a packet of media that came another way than [`Intake::packet`]; between packets, in the order of time. Its
@@ -262,8 +262,8 @@ impl Intake {
         batch.now = self.clock.idle();
         self.decoder.expire(batch.now);
         let stamp = self.clock.stamp_of_now();
-        let (lookout, compressed) = (&self.lookout, &mut self.counts.compressed);
-        let mut sink = Sink { batch, stamp, outgoing: None, lookout, compressed, over_tls: false };
+        let (filter, compressed) = (&self.filter, &mut self.counts.compressed);
+        let mut sink = Sink { batch, stamp, outgoing: None, filter, compressed, over_tls: false };
         self.streams.expire(stamp.at, &mut sink);
         if let Some(decrypted) = &mut self.decrypted {
             sink.over_tls = true;

@@ -71,7 +71,7 @@ impl FromIterator<u16> for PortSet {
 
 /// Where SIP is looked for.
 #[derive(Debug)]
-pub(super) struct Lookout {
+pub(super) struct PortFilter {
     pub ports: PortSet,
     pub ws_ports: PortSet,
     pub udp: bool,
@@ -85,7 +85,7 @@ pub(super) struct Expected {
     pub websocket: bool,
 }
 
-impl Lookout {
+impl PortFilter {
     #[inline]
     pub fn in_stream(&self, Flow { source, destination }: Flow, over_tls: bool) -> Expected {
         Expected {

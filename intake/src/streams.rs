@@ -13,7 +13,7 @@ use socket::{Outcome, Socket};
 use wire::{Chunk, Flow, Reader};
 
 use super::clock::Stamp;
-use super::ports::{Expected, Lookout};
+use super::ports::{Expected, PortFilter};
 
 /// Where a stream's frames and counts go.
 pub(super) struct Sink<'a> {
@@ -23,7 +23,7 @@ pub(super) struct Sink<'a> {
     /// Whether this host sent it; `None` when time alone brings bytes to light.
     pub outgoing: Option<bool>,
     /// What is expected on which ports.
-    pub lookout: &'a Lookout,
+    pub filter: &'a PortFilter,
     /// WebSocket messages that were compressed and not read.
     pub compressed: &'a mut u64,
     /// The bytes came over TLS, and were read in the clear.
@@ -33,7 +33,7 @@ pub(super) struct Sink<'a> {
 impl Sink<'_> {
     /// What the stream may carry. What was read in the clear was asked for, whatever is asked for of TCP.
     fn expected(&self, flow: Flow) -> Expected {
-        self.lookout.in_stream(flow, self.over_tls)
+        self.filter.in_stream(flow, self.over_tls)
     }
 }
 

@@ -36,20 +36,20 @@ pub enum Received {
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiverError {
     /// A capability is missing (exit code 77).
-    #[error("{what}: {cure}")]
+    #[error("{what}: {help}")]
     Privilege {
         /// What was refused.
         what: String,
         /// The capability, and the command that grants it.
-        cure: String,
+        help: String,
     },
     /// Anything else (exit code 1).
-    #[error("{what}: {cure}")]
+    #[error("{what}: {help}")]
     Failed {
         /// What failed, with its cause.
         what: String,
         /// What the operator can do.
-        cure: String,
+        help: String,
     },
 }
 
@@ -175,12 +175,12 @@ pub struct Carrier<'a> {
 
 /// Why an exporter cannot start; the text says what to do about it (exit code 1).
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {cure}")]
+#[error("{what}: {help}")]
 pub struct ExporterError {
     /// What failed, with its cause.
     pub what: String,
     /// What the operator can do.
-    pub cure: String,
+    pub help: String,
 }
 
 /// A way out for what was counted. Lives on the main thread, inside its current-thread runtime.
@@ -209,12 +209,12 @@ pub trait Exporter {
 
 /// Why an extension cannot start; the text says what to do about it (exit code 1).
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {cure}")]
+#[error("{what}: {help}")]
 pub struct ExtensionError {
     /// What failed, with its cause.
     pub what: String,
     /// What the operator can do.
-    pub cure: String,
+    pub help: String,
 }
 
 /// Something beside the pipelines that people or programs turn to: it looks on and carries nothing. Lives where

@@ -127,8 +127,8 @@ impl Config {
             let Service { name, addresses, backends } = service;
             let addresses = check.listed(&path, "service", name, addresses, None);
             if backends.is_empty() {
-                let cure = "list them, or take the service out and let it be learned";
-                check.problems.error(format!("{path}.backends"), format!("service {name:?} has no backends"), cure);
+                let help = "list them, or take the service out and let it be learned";
+                check.problems.error(format!("{path}.backends"), format!("service {name:?} has no backends"), help);
             }
             let backends = backends.iter().enumerate().map(|(place, backend)| {
                 let path = format!("{path}.backends[{place}]");
@@ -161,14 +161,14 @@ impl Check<'_> {
             self.problems.error(&key, format!("{name:?} is used by {before} already"), "give each its own");
         }
         if texts.is_empty() {
-            let cure = "write address:port, such as \"10.96.0.60:5060\"";
-            self.problems.error(format!("{path}.addresses"), format!("{what} {name:?} has no address"), cure);
+            let help = "write address:port, such as \"10.96.0.60:5060\"";
+            self.problems.error(format!("{path}.addresses"), format!("{what} {name:?} has no address"), help);
         }
         let address = |(index, text): (usize, &String)| {
             let path = format!("{path}.addresses[{index}]");
             let Ok(address) = text.parse::<SocketAddr>() else {
-                let cure = "write address:port, such as \"10.96.0.60:5060\" or \"[2001:db8::60]:5060\"";
-                self.problems.error(path, format!("{text:?} is no address with a port"), cure);
+                let help = "write address:port, such as \"10.96.0.60:5060\" or \"[2001:db8::60]:5060\"";
+                self.problems.error(path, format!("{text:?} is no address with a port"), help);
                 return None;
             };
             let (before, other) = self.places.entry(address).or_insert_with(|| (path.clone(), of));

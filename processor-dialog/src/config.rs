@@ -177,13 +177,13 @@ fn check_queues(queues: &[Queue], problems: &mut Problems) {
             sound = false;
         } else if let Err(error) = Expressions::check(expression) {
             let what = format!("{expression:?} is no expression to search for: {}", error.what);
-            problems.error(path, what, error.cure);
+            problems.error(path, what, error.help);
             sound = false;
         }
     }
     let expressions: Vec<&str> = queues.iter().map(|queue| queue.expression.as_str()).collect();
     if sound && let Err(error) = Expressions::new(&expressions) {
-        problems.error("queues", format!("the expressions together: {}", error.what), error.cure);
+        problems.error("queues", format!("the expressions together: {}", error.what), error.help);
     }
 }
 

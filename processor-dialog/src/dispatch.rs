@@ -20,7 +20,7 @@ use crate::calls::Calls;
 use crate::config::Config;
 use crate::hash::{Hashes, Key};
 use crate::list::At;
-use crate::notes::{Around, Notes};
+use crate::notes::{Notes, Surroundings};
 use crate::observed::Observed;
 use crate::queues::Queues;
 use crate::request::Request;
@@ -215,8 +215,8 @@ impl State {
             records.on_message(&looked_on, sighting, &told.changes, &mut self.slots, out);
         }
         if let Some(notes) = &mut self.notes {
-            let around = Around { hashes: &self.hashes, slots: &mut self.slots };
-            notes.on_message(&seen, sighting.as_ref(), &told.changes, around, out);
+            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots };
+            notes.on_message(&seen, sighting.as_ref(), &told.changes, surroundings, out);
             notes.on_records(seen.now(), out);
         }
         told.changes.clear();

@@ -35,7 +35,7 @@ pub struct Notes {
 }
 
 /// What notes are made with.
-pub struct Around<'a> {
+pub struct Surroundings<'a> {
     pub hashes: &'a Hashes,
     pub slots: &'a mut Slots,
 }
@@ -61,7 +61,7 @@ impl Notes {
         seen: &Observed<'_>,
         sighting: Option<&Sighting>,
         changes: &[Change],
-        around: Around<'_>,
+        surroundings: Surroundings<'_>,
         out: &mut Facts,
     ) {
         let call = seen.call.0;
@@ -69,7 +69,7 @@ impl Notes {
             if let Change::AttemptOpened { slot } = change {
                 let held = self.slots.entry(call).or_insert(Slot::OTHER);
                 if *held == Slot::OTHER {
-                    *held = around.slots.hold(*slot);
+                    *held = surroundings.slots.hold(*slot);
                 }
             }
         }
@@ -81,7 +81,7 @@ impl Notes {
                     let kind = NoteKind::Message(message_note(seen, out));
                     self.note(call, seen.now(), kind, out);
                 }
-                Method::Publish | Method::Notify => self.on_report(seen, sighting, &around, out),
+                Method::Publish | Method::Notify => self.on_report(seen, sighting, &surroundings, out),
                 _ => {}
             }
         }
@@ -118,7 +118,13 @@ impl Notes {
     }
 
     /// A PUBLISH or NOTIFY, or its response: a report counts once that is 2xx.
-    fn on_report(&mut self, seen: &Observed<'_>, sighting: &Sighting, around: &Around<'_>, out: &mut Facts) {
+    fn on_report(
+        &mut self,
+        seen: &Observed<'_>,
+        sighting: &Sighting,
+        surroundings: &Surroundings<'_>,
+        out: &mut Facts,
+    ) {
         let Some(status) = seen.message.status() else {
             let Some(body) = seen.message.body_part(REPORT) else { return };
             let has_room = self.reports.len() < MAX_REPORTS && self.report_bytes + body.len() <= MAX_REPORT_BYTES;
@@ -131,7 +137,7 @@ impl Notes {
             return;
         }
         let Some(body) = self.take_report(sighting.request).filter(|_| status < 300) else { return };
-        let named = sip::vq_report(&body).ok().and_then(|report| report.call_id).map(|id| around.hashes.call(id));
+        let named = sip::vq_report(&body).ok().and_then(|report| report.call_id).map(|id| surroundings.hashes.call(id));
         let named = named.and_then(|call| Some((call.0, *self.slots.get(&call.0)?)));
         let (call, slot) = named.unwrap_or((seen.call.0, sighting.slot));
         let known = named.is_some();

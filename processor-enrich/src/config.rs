@@ -84,27 +84,27 @@ fn check_carriers(carriers: &[Carrier], problems: &mut Problems) -> Carriers {
             let path = format!("carriers[{carrier}].cidrs[{index}]");
             match parse_network(text) {
                 Ok(net) => networks.push(Network { net, carrier, path }),
-                Err((what, cure)) => problems.error(path, what, cure),
+                Err((what, help)) => problems.error(path, what, help),
             }
         }
     }
     Carriers::new(networks, |inner, outer| overlap(inner, outer, carriers, problems))
 }
 
-/// The network, or what is wrong with it and the cure.
+/// The network, or what is wrong with it and the help.
 fn parse_network(text: &str) -> Result<IpNet, (String, String)> {
     let Ok(net) = text.parse::<IpNet>() else {
-        let cure = match text.parse::<IpAddr>() {
+        let help = match text.parse::<IpAddr>() {
             Ok(address) => format!("write {:?} for this one address", IpNet::from(address).to_string()),
             Err(_) => "write address/length, such as \"10.1.0.0/16\" or \"2001:db8::/32\"".to_owned(),
         };
-        return Err((format!("{text:?} is no network"), cure));
+        return Err((format!("{text:?} is no network"), help));
     };
     let network = net.trunc();
     if net != network {
         let host = IpNet::from(net.addr());
-        let cure = format!("write \"{network}\" for the network or \"{host}\" for the one address");
-        return Err((format!("{text:?} has bits set behind its prefix"), cure));
+        let help = format!("write \"{network}\" for the network or \"{host}\" for the one address");
+        return Err((format!("{text:?} has bits set behind its prefix"), help));
     }
     Ok(net)
 }
@@ -126,15 +126,15 @@ fn overlap(inner: &Network, outer: &Network, carriers: &[Carrier], problems: &mu
 
 fn check_user_agents(agents: &[UserAgent], problems: &mut Problems) -> Option<Expressions> {
     let labels = agents.iter().map(|agent| agent.label.as_str());
-    let cure = "join the two expressions with `|`, or give each a label of its own";
-    check_labels("user_agents", "label", labels, cure, problems);
+    let help = "join the two expressions with `|`, or give each a label of its own";
+    check_labels("user_agents", "label", labels, help, problems);
     let mut sound = true;
     for (index, UserAgent { regex, .. }) in agents.iter().enumerate() {
         let path = format!("user_agents[{index}].regex");
         if regex.is_empty() {
             problems.error(path, "an empty expression matches every User-Agent", "write '.*' if that is meant");
         } else if let Err(error) = Expressions::check(regex) {
-            problems.error(path, format!("{regex:?} is no expression to search for: {}", error.what), error.cure);
+            problems.error(path, format!("{regex:?} is no expression to search for: {}", error.what), error.help);
             sound = false;
         }
     }
@@ -143,7 +143,7 @@ fn check_user_agents(agents: &[UserAgent], problems: &mut Problems) -> Option<Ex
     match Expressions::new(&regexes) {
         Ok(user_agents) => Some(user_agents),
         Err(error) => {
-            problems.error("user_agents", format!("the expressions together: {}", error.what), error.cure);
+            problems.error("user_agents", format!("the expressions together: {}", error.what), error.help);
             None
         }
     }

@@ -60,12 +60,12 @@ impl Config {
     pub fn check(self, problems: &mut Problems) -> Option<Self> {
         let mut found = Problems::default();
         if self.slow_setup.is_zero() {
-            let cure = "give a duration such as \"6s\"; to keep every call, set ratio = 1.0";
-            found.error("slow_setup", "every set-up takes longer than 0", cure);
+            let help = "give a duration such as \"6s\"; to keep every call, set ratio = 1.0";
+            found.error("slow_setup", "every set-up takes longer than 0", help);
         }
         if self.retransmissions == 0 {
-            let cure = "give at least 1; to keep every call, set ratio = 1.0";
-            found.error("retransmissions", "every call has 0 retransmissions or more", cure);
+            let help = "give at least 1; to keep every call, set ratio = 1.0";
+            found.error("retransmissions", "every call has 0 retransmissions or more", help);
         }
         if !(0.0..=1.0).contains(&self.ratio) {
             let what = format!("{} is not between 0 and 1", self.ratio);

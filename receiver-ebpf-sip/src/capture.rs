@@ -224,7 +224,7 @@ fn cannot_open(error: io::Error) -> ReceiverError {
     match error.kind() {
         io::ErrorKind::PermissionDenied => ReceiverError::Privilege {
             what: "live capture needs the capability CAP_NET_RAW".into(),
-            cure: format!(
+            help: format!(
                 "run as root, or once as root `{}`; without any privilege `ringside replay FILE` reads capture files",
                 setcap_command()
             ),
@@ -236,6 +236,6 @@ fn cannot_open(error: io::Error) -> ReceiverError {
     }
 }
 
-fn failed(what: &str, error: &dyn std::error::Error, cure: &str) -> ReceiverError {
-    ReceiverError::Failed { what: format!("{what}: {}", failure(error)), cure: cure.into() }
+fn failed(what: &str, error: &dyn std::error::Error, help: &str) -> ReceiverError {
+    ReceiverError::Failed { what: format!("{what}: {}", failure(error)), help: help.into() }
 }

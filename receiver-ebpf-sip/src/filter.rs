@@ -39,7 +39,7 @@ impl Filter {
         let mut filter = match load(socket, media) {
             Ok(program) => Self::Ebpf(Box::new(program)),
             Err(error) => {
-                tracing::warn!(error = failure(&error), cure = cure(&error), "capturing with the classic filter");
+                tracing::warn!(error = failure(&error), help = help(&error), "capturing with the classic filter");
                 Self::Classic
             }
         };
@@ -97,7 +97,7 @@ fn load(socket: BorrowedFd<'_>, media: bool) -> Result<Program, LoadError> {
 }
 
 /// What the operator can do to get the eBPF program.
-pub fn cure(error: &LoadError) -> String {
+pub fn help(error: &LoadError) -> String {
     if error.is_permission() {
         let setcap = setcap_command();
         format!("grant CAP_BPF for the cheaper and more precise eBPF filter: {setcap}; in a container also allow bpf()")

@@ -15,7 +15,7 @@ use crate::capabilities::{has, setcap_command};
 use crate::capture::{BATCH_PACKETS, Capture};
 use crate::config::Config;
 use crate::failure::failure;
-use crate::filter::cure;
+use crate::filter::help;
 use crate::interfaces::{Interfaces, Wanted};
 use crate::program::{LoadError, Program};
 use crate::ring::{Ring, RingShape};
@@ -77,7 +77,7 @@ pub struct Finding {
     /// What was found.
     pub what: String,
     /// What to do about it; empty when it is good.
-    pub cure: String,
+    pub help: String,
 }
 
 /// Looks at everything live capture with `config` needs.
@@ -161,13 +161,13 @@ fn judge_kernel(release: &str) -> Finding {
             check: Check::Kernel,
             severity: Severity::Degraded,
             what: format!("{what}: older than 6.1, it may work"),
-            cure: "ports may need a restart to change; upgrade to Linux 6.1 or later to be sure".into(),
+            help: "ports may need a restart to change; upgrade to Linux 6.1 or later to be sure".into(),
         },
         _ => Finding {
             check: Check::Kernel,
             severity: Severity::Degraded,
             what: format!("{what}: older than 5.8, or not to be read"),
-            cure: "the eBPF filter needs CAP_SYS_ADMIN here; upgrade to Linux 6.1 or later".into(),
+            help: "the eBPF filter needs CAP_SYS_ADMIN here; upgrade to Linux 6.1 or later".into(),
         },
     }
 }
@@ -185,7 +185,7 @@ fn net_raw() -> Finding {
         check: Check::NetRaw,
         severity: Severity::Fatal,
         what: "missing: nothing can be captured".into(),
-        cure: format!("run as root, or once as root: {}", setcap_command()),
+        help: format!("run as root, or once as root: {}", setcap_command()),
     }
 }
 
@@ -199,7 +199,7 @@ fn program() -> Vec<Finding> {
             check: Check::Bpf,
             severity: Severity::Degraded,
             what: "missing, or bpf() is refused: the classic filter would be used".into(),
-            cure: format!("once as root: {}; in a container also allow bpf()", setcap_command()),
+            help: format!("once as root: {}; in a container also allow bpf()", setcap_command()),
         }
     } else {
         good(Check::Bpf, "granted")
@@ -211,7 +211,7 @@ fn program() -> Vec<Finding> {
             check: Check::Program,
             severity: Severity::Degraded,
             what: [failure(&error), error.verifier_lines(VERIFIER_LINES)].join("\n").trim_end().to_owned(),
-            cure: cure(&error),
+            help: help(&error),
         }),
     };
     std::iter::once(capability).chain(program).collect()
@@ -229,7 +229,7 @@ fn ring() -> Finding {
             check: Check::Ring,
             severity: Severity::Fatal,
             what: format!("{size} MiB cannot be set up: {error}"),
-            cure: "packet sockets (CONFIG_PACKET, CONFIG_PACKET_MMAP) and that much free memory are needed".into(),
+            help: "packet sockets (CONFIG_PACKET, CONFIG_PACKET_MMAP) and that much free memory are needed".into(),
         },
     }
 }
@@ -242,7 +242,7 @@ fn interfaces(config: &Config) -> Finding {
                 check: Check::Interfaces,
                 severity: Severity::Fatal,
                 what: format!("cannot be listed: {error}"),
-                cure: "allow netlink sockets (AF_NETLINK)".into(),
+                help: "allow netlink sockets (AF_NETLINK)".into(),
             };
         }
     };
@@ -263,12 +263,12 @@ fn judge_interfaces(wanted: Wanted, existing: Vec<sys::Interface>) -> Finding {
         check: Check::Interfaces,
         severity: if interfaces.blocked().is_some() { Severity::Fatal } else { Severity::Degraded },
         what: format!("not there: {}", missing.join(", ")),
-        cure: format!("there are: {}; a named interface is waited for", names.join(", ")),
+        help: format!("there are: {}; a named interface is waited for", names.join(", ")),
     }
 }
 
 fn good(check: Check, what: impl Into<String>) -> Finding {
-    Finding { check, severity: Severity::Good, what: what.into(), cure: String::new() }
+    Finding { check, severity: Severity::Good, what: what.into(), help: String::new() }
 }
 
 #[cfg(test)]
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!((some.severity, some.what.as_str()), (Severity::Degraded, "not there: eth9"));
         let none = judge_interfaces(named(&["eth9"]), existing());
         assert_eq!(none.severity, Severity::Fatal);
-        assert!(none.cure.contains("eth0"));
+        assert!(none.help.contains("eth0"));
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         .join()
         .expect("probing does not panic");
         for finding in &without_privileges {
-            assert_eq!(finding.severity == Severity::Good, finding.cure.is_empty(), "{finding:?}");
+            assert_eq!(finding.severity == Severity::Good, finding.help.is_empty(), "{finding:?}");
         }
         let net_raw = without_privileges.iter().find(|finding| finding.check == Check::NetRaw).expect("looked at");
         assert_eq!(net_raw.severity, Severity::Fatal);

@@ -324,14 +324,14 @@ fn cannot_read_tls(error: TlsError) -> ReceiverError {
     match error.is_permission() {
         true => ReceiverError::Privilege {
             what,
-            cure: format!(
+            help: format!(
                 "it needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: run as root, or once as root `{}`; or set tls.enabled = false",
                 setcap_command_with_tls()
             ),
         },
         false => ReceiverError::Failed {
             what,
-            cure: "set tls.enabled = false to capture without; `ringside doctor` says what is missing".into(),
+            help: "set tls.enabled = false to capture without; `ringside doctor` says what is missing".into(),
         },
     }
 }

@@ -45,7 +45,7 @@ impl Receiver for PcapReceiver {
         if self.config.files.is_empty() {
             return Err(ReceiverError::Failed {
                 what: "no capture file is named".to_owned(),
-                cure: "name them as arguments, or as `files` of [receivers.pcap]".to_owned(),
+                help: "name them as arguments, or as `files` of [receivers.pcap]".to_owned(),
             });
         }
         self.files = Some(Merge::new(&self.config.files, Arc::clone(&self.report))?);
@@ -109,7 +109,7 @@ impl Receiver for PcapReceiver {
 
 impl From<Unusable> for ReceiverError {
     fn from(Unusable { name, why }: Unusable) -> Self {
-        let cure = match &why {
+        let help = match &why {
             NotUsable::NoCapture => "give a capture in pcap or pcapng, gzip or not; `editcap` converts other formats",
             NotUsable::Io(error) => match error.kind() {
                 ErrorKind::NotFound => "check its name and the folder it is in",
@@ -117,6 +117,6 @@ impl From<Unusable> for ReceiverError {
                 _ => "check the file and what it is stored on",
             },
         };
-        Self::Failed { what: format!("{name}: {why}"), cure: cure.to_owned() }
+        Self::Failed { what: format!("{name}: {why}"), help: help.to_owned() }
     }
 }

@@ -144,7 +144,7 @@ fn a_damaged_file_is_one_line_for_the_operator_and_the_others_are_read() {
 
 fn failure(error: Result<Replay, ReceiverError>) -> (String, String) {
     match error {
-        Err(ReceiverError::Failed { what, cure }) => (what, cure),
+        Err(ReceiverError::Failed { what, help }) => (what, help),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it cannot be used"),
     }
@@ -154,17 +154,17 @@ fn failure(error: Result<Replay, ReceiverError>) -> (String, String) {
 fn what_is_no_capture_fails_before_anything_is_read() {
     let [(pcap, ..), _] = captures();
     for content in [&b""[..], b"\x1f\x8b", b"abc", b"INVITE sip:bob@example.com SIP/2.0\r\n", &gzip(b"text")] {
-        let (what, cure) = failure(Replay::of(&[&pcap, content]));
+        let (what, help) = failure(Replay::of(&[&pcap, content]));
         assert!(what.ends_with("1.cap: it is neither pcap nor pcapng"), "{what}");
-        assert!(cure.contains("editcap"), "{cure}");
+        assert!(help.contains("editcap"), "{help}");
     }
 }
 
 #[test]
 fn what_cannot_be_opened_is_named_with_its_cure() {
-    let (what, cure) = failure(Replay::files(&[PathBuf::from("/nonexistent/x.pcap")]));
+    let (what, help) = failure(Replay::files(&[PathBuf::from("/nonexistent/x.pcap")]));
     assert!(what.starts_with("/nonexistent/x.pcap: No such file"), "{what}");
-    assert!(cure.contains("name"), "{cure}");
+    assert!(help.contains("name"), "{help}");
     let (what, _) = failure(Replay::files(&[std::env::temp_dir()]));
     assert!(what.contains("directory"), "{what}");
     let (what, _) = failure(Replay::files(&[]));

@@ -230,10 +230,10 @@ impl Config {
     fn checked(&self, target: &TargetConfig, prefix: &str, problems: &mut Problems) -> Option<Target> {
         let mut wrong = false;
         let is_told = |said: bool| prefix.is_empty() || said;
-        let mut error = |said: bool, key: &str, what: String, cure: &str| {
+        let mut error = |said: bool, key: &str, what: String, help: &str| {
             wrong = true;
             if is_told(said) {
-                problems.error(format!("{prefix}{key}"), what, cure);
+                problems.error(format!("{prefix}{key}"), what, help);
             }
         };
         let endpoint = Endpoint::parse(&target.endpoint);

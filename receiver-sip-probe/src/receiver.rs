@@ -87,7 +87,7 @@ impl SipProbeReceiver {
 impl Receiver for SipProbeReceiver {
     fn start(&mut self) -> Result<(), ReceiverError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let failed = |what: String, cure: &str| ReceiverError::Failed { what, cure: cure.to_owned() };
+        let failed = |what: String, help: &str| ReceiverError::Failed { what, help: help.to_owned() };
         let runtime = runtime
             .map_err(|error| failed(format!("no runtime: {error}"), "see whether the system is short of resources"))?;
         let dns = {

@@ -146,8 +146,8 @@ impl Reading {
     pub fn read(&mut self) -> Result<(), Failure> {
         self.shard.start().map_err(|(_, error)| Failure::from(error))?;
         self.shard.spread("follow").map_err(|error| {
-            let cure = "see whether the system is short of resources, or set service.shards = 1";
-            Failure::Failed(format!("no thread can be made: {error}; {cure}"))
+            let help = "see whether the system is short of resources, or set service.shards = 1";
+            Failure::Failed(format!("no thread can be made: {error}; {help}"))
         })?;
         let bar = Bar::new(&self.report);
         while self.shard.turn().map_err(|(_, error)| Failure::from(error))? == Turn::Going {

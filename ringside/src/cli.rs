@@ -36,7 +36,7 @@ pub enum Command {
     PrintConfig(Configured),
     /// List the components compiled in
     Components,
-    /// Can it capture here, and does it see SIP? Each finding with its cure
+    /// Can it capture here, and does it see SIP? Each finding with what to do about it
     Doctor(Configured),
     /// Print the metrics of capture files as they are at the last packet
     Replay(Replay),

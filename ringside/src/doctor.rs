@@ -1,4 +1,4 @@
-//! `ringside doctor`: can it capture here, and does it see SIP? Each finding with its cure.
+//! `ringside doctor`: can it capture here, and does it see SIP? Each finding with what to do about it.
 
 mod conntrack;
 mod probes;
@@ -97,19 +97,19 @@ fn show(finding: &Finding) -> String {
         Severity::Degraded => "warn",
         Severity::Fatal => "FAIL",
     };
-    line(mark, finding.check.as_str(), &finding.what, &finding.cure)
+    line(mark, finding.check.as_str(), &finding.what, &finding.help)
 }
 
-fn line(mark: &str, subject: &str, what: &str, cure: &str) -> String {
-    let cure = if cure.is_empty() { String::new() } else { format!("\n       -> {cure}") };
-    format!("{mark:<5}  {subject}: {what}{cure}\n")
+fn line(mark: &str, subject: &str, what: &str, help: &str) -> String {
+    let help = if help.is_empty() { String::new() } else { format!("\n       -> {help}") };
+    format!("{mark:<5}  {subject}: {what}{help}\n")
 }
 
 /// Exit code 77 says that one capability is all that is missing.
 fn verdict(findings: &[Finding]) -> Result<(), Failure> {
     let mut fatal = findings.iter().filter(|finding| finding.severity == Severity::Fatal).peekable();
     let Some(first) = fatal.peek() else { return Ok(()) };
-    let text = format!("nothing can be captured here: {} {}; {}", first.check.as_str(), first.what, first.cure);
+    let text = format!("nothing can be captured here: {} {}; {}", first.check.as_str(), first.what, first.help);
     match fatal.all(|finding| finding.check == Check::NetRaw) {
         true => Err(Failure::Privilege(text)),
         false => Err(Failure::Failed(text)),
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn finding(check: Check, severity: Severity) -> Finding {
-        Finding { check, severity, what: "what".to_owned(), cure: "cure".to_owned() }
+        Finding { check, severity, what: "what".to_owned(), help: "help".to_owned() }
     }
 
     #[test]

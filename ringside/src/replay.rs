@@ -67,8 +67,8 @@ fn create(path: &Path) -> Result<File, Failure> {
         return Err(Failure::Usage(text));
     }
     File::create(path).map_err(|error| {
-        let cure = "see whether its folder exists and may be written";
-        Failure::Failed(format!("--calls {}: cannot be written: {error}; {cure}", path.display()))
+        let help = "see whether its folder exists and may be written";
+        Failure::Failed(format!("--calls {}: cannot be written: {error}; {help}", path.display()))
     })
 }
 

@@ -58,9 +58,9 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Re
     loop {
         tokio::select! {
             end = ended.recv() => return program.fail(end).await,
-            wish = signals.next() => match wish {
-                Wish::Reload => program.reload(run, catalogue).await,
-                Wish::End(signal) => {
+            action = signals.next() => match action {
+                SignalAction::Reload => program.reload(run, catalogue).await,
+                SignalAction::End(signal) => {
                     tracing::info!(signal, "ending");
                     return program.end(&mut signals, &mut ended).await;
                 }
@@ -147,18 +147,18 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> SignalAction {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::End("SIGTERM"),
-            _ = self.interrupt.recv() => Wish::End("SIGINT"),
-            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.terminate.recv() => SignalAction::End("SIGTERM"),
+            _ = self.interrupt.recv() => SignalAction::End("SIGINT"),
+            _ = self.hangup.recv() => SignalAction::Reload,
         }
     }
 
     /// Waits for the next signal that asks for the end.
     async fn end(&mut self) -> &'static str {
         loop {
-            if let Wish::End(signal) = self.next().await {
+            if let SignalAction::End(signal) = self.next().await {
                 return signal;
             }
         }
@@ -166,7 +166,7 @@ impl Signals {
 }
 
 /// What a signal asks for.
-enum Wish {
+enum SignalAction {
     Reload,
     /// With the name of the signal.
     End(&'static str),

@@ -137,12 +137,12 @@ fn read(path: &Path) -> io::Result<String> {
 const LARGEST: u64 = 16 << 20;
 
 fn unreadable(path: &Path, error: &io::Error, problems: &mut Problems) {
-    let cure = match error.kind() {
+    let help = match error.kind() {
         io::ErrorKind::NotFound => "check the name",
         io::ErrorKind::PermissionDenied => "let this user read it",
         io::ErrorKind::InvalidData => "write it as UTF-8 text",
         io::ErrorKind::FileTooLarge => "16 MiB is the most",
         _ => "see whether it is a file",
     };
-    problems.error_at(&Place::file(&path.display().to_string()), "", format!("cannot be read: {error}"), cure);
+    problems.error_at(&Place::file(&path.display().to_string()), "", format!("cannot be read: {error}"), help);
 }

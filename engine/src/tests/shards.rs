@@ -50,17 +50,17 @@ fn what_shards_tell_about_themselves_is_added_up() {
     for running in [false, true] {
         let (mut engine, catalogue, _) = engine(&[THREE]);
         engine.start_receivers().expect("the fake starts");
-        let board = Arc::clone(engine.board());
+        let status = Arc::clone(engine.status());
         if running {
             let (mut running, _ended) = run(engine);
             let (reply, replies) = channel();
             let new = configuration(ONE_PIPELINE, &[THREE], &catalogue);
             let sent = running.reconfigure(&new, move |keys| reply.send(keys).expect("the test waits for it"));
             sent.expect("the shard takes orders");
-            replies.recv().expect("the board is renewed before the reply");
+            replies.recv().expect("the status is renewed before the reply");
         }
         let mut numbers = Vec::new();
-        board.telemetry(&mut numbers);
+        status.telemetry(&mut numbers);
         let held: Vec<_> = numbers.iter().filter(|number| number.name == "held").collect();
         let told: Vec<String> = held.iter().map(|n| format!("{:?} {}", n.labels, n.value)).collect();
         assert_eq!(told, [r#"[("processor", "dialog")] 3"#, r#"[("processor", "enrich")] 3"#]);

@@ -144,8 +144,8 @@ impl Settings {
             problems.error("max_request_size", what, "servers commonly refuse above 4MiB");
         } else if queue.queue_size < self.max_request_size {
             let what = format!("{} cannot hold one largest request", size::format(queue.queue_size));
-            let cure = format!("give it max_request_size ({}) at least", size::format(self.max_request_size));
-            problems.error("sending_queue.queue_size", what, cure);
+            let help = format!("give it max_request_size ({}) at least", size::format(self.max_request_size));
+            problems.error("sending_queue.queue_size", what, help);
         }
         if queue.batch.max_size == 0 || queue.batch.max_size < queue.batch.min_size {
             let what = format!("{} is below min_size ({})", queue.batch.max_size, queue.batch.min_size.max(1));

@@ -217,8 +217,8 @@ impl Completion<'_> {
             Form::Pairs => match pairs::parse(&value) {
                 Some(pairs) => table(pairs, &place),
                 None => {
-                    let cure = "write name=value, more behind commas, `%` and two digits for other characters";
-                    return self.problems.error_at(&place, self.path(path), "it cannot be read", cure);
+                    let help = "write name=value, more behind commas, `%` and two digits for other characters";
+                    return self.problems.error_at(&place, self.path(path), "it cannot be read", help);
                 }
             },
         };
@@ -233,8 +233,8 @@ impl Completion<'_> {
         let taken = |name: &String| self.kind == HTTP && name.ends_with("_ENDPOINT") || name.ends_with("_PROTOCOL");
         for name in unused.filter(|name| !taken(name)).collect::<Vec<_>>() {
             let what = format!("`{}` does not use it, for it carries metrics and traces", self.id);
-            let cure = "define an exporter for each, or set the variable without the signal in its name";
-            self.problems.warning_at(&Place::file(&name), self.path(&[]), what, cure);
+            let help = "define an exporter for each, or set the variable without the signal in its name";
+            self.problems.warning_at(&Place::file(&name), self.path(&[]), what, help);
         }
     }
 
@@ -353,8 +353,8 @@ fn complete_resource(tree: &mut Node, variables: Variables<'_>, problems: &mut P
         match pairs::parse(&text) {
             Some(pairs) => pairs.into_iter().for_each(|(key, value)| add(&key, value, &place)),
             None => {
-                let cure = "write name=value, more behind commas, `%` and two digits for other characters";
-                problems.error_at(&place, "service.telemetry.resource", "it cannot be read", cure);
+                let help = "write name=value, more behind commas, `%` and two digits for other characters";
+                problems.error_at(&place, "service.telemetry.resource", "it cannot be read", help);
             }
         }
     }

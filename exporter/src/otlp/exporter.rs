@@ -109,7 +109,7 @@ impl Exporter for Otlp {
         match Sender::start(self.context.id.as_str(), new.clone(), Arc::clone(&self.stats)) {
             Ok(sender) => {
                 let old = running.sender.replace(sender);
-                tokio::spawn(async move { old.flush(Some(Instant::now() + FAREWELL)).await });
+                tokio::spawn(async move { old.flush(Some(Instant::now() + FLUSH_TIMEOUT)).await });
                 if let Some(task) = &running.metrics {
                     task.pace.send_replace(metrics_pace(&new));
                 }
@@ -173,7 +173,7 @@ impl Running {
             if let Some(Task { pace, handle }) = self.metrics {
                 pace.send_modify(|pace| pace.stop = true);
                 // The sender ends it in time; a moment more lets it count what it gave up.
-                join(id, handle, deadline.map(|deadline| deadline + GRACE)).await;
+                join(id, handle, deadline.map(|deadline| deadline + JOIN_GRACE)).await;
             }
         };
         tokio::join!(calls, last_metrics);
@@ -225,6 +225,6 @@ fn spans_pace(settings: &Settings) -> spans::Pace {
 }
 
 /// How long a sender that was replaced may go on with what it holds.
-const FAREWELL: Duration = Duration::from_secs(30);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much longer than its deadline a sender takes to say that it gave up.
-const GRACE: Duration = Duration::from_millis(100);
+const JOIN_GRACE: Duration = Duration::from_millis(100);

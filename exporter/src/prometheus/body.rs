@@ -5,7 +5,7 @@ use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use endpoint::Busy;
+use endpoint::ResponseGuard;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub struct ReplyBody {
     content: Content,
     /// Ends the time the client has to take the response.
-    _busy: Busy,
+    _busy: ResponseGuard,
 }
 
 enum Content {
@@ -59,12 +59,12 @@ impl Scrape {
 
 impl ReplyBody {
     /// A text that is ready.
-    pub fn whole(text: impl Into<Bytes>, busy: Busy) -> Self {
+    pub fn whole(text: impl Into<Bytes>, busy: ResponseGuard) -> Self {
         Self { content: Content::Whole(text.into()), _busy: busy }
     }
 
     /// A scrape.
-    pub fn scrape(scrape: Scrape, busy: Busy) -> Self {
+    pub fn scrape(scrape: Scrape, busy: ResponseGuard) -> Self {
         Self { content: Content::Scrape(Box::new(scrape)), _busy: busy }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use endpoint::{Busy, Load, Site};
+use endpoint::{Load, ResponseGuard, Site};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
@@ -52,7 +52,7 @@ impl Pages {
         *self.undefined.lock().unwrap_or_else(PoisonError::into_inner) = undefined;
     }
 
-    async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: Busy) -> Response<ReplyBody> {
+    async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: ResponseGuard) -> Response<ReplyBody> {
         let format = negotiate::format(request.headers());
         let mut response = if head {
             // What a GET would say, without the work and without its length.
@@ -64,7 +64,7 @@ impl Pages {
         response
     }
 
-    async fn scrape(&self, format: Format, gzip: bool, busy: Busy) -> Response<ReplyBody> {
+    async fn scrape(&self, format: Format, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
         let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +85,7 @@ impl Pages {
         response
     }
 
-    fn health(&self, busy: Busy) -> Response<ReplyBody> {
+    fn health(&self, busy: ResponseGuard) -> Response<ReplyBody> {
         let CaptureStatus { kind, blocked, no_media } = self.health.capture();
         let (code, status) = match blocked {
             None => (StatusCode::OK, "ok"),
@@ -126,7 +126,7 @@ impl Pages {
 impl Site for Pages {
     type Body = ReplyBody;
 
-    async fn answer(&self, request: Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
+    async fn answer(&self, request: Request<Incoming>, busy: ResponseGuard) -> Response<ReplyBody> {
         let path = request.uri().path();
         let other = self.others.at(path);
         if other.is_none() && !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
@@ -161,7 +161,7 @@ impl Site for Pages {
 }
 
 /// A page of an extension.
-async fn show(page: &dyn Page, request: &Request<Incoming>, busy: Busy) -> Response<ReplyBody> {
+async fn show(page: &dyn Page, request: &Request<Incoming>, busy: ResponseGuard) -> Response<ReplyBody> {
     let patience = request.headers().get(PATIENCE).and_then(|value| value.to_str().ok()?.parse().ok());
     let patience = patience.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let asked = Asked { query: request.uri().query().unwrap_or_default().to_owned(), patience };
@@ -190,7 +190,12 @@ struct HealthReport {
     uptime_seconds: u64,
 }
 
-fn plain(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>, busy: Busy) -> Response<ReplyBody> {
+fn plain(
+    status: StatusCode,
+    content_type: &'static str,
+    text: impl Into<Bytes>,
+    busy: ResponseGuard,
+) -> Response<ReplyBody> {
     respond(status, content_type, ReplyBody::whole(text, busy))
 }
 

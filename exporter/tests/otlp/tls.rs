@@ -205,6 +205,6 @@ async fn what_cannot_be_used_is_named_at_the_start() {
         let mut settings = of_endpoint(Protocol::Grpc, "https://127.0.0.1:4317");
         settings.tls = tls;
         let Err(error) = Sender::start("otlp_test", settings, Arc::new(Stats::default())) else { panic!("{key}") };
-        assert!(error.what.contains(key) && !error.cure.is_empty(), "{key}: {error}");
+        assert!(error.what.contains(key) && !error.help.is_empty(), "{key}: {error}");
     }
 }

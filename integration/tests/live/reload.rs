@@ -41,7 +41,7 @@ fn a_broken_file_changes_nothing() {
         ringside.internal("otelcol_config_reload_failures").filter(|failures| *failures == 1.0)
     });
     let log = ringside.log();
-    assert!(log.contains("prots") && log.contains("ports"), "the log names the key and the cure: {log}");
+    assert!(log.contains("prots") && log.contains("ports"), "the log names the key and the help: {log}");
     let scrape = ringside.settled(before + call(&place));
     scrape.assert([("sdc_total", 2.0 * N), ("ser", 100.0)]);
     assert_eq!(ringside.health().expect("an answer").0, 200);

@@ -31,7 +31,7 @@ pub struct Refused {
     /// What is wrong with them.
     pub what: String,
     /// What to do about it.
-    pub cure: &'static str,
+    pub help: &'static str,
 }
 
 impl Expressions {
@@ -70,8 +70,8 @@ fn syntax() -> syntax::Config {
 impl Refused {
     fn new(too_large: bool, error: &dyn std::error::Error) -> Self {
         if too_large {
-            let cure = "use smaller repetitions, or [0-9] and [A-Za-z] in place of \\d and \\w";
-            return Self { what: "it is too large once compiled".to_owned(), cure };
+            let help = "use smaller repetitions, or [0-9] and [A-Za-z] in place of \\d and \\w";
+            return Self { what: "it is too large once compiled".to_owned(), help };
         }
         // The text of a syntax error draws the expression over several lines; the last one says what is wrong.
         let mut cause = error;
@@ -80,7 +80,7 @@ impl Refused {
         }
         let text = cause.to_string();
         let what = text.lines().last().unwrap_or(&text).trim_start_matches("error: ").to_owned();
-        Self { what, cure: "put a backslash before characters meant as such, and '...' around the expression" }
+        Self { what, help: "put a backslash before characters meant as such, and '...' around the expression" }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: every problem at once, each with its place and its cure.
+//! What is wrong with a configuration: every problem at once, each with its place and its help.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct Problem {
     /// What is wrong.
     pub what: String,
     /// What to do about it.
-    pub cure: String,
+    pub help: String,
 }
 
 impl fmt::Display for Problem {
@@ -72,8 +72,8 @@ impl fmt::Display for Problem {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.what)?;
-        if !self.cure.is_empty() {
-            write!(f, "; {}", self.cure)?;
+        if !self.help.is_empty() {
+            write!(f, "; {}", self.help)?;
         }
         Ok(())
     }
@@ -86,14 +86,14 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Adds an error at `path`; `what` is wrong, `cure` says what to do.
-    pub fn error(&mut self, path: impl Into<String>, what: impl Into<String>, cure: impl Into<String>) {
-        self.add(Severity::Error, None, path.into(), what.into(), cure.into());
+    /// Adds an error at `path`; `what` is wrong, `help` says what to do.
+    pub fn error(&mut self, path: impl Into<String>, what: impl Into<String>, help: impl Into<String>) {
+        self.add(Severity::Error, None, path.into(), what.into(), help.into());
     }
 
     /// Adds a warning; as [`Problems::error`].
-    pub fn warning(&mut self, path: impl Into<String>, what: impl Into<String>, cure: impl Into<String>) {
-        self.add(Severity::Warning, None, path.into(), what.into(), cure.into());
+    pub fn warning(&mut self, path: impl Into<String>, what: impl Into<String>, help: impl Into<String>) {
+        self.add(Severity::Warning, None, path.into(), what.into(), help.into());
     }
 
     /// Adds an error whose place is known.
@@ -102,9 +102,9 @@ impl Problems {
         place: &Place,
         path: impl Into<String>,
         what: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) {
-        self.add(Severity::Error, Some(place.clone()), path.into(), what.into(), cure.into());
+        self.add(Severity::Error, Some(place.clone()), path.into(), what.into(), help.into());
     }
 
     /// Adds a warning whose place is known.
@@ -113,9 +113,9 @@ impl Problems {
         place: &Place,
         path: impl Into<String>,
         what: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) {
-        self.add(Severity::Warning, Some(place.clone()), path.into(), what.into(), cure.into());
+        self.add(Severity::Warning, Some(place.clone()), path.into(), what.into(), help.into());
     }
 
     /// Takes over what another collector holds.
@@ -149,8 +149,8 @@ impl Problems {
         self.list.dedup();
     }
 
-    fn add(&mut self, severity: Severity, place: Option<Place>, path: String, what: String, cure: String) {
-        self.list.push(Problem { severity, place, path, what, cure });
+    fn add(&mut self, severity: Severity, place: Option<Place>, path: String, what: String, help: String) {
+        self.list.push(Problem { severity, place, path, what, help });
     }
 }
 

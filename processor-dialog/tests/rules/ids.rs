@@ -9,7 +9,7 @@ use pipeline::call::ladder::SpanId;
 use processor_dialog::Config;
 
 use crate::expect::{call, call_with, calls, calls_for, wanted};
-use crate::story::all;
+use crate::recorded::all;
 
 const CALL: &str = "
      0.0 alice -> proxy INVITE

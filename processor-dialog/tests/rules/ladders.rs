@@ -4,7 +4,7 @@ use call_records::{self, Ladder};
 use processor_dialog::Config;
 
 use crate::expect::{call, call_with, calls};
-use crate::story::{ladder, same};
+use crate::recorded::{ladder, same};
 
 #[track_caller]
 fn draws(text: &str, expected: &str) {
@@ -160,7 +160,7 @@ fn a_message_says_how_long_it_was_and_when_its_last_byte_came() {
     let record = call("0.0 alice -> bob INVITE sdp\n 1.5 alice <- bob 486");
     let bytes: Vec<u32> = record.ladder.iter().map(|told| told.bytes).collect();
     assert_eq!(bytes, steps.iter().map(|step| step.bytes.len() as u32).collect::<Vec<_>>());
-    assert_eq!(record.ladder[1].at, crate::story::at(1.5));
+    assert_eq!(record.ladder[1].at, crate::recorded::at(1.5));
     assert_eq!((record.ladder[1].method, record.ladder[1].cseq), (sip::Method::Invite, 1));
 }
 
@@ -222,5 +222,5 @@ fn late_repeats_within_t4_are_in_the_record_and_later_ones_in_none() {
     );
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].messages, records[0].retransmissions, records[0].ladder.len()), (3, 0, 3));
-    assert_eq!(records[0].until, crate::story::at(7.9));
+    assert_eq!(records[0].until, crate::recorded::at(7.9));
 }

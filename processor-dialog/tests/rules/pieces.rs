@@ -7,7 +7,7 @@ use pipeline::CallRecord;
 use processor_dialog::Config;
 
 use crate::expect::{Labelled, Player, calls, calls_for, wanted};
-use crate::story::{at, ladder, same, spans};
+use crate::recorded::{at, ladder, same, spans};
 
 fn with(calls: call_records::Config) -> Config {
     Config { calls, ..Config::default() }

@@ -11,7 +11,7 @@ use processor_dialog::Config;
 use proptest::prelude::*;
 
 use crate::expect::{Labelled, Player};
-use crate::story::{all, ladder, spans};
+use crate::recorded::{all, ladder, spans};
 use crate::traffic::{calls, played};
 
 proptest! {

@@ -5,7 +5,7 @@ use pipeline::{CallRecord, CallsWanted, Measure};
 use processor_dialog::Config;
 
 use crate::expect::{Labelled, Player, calls, calls_for, wanted};
-use crate::story::at;
+use crate::recorded::at;
 
 fn one(ladder: &str) -> CallRecord {
     let mut records = calls(Config::default(), ladder);

@@ -1,7 +1,7 @@
 //! What a record tells of a call: which spans, below which, from when to when.
 
 use crate::expect::{call, calls};
-use crate::story::{at, same, spans};
+use crate::recorded::{at, same, spans};
 use processor_dialog::Config;
 
 #[track_caller]

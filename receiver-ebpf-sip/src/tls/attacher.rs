@@ -235,8 +235,8 @@ impl Worker {
             }
         }
         if self.status.unreachable > 0 && !capabilities::has(Capability::CAP_SYS_PTRACE) {
-            let cure = capabilities::setcap_command_with_tls();
-            tracing::warn!(processes = self.status.unreachable, cure, "TLS of other users' processes stays unseen");
+            let help = capabilities::setcap_command_with_tls();
+            tracing::warn!(processes = self.status.unreachable, help, "TLS of other users' processes stays unseen");
         }
     }
 
@@ -289,7 +289,7 @@ impl Worker {
             tracing::warn!(
                 process = id,
                 path = mapped.path,
-                cure = "restart that process",
+                help = "restart that process",
                 "its TLS library was replaced on disk: what it says stays unseen"
             );
         }

@@ -1,7 +1,7 @@
 //! Records of the kernel side in, pieces of streams with addresses out, in the order of time.
 //!
 //! Packets reach user space up to 80 ms after they were seen, records at once: a record waits in the kernel's buffer
-//! until every packet before it has been read. One whose addresses are not known yet is kept [`Aside`] until a later one
+//! until every packet before it has been read. One whose addresses are not known yet is kept [`PendingAddresses`] until a later one
 //! of its connection tells them. What is given up is counted.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use wire::Timestamp;
 
 use crate::clocks::Clocks;
 
-use super::aside::Aside;
+use super::pending::PendingAddresses;
 use super::programs::COUNTS;
 use super::record::{Certainty, Decision, Kind, Process, Record};
 
@@ -27,7 +27,7 @@ pub struct Feed {
     counts: PerCpuArray<MapData, u64>,
     /// The record that is next, if one was taken out of the kernel's buffer; empty if not.
     next: Vec<u8>,
-    aside: Aside,
+    pending: PendingAddresses,
     taken: Taken,
     /// Records the kernel had lost when it was last asked.
     lost: u64,
@@ -53,7 +53,15 @@ impl Feed {
         decisions: HashMap<MapData, Process, [u64; 2]>,
         counts: PerCpuArray<MapData, u64>,
     ) -> Self {
-        Self { records, decisions, counts, next: Vec::new(), aside: Aside::default(), taken: Taken::default(), lost: 0 }
+        Self {
+            records,
+            decisions,
+            counts,
+            next: Vec::new(),
+            pending: PendingAddresses::default(),
+            taken: Taken::default(),
+            lost: 0,
+        }
     }
 
     /// Hands out what was read and written until `until`, `most` records at most. Returns how many there were; fewer
@@ -82,7 +90,7 @@ impl Feed {
                 Decision::Unwanted => {}
                 Decision::Wanted if record.certainty == Certainty::Unknown => {
                     let (connection, at) = (record.connection, record.at);
-                    self.taken.without_address += self.aside.put(connection, at, bytes);
+                    self.taken.without_address += self.pending.put(connection, at, bytes);
                 }
                 Decision::Wanted => {
                     self.bring_back(&record, clocks, &mut take);
@@ -93,7 +101,7 @@ impl Feed {
             }
             released += 1;
         }
-        self.taken.without_address += self.aside.expire(clocks.monotonic);
+        self.taken.without_address += self.pending.expire(clocks.monotonic);
         released
     }
 
@@ -146,9 +154,9 @@ impl Feed {
         });
     }
 
-    /// Hands on what was put aside of the connection of `known`.
+    /// Hands on what was put pending of the connection of `known`.
     fn bring_back(&mut self, known: &Record<'_>, clocks: Clocks, take: &mut impl FnMut(&Piece<'_>)) {
-        for bytes in self.aside.take(known.connection) {
+        for bytes in self.pending.take(known.connection) {
             if let Some(record) = Record::parse(&bytes) {
                 self.hand_on(&record, known, clocks, take);
             }

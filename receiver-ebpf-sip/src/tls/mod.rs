@@ -5,12 +5,12 @@
 //! finds libraries and sets probes; the capturing thread (`feed.rs`) takes the copies in between packets, and what
 //! every receiver shares cuts them into messages.
 
-mod aside;
 mod attacher;
 mod bpf;
 mod config;
 mod feed;
 mod library;
+mod pending;
 mod probe;
 mod process;
 mod programs;

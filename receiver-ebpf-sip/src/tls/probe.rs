@@ -21,26 +21,26 @@ pub fn probe(config: &TlsConfig) -> Vec<Finding> {
     let programs = match Programs::load(None) {
         Ok(programs) => programs,
         Err(error) => {
-            let cure = match is_refusal(&error) {
+            let help = match is_refusal(&error) {
                 true => format!("once as root: {}; or set tls.enabled = false", setcap_command_with_tls()),
                 false => {
                     "Linux 6.6 or later with type information (BTF) is expected; or set tls.enabled = false".into()
                 }
             };
-            return vec![finding(Severity::Fatal, format!("cannot be read in the clear: {}", failure(&error)), cure)];
+            return vec![finding(Severity::Fatal, format!("cannot be read in the clear: {}", failure(&error)), help)];
         }
     };
     let way = programs.prober.way();
     if let Some(missing) = way.missing() {
         let error = TlsError::Missing(missing);
-        let cure = "upgrade to Linux 6.6 or later, run as root, or set tls.enabled = false";
-        return vec![finding(Severity::Fatal, format!("cannot be read in the clear: {error}"), cure)];
+        let help = "upgrade to Linux 6.6 or later, run as root, or set tls.enabled = false";
+        return vec![finding(Severity::Fatal, format!("cannot be read in the clear: {error}"), help)];
     }
     let what = format!("can be read in the clear; one thread keeps {}", kept_by(way));
     let mut findings = vec![finding(Severity::Good, what, "")];
     if !has(Capability::CAP_SYS_PTRACE) {
-        let cure = format!("once as root: {}", setcap_command_with_tls());
-        findings.push(finding(Severity::Degraded, "CAP_SYS_PTRACE is missing: of this user's processes alone", cure));
+        let help = format!("once as root: {}", setcap_command_with_tls());
+        findings.push(finding(Severity::Degraded, "CAP_SYS_PTRACE is missing: of this user's processes alone", help));
     }
     findings.push(in_use(config));
     findings
@@ -83,6 +83,6 @@ fn in_use(config: &TlsConfig) -> Finding {
     }
 }
 
-fn finding(severity: Severity, what: impl Into<String>, cure: impl Into<String>) -> Finding {
-    Finding { check: Check::Tls, severity, what: what.into(), cure: cure.into() }
+fn finding(severity: Severity, what: impl Into<String>, help: impl Into<String>) -> Finding {
+    Finding { check: Check::Tls, severity, what: what.into(), help: help.into() }
 }

@@ -29,7 +29,7 @@ fn probing_without_cap_bpf_names_it() {
         let bad: Vec<_> = findings.iter().filter(|finding| finding.severity != Severity::Good).collect();
         assert_eq!(bad.len(), 1, "{bad:?}");
         assert_eq!((bad[0].check, bad[0].severity), (Check::Bpf, Severity::Degraded));
-        assert!(bad[0].cure.contains("setcap cap_net_raw,cap_bpf+ep"));
+        assert!(bad[0].help.contains("setcap cap_net_raw,cap_bpf+ep"));
     });
 }
 

@@ -111,9 +111,9 @@ impl Config {
         }
         let Allow { cidrs, names } = &self.allow;
         if cidrs.is_empty() && names.is_empty() {
-            let cure =
+            let help =
                 "list targets in `allow.cidrs` or `allow.names`: whoever reaches this endpoint could probe anybody";
-            problems.error("allow", "nobody may be probed", cure);
+            problems.error("allow", "nobody may be probed", help);
         }
         let networks = cidrs.iter().enumerate().filter_map(|(index, text)| {
             let network = text.parse::<IpNet>();

@@ -27,9 +27,9 @@ fn findings_in(folder: &Path) -> Option<String> {
     if Duration::from_secs(stream) >= REFRESH {
         return Some(line("ok", "conntrack", &what, ""));
     }
-    let cure = "matters only where this host balances SIP: `ringside advise` on a capture says so; then set \
+    let help = "matters only where this host balances SIP: `ringside advise` on a capture says so; then set \
                 net.netfilter.nf_conntrack_udp_timeout_stream = 1000, and processors.affinity.conntrack_timeout";
-    Some(line("warn", "conntrack", &what, cure))
+    Some(line("warn", "conntrack", &what, help))
 }
 
 #[cfg(test)]

@@ -83,8 +83,8 @@ fn tell(name: &str, report: &Report) -> String {
             }
         }
         End::Timeout => {
-            let cure = "is it there, does the way back exist, does it filter OPTIONS? docs/probing.md";
-            line("warn", name, &format!("no answer{whom}"), cure)
+            let help = "is it there, does the way back exist, does it filter OPTIONS? docs/probing.md";
+            line("warn", name, &format!("no answer{whom}"), help)
         }
         End::Failed(fault) => line("warn", name, &format!("{fault}{whom}"), "see name, port, transport and trust"),
     }

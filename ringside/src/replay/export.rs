@@ -62,8 +62,8 @@ impl Export {
         Log::open(&reading.configuration().service.telemetry.logs);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
-            let cure = "see whether the system is short of resources";
-            Failure::Failed(format!("--export: the exporters cannot be set up: {error}; {cure}"))
+            let help = "see whether the system is short of resources";
+            Failure::Failed(format!("--export: the exporters cannot be set up: {error}; {help}"))
         })?;
         let handle = runtime.handle().clone();
         let targets = targets(reading, &handle)?;
@@ -186,8 +186,8 @@ fn targets(reading: &Reading, handle: &Handle) -> Result<Vec<Target>, Failure> {
         targets.push(Target { id: id.clone(), settings: *settings, way, metrics, metrics_skipped: false });
     }
     if targets.is_empty() {
-        let cure = "define `otlp_grpc` or `otlp_http` in `exporters` and name it in a pipeline";
-        return Err(Failure::Usage(format!("--export: no pipeline has an OTLP exporter; {cure}")));
+        let help = "define `otlp_grpc` or `otlp_http` in `exporters` and name it in a pipeline";
+        return Err(Failure::Usage(format!("--export: no pipeline has an OTLP exporter; {help}")));
     }
     Ok(targets)
 }

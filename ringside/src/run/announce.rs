@@ -10,7 +10,7 @@ use crate::settings::Loaded;
 /// Prints it. A closed standard output is no reason not to run.
 pub fn announce(loaded: &Loaded, engine: &Engine) {
     let mut lines = engine.addresses();
-    let kind = engine.board().capture().kind;
+    let kind = engine.status().capture().kind;
     for shard in &loaded.configuration.graph.shards {
         for receiver in shard.receivers.iter().filter(|_| !shard.shown_by.is_empty()) {
             lines.push(format!("probes   {receiver}: {}", whom(loaded, receiver)));

@@ -24,7 +24,7 @@ impl Program {
                     tracing::error!("{problem}");
                 }
                 tracing::error!("the new configuration cannot be used; the old one runs on");
-                self.running.board().reload_failed();
+                self.running.status().reload_failed();
             }
         }
     }
@@ -39,14 +39,14 @@ impl Program {
         };
         let Ok((mut restart, replying)) = self.running.reconfigure(new, reply) else {
             tracing::error!("a capture thread does not answer; the old configuration runs on");
-            return self.running.board().reload_failed();
+            return self.running.status().reload_failed();
         };
         for _ in 0..replying {
             match timeout(PATIENCE, replies.recv()).await {
                 Ok(Some(keys)) => restart.extend(keys),
                 _ => {
                     tracing::error!("a capture thread does not answer; it may run with the old configuration");
-                    self.running.board().reload_failed();
+                    self.running.status().reload_failed();
                     break;
                 }
             }
@@ -59,7 +59,7 @@ impl Program {
         for key in &restart {
             tracing::warn!(key, "changed, but needs a restart: the old value stays");
         }
-        self.running.board().set_restart_needed(restart);
+        self.running.status().set_restart_needed(restart);
         tracing::info!(files = loaded.files.join(", "), "configuration reloaded");
     }
 }

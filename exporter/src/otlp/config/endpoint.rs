@@ -45,10 +45,10 @@ pub(super) fn grpc(text: &str, insecure: bool, problems: &mut Problems) -> Optio
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
         None => (if insecure { "http" } else { "https" }.to_owned(), text),
     };
-    let cure = "write it as \"http://127.0.0.1:4317\" (no TLS), \"https://host:4317\" or \"host:4317\"";
+    let help = "write it as \"http://127.0.0.1:4317\" (no TLS), \"https://host:4317\" or \"host:4317\"";
     let endpoint = parse(&scheme, rest).filter(|endpoint| endpoint.path == "/");
     if endpoint.is_none() {
-        problems.error("endpoint", "it is no endpoint for gRPC", cure);
+        problems.error("endpoint", "it is no endpoint for gRPC", help);
     }
     endpoint
 }
@@ -60,8 +60,8 @@ pub(super) fn http(key: &str, text: &str, problems: &mut Problems) -> Option<End
     }
     let endpoint = text.split_once("://").and_then(|(scheme, rest)| parse(&scheme.to_ascii_lowercase(), rest));
     if endpoint.is_none() {
-        let cure = "write it with its scheme: \"http://127.0.0.1:4318\" or \"https://host/otlp\"";
-        problems.error(key, "it is no endpoint for HTTP", cure);
+        let help = "write it with its scheme: \"http://127.0.0.1:4318\" or \"https://host/otlp\"";
+        problems.error(key, "it is no endpoint for HTTP", help);
     }
     endpoint
 }

@@ -1,6 +1,6 @@
 //! The way of one request: packed once, tried until it arrives, is refused for good, or its time is over.
 //!
-//! Counts what became of it and tells the log when the server's condition changes. Dropping the future withdraws
+//! Counts what became of it and tells the log when the server's health changes. Dropping the future withdraws
 //! the request; nothing is counted then but that no request is in flight any more.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::super::config::{Protocol, Settings};
 use super::super::payload::{Failure, Outcome, Payload, Refused, Signal};
 use super::super::stats::Stats;
 use super::backoff::Backoff;
-use super::condition::{Condition, News};
+use super::health::{ServerHealth, Transition};
 use super::verdict::{Cause, Verdict};
 use super::{connect, grpc, http, wire};
 
@@ -25,7 +25,7 @@ pub(super) struct Delivery {
     settings: Settings,
     client: Client,
     stats: Arc<Stats>,
-    condition: Mutex<Condition>,
+    health: Mutex<ServerHealth>,
     /// The server asked for nothing to be sent before.
     not_before: Mutex<Option<Instant>>,
     /// Signals of which a partial success was told.
@@ -56,7 +56,7 @@ impl Delivery {
             settings,
             client,
             stats,
-            condition: Mutex::default(),
+            health: Mutex::default(),
             not_before: Mutex::default(),
             partial_told: Mutex::default(),
             end,
@@ -107,18 +107,18 @@ impl Delivery {
             self.wait_for_server().await;
             let (cause, after) = match self.attempt(signal, body.clone(), items).await {
                 Verdict::Accepted { rejected } => {
-                    self.news(signal, None, |condition| condition.succeeded(signal));
+                    self.news(signal, None, |health| health.succeeded(signal));
                     return Outcome::Accepted { rejected };
                 }
                 Verdict::Refused(cause) => {
                     let now = Instant::now().into_std();
-                    self.news(signal, Some(&cause), |condition| condition.refused(signal, now));
+                    self.news(signal, Some(&cause), |health| health.refused(signal, now));
                     return Outcome::Failed(Failure::Permanent);
                 }
                 Verdict::Retry { cause, after } => (cause, after),
             };
             let now = Instant::now();
-            self.news(signal, Some(&cause), |condition| condition.failed(signal, &cause, now.into_std()));
+            self.news(signal, Some(&cause), |health| health.failed(signal, &cause, now.into_std()));
             let Some(wait) = backoff.next(now - begun, after) else { return Outcome::Failed(Failure::GaveUp) };
             if let Some(after) = after {
                 let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,14 +182,19 @@ impl Delivery {
         }
     }
 
-    fn news(&self, signal: Signal, cause: Option<&Cause>, change: impl FnOnce(&mut Condition) -> Option<News>) {
-        let news = change(&mut self.condition.lock().unwrap_or_else(PoisonError::into_inner));
+    fn news(
+        &self,
+        signal: Signal,
+        cause: Option<&Cause>,
+        change: impl FnOnce(&mut ServerHealth) -> Option<Transition>,
+    ) {
+        let news = change(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(news) = news else { return };
         let (exporter, signal_name) = (&self.id, signal.name());
         let server = self.settings.endpoint(signal).map(|endpoint| endpoint.authority()).unwrap_or_default();
         let cause = cause.map(Cause::to_string).unwrap_or_default();
         match news {
-            News::Down => tracing::warn!(
+            Transition::Down => tracing::warn!(
                 exporter,
                 server,
                 cause,
@@ -197,14 +202,14 @@ impl Delivery {
                 "what is exported does not arrive; it is tried again, and dropped and counted when the queue is full or \
                  retry_on_failure.max_elapsed_time is over"
             ),
-            News::Refuses => tracing::warn!(
+            Transition::Refuses => tracing::warn!(
                 exporter,
                 server,
                 cause,
                 signal = signal_name,
                 "the server refuses what is exported; it is dropped and counted"
             ),
-            News::Back => tracing::info!(exporter, server, "what is exported arrives again"),
+            Transition::Back => tracing::info!(exporter, server, "what is exported arrives again"),
         }
     }
 

@@ -3,13 +3,13 @@
 //! A request waits in the [`queue`](self), is taken by one of a few consumers and stays with it until it has arrived
 //! or will not (`delivery`): packed once (`wire`), sent (`grpc`, `http` over `connect` and `tls`), the answer judged
 //! (`reply`, `throttle`, `verdict`), retried (`backoff`). It never looks into a request, never waits for a server
-//! where it is called, and never logs what was sent, a header, or a word the server said (`condition`).
+//! where it is called, and never logs what was sent, a header, or a word the server said (`health`).
 
 mod backoff;
-mod condition;
 mod connect;
 mod delivery;
 mod grpc;
+mod health;
 mod http;
 mod queue;
 mod reply;

@@ -54,7 +54,7 @@ pub(super) enum FileError {
 }
 
 impl TlsError {
-    fn cure(&self) -> &'static str {
+    fn help(&self) -> &'static str {
         match self {
             Self::File { key: "ca_file", .. } => "give a PEM file with the certificates of the authorities to trust",
             Self::File { key: "key_file", .. } => "give a PEM file with the key of the own certificate",
@@ -70,7 +70,7 @@ impl TlsError {
 
 impl From<TlsError> for ExporterError {
     fn from(error: TlsError) -> Self {
-        Self { what: error.to_string(), cure: error.cure().to_owned() }
+        Self { what: error.to_string(), help: error.help().to_owned() }
     }
 }
 

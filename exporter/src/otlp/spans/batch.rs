@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use super::teller::Told;
+use super::encoder::EncodedCall;
 use crate::otlp::payload::{Payload, Signal};
 
 /// How large requests may become.
@@ -47,11 +47,11 @@ impl Batcher {
     }
 
     /// Adds a call, which failed or not.
-    pub fn add(&mut self, told: &Told, failed: bool, limits: Limits) {
+    pub fn add(&mut self, encoded: &EncodedCall, failed: bool, limits: Limits) {
         let open = if failed { &mut self.failed } else { &mut self.other };
         let mut packer = Packer { limits, envelope: &self.envelope, ready: &mut self.ready };
-        self.too_large[0] += packer.add(&told.spans, open);
-        self.too_large[1] += packer.add(&told.logs, &mut self.logs);
+        self.too_large[0] += packer.add(&encoded.spans, open);
+        self.too_large[1] += packer.add(&encoded.logs, &mut self.logs);
     }
 
     /// Closes what is open, full or not.

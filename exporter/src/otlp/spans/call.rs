@@ -6,29 +6,29 @@
 use pipeline::Call;
 use pipeline::call::Subject;
 
+use super::encoder::{EncodedCall, Labels, SpanEncoder};
 use super::message;
-use super::teller::{Labels, Teller, Told};
 
 /// Tells one record. No span ends before it starts.
-pub fn tell(call: &Call, labels: Labels<'_>) -> Told {
-    let teller = Teller::new(call, labels);
-    let record = teller.record;
-    let mut told = Told::default();
+pub fn tell(call: &Call, labels: Labels<'_>) -> EncodedCall {
+    let encoder = SpanEncoder::new(call, labels);
+    let record = encoder.record;
+    let mut encoded = EncodedCall::default();
     let root = match record.subject {
         // The one span of a single request is its transaction.
         Subject::Request => Some(0),
         Subject::Call => record.last.then(|| {
-            told.spans.push(teller.call());
+            encoded.spans.push(encoder.call());
             0
         }),
     };
-    let transactions = told.spans.len();
-    told.spans.extend(record.transactions.iter().map(|transaction| teller.transaction(transaction)));
-    told.spans.extend(record.ringing.iter().map(|ringing| teller.ringing(ringing)));
-    let sessions = told.spans.len();
-    told.spans.extend(record.sessions.iter().map(|session| teller.session(session)));
-    message::show(&teller, message::Places { root, transactions, sessions }, &mut told);
-    told
+    let transactions = encoded.spans.len();
+    encoded.spans.extend(record.transactions.iter().map(|transaction| encoder.transaction(transaction)));
+    encoded.spans.extend(record.ringing.iter().map(|ringing| encoder.ringing(ringing)));
+    let sessions = encoded.spans.len();
+    encoded.spans.extend(record.sessions.iter().map(|session| encoder.session(session)));
+    message::show(&encoder, message::Places { root, transactions, sessions }, &mut encoded);
+    encoded
 }
 
 #[cfg(test)]

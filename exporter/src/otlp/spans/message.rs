@@ -8,10 +8,10 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use pipeline::call::ladder::{LadderForm, Message, Owner, SpanId};
 
 use super::attribute::{self as a, Attributes};
-use super::teller::{Teller, Told};
+use super::encoder::{EncodedCall, SpanEncoder};
 use super::values::{cseq, ends, hash};
 
-/// Where the spans of owners are in [`Told::spans`].
+/// Where the spans of owners are in [`EncodedCall::spans`].
 pub(super) struct Places {
     /// The root, if it leaves now.
     pub root: Option<usize>,
@@ -22,8 +22,8 @@ pub(super) struct Places {
 }
 
 /// Shows the ladder of the record.
-pub(super) fn show(teller: &Teller<'_>, places: Places, told: &mut Told) {
-    let record = teller.record;
+pub(super) fn show(encoder: &SpanEncoder<'_>, places: Places, encoded: &mut EncodedCall) {
+    let record = encoder.record;
     let local = record.transactions.first().map_or(record.destination, |first| ends(first).0);
     for (index, message) in record.ladder.iter().enumerate() {
         let place = match message.owner {
@@ -35,30 +35,30 @@ pub(super) fn show(teller: &Teller<'_>, places: Places, told: &mut Told) {
             Owner::Transaction(index) => ends(&record.transactions[usize::from(index)]).0,
             Owner::Session(_) | Owner::Call => local,
         };
-        let attributes = attributes(teller, message, local);
-        let owner = place.map_or(record.span, |place| span_id(&told.spans[place]));
+        let attributes = attributes(encoder, message, local);
+        let owner = place.map_or(record.span, |place| span_id(&encoded.spans[place]));
         match (record.ladder_form, place) {
             (LadderForm::Off, _) => {}
             (LadderForm::Logs, _) => {
-                let log = teller.log(message.at, attributes);
-                told.logs.push(opentelemetry_proto::tonic::logs::v1::LogRecord { span_id: owner.0.to_vec(), ..log });
+                let log = encoder.log(message.at, attributes);
+                encoded.logs.push(opentelemetry_proto::tonic::logs::v1::LogRecord { span_id: owner.0.to_vec(), ..log });
             }
-            (LadderForm::Events, Some(place)) => told.spans[place].events.push(Event {
+            (LadderForm::Events, Some(place)) => encoded.spans[place].events.push(Event {
                 time_unix_nano: message.at.as_nanos(),
                 name: a::MESSAGE.to_owned(),
                 attributes: attributes.into_inner(),
                 dropped_attributes_count: 0,
             }),
             (LadderForm::Spans, _) | (LadderForm::Events, None) => {
-                let span = teller.span(&name(message), SpanKind::Internal, message.at, Some(message.at), attributes);
+                let span = encoder.span(&name(message), SpanKind::Internal, message.at, Some(message.at), attributes);
                 let span_id = message_id(owner, record.piece, index);
-                told.spans.push(Span { span_id: span_id.0.to_vec(), parent_span_id: owner.0.to_vec(), ..span });
+                encoded.spans.push(Span { span_id: span_id.0.to_vec(), parent_span_id: owner.0.to_vec(), ..span });
             }
         }
     }
 }
 
-fn attributes(teller: &Teller<'_>, message: &Message, local: u16) -> Attributes {
+fn attributes(encoder: &SpanEncoder<'_>, message: &Message, local: u16) -> Attributes {
     let mut attributes = Attributes::with_room(9);
     attributes.text(a::REQUEST_METHOD, message.method.as_str());
     if let Some(status) = message.status {
@@ -67,7 +67,7 @@ fn attributes(teller: &Teller<'_>, message: &Message, local: u16) -> Attributes 
     attributes.text(a::CSEQ, cseq(message.cseq, message.method));
     attributes.text(a::MESSAGE_DIRECTION, if message.forward { "to_callee" } else { "to_caller" });
     let peer = if message.source == local { message.destination } else { message.source };
-    teller.endpoint(a::NETWORK_PEER_ADDRESS, a::NETWORK_PEER_PORT, peer, &mut attributes);
+    encoder.endpoint(a::NETWORK_PEER_ADDRESS, a::NETWORK_PEER_PORT, peer, &mut attributes);
     attributes.int(a::MESSAGE_SIZE, message.bytes);
     if message.sdp {
         attributes.boolean(a::MESSAGE_SDP, true);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::batch::{Batcher, Limits};
 use super::call::tell;
-use super::teller::Labels;
+use super::encoder::Labels;
 use crate::otlp::payload::{Payload, Refused};
 use crate::otlp::stats::Stats;
 
@@ -76,8 +76,8 @@ pub async fn push(
 
 fn add(kept: &KeptCall, label_sets: &LabelSets, batcher: &mut Batcher, limits: Limits) {
     let (carrier, ua_type) = label_sets.names(kept.labels);
-    let told = tell(&kept.call, Labels { carrier, ua_type });
-    batcher.add(&told, kept.call.record.error().is_some(), limits);
+    let encoded = tell(&kept.call, Labels { carrier, ua_type });
+    batcher.add(&encoded, kept.call.record.error().is_some(), limits);
 }
 
 #[cfg(test)]

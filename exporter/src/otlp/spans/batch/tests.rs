@@ -5,8 +5,8 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::super::call::tell;
+use super::super::encoder::Labels;
 use super::super::sample;
-use super::super::teller::Labels;
 use super::*;
 
 const LIMITS: Limits = Limits { min_items: 512, max_items: 2048, max_bytes: 7 << 19 };
@@ -31,8 +31,8 @@ fn bench(limits: Limits) -> Bench {
 }
 
 impl Bench {
-    fn add(&mut self, told: &Told, failed: bool) {
-        self.batcher.add(told, failed, self.limits);
+    fn add(&mut self, encoded: &EncodedCall, failed: bool) {
+        self.batcher.add(encoded, failed, self.limits);
     }
 
     fn flush(&mut self) {
@@ -51,9 +51,9 @@ impl Bench {
 }
 
 /// A call of so many spans, each with a name of so many bytes.
-fn told(spans: usize, bytes: usize) -> Told {
+fn encoded(spans: usize, bytes: usize) -> EncodedCall {
     let span = Span { name: "x".repeat(bytes), ..Span::default() };
-    Told { spans: vec![span; spans], logs: Vec::new() }
+    EncodedCall { spans: vec![span; spans], logs: Vec::new() }
 }
 
 fn decoded(payload: &Payload) -> ExportTraceServiceRequest {
@@ -63,12 +63,12 @@ fn decoded(payload: &Payload) -> ExportTraceServiceRequest {
 #[test]
 fn a_request_is_what_the_official_types_make_of_it() {
     let mut bench = bench(LIMITS);
-    let told = tell(&sample::kept(sample::call()), Labels { carrier: "a", ua_type: "b" });
-    bench.add(&told, false);
-    bench.add(&told, false);
+    let encoded = tell(&sample::kept(sample::call()), Labels { carrier: "a", ua_type: "b" });
+    bench.add(&encoded, false);
+    bench.add(&encoded, false);
     bench.flush();
     let payload = bench.sent().remove(0);
-    let spans = [told.spans.clone(), told.spans.clone()].concat();
+    let spans = [encoded.spans.clone(), encoded.spans.clone()].concat();
     let expected = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(resource()),
@@ -86,7 +86,7 @@ fn a_request_is_what_the_official_types_make_of_it() {
 fn log_records_go_their_own_way() {
     let mut bench = bench(LIMITS);
     let log = LogRecord { event_name: "sip.message".to_owned(), ..LogRecord::default() };
-    bench.add(&Told { spans: told(1, 1).spans, logs: vec![log.clone()] }, false);
+    bench.add(&EncodedCall { spans: encoded(1, 1).spans, logs: vec![log.clone()] }, false);
     bench.flush();
     let payloads = bench.sent();
     assert_eq!(payloads.iter().map(|payload| payload.signal).collect::<Vec<_>>(), [Signal::Traces, Signal::Logs]);
@@ -103,17 +103,17 @@ fn log_records_go_their_own_way() {
 #[test]
 fn a_request_leaves_once_it_is_full_enough() {
     let mut bench = bench(Limits { min_items: 10, max_items: 20, ..LIMITS });
-    bench.add(&told(9, 1), false);
+    bench.add(&encoded(9, 1), false);
     assert!(bench.items().is_empty());
-    bench.add(&told(9, 1), false);
+    bench.add(&encoded(9, 1), false);
     assert_eq!(bench.items(), [18]);
 }
 
 #[test]
 fn a_call_that_would_make_it_too_full_begins_the_next() {
     let mut bench = bench(Limits { min_items: 10, max_items: 12, ..LIMITS });
-    bench.add(&told(9, 1), false);
-    bench.add(&told(5, 1), false);
+    bench.add(&encoded(9, 1), false);
+    bench.add(&encoded(5, 1), false);
     assert_eq!(bench.items(), [9]);
     bench.flush();
     assert_eq!(bench.items(), [5]);
@@ -122,18 +122,18 @@ fn a_call_that_would_make_it_too_full_begins_the_next() {
 #[test]
 fn a_call_is_not_cut_for_the_number_of_its_spans() {
     let mut bench = bench(Limits { min_items: 10, max_items: 12, ..LIMITS });
-    bench.add(&told(50, 1), false);
+    bench.add(&encoded(50, 1), false);
     assert_eq!(bench.items(), [50]);
 }
 
 #[test]
 fn failed_calls_have_requests_of_their_own() {
     let mut bench = bench(LIMITS);
-    bench.add(&told(3, 1), true);
-    bench.add(&told(4, 1), false);
+    bench.add(&encoded(3, 1), true);
+    bench.add(&encoded(4, 1), false);
     bench.flush();
-    let told: Vec<(u64, bool)> = bench.sent().iter().map(|payload| (payload.items, payload.important)).collect();
-    assert_eq!(told, [(3, true), (4, false)]);
+    let encoded: Vec<(u64, bool)> = bench.sent().iter().map(|payload| (payload.items, payload.important)).collect();
+    assert_eq!(encoded, [(3, true), (4, false)]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn no_request_is_above_its_most_bytes_and_no_span_is_lost() {
     let mut bench = bench(limits);
     let mut sent = 0;
     for spans in 1..60 {
-        bench.add(&told(spans, 100 * (spans % 40) + 1), false);
+        bench.add(&encoded(spans, 100 * (spans % 40) + 1), false);
         sent += spans as u64;
     }
     bench.flush();
@@ -158,10 +158,10 @@ fn no_request_is_above_its_most_bytes_and_no_span_is_lost() {
 #[test]
 fn a_call_that_fits_no_request_together_with_others_goes_alone() {
     let mut bench = bench(Limits { max_bytes: 2000, ..LIMITS });
-    bench.add(&told(1, 1000), false);
-    bench.add(&told(1, 1500), false);
+    bench.add(&encoded(1, 1000), false);
+    bench.add(&encoded(1, 1500), false);
     assert_eq!(bench.items(), [1]);
-    bench.add(&told(3, 1000), false);
+    bench.add(&encoded(3, 1000), false);
     bench.flush();
     assert_eq!(bench.items(), [1, 1, 1, 1]);
 }
@@ -169,9 +169,9 @@ fn a_call_that_fits_no_request_together_with_others_goes_alone() {
 #[test]
 fn a_span_that_fits_no_request_is_counted_and_the_others_leave() {
     let mut bench = bench(Limits { max_bytes: 2000, ..LIMITS });
-    let mut told = told(3, 10);
-    told.spans[1].name = "x".repeat(3000);
-    bench.add(&told, false);
+    let mut encoded = encoded(3, 10);
+    encoded.spans[1].name = "x".repeat(3000);
+    bench.add(&encoded, false);
     bench.flush();
     assert_eq!(bench.items(), [2]);
     assert_eq!(bench.batcher.take_too_large(), [(Signal::Traces, 1), (Signal::Logs, 0)]);
@@ -181,16 +181,16 @@ fn a_span_that_fits_no_request_is_counted_and_the_others_leave() {
 #[test]
 fn new_limits_hold_from_the_next_call_on() {
     let mut bench = bench(LIMITS);
-    bench.add(&told(5, 1), false);
+    bench.add(&encoded(5, 1), false);
     bench.limits = Limits { min_items: 6, ..LIMITS };
-    bench.add(&told(1, 1), false);
+    bench.add(&encoded(1, 1), false);
     assert_eq!(bench.items(), [6]);
 }
 
 #[test]
 fn nothing_waits_where_nothing_came() {
     let mut bench = bench(LIMITS);
-    bench.add(&Told::default(), true);
+    bench.add(&EncodedCall::default(), true);
     bench.flush();
     assert!(!bench.batcher.is_waiting());
     assert!(bench.items().is_empty());

@@ -20,13 +20,13 @@ use super::*;
 
 const LABELS: Labels<'_> = Labels { carrier: "telecom-alpha", ua_type: "yealink" };
 
-fn told(record: CallRecord) -> Told {
+fn encoded(record: CallRecord) -> EncodedCall {
     tell(&kept(record), LABELS)
 }
 
 /// The span with this id.
-fn span(told: &Told, id: SpanId) -> &Span {
-    told.spans.iter().find(|span| span.span_id == id.0).expect("it is told")
+fn span(encoded: &EncodedCall, id: SpanId) -> &Span {
+    encoded.spans.iter().find(|span| span.span_id == id.0).expect("it is encoded")
 }
 
 /// Attributes as text, by name.
@@ -44,10 +44,10 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<&str, String> {
 
 /// Exactly these attributes.
 fn assert_attributes(attributes: &[KeyValue], expected: &[(&str, &str)]) {
-    let told = texts(attributes);
-    assert_eq!(told.len(), attributes.len(), "none twice");
+    let encoded = texts(attributes);
+    assert_eq!(encoded.len(), attributes.len(), "none twice");
     let expected: BTreeMap<&str, String> = expected.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-    assert_eq!(told, expected);
+    assert_eq!(encoded, expected);
 }
 
 fn is_error(span: &Span) -> bool {
@@ -56,8 +56,8 @@ fn is_error(span: &Span) -> bool {
 
 #[test]
 fn a_call_is_a_tree_of_spans_under_one_root() {
-    let told = told(call());
-    let tree: Vec<(&str, u8, u8)> = (told.spans.iter())
+    let encoded = encoded(call());
+    let tree: Vec<(&str, u8, u8)> = (encoded.spans.iter())
         .map(|span| (span.name.as_str(), span.span_id[0], span.parent_span_id.first().copied().unwrap_or(0)))
         .collect();
     let expected = [
@@ -71,14 +71,14 @@ fn a_call_is_a_tree_of_spans_under_one_root() {
         ("session", 8, 1),
     ];
     assert_eq!(tree, expected);
-    assert!(told.spans.iter().all(|span| span.trace_id == TRACE));
-    assert!(told.logs.is_empty());
+    assert!(encoded.spans.iter().all(|span| span.trace_id == TRACE));
+    assert!(encoded.logs.is_empty());
 }
 
 #[test]
 fn transactions_are_server_or_client_spans_and_the_rest_is_internal() {
-    let told = told(call());
-    let kind = |number| span(&told, id(number)).kind();
+    let encoded = encoded(call());
+    let kind = |number| span(&encoded, id(number)).kind();
     use SpanKind::{Client, Internal, Server};
     assert_eq!(
         [1, 2, 3, 4, 5, 6, 7, 8].map(kind),
@@ -88,8 +88,8 @@ fn transactions_are_server_or_client_spans_and_the_rest_is_internal() {
 
 #[test]
 fn the_root_says_what_became_of_the_call() {
-    let told = told(call());
-    let root = span(&told, CALL);
+    let encoded = encoded(call());
+    let root = span(&encoded, CALL);
     assert_attributes(
         &root.attributes,
         &[
@@ -122,9 +122,9 @@ fn the_root_says_what_became_of_the_call() {
 
 #[test]
 fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
-    let told = told(call());
+    let encoded = encoded(call());
     assert_attributes(
-        &span(&told, id(2)).attributes,
+        &span(&encoded, id(2)).attributes,
         &[
             ("sip.request.method", "INVITE"),
             ("sip.response.status_code", "407"),
@@ -144,13 +144,13 @@ fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
             ("network.protocol.version", "2.0"),
         ],
     );
-    let bye = texts(&span(&told, id(5)).attributes);
+    let bye = texts(&span(&encoded, id(5)).attributes);
     assert_eq!((bye["sip.in_dialog"].as_str(), bye["sip.cseq"].as_str()), ("true", "77 BYE"));
     assert_eq!(
         (bye["network.local.address"].as_str(), bye["network.peer.address"].as_str()),
         ("192.0.2.2", "192.0.2.1")
     );
-    assert_eq!(texts(&span(&told, id(3)).attributes)["sip.retransmission.count"], "1");
+    assert_eq!(texts(&span(&encoded, id(3)).attributes)["sip.retransmission.count"], "1");
 }
 
 #[test]
@@ -158,9 +158,9 @@ fn an_invite_names_the_carriers_at_its_ends() {
     let mut record = call();
     record.transactions[0].trunks = Some(Box::new([Some("office".into()), Some("alpha".into())]));
     record.transactions[1].trunks = Some(Box::new([None, Some("beta".into())]));
-    let told = told(record);
+    let encoded = encoded(record);
     let [first, second, third] = [2, 3, 4].map(|number| {
-        let attributes = texts(&span(&told, id(number)).attributes);
+        let attributes = texts(&span(&encoded, id(number)).attributes);
         ["sip.trunk.in", "sip.trunk.out"].map(|key| attributes.get(key).cloned())
     });
     assert_eq!(first, [Some("office".to_owned()), Some("alpha".to_owned())]);
@@ -172,8 +172,8 @@ fn an_invite_names_the_carriers_at_its_ends() {
 fn a_call_to_a_balanced_service_says_which_backend_took_it() {
     let of = |backend: Option<&str>, moved| {
         let steer = Steer { service: "sbc-core".into(), backend: backend.map(Into::into), moved };
-        let told = told(CallRecord { steer: Some(Box::new(steer)), ..call() });
-        let attributes = texts(&span(&told, id(1)).attributes);
+        let encoded = encoded(CallRecord { steer: Some(Box::new(steer)), ..call() });
+        let attributes = texts(&span(&encoded, id(1)).attributes);
         ["service", "backend", "moved"].map(|key| attributes.get(format!("sip.steer.{key}").as_str()).cloned())
     };
     assert_eq!(of(Some("sbc-0"), true), ["sbc-core", "sbc-0", "true"].map(|text| Some(text.to_owned())));
@@ -189,16 +189,16 @@ fn the_id_of_a_transaction_is_that_of_opensips() {
 
 #[test]
 fn the_branch_that_was_answered_is_marked() {
-    let told = told(call());
-    assert_attributes(&span(&told, id(6)).attributes, &[("sip.fork.winner", "true")]);
-    assert_attributes(&span(&told, id(7)).attributes, &[("sip.fork.winner", "false")]);
+    let encoded = encoded(call());
+    assert_attributes(&span(&encoded, id(6)).attributes, &[("sip.fork.winner", "true")]);
+    assert_attributes(&span(&encoded, id(7)).attributes, &[("sip.fork.winner", "false")]);
 }
 
 #[test]
 fn a_session_says_which_dialog_it_is_and_how_it_ended() {
-    let told = told(call());
+    let encoded = encoded(call());
     assert_attributes(
-        &span(&told, id(8)).attributes,
+        &span(&encoded, id(8)).attributes,
         &[
             ("sip.dialog.id", "d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1"),
             ("sip.session.segment", "1"),
@@ -206,15 +206,15 @@ fn a_session_says_which_dialog_it_is_and_how_it_ended() {
             ("sip.call.disconnect_party", "callee"),
         ],
     );
-    assert!(span(&told, id(8)).links.is_empty());
+    assert!(span(&encoded, id(8)).links.is_empty());
 }
 
 #[test]
 fn every_message_is_an_event_of_its_own_span_once() {
-    let told = told(call());
-    let count = |number| span(&told, id(number)).events.len();
+    let encoded = encoded(call());
+    let count = |number| span(&encoded, id(number)).events.len();
     assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(count), [0, 2, 2, 2, 2, 0, 0, 1]);
-    let events = &span(&told, id(3)).events;
+    let events = &span(&encoded, id(3)).events;
     assert!(events.iter().all(|event| event.name == "sip.message"));
     assert_eq!(events[0].time_unix_nano, at(200).as_nanos());
     assert_attributes(
@@ -242,7 +242,7 @@ fn every_message_is_an_event_of_its_own_span_once() {
             ("sip.message.size", "500"),
         ],
     );
-    let below = texts(&span(&told, id(4)).events[0].attributes);
+    let below = texts(&span(&encoded, id(4)).events[0].attributes);
     assert_eq!(below["network.peer.address"], "192.0.2.3", "seen from the proxy in between");
 }
 
@@ -252,21 +252,22 @@ fn what_is_an_error_is_marked_and_says_which() {
     (record.outcome, record.status, record.end) = ("ineffective", Some(503), None);
     (record.transactions[1].status, record.transactions[1].reason) = (Some(503), Some("Busy here".into()));
     (record.transactions[2].status, record.transactions[2].timed_out) = (None, true);
-    let told = told(record);
-    let error =
-        |number| (is_error(span(&told, id(number))), texts(&span(&told, id(number)).attributes).remove("error.type"));
+    let encoded = encoded(record);
+    let error = |number| {
+        (is_error(span(&encoded, id(number))), texts(&span(&encoded, id(number)).attributes).remove("error.type"))
+    };
     assert_eq!(error(1), (true, Some("503".to_owned())));
     assert_eq!(error(2), (false, None), "a challenge is none");
     assert_eq!(error(3), (true, Some("503".to_owned())));
     assert_eq!(error(4), (true, Some("timeout".to_owned())));
-    assert_eq!(texts(&span(&told, CALL).attributes)["sip.response.reason"], "Busy here");
+    assert_eq!(texts(&span(&encoded, CALL).attributes)["sip.response.reason"], "Busy here");
 }
 
 #[test]
 fn messages_may_be_spans_of_their_own() {
-    let told = told(CallRecord { ladder_form: LadderForm::Spans, ..call() });
-    assert!(told.spans.iter().all(|span| span.events.is_empty()));
-    let messages = &told.spans[8..];
+    let encoded = encoded(CallRecord { ladder_form: LadderForm::Spans, ..call() });
+    assert!(encoded.spans.iter().all(|span| span.events.is_empty()));
+    let messages = &encoded.spans[8..];
     let names: Vec<&str> = messages.iter().map(|span| span.name.as_str()).collect();
     let expected = [
         "INVITE request",
@@ -284,18 +285,18 @@ fn messages_may_be_spans_of_their_own() {
     assert_eq!(parents, [2, 2, 3, 4, 4, 3, 8, 5, 5]);
     assert!(messages.iter().all(|span| span.start_time_unix_nano == span.end_time_unix_nano));
     assert!(messages.iter().all(|span| span.kind() == SpanKind::Internal && span.status.is_none()));
-    let ids: BTreeSet<&[u8]> = told.spans.iter().map(|span| span.span_id.as_slice()).collect();
-    assert_eq!(ids.len(), told.spans.len());
+    let ids: BTreeSet<&[u8]> = encoded.spans.iter().map(|span| span.span_id.as_slice()).collect();
+    assert_eq!(ids.len(), encoded.spans.len());
 }
 
 #[test]
 fn messages_may_be_log_records_with_the_ids_of_their_spans() {
-    let told = told(CallRecord { ladder_form: LadderForm::Logs, ..call() });
-    assert_eq!((told.spans.len(), told.logs.len()), (8, 9));
-    assert!(told.spans.iter().all(|span| span.events.is_empty()));
-    let owners: Vec<u8> = told.logs.iter().map(|log| log.span_id[0]).collect();
+    let encoded = encoded(CallRecord { ladder_form: LadderForm::Logs, ..call() });
+    assert_eq!((encoded.spans.len(), encoded.logs.len()), (8, 9));
+    assert!(encoded.spans.iter().all(|span| span.events.is_empty()));
+    let owners: Vec<u8> = encoded.logs.iter().map(|log| log.span_id[0]).collect();
     assert_eq!(owners, [2, 2, 3, 4, 4, 3, 8, 5, 5]);
-    let first = &told.logs[0];
+    let first = &encoded.logs[0];
     assert_eq!((first.event_name.as_str(), first.trace_id.as_slice()), ("sip.message", &TRACE[..]));
     assert_eq!((first.time_unix_nano, first.severity_number), (START.as_nanos(), 9));
     assert_eq!(texts(&first.attributes)["sip.request.method"], "INVITE");
@@ -303,14 +304,14 @@ fn messages_may_be_log_records_with_the_ids_of_their_spans() {
 
 #[test]
 fn without_a_ladder_no_message_is_shown() {
-    let told = told(CallRecord { ladder_form: LadderForm::Off, ..call() });
-    assert_eq!(told.spans.len(), 8);
-    assert!(told.logs.is_empty() && told.spans.iter().all(|span| span.events.is_empty()));
+    let encoded = encoded(CallRecord { ladder_form: LadderForm::Off, ..call() });
+    assert_eq!(encoded.spans.len(), 8);
+    assert!(encoded.logs.is_empty() && encoded.spans.iter().all(|span| span.events.is_empty()));
 }
 
 #[test]
 fn messages_beyond_the_bound_are_told_as_a_number() {
-    assert_eq!(span(&told(CallRecord { ladder_cut: 7, ..call() }), CALL).dropped_events_count, 7);
+    assert_eq!(span(&encoded(CallRecord { ladder_cut: 7, ..call() }), CALL).dropped_events_count, 7);
 }
 
 /// The set-up of a call that goes on, then the rest of it.
@@ -332,8 +333,8 @@ fn pieces() -> [CallRecord; 2] {
 
 #[test]
 fn the_root_leaves_with_the_last_piece_and_nothing_leaves_twice() {
-    let [first, second] = pieces().map(told);
-    let ids = |told: &Told| told.spans.iter().map(|span| span.span_id[0]).collect::<Vec<u8>>();
+    let [first, second] = pieces().map(encoded);
+    let ids = |encoded: &EncodedCall| encoded.spans.iter().map(|span| span.span_id[0]).collect::<Vec<u8>>();
     assert_eq!(ids(&first), [2, 3, 4, 6, 7]);
     assert_eq!(ids(&second), [1, 5, 8]);
     assert_eq!(second.spans[0].start_time_unix_nano, START.as_nanos());
@@ -345,8 +346,8 @@ fn a_message_without_a_span_waits_for_no_root() {
     let late = message(4995, Method::Invite, Some(180), (1, 0), Owner::Call);
     first.ladder.push(late);
     second.ladder.push(late);
-    let (first, second) = (told(first), told(second));
-    let stray = first.spans.last().expect("it is told");
+    let (first, second) = (encoded(first), encoded(second));
+    let stray = first.spans.last().expect("it is encoded");
     assert_eq!((stray.name.as_str(), stray.parent_span_id.as_slice()), ("INVITE 180", &CALL.0[..]));
     assert_eq!(span(&second, CALL).events.len(), 1, "where the root leaves, it is an event of it");
 }
@@ -356,8 +357,8 @@ fn a_segment_links_to_the_one_before() {
     let mut record = call();
     let before = record.sessions[0].clone();
     record.sessions = vec![Session { previous: Some(id(0x20)), segment: 2, ..before }];
-    let told = told(record);
-    let session = span(&told, id(8));
+    let encoded = encoded(record);
+    let session = span(&encoded, id(8));
     let link = &session.links[0];
     assert_eq!((link.trace_id.as_slice(), link.span_id.as_slice()), (&TRACE[..], &id(0x20).0[..]));
     assert_eq!(texts(&session.attributes)["sip.session.segment"], "2");
@@ -370,14 +371,14 @@ fn what_is_open_when_the_program_ends_ends_there_and_says_so() {
     record.ladder.truncate(7);
     record.sessions[0].end = None;
     record.sessions[0].ended = None;
-    let told = told(record);
+    let encoded = encoded(record);
     for number in [1, 8] {
-        let span = span(&told, id(number));
+        let span = span(&encoded, id(number));
         assert_eq!(span.end_time_unix_nano, at(9000).as_nanos());
         assert_eq!(texts(&span.attributes)["sip.call.outcome"], "in_progress");
         assert!(!is_error(span));
     }
-    assert!(!texts(&span(&told, id(3)).attributes).contains_key("sip.call.outcome"), "it was over");
+    assert!(!texts(&span(&encoded, id(3)).attributes).contains_key("sip.call.outcome"), "it was over");
 }
 
 #[test]
@@ -389,15 +390,15 @@ fn no_span_ends_before_it_starts() {
     record.ringing[0].end = Some(Timestamp::ZERO);
     record.sessions[0].end = None;
     for form in [LadderForm::Events, LadderForm::Spans] {
-        let told = told(CallRecord { ladder_form: form, ..record.clone() });
-        assert!(told.spans.iter().all(|span| span.start_time_unix_nano <= span.end_time_unix_nano));
+        let encoded = encoded(CallRecord { ladder_form: form, ..record.clone() });
+        assert!(encoded.spans.iter().all(|span| span.start_time_unix_nano <= span.end_time_unix_nano));
     }
 }
 
 #[test]
 fn a_single_request_is_one_span() {
-    let told = told(request());
-    let [span] = &told.spans[..] else { panic!("{} spans", told.spans.len()) };
+    let encoded = encoded(request());
+    let [span] = &encoded.spans[..] else { panic!("{} spans", encoded.spans.len()) };
     assert_eq!((span.name.as_str(), span.kind()), ("REGISTER", SpanKind::Server));
     assert!(span.parent_span_id.is_empty() && is_error(span));
     assert_eq!(span.events.len(), 2);
@@ -417,17 +418,18 @@ fn a_single_request_is_one_span() {
 
 #[test]
 fn a_request_uri_without_host_leaves_the_address_it_went_to() {
-    let told = told(CallRecord { server: None, ..call() });
-    let root = texts(&span(&told, CALL).attributes);
+    let encoded = encoded(CallRecord { server: None, ..call() });
+    let root = texts(&span(&encoded, CALL).attributes);
     assert_eq!((root["server.address"].as_str(), root["server.port"].as_str()), ("192.0.2.2", "5060"));
-    let told = self::told(CallRecord { server: Some(("sbc.example".into(), Some(5080))), ..call() });
-    assert_eq!(texts(&span(&told, CALL).attributes)["server.port"], "5080");
+    let encoded = self::encoded(CallRecord { server: Some(("sbc.example".into(), Some(5080))), ..call() });
+    assert_eq!(texts(&span(&encoded, CALL).attributes)["server.port"], "5080");
 }
 
 #[test]
 fn numbers_are_told_only_where_the_record_has_them() {
-    let told = told(CallRecord { caller: Some("1555*******".into()), callee: Some("1666*******".into()), ..call() });
-    let root = texts(&span(&told, CALL).attributes);
+    let encoded =
+        encoded(CallRecord { caller: Some("1555*******".into()), callee: Some("1666*******".into()), ..call() });
+    let root = texts(&span(&encoded, CALL).attributes);
     assert_eq!((root["sip.from.user"].as_str(), root["sip.to.user"].as_str()), ("1555*******", "1666*******"));
 }
 
@@ -436,7 +438,7 @@ fn a_trace_that_a_trusted_carrier_offers_is_joined() {
     let trusted = Arc::from(["telecom-alpha".into()].as_slice());
     let offered = Offered { trace_id: [0xcd; 16], parent: id(0x99), trusted };
     let record = CallRecord { offered: Some(Box::new(offered)), ..call() };
-    let joined = told(record.clone());
+    let joined = encoded(record.clone());
     assert!(joined.spans.iter().all(|span| span.trace_id == [0xcd; 16]));
     let root = span(&joined, CALL);
     assert_eq!((root.parent_span_id.as_slice(), root.flags), (&id(0x99).0[..], 0x301));
@@ -455,8 +457,8 @@ fn chance_is_written_into_tracestate() {
         (Some(0xe6_6666_6666_6666), "ot=th:e6666666666666"),
         (Some(0x00_8000_0000_0000), "ot=th:008"),
     ] {
-        let told = tell(&Call { record: Arc::new(call()), threshold }, LABELS);
-        assert!(told.spans.iter().all(|span| span.trace_state == expected), "{expected}");
+        let encoded = tell(&Call { record: Arc::new(call()), threshold }, LABELS);
+        assert!(encoded.spans.iter().all(|span| span.trace_state == expected), "{expected}");
     }
 }
 
@@ -464,14 +466,14 @@ fn chance_is_written_into_tracestate() {
 fn encrypted_and_web_transports_are_tcp_below() {
     let mut record = call();
     record.transactions[0].transport = Transport::Wss;
-    assert_eq!(texts(&span(&told(record), id(2)).attributes)["network.transport"], "tcp");
+    assert_eq!(texts(&span(&encoded(record), id(2)).attributes)["network.transport"], "tcp");
 }
 
 #[test]
 fn what_was_heard_is_on_the_session_with_what_happened_when() {
     let record = CallRecord { media: Some(Box::new(heard())), ..call() };
-    let told = told(record);
-    let session = told.spans.iter().find(|span| span.name == "session").expect("a session");
+    let encoded = encoded(record);
+    let session = encoded.spans.iter().find(|span| span.name == "session").expect("a session");
     let number = |key: &str| session.attributes.iter().find(|one| one.key == key).and_then(|one| one.value.clone());
     let value = |key: &str| number(key).and_then(|any| any.value);
     assert_eq!(value("sip.media.caller.packets"), Some(Value::IntValue(500)));
@@ -492,8 +494,8 @@ fn what_was_heard_is_on_the_session_with_what_happened_when() {
         ]
     );
     let first = CallRecord { last: false, media: Some(Box::new(heard())), ..call() };
-    let told = self::told(first);
-    assert!(told.spans.iter().all(|span| span.events.iter().all(|event| !event.name.starts_with("sip.media"))));
+    let encoded = self::encoded(first);
+    assert!(encoded.spans.iter().all(|span| span.events.iter().all(|event| !event.name.starts_with("sip.media"))));
 }
 
 /// Each attribute stands in the table for the kind of span or message it is on, with its type.
@@ -515,7 +517,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
     let mut said = BTreeSet::new();
     for record in [full, open, request()] {
         let single = record.subject == Subject::Request;
-        for span in told(record).spans {
+        for span in encoded(record).spans {
             let on = match span.name.as_str() {
                 "SIP call" => 'r',
                 "ringing" | "early media" => 'e',
@@ -553,5 +555,5 @@ fn nothing_is_said_that_is_not_in_the_table() {
 fn a_method_that_is_not_known_has_one_name() {
     let mut record = call();
     record.transactions.push(transaction(id(9), Method::Other, 5, 6000));
-    assert_eq!(span(&told(record), id(9)).name, "OTHER");
+    assert_eq!(span(&encoded(record), id(9)).name, "OTHER");
 }

@@ -113,8 +113,8 @@ fn what_waits_leaves_when_no_more_calls_can_come() {
         bench.call(sample::kept(sample::request())).await;
         let sent = bench.end().await;
         assert!(sent.iter().all(|(at, _)| *at == start));
-        let told: Vec<(u64, bool)> = sent.iter().map(|(_, payload)| (payload.items, payload.important)).collect();
-        assert_eq!(told, [(1, true), (8, false)]);
+        let encoded: Vec<(u64, bool)> = sent.iter().map(|(_, payload)| (payload.items, payload.important)).collect();
+        assert_eq!(encoded, [(1, true), (8, false)]);
     });
 }
 
@@ -126,8 +126,8 @@ fn labels_are_told_by_their_names() {
         let (_, payload) = bench.sent.recv().await.expect("it is sent");
         let request = ExportTraceServiceRequest::decode(payload.body).expect("a request");
         let span = &request.resource_spans[0].scope_spans[0].spans[0];
-        let told = format!("{:?}", span.attributes);
-        assert!(told.contains("telecom-alpha") && told.contains("yealink"), "{told}");
+        let encoded = format!("{:?}", span.attributes);
+        assert!(encoded.contains("telecom-alpha") && encoded.contains("yealink"), "{encoded}");
     });
 }
 

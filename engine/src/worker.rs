@@ -1,4 +1,4 @@
-//! A lane: a flow on a thread of its own, which follows the calls it is handed.
+//! A worker: a flow on a thread of its own, which follows the calls it is handed.
 //!
 //! It takes batches in the order they were handed over and gives each back empty, so that a few go round and nothing is
 //! allocated. Whoever hands out waits when all are under way: packets then wait in front of the receiver, where the
@@ -14,8 +14,8 @@ use pipeline::{ComponentId, FrameBatch};
 
 use super::flow::{Flow, Last, Working};
 
-/// The near end of a lane. Dropped, it waits for the thread to end.
-pub(super) struct Lane {
+/// The near end of a worker. Dropped, it waits for the thread to end.
+pub(super) struct Worker {
     /// `None` once it is told to end.
     work: Option<SyncSender<Work>>,
     done: Receiver<FrameBatch>,
@@ -23,35 +23,35 @@ pub(super) struct Lane {
     idle: Vec<FrameBatch>,
     /// The batch that is being filled; `None` until one is needed.
     open: Option<FrameBatch>,
-    thread: Option<JoinHandle<Result<(), Fallen>>>,
+    thread: Option<JoinHandle<Result<(), WorkerPanic>>>,
 }
 
-/// What a lane is told to do.
+/// What a worker is told to do.
 #[expect(clippy::large_enum_variant, reason = "nearly all are batches, and a channel holds five")]
 enum Work {
     Follow(FrameBatch),
     /// Something between two batches.
-    Do(Deed),
+    Do(Job),
 }
 
 /// What is done to a flow, told whose code is running.
-type Deed = Box<dyn FnOnce(&mut Flow, Working<'_>) + Send>;
+type Job = Box<dyn FnOnce(&mut Flow, Working<'_>) + Send>;
 
-/// A lane that panicked.
-pub(super) struct Fallen {
+/// A worker that panicked.
+pub(super) struct WorkerPanic {
     /// What the panic said.
     pub(super) payload: Box<dyn Any + Send>,
     /// Whose code it was in, as far as is known.
     pub(super) working: Option<ComponentId>,
 }
 
-/// An answer that a lane owes.
+/// An answer that a worker owes.
 pub(super) struct Asked<T>(Receiver<T>);
 
-/// Batches of one lane. One is filled while one is followed, the others take up what comes unevenly.
+/// Batches of one worker. One is filled while one is followed, the others take up what comes unevenly.
 const BATCHES: usize = 4;
 
-impl Lane {
+impl Worker {
     /// Gives `flow` a thread.
     pub(super) fn start(name: String, mut flow: Flow) -> io::Result<Self> {
         // Room for every batch and for what is asked in between, so that neither end waits for room.
@@ -60,7 +60,7 @@ impl Lane {
         let run = move || {
             let mut working = None;
             catch_unwind(AssertUnwindSafe(|| follow(&mut flow, &orders, &back, &mut working)))
-                .map_err(|payload| Fallen { payload, working })
+                .map_err(|payload| WorkerPanic { payload, working })
         };
         let thread = Some(thread::Builder::new().name(name).spawn(run)?);
         let idle = (0..BATCHES).map(|_| FrameBatch::default()).collect();
@@ -68,7 +68,7 @@ impl Lane {
     }
 
     /// The batch to fill next; waits until there is one.
-    pub(super) fn open(&mut self) -> Result<&mut FrameBatch, Fallen> {
+    pub(super) fn open(&mut self) -> Result<&mut FrameBatch, WorkerPanic> {
         if self.open.is_none() {
             // One that has been used before is in a cache.
             let batch = self.done.try_recv().ok().or_else(|| self.idle.pop());
@@ -78,12 +78,12 @@ impl Lane {
     }
 
     /// Hands over the batch that was filled.
-    pub(super) fn close(&mut self) -> Result<(), Fallen> {
+    pub(super) fn close(&mut self) -> Result<(), WorkerPanic> {
         self.open.take().map_or(Ok(()), |batch| self.tell(Work::Follow(batch)))
     }
 
     /// Waits until everything handed over has been followed.
-    pub(super) fn settle(&mut self) -> Result<(), Fallen> {
+    pub(super) fn settle(&mut self) -> Result<(), WorkerPanic> {
         while self.idle.len() + usize::from(self.open.is_some()) < BATCHES {
             let batch = self.take_back()?;
             self.idle.push(batch);
@@ -95,7 +95,7 @@ impl Lane {
     pub(super) fn ask<T: Send + 'static>(
         &mut self,
         ask: impl FnOnce(&mut Flow, Working<'_>) -> T + Send + 'static,
-    ) -> Result<Asked<T>, Fallen> {
+    ) -> Result<Asked<T>, WorkerPanic> {
         let (reply, answer) = sync_channel(1);
         self.tell(Work::Do(Box::new(move |flow, working| {
             // Nobody waits any more when the engine ends.
@@ -105,33 +105,33 @@ impl Lane {
     }
 
     /// The answer to what was asked.
-    pub(super) fn answer<T>(&mut self, asked: &Asked<T>) -> Result<T, Fallen> {
-        asked.0.recv().map_err(|_| self.fallen())
+    pub(super) fn answer<T>(&mut self, asked: &Asked<T>) -> Result<T, WorkerPanic> {
+        asked.0.recv().map_err(|_| self.panicked())
     }
 
-    fn tell(&mut self, work: Work) -> Result<(), Fallen> {
-        let told = self.work.as_ref().is_some_and(|lane| lane.send(work).is_ok());
-        if told { Ok(()) } else { Err(self.fallen()) }
+    fn tell(&mut self, work: Work) -> Result<(), WorkerPanic> {
+        let told = self.work.as_ref().is_some_and(|worker| worker.send(work).is_ok());
+        if told { Ok(()) } else { Err(self.panicked()) }
     }
 
     /// A batch that has been followed; waits for it.
-    fn take_back(&mut self) -> Result<FrameBatch, Fallen> {
-        self.done.recv().map_err(|_| self.fallen())
+    fn take_back(&mut self) -> Result<FrameBatch, WorkerPanic> {
+        self.done.recv().map_err(|_| self.panicked())
     }
 
     /// Why it does not answer.
-    fn fallen(&mut self) -> Fallen {
+    fn panicked(&mut self) -> WorkerPanic {
         self.work = None;
         let end = self.thread.take().map(JoinHandle::join);
         match end {
-            Some(Ok(Err(fallen))) => fallen,
-            Some(Err(payload)) => Fallen { payload, working: None },
-            Some(Ok(Ok(()))) | None => Fallen { payload: Box::new("a lane ended by itself"), working: None },
+            Some(Ok(Err(panicked))) => panicked,
+            Some(Err(payload)) => WorkerPanic { payload, working: None },
+            Some(Ok(Ok(()))) | None => WorkerPanic { payload: Box::new("a worker ended by itself"), working: None },
         }
     }
 }
 
-impl Drop for Lane {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.work = None;
         if let Some(thread) = self.thread.take() {
@@ -141,7 +141,7 @@ impl Drop for Lane {
     }
 }
 
-/// The life of a lane's thread: until nobody can hand it anything any more.
+/// The life of a worker's thread: until nobody can hand it anything any more.
 fn follow(flow: &mut Flow, orders: &Receiver<Work>, back: &SyncSender<FrameBatch>, working: &mut Option<ComponentId>) {
     let mut note = |id: &ComponentId| working.clone_from(&Some(id.clone()));
     for work in orders {

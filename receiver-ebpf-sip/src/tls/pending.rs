@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Records that wait, of all connections.
 #[derive(Debug, Default)]
-pub struct Aside {
+pub struct PendingAddresses {
     /// Oldest first.
     records: VecDeque<Kept>,
     bytes: usize,
@@ -30,7 +30,7 @@ struct Kept {
     bytes: Vec<u8>,
 }
 
-impl Aside {
+impl PendingAddresses {
     /// Keeps a record of `connection` that was made at `at`. Returns how many older ones had to make room.
     pub fn put(&mut self, connection: u64, at: u64, bytes: Vec<u8>) -> u64 {
         self.bytes += bytes.len();
@@ -91,36 +91,36 @@ mod tests {
 
     #[test]
     fn records_come_back_in_their_order_and_once() {
-        let mut aside = Aside::default();
+        let mut pending = PendingAddresses::default();
         for (connection, byte) in [(1, b'a'), (2, b'b'), (1, b'c')] {
-            assert_eq!(aside.put(connection, 0, vec![byte]), 0);
+            assert_eq!(pending.put(connection, 0, vec![byte]), 0);
         }
-        assert_eq!(aside.take(1), [b"a", b"c"]);
-        assert!(aside.take(1).is_empty());
-        assert_eq!(aside.take(2), [b"b"]);
-        assert_eq!((aside.bytes, aside.waiting.len()), (0, 0));
+        assert_eq!(pending.take(1), [b"a", b"c"]);
+        assert!(pending.take(1).is_empty());
+        assert_eq!(pending.take(2), [b"b"]);
+        assert_eq!((pending.bytes, pending.waiting.len()), (0, 0));
     }
 
     #[test]
     fn what_waits_too_long_is_given_up() {
-        let mut aside = Aside::default();
+        let mut pending = PendingAddresses::default();
         for at in [0, 1, 2] {
-            aside.put(at, at * SECOND, vec![0; 80]);
+            pending.put(at, at * SECOND, vec![0; 80]);
         }
-        assert_eq!(aside.expire(31 * SECOND), 1);
-        assert_eq!(aside.expire(31 * SECOND + 1), 1);
-        assert!(aside.take(1).is_empty());
-        assert_eq!(aside.take(2).len(), 1);
+        assert_eq!(pending.expire(31 * SECOND), 1);
+        assert_eq!(pending.expire(31 * SECOND + 1), 1);
+        assert!(pending.take(1).is_empty());
+        assert_eq!(pending.take(2).len(), 1);
     }
 
     #[test]
     fn the_oldest_make_room() {
-        let mut aside = Aside::default();
-        let given_up: u64 = (0..1000).map(|connection| aside.put(connection, 0, vec![0; 16_000])).sum();
-        assert!(aside.bytes <= MAX_BYTES);
-        assert_eq!(aside.records.len() + given_up as usize, 1000);
-        assert_eq!(aside.waiting.len(), aside.records.len());
-        assert!(aside.take(0).is_empty());
-        assert_eq!(aside.take(999).len(), 1);
+        let mut pending = PendingAddresses::default();
+        let given_up: u64 = (0..1000).map(|connection| pending.put(connection, 0, vec![0; 16_000])).sum();
+        assert!(pending.bytes <= MAX_BYTES);
+        assert_eq!(pending.records.len() + given_up as usize, 1000);
+        assert_eq!(pending.waiting.len(), pending.records.len());
+        assert!(pending.take(0).is_empty());
+        assert_eq!(pending.take(999).len(), 1);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use endpoint::Cut;
+use endpoint::Abort;
 use hyper::body::Bytes;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +14,7 @@ use crate::query::Query;
 
 /// The pages that are open.
 #[derive(Default)]
-pub struct Pages {
+pub struct Subscribers {
     open: Mutex<Vec<Page>>,
     /// Somebody came.
     pub came: Notify,
@@ -22,32 +22,32 @@ pub struct Pages {
 
 /// One page.
 struct Page {
-    wish: Wish,
+    subscription: Subscription,
     sender: Sender<Bytes>,
-    cut: Cut,
+    abort: Abort,
     /// It was told nothing yet.
     is_new: bool,
 }
 
 /// What a page shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Wish {
+pub struct Subscription {
     /// Its list.
     pub query: Query,
     /// The call it shows, if it shows one.
     pub call: Option<Box<str>>,
 }
 
-impl Pages {
+impl Subscribers {
     /// One more, unless there are too many. What it is told comes out of the receiver.
-    pub fn open(&self, wish: Wish, cut: Cut) -> Option<Receiver<Bytes>> {
+    pub fn open(&self, subscription: Subscription, abort: Abort) -> Option<Receiver<Bytes>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|page| !page.sender.is_closed());
         if open.len() >= MOST_PAGES {
             return None;
         }
         let (sender, receiver) = channel(WAITING_EVENTS);
-        open.push(Page { wish, sender, cut, is_new: true });
+        open.push(Page { subscription, sender, abort, is_new: true });
         self.came.notify_one();
         Some(receiver)
     }
@@ -62,28 +62,28 @@ impl Pages {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// What pages wish, without those that are gone: each query once, with whether somebody new has it, and each call.
-    pub fn wishes(&self) -> (HashMap<Query, bool>, HashSet<Box<str>>) {
+    /// What pages subscription, without those that are gone: each query once, with whether somebody new has it, and each call.
+    pub fn subscriptions(&self) -> (HashMap<Query, bool>, HashSet<Box<str>>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|page| !page.sender.is_closed());
         let (mut queries, mut calls) = (HashMap::new(), HashSet::new());
         for page in open.iter() {
-            *queries.entry(page.wish.query.clone()).or_default() |= page.is_new;
-            calls.extend(page.wish.call.clone());
+            *queries.entry(page.subscription.query.clone()).or_default() |= page.is_new;
+            calls.extend(page.subscription.call.clone());
         }
         (queries, calls)
     }
 
     /// Tells pages: `what` gives the events for each. Those whose queue is full are cut off.
-    /// One that came meanwhile, whose wishes are not known yet, is told the next time.
-    pub fn tell(&self, mut what: impl FnMut(&Wish, bool) -> Option<Vec<Bytes>>) {
+    /// One that came meanwhile, whose subscriptions are not known yet, is told the next time.
+    pub fn tell(&self, mut what: impl FnMut(&Subscription, bool) -> Option<Vec<Bytes>>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain_mut(|page| {
-            let Some(events) = what(&page.wish, page.is_new) else { return true };
+            let Some(events) = what(&page.subscription, page.is_new) else { return true };
             page.is_new = false;
             let told = events.into_iter().try_for_each(|event| page.sender.try_send(event));
             if matches!(told, Err(tokio::sync::mpsc::error::TrySendError::Full(_))) {
-                page.cut.now();
+                page.abort.now();
             }
             told.is_ok()
         });
@@ -99,15 +99,15 @@ const WAITING_EVENTS: usize = 12;
 mod tests {
     use super::*;
 
-    fn wish() -> Wish {
-        Wish { query: Query::default(), call: None }
+    fn subscription() -> Subscription {
+        Subscription { query: Query::default(), call: None }
     }
 
     #[test]
     fn a_page_that_takes_nothing_is_let_go_and_the_others_are_not() {
-        let pages = Pages::default();
-        let silent = pages.open(wish(), Cut::default()).expect("there is room");
-        let mut reads = pages.open(wish(), Cut::default()).expect("there is room");
+        let pages = Subscribers::default();
+        let silent = pages.open(subscription(), Abort::default()).expect("there is room");
+        let mut reads = pages.open(subscription(), Abort::default()).expect("there is room");
         for _ in 0..WAITING_EVENTS {
             pages.tell(|_, _| Some(vec![Bytes::from_static(b"event")]));
             reads.try_recv().expect("it was told");
@@ -121,17 +121,18 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many_pages_and_again_once_they_are_gone() {
-        let pages = Pages::default();
-        let open: Vec<_> = (0..MOST_PAGES).map(|_| pages.open(wish(), Cut::default()).expect("room")).collect();
-        assert!(pages.open(wish(), Cut::default()).is_none());
+        let pages = Subscribers::default();
+        let open: Vec<_> =
+            (0..MOST_PAGES).map(|_| pages.open(subscription(), Abort::default()).expect("room")).collect();
+        assert!(pages.open(subscription(), Abort::default()).is_none());
         drop(open);
-        assert!(pages.open(wish(), Cut::default()).is_some());
+        assert!(pages.open(subscription(), Abort::default()).is_some());
     }
 
     #[test]
     fn one_that_came_meanwhile_is_told_the_next_time() {
-        let pages = Pages::default();
-        let mut page = pages.open(wish(), Cut::default()).expect("there is room");
+        let pages = Subscribers::default();
+        let mut page = pages.open(subscription(), Abort::default()).expect("there is room");
         pages.tell(|_, _| None);
         pages.tell(|_, is_new| Some(vec![if is_new { "all" } else { "change" }.into()]));
         pages.tell(|_, is_new| Some(vec![if is_new { "all" } else { "change" }.into()]));

@@ -25,7 +25,7 @@ pub struct Labels<'a> {
 
 /// A call as OTLP tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct EncodedCall {
     /// Its spans.
     pub spans: Vec<Span>,
     /// Its messages, where those are log records.
@@ -33,7 +33,7 @@ pub struct Told {
 }
 
 /// What every span of a call shares.
-pub(super) struct Teller<'a> {
+pub(super) struct SpanEncoder<'a> {
     pub record: &'a CallRecord,
     labels: Labels<'a>,
     trace: Trace,
@@ -41,7 +41,7 @@ pub(super) struct Teller<'a> {
     state: String,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> SpanEncoder<'a> {
     /// Tells `call`, which is labelled so.
     pub fn new(call: &'a Call, labels: Labels<'a>) -> Self {
         let record = &*call.record;

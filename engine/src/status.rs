@@ -1,4 +1,4 @@
-//! The board: where shards write down what they are like, and exporters and extensions read it.
+//! The status: where shards write down what they are like, and exporters and extensions read it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +9,16 @@ use pipeline::{CaptureStatus, ComponentId, Health, Reports, Telemetry};
 use super::named;
 
 /// The state of the program. A shard renews its part about every half second.
-pub struct Board {
+pub struct Status {
     pub(super) shards: Vec<Mutex<Report>>,
     /// Exporters and extensions.
-    others: Mutex<Vec<Teller>>,
+    others: Mutex<Vec<Source>>,
     reloads_failed: AtomicU64,
     restart_needed: Mutex<Vec<String>>,
 }
 
 /// A component that tells about itself at any time.
-struct Teller {
+struct Source {
     /// The label that says which it is: `exporter` or `extension`.
     kind: &'static str,
     id: ComponentId,
@@ -32,7 +32,7 @@ pub(super) struct Report {
     pub(super) telemetry: Vec<Telemetry>,
 }
 
-impl Board {
+impl Status {
     pub(super) fn new(shards: usize) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
         let (others, restart_needed) = Default::default();
@@ -41,7 +41,7 @@ impl Board {
 
     /// From now on `reports` tells about the component `id` too; `kind` is `exporter` or `extension`.
     pub(super) fn add(&self, kind: &'static str, id: ComponentId, reports: Arc<dyn Reports>) {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(Teller { kind, id, reports });
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(Source { kind, id, reports });
     }
 
     /// A new configuration was refused; the old one runs on.
@@ -61,7 +61,7 @@ impl Board {
     }
 }
 
-impl Health for Board {
+impl Health for Status {
     fn capture(&self) -> CaptureStatus {
         let mut worst = CaptureStatus { kind: "none", ..CaptureStatus::default() };
         self.reports(|report| {
@@ -76,7 +76,7 @@ impl Health for Board {
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         self.reports(|report| out.extend_from_slice(&report.telemetry));
-        for Teller { kind, id, reports } in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for Source { kind, id, reports } in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let from = out.len();
             reports.telemetry(out);
             named(kind, id, from, out);
