@@ -203,6 +203,11 @@ impl Records {
         }
     }
 
+    /// The record of a call is still to leave.
+    pub fn holds(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
+    }
+
     /// A record, or a piece of one, leaves.
     pub(crate) fn send(&mut self, record: CallRecord, out: &mut Facts) {
         self.counts.cut += u64::from(record.last && record.ladder_cut > 0);

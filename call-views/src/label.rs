@@ -1,9 +1,10 @@
-//! What stands on an arrow: `INVITE (SDP)`, `180 Ringing`, `486 Busy Here x3`.
+//! What stands on an arrow: `INVITE (SDP)`, `180 Ringing`, `486 Busy Here x3`, `PCMU 3000 packets, ...`.
 
 use std::borrow::Cow;
 
 use pipeline::CallRecord;
 use pipeline::call::ladder::{Message, Owner};
+use pipeline::call::media::{POOR, StreamRecord};
 
 use crate::phrase;
 use crate::style::Colour;
@@ -17,6 +18,8 @@ pub struct Label {
     reason: String,
     /// `(SDP)`, and how often it was sent.
     marks: String,
+    /// The same in ever fewer words, where there are any.
+    shorter: Vec<String>,
 }
 
 impl Label {
@@ -32,12 +35,32 @@ impl Label {
         if message.retransmissions > 0 {
             marks += &format!(" {times}{}", u32::from(message.retransmissions) + 1);
         }
-        Self { what, reason: printable(&reason, unicode).into_owned(), marks }
+        Self { what, reason: printable(&reason, unicode).into_owned(), marks, shorter: Vec::new() }
     }
 
-    /// Cells it takes in full.
+    /// Media begin.
+    pub fn stream_begins(stream: &StreamRecord) -> Self {
+        let what = format!("RTP {}", stream.codec.label());
+        Self { what, reason: String::new(), marks: String::new(), shorter: Vec::new() }
+    }
+
+    /// Media end: what came, and how it sounded.
+    pub fn stream_ends(stream: &StreamRecord) -> Self {
+        let (codec, received, lost) = (stream.codec.label(), stream.summary.received, stream.loss_percent());
+        let (jitter, mos) = (stream.summary.jitter / 1e6, stream.rating.mos_cq);
+        let packets = if received == 1 { "packet" } else { "packets" };
+        let what = format!("RTP {codec} {received} {packets}, {lost:.1} % lost, {jitter:.1} ms jitter, MOS {mos:.2}");
+        let shorter = vec![
+            format!("{codec} {received} {lost:.1}% {jitter:.1}ms MOS {mos:.2}"),
+            format!("{lost:.1}% MOS {mos:.2}"),
+            format!("MOS {mos:.2}"),
+        ];
+        Self { what, reason: String::new(), marks: String::new(), shorter }
+    }
+
+    /// Cells it takes with all that it tells.
     pub fn width(&self) -> usize {
-        width(&self.full())
+        self.shorter.first().map_or_else(|| width(&self.full()), |text| width(text))
     }
 
     /// All of it.
@@ -48,6 +71,10 @@ impl Label {
 
     /// What fits into `cells`: all of it, or with the reason cut or left out. `None` if even that is too long.
     pub fn within(&self, cells: usize, unicode: bool) -> Option<String> {
+        if !self.shorter.is_empty() {
+            let mut wordings = [&self.what].into_iter().chain(&self.shorter);
+            return wordings.find(|text| width(text) <= cells).cloned();
+        }
         let fixed = width(&self.what) + width(&self.marks);
         let room = cells.checked_sub(fixed)?;
         match room.saturating_sub(1) {
@@ -70,6 +97,13 @@ impl Label {
             Some(400..) => Colour::Bad,
             Some(_) => Colour::Plain,
         }
+    }
+}
+
+impl Label {
+    /// The colour of the end of a stream, which says how it sounded.
+    pub fn colour_of_stream(stream: &StreamRecord) -> Colour {
+        if stream.rating.mos_cq < f64::from(POOR) { Colour::Bad } else { Colour::Good }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod affinity;
 mod clock;
+mod exchanges;
 mod label;
 pub mod ladder;
 pub mod media;
@@ -19,6 +20,7 @@ mod text;
 use pipeline::CallRecord;
 
 pub use clock::rfc3339;
+pub use exchanges::{Exchange, Exchanges};
 pub use style::Style;
 pub use summary::Summary;
 pub use table::table;

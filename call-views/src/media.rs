@@ -38,6 +38,12 @@ pub struct Stream {
     pub dst: SocketAddr,
     /// The label `codec`.
     pub codec: &'static str,
+    /// When its first packet came; RFC 3339.
+    #[serde(serialize_with = "crate::summary::time")]
+    pub first: wire::Timestamp,
+    /// When its last packet came, or the newest of a call that is up.
+    #[serde(serialize_with = "crate::summary::time")]
+    pub last: wire::Timestamp,
     /// Distinct packets that came.
     pub received: u32,
     /// Packets there should have been.
@@ -243,6 +249,8 @@ impl Stream {
             src: stream.source,
             dst: stream.destination,
             codec: stream.codec.label(),
+            first: stream.first,
+            last: stream.last,
             received: summary.received,
             expected: summary.expected,
             lost: summary.lost(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pipeline::CallRecord;
+use pipeline::call::Subject;
 use pipeline::event::End;
 use serde::{Serialize, Serializer};
 use wire::Timestamp;
@@ -16,6 +17,12 @@ use crate::{View, clock};
 pub struct Summary {
     /// Call-ID, or its hash.
     pub call_id: Box<str>,
+    /// The method of what is no call; left out of calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'static str>,
+    /// How often it came to the same, of what is no call and came more than once; left out else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
     /// First byte of the first INVITE; RFC 3339, UTC, microseconds.
     #[serde(serialize_with = "time")]
     pub start: Timestamp,
@@ -98,6 +105,8 @@ impl View<'_> {
         let CallRecord { outcome, status, end, setup, ring, duration, messages, .. } = *self.record;
         Summary {
             call_id: self.record.call_id.clone(),
+            method: self.method(),
+            times: None,
             start: self.record.start,
             caller: self.record.caller.clone(),
             callee: self.record.callee.clone(),
@@ -124,6 +133,12 @@ impl View<'_> {
             failed: self.failed(),
             poor: self.record.media.as_ref().is_some_and(|media| media.is_poor()),
         }
+    }
+
+    /// The method of what is no call.
+    pub(crate) fn method(&self) -> Option<&'static str> {
+        let is_request = self.record.subject == Subject::Request;
+        self.record.transactions.first().filter(|_| is_request).map(|transaction| transaction.method.as_str())
     }
 
     fn trunks(&self) -> impl Iterator<Item = Trunk> {

@@ -1,10 +1,11 @@
-//! A table of calls: summaries in, aligned lines out, the Call-ID last.
+//! A table of calls, and of what is no call: summaries in, aligned lines out, the Call-ID last.
 //!
 //! Where the width is limited, the Call-ID is shortened first, then names; columns that still do not fit are left
 //! out, least needed first. Without a limit every Call-ID is whole, for whoever reads by program.
 
 use pipeline::call::IN_PROGRESS;
-use pipeline::event::{End, Outcome};
+use pipeline::event::{End, Outcome, RegistrationOutcome};
+use sip::Method;
 
 use crate::style::{Colour, Style};
 use crate::text::{cut, printable, width};
@@ -13,7 +14,11 @@ use crate::{Summary, clock};
 /// The table: a line of titles, then one for each call.
 pub fn table(calls: &[Summary], style: &Style) -> String {
     let mut columns: Vec<Column> = COLUMNS.iter().map(|kind| Column::new(*kind, calls, style)).collect();
-    columns.retain(|column| column.kind.name != Name::Mos || calls.iter().any(|call| call.media.is_some()));
+    columns.retain(|column| match column.kind.name {
+        Name::Mos => calls.iter().any(|call| call.media.is_some()),
+        Name::What => calls.iter().any(|call| call.method.is_some()),
+        _ => true,
+    });
     fit(&mut columns, style.cells());
     let mut lines = String::new();
     let titles = columns.iter().map(|column| (column.kind.title, Colour::Strong));
@@ -29,7 +34,9 @@ pub fn table(calls: &[Summary], style: &Style) -> String {
 pub(crate) fn verdict(call: &Summary) -> Colour {
     match call.outcome {
         _ if call.failed => Colour::Bad,
-        outcome if outcome == Outcome::Answered.as_str() => Colour::Good,
+        outcome if outcome == Outcome::Answered.as_str() || outcome == RegistrationOutcome::Success.as_str() => {
+            Colour::Good
+        }
         IN_PROGRESS => Colour::Open,
         _ => Colour::Plain,
     }
@@ -43,6 +50,12 @@ fn outcome(call: &Summary) -> String {
     }
 }
 
+/// The method, and how often it came to the same: `OPTIONS x37`.
+fn what(call: &Summary) -> String {
+    let method = call.method.unwrap_or(Method::Invite.as_str());
+    call.times.map_or_else(|| method.to_owned(), |times| format!("{method} x{times}"))
+}
+
 /// The worst opinion of an interval of its media, and a mark for faults: `2.95!`.
 fn mos(call: &Summary) -> String {
     let Some(media) = &call.media else { return nothing() };
@@ -54,6 +67,7 @@ fn mos(call: &Summary) -> String {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     Time,
+    What,
     Caller,
     Callee,
     Status,
@@ -80,10 +94,11 @@ struct Kind {
 }
 
 /// All columns, in the order they are shown.
-const COLUMNS: [Kind; 12] = [
+const COLUMNS: [Kind; 13] = [
     column(Name::Time, "time (UTC)", 0, |call| {
         format!("{} {}", clock::day(call.start), clock::time_of_day(call.start))
     }),
+    column(Name::What, "what", 0, what),
     column(Name::Caller, "caller", 10, |call| call.caller.as_deref().unwrap_or(NOTHING).to_owned()),
     column(Name::Callee, "callee", 10, |call| call.callee.as_deref().unwrap_or(NOTHING).to_owned()),
     number(Name::Status, "code", |call| call.status.map_or_else(nothing, |status| status.to_string())),

@@ -23,7 +23,7 @@ pub fn folder() -> &'static Path {
 pub fn rendered(folder: &Path) -> Result<Vec<(PathBuf, String)>, SourceError> {
     let common = Common::read(&folder.join("common.toml"))?;
     let mut files = Vec::new();
-    for name in ["overview", "parties", "trunks", "queues", "registrations", "probes", "capture"] {
+    for name in ["overview", "parties", "trunks", "queues", "registrations", "media", "probes", "capture"] {
         let dashboard = Dashboard::read(&folder.join(name).with_extension("toml"), &common)?;
         let mut json = serde_json::to_string_pretty(&grafana::dashboard(&dashboard, &common))
             .expect("a value without foreign types becomes text");

@@ -66,7 +66,7 @@ pub struct Told {
 
 impl One {
     fn new(entry: &Entry) -> Self {
-        let line = serde_json::value::to_raw_value(&entry.line());
+        let line = serde_json::value::to_raw_value(&entry.followed());
         let text = line.expect("text and numbers can be written as JSON");
         Self { name: format!("{} {}", rfc3339(entry.record.start), entry.record.call_id), text }
     }

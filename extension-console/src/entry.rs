@@ -34,6 +34,11 @@ pub struct Line {
     phase: Option<&'static str>,
     /// Its trace would be an error, or nobody heard it hang up.
     failed: bool,
+    /// The worst MOS-CQ of an interval of its media; `null` where there is none.
+    mos: Option<f64>,
+    /// What is wrong with its media; left out where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<&'static str>,
     /// When it was answered, in seconds since the first INVITE.
     answered_seconds: Option<f64>,
     /// The last message, or when it was given up; seconds since the first INVITE.
@@ -59,6 +64,7 @@ struct LineOfLadder {
     state: &'static str,
     phase: Option<&'static str>,
     failed: bool,
+    mos: Option<f64>,
     answered_seconds: Option<f64>,
     until_seconds: f64,
     user_agent: Option<Box<str>>,
@@ -95,13 +101,15 @@ impl Entry {
 
     /// What is said of it in a list.
     pub fn line(&self) -> Line {
-        let LineOfLadder { state, phase, failed, answered_seconds, until_seconds, .. } = self.beside(None);
+        let LineOfLadder { state, phase, failed, mos, answered_seconds, until_seconds, .. } = self.beside(None);
         let record = &self.record;
         Line {
             summary: self.view().summary(),
             state,
             phase,
             failed,
+            mos,
+            faults: self.faults().collect(),
             answered_seconds,
             until_seconds,
             retransmissions: record.retransmissions,
@@ -109,6 +117,22 @@ impl Entry {
             hangup_cause: record.hangup_cause,
             disconnected_by: record.disconnected_by.map(|side| side.as_str()),
         }
+    }
+
+    /// The same for a page that follows a list: without all that was heard, which changes while people talk.
+    pub fn followed(&self) -> Line {
+        let mut line = self.line();
+        line.summary.media = None;
+        line
+    }
+
+    /// What is wrong with its media, each once.
+    pub fn faults(&self) -> impl Iterator<Item = &'static str> {
+        let faults = self.record.media.iter().flat_map(|media| &media.faults);
+        let mut names: Vec<&str> = faults.map(|fault| fault.fault.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter()
     }
 
     /// All that is said of it.
@@ -130,6 +154,11 @@ impl Entry {
             state: if is_live { "live" } else { "ended" },
             phase: is_live.then_some(phase),
             failed: !is_live && self.view().failed(),
+            mos: record
+                .media
+                .as_ref()
+                .and_then(|media| media.worst())
+                .map(|mos| (f64::from(mos) * 100.0).round() / 100.0),
             answered_seconds: answered.map(since),
             until_seconds: since(record.until.max(record.start)),
             user_agent: record.user_agent.clone(),

@@ -21,6 +21,7 @@ pub fn find(path: &str) -> Option<File> {
         "/page/list.js" => (SCRIPT, include_str!("../page/js/list.js")),
         "/page/call.js" => (SCRIPT, include_str!("../page/js/call.js")),
         "/page/ladder.js" => (SCRIPT, include_str!("../page/js/ladder.js")),
+        "/page/media.js" => (SCRIPT, include_str!("../page/js/media.js")),
         "/page/figures.js" => (SCRIPT, include_str!("../page/js/figures.js")),
         "/page/dom.js" => (SCRIPT, include_str!("../page/js/dom.js")),
         "/page/theme.js" => (SCRIPT, include_str!("../page/js/theme.js")),

@@ -111,9 +111,16 @@ impl Site {
         let all = self.calls.most();
         // What a filter leaves may be far behind the newest.
         let wanted = queries.map(|query| match query {
-            Query { outcome: None, carrier: None, trunk: None, number: None, call_id: None, limit, .. } => {
-                limit.unwrap_or(USUAL)
-            }
+            Query {
+                outcome: None,
+                carrier: None,
+                trunk: None,
+                number: None,
+                call_id: None,
+                filter: None,
+                limit,
+                ..
+            } => limit.unwrap_or(USUAL),
             _ => all,
         });
         if let Some(calls) = asker.newest(wanted.max().unwrap_or(USUAL).min(all)).await {

@@ -1,6 +1,7 @@
 //! baresip, a real phone: SIP, RTP and RTCP, G.711 and Opus, plain or encrypted by keys in the SDP.
 
 use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -44,13 +45,13 @@ impl Phone {
         phone
     }
 
-    /// One that calls `whom`, by way of `proxy` if there is one, and hangs up after some seconds.
+    /// One that calls `whom`, until it is to hang up.
     ///
     /// # Panics
     /// When it cannot be started.
     #[track_caller]
-    pub fn calling(namespace: &Namespace, address: SocketAddr, line: Line, whom: &str, seconds: u32) -> Self {
-        Self::start(namespace, address, line, &["-e", &format!("/dial {whom}"), "-t", &seconds.to_string()])
+    pub fn calling(namespace: &Namespace, address: SocketAddr, line: Line, whom: &str) -> Self {
+        Self::start(namespace, address, line, &["-e", &format!("/dial {whom}")])
     }
 
     fn start(namespace: &Namespace, address: SocketAddr, line: Line, arguments: &[&str]) -> Self {
@@ -84,12 +85,15 @@ impl Phone {
         Self { child, folder }
     }
 
-    /// Waits until it has hung up and ended.
+    /// Hangs up, and waits until it has ended.
     ///
     /// # Panics
     /// When it does not.
     #[track_caller]
-    pub fn done(mut self) {
+    pub fn hang_up(mut self) {
+        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
+        // SAFETY: no pointers; the child has not been waited for, so the id is still its own.
+        assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0, "kill: {}", io::Error::last_os_error());
         let ended = within(Duration::from_secs(40), || self.child.try_wait().expect("our own child"));
         assert!(ended.is_some(), "baresip does not end: {}", self.log());
     }

@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 
 use testnet::{Cable, Family, Namespace};
 
-/// SIP on both sides.
+pub mod reports;
+
+/// SIP on both sides of a cable, and of the callee on loopback.
 const SIP: u16 = 5060;
+/// SIP of the caller on loopback.
+const CALLER_ON_LOOPBACK: u16 = 5070;
 
 /// What one party sends of media in a call.
 #[derive(Clone, Copy, Debug)]
@@ -20,17 +24,19 @@ pub struct Speech {
     pub pace: Duration,
     /// By how much their time stamps differ.
     pub step: u32,
+    /// Each so many'th is not sent, as if it were lost on the way; 0 for none.
+    pub lost_each: u32,
 }
 
 impl Speech {
     /// So many packets of 20 ms of G.711.
     pub const fn of(packets: u32) -> Self {
-        Self { packets, pace: Duration::from_millis(20), step: 160 }
+        Self { packets, pace: Duration::from_millis(20), step: 160, lost_each: 0 }
     }
 
     /// A muted microphone with discontinuous transmission (RFC 7587 §3.1.3): a packet each 400 ms.
     pub const fn muted(packets: u32) -> Self {
-        Self { packets, pace: Duration::from_millis(400), step: 19_200 }
+        Self { packets, pace: Duration::from_millis(400), step: 19_200, lost_each: 0 }
     }
 
     fn lasts(&self) -> Duration {
@@ -57,6 +63,8 @@ pub struct Call {
     pub hold: Option<Duration>,
     /// The call goes on for so long when all is said.
     pub silence: Duration,
+    /// When all is said, both report by RTCP what they heard: a tenth lost.
+    pub reports: bool,
 }
 
 /// What is spoken.
@@ -80,6 +88,7 @@ impl Call {
             callee_says: None,
             hold: None,
             silence: Duration::from_millis(300),
+            reports: false,
         }
     }
 
@@ -94,11 +103,13 @@ impl Call {
     }
 }
 
-/// Both ends of a cable, ready to speak.
+/// Both ends of a cable, or two on loopback, ready to speak.
 #[derive(Debug)]
 pub struct Parties<'a> {
-    cable: &'a Cable,
-    /// Of IPv4 and IPv6, those of the left and of the right.
+    /// Of the caller, and of the callee.
+    namespaces: [&'a Namespace; 2],
+    /// Of IPv4 and IPv6, those of the caller and of the callee.
+    addresses: [[SocketAddr; 2]; 2],
     sip: [[UdpSocket; 2]; 2],
 }
 
@@ -108,11 +119,26 @@ impl<'a> Parties<'a> {
     /// # Panics
     /// When something else is there already.
     pub fn new(cable: &'a Cable) -> Self {
-        let sip = [Family::V4, Family::V6].map(|family| {
+        let addresses = [Family::V4, Family::V6].map(|family| {
             let (left, right) = cable.addresses(family, SIP);
-            [(&cable.left, left), (&cable.right, right)].map(|(namespace, address)| bound(namespace, address))
+            [left, right]
         });
-        Self { cable, sip }
+        Self::at([&cable.left, &cable.right], addresses)
+    }
+
+    /// Both are on loopback.
+    ///
+    /// # Panics
+    /// When something else is there already.
+    pub fn on_loopback(namespace: &'a Namespace) -> Self {
+        let addresses = [Family::V4, Family::V6]
+            .map(|family| [CALLER_ON_LOOPBACK, SIP].map(|port| SocketAddr::new(family.loopback(), port)));
+        Self::at([namespace; 2], addresses)
+    }
+
+    fn at(namespaces: [&'a Namespace; 2], addresses: [[SocketAddr; 2]; 2]) -> Self {
+        let sip = addresses.map(|[caller, callee]| [bound(namespaces[0], caller), bound(namespaces[1], callee)]);
+        Self { namespaces, addresses, sip }
     }
 
     /// Makes a call; returns when it is over.
@@ -134,8 +160,7 @@ impl<'a> Parties<'a> {
         self.say(call, 0, "ACK", 1, "");
         thread::scope(|scope| {
             let talk = |side: usize| {
-                let namespace = [&self.cable.left, &self.cable.right][side];
-                let socket = bound(namespace, media[side]);
+                let socket = bound(self.namespaces[side], media[side]);
                 move || talk(&socket, media[1 - side], call, side)
             };
             let talks = [0, 1].map(talk);
@@ -150,6 +175,9 @@ impl<'a> Parties<'a> {
                 self.renegotiate(call, 3, &sdp, "sendrecv", "sendrecv");
             }
         });
+        if call.reports {
+            self.report(call, media);
+        }
         thread::sleep(call.silence);
         self.say(call, 0, "BYE", 9, "");
         self.say(call, 1, "200 BYE", 9, "");
@@ -161,9 +189,48 @@ impl<'a> Parties<'a> {
         self.say(call, 0, "ACK", cseq, "");
     }
 
+    /// Each tells the other when it sent, and what it heard; so there are round trips from here to both.
+    fn report(&self, call: &Call, media: [SocketAddr; 2]) {
+        let rtcp = media.map(|media| SocketAddr::new(media.ip(), media.port() + 1));
+        let sockets = [0, 1].map(|side| bound(self.namespaces[side], rtcp[side]));
+        let [caller, callee] = [0, 1].map(|side| u32::from_be_bytes(call.ssrc(side)));
+        let said = [
+            (0, reports::sender(caller, 1)),
+            (1, [reports::sender(callee, 2), reports::receiver(callee, caller, 26, 40, 1)].concat()),
+            (0, [reports::receiver(caller, callee, 26, 40, 2), reports::voip_metrics(caller, callee)].concat()),
+        ];
+        for (side, bytes) in said {
+            sockets[side].send_to(&bytes, rtcp[1 - side]).expect("the network takes it");
+            // A round trip of nothing is none.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The caller's telephone reports how a call was, and is thanked for it.
+    ///
+    /// # Panics
+    /// When the network fails.
+    pub fn publish(&self, call: &Call, body: &str) {
+        let [own, server] = self.addresses(call.family);
+        let (call_id, length) = (call.call_id(), body.len());
+        let header = format!(
+            "Via: SIP/2.0/UDP {own};branch=z9hG4bK-{call_id}-report\r\nFrom: <sip:alice@example.com>;tag=report\r\n\
+             To: <sip:collector@example.com>\r\nCall-ID: report-of-{call_id}\r\nCSeq: 1 PUBLISH\r\n"
+        );
+        let request = format!(
+            "PUBLISH sip:collector@example.com SIP/2.0\r\n{header}Max-Forwards: 70\r\nEvent: vq-rtcpxr\r\n\
+             Content-Type: application/vq-rtcpxr\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let response = format!("SIP/2.0 200 OK\r\n{header}Content-Length: 0\r\n\r\n");
+        let [caller, callee] = &self.sip[usize::from(call.family == Family::V6)];
+        for (socket, text, to) in [(caller, request, server), (callee, response, own)] {
+            socket.send_to(text.as_bytes(), to).expect("the network takes it");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn addresses(&self, family: Family) -> [SocketAddr; 2] {
-        let (left, right) = self.cable.addresses(family, SIP);
-        [left, right]
+        self.addresses[usize::from(family == Family::V6)]
     }
 
     /// Sends one message: a method, or a status and a method.
@@ -193,6 +260,12 @@ impl<'a> Parties<'a> {
 }
 
 impl Call {
+    /// Names the stream of a side.
+    fn ssrc(&self, side: usize) -> [u8; 4] {
+        let [high, low] = self.number.to_be_bytes();
+        [1, high, low, side as u8]
+    }
+
     fn sdp(&self, media: SocketAddr) -> String {
         let kind = if media.is_ipv4() { "IP4" } else { "IP6" };
         let (payload_type, attributes) = match self.codec {
@@ -212,7 +285,7 @@ fn bound(namespace: &Namespace, address: SocketAddr) -> UdpSocket {
 
 /// Sends what one side says, each packet when it is its turn.
 fn talk(socket: &UdpSocket, to: SocketAddr, call: &Call, side: usize) {
-    let Speech { packets, pace, step } = call.speech[side];
+    let Speech { packets, pace, step, lost_each } = call.speech[side];
     let payload_type = if call.codec == Codec::Pcmu { 0 } else { 96 };
     let begun = Instant::now();
     let pause = call.hold.unwrap_or_default();
@@ -220,12 +293,15 @@ fn talk(socket: &UdpSocket, to: SocketAddr, call: &Call, side: usize) {
         let held = if number >= packets / 2 { pause } else { Duration::ZERO };
         let turn = begun + pace * number + held;
         thread::sleep(turn.saturating_duration_since(Instant::now()));
+        if lost_each > 0 && number % lost_each == lost_each - 1 {
+            continue;
+        }
         let sequence = u16::try_from(number).expect("a short call");
         let stamp = number * step;
         let mut packet = vec![0x80, payload_type];
         packet.extend(sequence.to_be_bytes());
         packet.extend(stamp.to_be_bytes());
-        packet.extend([1, 2, call.number as u8, side as u8]);
+        packet.extend(call.ssrc(side));
         packet.resize(12 + 160, 0xff);
         // Nobody may be there, and a filter may refuse it: what becomes of it is what is looked at.
         let _ = socket.send_to(&packet, to);

@@ -9,10 +9,11 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// From the ground up. No crate knows another of its floor: no stage another, and none the engine.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 6] = [
     &["wire", "sip", "rtp", "endpoint", "ladder", "testnet"],
     &["affinity", "pipeline", "corpus"],
     &["config", "metrics", "intake", "call-views", "call-records"],
+    &["call-filter"],
     &[
         "engine",
         "receiver-ebpf-sip",

@@ -217,7 +217,7 @@ impl State {
         if let Some(notes) = &mut self.notes {
             let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots };
             notes.on_message(&seen, sighting.as_ref(), &told.changes, surroundings, out);
-            notes.on_records(seen.now(), out);
+            notes.on_records(seen.now(), &mut self.slots, out);
         }
         told.changes.clear();
         told.trunks = Trunks::default();
@@ -348,7 +348,7 @@ impl State {
         let Some(records) = &mut self.records else { return };
         records.on_time(now, &mut self.slots, out);
         if let Some(notes) = &mut self.notes {
-            notes.on_records(now, out);
+            notes.on_records(now, &mut self.slots, out);
         }
     }
 
@@ -384,7 +384,7 @@ impl State {
         }
         if let Some(notes) = &mut self.notes {
             notes.on_changes(key.0, &told.changes, now, out);
-            notes.on_records(now, out);
+            notes.on_records(now, &mut self.slots, out);
         }
         told.changes.clear();
     }
@@ -393,7 +393,8 @@ impl State {
     fn close(&mut self, place: u32, now: Timestamp, out: &mut Facts) {
         let call = self.calls.get_mut(place);
         if let Some(notes) = &mut self.notes {
-            notes.on_forgotten(call.key, now, &mut self.slots, out);
+            let has_record = self.records.as_ref().is_some_and(|records| records.holds(call.key.0));
+            notes.on_forgotten(call.key, has_record, now, &mut self.slots, out);
         }
         let mut timer = std::mem::take(&mut call.timer);
         self.wheel.cancel(&mut timer);
@@ -450,7 +451,7 @@ impl State {
         if let Some(records) = &mut self.records {
             records.drain(&mut self.slots, out);
             if let Some(notes) = &mut self.notes {
-                notes.on_records(self.now, out);
+                notes.on_records(self.now, &mut self.slots, out);
             }
         }
     }

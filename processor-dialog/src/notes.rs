@@ -1,7 +1,7 @@
 //! What a processor of media is told of calls (`sip-metrics.md` 5.1, 5.6): messages that may describe media, how dialogs
 //! begin and end, and reports of voice quality once they are accepted. Nothing of it is done unless there is one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use call_records::{Change, RequestId, Sighting, SightingKind};
@@ -27,6 +27,8 @@ const MAX_REPORT_BYTES: usize = 1 << 22;
 pub struct Notes {
     /// Whose labels each call has, held until the call is forgotten.
     slots: HashMap<u64, Slot, RandomState>,
+    /// Calls that are forgotten and whose records have not left: what was heard of them is told with these.
+    waiting: HashSet<u64, RandomState>,
     /// Reports whose requests have no final yet.
     reports: HashMap<RequestId, Box<[u8]>, RandomState>,
     report_bytes: usize,
@@ -47,10 +49,14 @@ impl Notes {
     }
 
     /// Records may have left.
-    pub fn on_records(&mut self, now: Timestamp, out: &mut Facts) {
+    pub fn on_records(&mut self, now: Timestamp, slots: &mut Slots, out: &mut Facts) {
         for place in self.left..out.calls.len() {
-            let key = out.calls[place].record.key;
+            let record = &out.calls[place].record;
+            let (key, is_last) = (record.key, record.last);
             self.note(key, now, NoteKind::Leaves { place }, out);
+            if is_last && self.waiting.remove(&key) {
+                self.forget(key, now, slots, out);
+            }
         }
         self.left = out.calls.len();
     }
@@ -78,6 +84,7 @@ impl Notes {
                 Method::Invite | Method::Ack | Method::Prack | Method::Update | Method::Bye => {
                     // Who is told of a call is told that it is forgotten.
                     self.slots.entry(call).or_insert(Slot::OTHER);
+                    self.waiting.remove(&call);
                     let kind = NoteKind::Message(message_note(seen, out));
                     self.note(call, seen.now(), kind, out);
                 }
@@ -104,10 +111,18 @@ impl Notes {
         }
     }
 
-    /// Everything about a call is forgotten.
-    pub fn on_forgotten(&mut self, call: Key, now: Timestamp, slots: &mut Slots, out: &mut Facts) {
-        if let Some(slot) = self.slots.remove(&call.0) {
-            out.notes.push(Note { at: now, call: call.0, slot, kind: NoteKind::Forgotten });
+    /// Everything about a call is forgotten; `has_record`: but for its record, which is still to leave.
+    pub fn on_forgotten(&mut self, call: Key, has_record: bool, now: Timestamp, slots: &mut Slots, out: &mut Facts) {
+        if has_record && self.slots.contains_key(&call.0) {
+            self.waiting.insert(call.0);
+        } else {
+            self.forget(call.0, now, slots, out);
+        }
+    }
+
+    fn forget(&mut self, call: u64, now: Timestamp, slots: &mut Slots, out: &mut Facts) {
+        if let Some(slot) = self.slots.remove(&call) {
+            out.notes.push(Note { at: now, call, slot, kind: NoteKind::Forgotten });
             slots.release(slot);
         }
     }

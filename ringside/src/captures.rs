@@ -6,9 +6,11 @@
 mod bar;
 mod rewrite;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use call_filter::Filter;
+use call_views::{Exchange, Exchanges, View};
 use config::graph::{Branch, Signal};
 use config::{Configuration, Node, Service};
 use engine::{FlowContext, Outlet, Shard, Sink, Turn};
@@ -135,9 +137,9 @@ impl Reading {
         self.shard.add_sinks(|outlet| (outlet == shown).then(&mut sink));
     }
 
-    /// Hands every call of the pipeline that is shown to `take`, as it is in the end, with its labels `carrier` and `ua_type`.
-    /// Only where records were asked for, which one shard makes.
-    pub fn on_call(&mut self, take: impl FnMut(&Call, &str, &str) + Send + 'static) {
+    /// Hands every call of the pipeline that is shown to `take`, as it is in the end, and every single request where those
+    /// were asked for. Only where records were asked for, which one shard makes.
+    pub fn on_call(&mut self, take: impl FnMut(&Call, &View<'_>) + Send + 'static) {
         let mut sink = Some(EachCall { label_sets: Arc::clone(&self.label_sets), take });
         self.add_sinks(|| Box::new(sink.take().expect("who asks for records has one shard")));
     }
@@ -174,14 +176,58 @@ impl Reading {
     }
 }
 
+/// What records have to hold for who asks for calls.
+pub struct Asked {
+    number: Option<String>,
+    headers: bool,
+    media: bool,
+}
+
+impl Asked {
+    /// Calls with `number` that `filter` wants; `media`: with what callers heard, whatever the pipelines say.
+    pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
+        let headers = filter.is_some_and(Filter::needs_headers);
+        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media) }
+    }
+
+    /// Records as commands over files want them: each a whole call, and no single requests.
+    pub fn wanted(self) -> CallsWanted {
+        CallsWanted {
+            instance: Arc::from("replay"),
+            requests: false,
+            pieces: false,
+            number: self.number.map(Arc::from),
+            watched: self.headers,
+        }
+    }
+}
+
 /// The calls of capture files, those still up included, as `keep` makes something of them; in the order they ended.
-/// It is told the labels `carrier` and `ua_type` too. `media`: what callers heard is wanted, whatever the pipelines say.
 pub fn calls<T: Send + 'static>(
     captures: &Captures,
-    number: Option<String>,
-    media: bool,
-    mut keep: impl FnMut(&Call, &str, &str) -> Option<T> + Send + 'static,
+    asked: Asked,
+    keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
+    Ok(of_subjects(captures, asked, None, keep)?.0)
+}
+
+/// The same, with what happened outside of calls, in the order it began.
+pub fn calls_and_more<T: Send + 'static>(
+    captures: &Captures,
+    asked: Asked,
+    with_ladders: bool,
+    keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
+) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
+    of_subjects(captures, asked, Some(Exchanges::new(with_ladders)), keep)
+}
+
+fn of_subjects<T: Send + 'static>(
+    captures: &Captures,
+    asked: Asked,
+    exchanges: Option<Exchanges>,
+    mut keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
+) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
+    let media = asked.media;
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
         rewrite::with_messages(tree);
@@ -189,29 +235,29 @@ pub fn calls<T: Send + 'static>(
             rewrite::with_media(tree);
         }
     };
-    let mut reading = Reading::adjusted(captures, |_| Some(wanted(number)), false, adjust)?;
+    let wanted = CallsWanted { requests: exchanges.is_some(), ..asked.wanted() };
+    let mut reading = Reading::adjusted(captures, |_| Some(wanted), false, adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();
-    reading.on_call(move |call, carrier, ua_type| {
-        if let Some(call) = keep(call, carrier, ua_type) {
-            kept.send(call).expect("the other end waits below");
+    let shared = Arc::new(Mutex::new(exchanges));
+    let taken = Arc::clone(&shared);
+    reading.on_call(move |call, view| match view.record.subject {
+        Subject::Call => {
+            if let Some(call) = keep(call, view) {
+                kept.send(call).expect("the other end waits below");
+            }
+        }
+        Subject::Request => {
+            if let Some(exchanges) = &mut *taken.lock().unwrap_or_else(PoisonError::into_inner) {
+                exchanges.take(view);
+            }
         }
     });
     reading.read()?;
     reading.drain();
     reading.say_remarks();
     drop(reading);
-    Ok(calls.into_iter().collect())
-}
-
-/// Records as commands over files want them: each a whole call, and no single requests.
-pub fn wanted(number: Option<String>) -> CallsWanted {
-    CallsWanted {
-        instance: Arc::from("replay"),
-        requests: false,
-        pieces: false,
-        number: number.map(Arc::from),
-        watched: false,
-    }
+    let exchanges = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok((calls.into_iter().collect(), exchanges.map_or_else(Vec::new, Exchanges::into_list)))
 }
 
 /// A sink that looks at calls.
@@ -220,11 +266,11 @@ struct EachCall<F> {
     take: F,
 }
 
-impl<F: FnMut(&Call, &str, &str) + Send> Sink for EachCall<F> {
+impl<F: FnMut(&Call, &View<'_>) + Send> Sink for EachCall<F> {
     fn take(&mut self, _: &FrameBatch, facts: &Facts) {
-        for call in facts.calls.iter().filter(|call| call.record.subject == Subject::Call && call.record.last) {
+        for call in facts.calls.iter().filter(|call| call.record.last) {
             let (carrier, ua_type) = self.label_sets.names(facts.labels(call.record.slot));
-            (self.take)(call, carrier, ua_type);
+            (self.take)(call, &View { record: &call.record, carrier, ua_type });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use call_filter::Filter;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pipeline::settings::duration;
@@ -93,6 +94,9 @@ pub struct Replay {
     /// Also write one JSON object for each call
     #[arg(long, value_name = "FILE")]
     pub calls: Option<PathBuf>,
+    /// Of these only calls that FILTER wants
+    #[arg(long, value_name = "FILTER", value_parser = filter, requires = "calls")]
+    pub filter: Option<Filter>,
     /// Also push to the OTLP exporters of the configuration; ends when all has arrived or was given up
     #[arg(long)]
     pub export: bool,
@@ -112,6 +116,9 @@ pub enum Format {
 pub struct Calls {
     #[command(flatten)]
     pub captures: Captures,
+    /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
+    #[arg(long)]
+    pub all: bool,
     /// Only calls that failed: those that are errors in a trace, and those whose BYE was not answered, or not well
     #[arg(long)]
     pub failed: bool,
@@ -121,6 +128,9 @@ pub struct Calls {
     /// Only calls with a number that ends in these digits, in From, To, P-Asserted-Identity or Request-URI
     #[arg(long, value_name = "N", value_parser = NonEmptyStringValueParser::new())]
     pub number: Option<String>,
+    /// Only calls that FILTER wants, for instance 'outcome == busy and setup > 3s'; docs/calls.md has the fields
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub filter: Option<Filter>,
     /// How the calls are printed
     #[arg(long, value_enum, default_value_t = CallsFormat::Table)]
     pub format: CallsFormat,
@@ -140,9 +150,15 @@ pub enum CallsFormat {
 pub struct Ladder {
     #[command(flatten)]
     pub captures: Captures,
-    /// Only the call with this Call-ID [default: all, the newest last]
+    /// Also what is no call: each registration attempt and other exchange
+    #[arg(long)]
+    pub all: bool,
+    /// Only what has this Call-ID, call or not [default: all calls, the newest last]
     #[arg(long, value_name = "ID")]
     pub call_id: Option<String>,
+    /// Only calls that FILTER wants, as of `calls`
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub filter: Option<Filter>,
     /// How the messages are drawn
     #[arg(long, value_enum, default_value_t = LadderFormat::Text)]
     pub format: LadderFormat,
@@ -219,6 +235,10 @@ pub enum ProbeFormat {
     Text,
     /// An object in a line for each, and one for the summary
     Json,
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    Filter::parse(text).map_err(|error| format!("\n{}", error.pointed(text)))
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, &'static str> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use call_views::{View, ladder};
-use pipeline::CallRecord;
+use call_views::{Exchange, View, ladder};
+use pipeline::{Call, CallRecord};
 
-use crate::captures;
+use crate::captures::{self, Asked};
 use crate::cli::{Ladder, LadderFormat};
 use crate::failure::Failure;
 use crate::json::line;
@@ -17,15 +17,35 @@ const WITHOUT_TERMINAL: usize = 80;
 
 /// Draws the calls that match.
 pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
-    let wanted = arguments.call_id.clone();
-    let mut calls = captures::calls(&arguments.captures, None, true, move |call, carrier, ua_type| {
-        let matches = wanted.as_deref().is_none_or(|wanted| *call.record.call_id == *wanted);
-        matches.then(|| Kept { record: Arc::clone(&call.record), carrier: carrier.into(), ua_type: ua_type.into() })
-    })?;
+    let (wanted, filter) = (arguments.call_id.clone(), arguments.filter.clone());
+    let asked = Asked::of(None, filter.as_ref(), true);
+    let matches = move |view: &View<'_>| {
+        wanted.as_deref().is_none_or(|wanted| *view.record.call_id == *wanted)
+            && filter.as_ref().is_none_or(|filter| filter.wants(view))
+    };
+    let of_call = matches.clone();
+    let keep = move |call: &Call, view: &View<'_>| {
+        let (carrier, ua_type) = (view.carrier.into(), view.ua_type.into());
+        of_call(view).then(|| Kept { record: Arc::clone(&call.record), carrier, ua_type })
+    };
+    let mut calls = match arguments.all || arguments.call_id.is_some() {
+        false => captures::calls(&arguments.captures, asked, keep)?,
+        true => {
+            let (mut calls, exchanges) = captures::calls_and_more(&arguments.captures, asked, true, keep)?;
+            let wanted = exchanges.into_iter().filter(|exchange| matches(&exchange.view()));
+            calls.extend(wanted.map(|Exchange { record, carrier, ua_type, .. }| Kept {
+                record: Arc::new(record),
+                carrier,
+                ua_type,
+            }));
+            calls
+        }
+    };
     if calls.is_empty() {
         let what = match &arguments.call_id {
-            Some(_) => "no call has this Call-ID: `ringside calls --format json` shows them whole",
-            None => "no call is in these captures",
+            Some(_) => "no call has this Call-ID: `ringside calls --all --format json` shows them whole",
+            None if arguments.filter.is_some() => "no call matches",
+            None => "no call is in these captures; --all draws other requests",
         };
         return Err(Failure::Failed(what.to_owned()));
     }

@@ -15,7 +15,7 @@ use config::Configuration;
 use engine::Outlet;
 use metrics::{Exposition, Undefined};
 
-use crate::captures::{self, Reading};
+use crate::captures::{Asked, Reading};
 use crate::cli::{Format, Replay};
 use crate::failure::Failure;
 use crate::show::print;
@@ -26,14 +26,17 @@ use export::Export;
 pub fn replay(replay: &Replay) -> Result<(), Failure> {
     let mut reading = match replay.export {
         true => Reading::exported(&replay.captures, replay.calls.is_some())?,
-        false => Reading::new(&replay.captures, replay.calls.is_some().then(|| captures::wanted(None)))?,
+        false => Reading::new(
+            &replay.captures,
+            replay.calls.is_some().then(|| Asked::of(None, replay.filter.as_ref(), false).wanted()),
+        )?,
     };
     let calls = match &replay.calls {
-        Some(path) => Some(Calls::new(Box::new(BufWriter::new(create(path)?)))),
+        Some(path) => Some(Calls::new(Box::new(BufWriter::new(create(path)?)), replay.filter.clone())),
         None => None,
     };
     if let Some(calls) = calls.clone() {
-        reading.on_call(move |call, carrier, ua_type| calls.write(call, carrier, ua_type));
+        reading.on_call(move |_, view| calls.write(view));
     }
     let mut export = match replay.export {
         true => Some(Export::start(&mut reading)?),

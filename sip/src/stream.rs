@@ -123,10 +123,13 @@ impl Framer {
             },
             _ => {}
         }
-        if let Some(header) = unread.first_chunk::<PROXY_V2_HEADER>().filter(|header| header.starts_with(PROXY_V2)) {
-            self.state =
-                State::Proxy { len: PROXY_V2_HEADER + usize::from(u16::from_be_bytes([header[14], header[15]])) };
-            return Some(Step::Foreign);
+        match proxy_len(unread) {
+            ProxyHeader::Length(len) => {
+                self.state = State::Proxy { len };
+                return Some(Step::Foreign);
+            }
+            ProxyHeader::Unclear => return Some(Step::More),
+            ProxyHeader::None => {}
         }
         let line_ends = line_ends_len(unread);
         if line_ends > 0 {
@@ -235,6 +238,26 @@ pub fn find_start_line(bytes: &[u8]) -> Option<usize> {
             return None;
         }
     }
+}
+
+/// What may be a header of the PROXY protocol, version 2.
+enum ProxyHeader {
+    /// It is one, of this length.
+    Length(usize),
+    /// Too few bytes tell.
+    Unclear,
+    None,
+}
+
+/// Whether a PROXY v2 header begins here, and its length. Whole line ends are not made to wait for what would make them
+/// one: a keep-alive is all that comes for minutes.
+fn proxy_len(bytes: &[u8]) -> ProxyHeader {
+    if let Some(header) = bytes.first_chunk::<PROXY_V2_HEADER>() {
+        let len = PROXY_V2_HEADER + usize::from(u16::from_be_bytes([header[14], header[15]]));
+        return if header.starts_with(PROXY_V2) { ProxyHeader::Length(len) } else { ProxyHeader::None };
+    }
+    let begins = bytes.starts_with(PROXY_V2) || PROXY_V2.starts_with(bytes);
+    if begins && !matches!(bytes, b"\r\n" | b"\r\n\r\n") { ProxyHeader::Unclear } else { ProxyHeader::None }
 }
 
 /// What may be a STUN message.

@@ -1,5 +1,7 @@
 //! What is said above a ladder: a call in, lines of names and values out.
 
+use pipeline::call::media::StreamRecord;
+
 use super::messages;
 use crate::style::{Colour, Style};
 use crate::summary::hex_digits;
@@ -15,17 +17,18 @@ pub fn head(view: &View<'_>, style: &Style) -> String {
     let record = view.record;
     let escaped = |text: &str| printable(text, style.unicode).into_owned();
     let colour = verdict(&view.summary());
-    let lines = [
+    let mut lines = vec![
         ("Call-ID", Colour::Strong, vec![escaped(&record.call_id)]),
-        ("call", Colour::Plain, parties(view, style)),
+        (view.method().unwrap_or("call"), Colour::Plain, parties(view, style)),
         ("outcome", colour, outcome(view)),
         ("delays", Colour::Plain, delays(view)),
         ("carrier", Colour::Plain, vec![escaped(view.carrier), format!("ua_type {}", escaped(view.ua_type))]),
         ("messages", Colour::Plain, counts(view)),
-        ("heard", Colour::Plain, heard(view)),
-        ("faults", Colour::Bad, faults(view)),
-        ("trace", Colour::Quiet, vec![hex_digits(&record.trace(view.carrier).id)]),
     ];
+    let streams = record.media.iter().flat_map(|media| &media.streams).enumerate();
+    lines.extend(streams.map(|(at, stream)| (if at == 0 { "heard" } else { "" }, Colour::Plain, heard(stream))));
+    lines.push(("faults", Colour::Bad, faults(view)));
+    lines.push(("trace", Colour::Quiet, vec![hex_digits(&record.trace(view.carrier).id)]));
     let mut head = String::new();
     for (name, colour, items) in lines.iter().filter(|(.., items)| !items.is_empty()) {
         let mut name = *name;
@@ -82,16 +85,16 @@ fn delays(view: &View<'_>) -> Vec<String> {
     delays.into_iter().filter_map(shown).collect()
 }
 
-/// What was heard of each stream.
-fn heard(view: &View<'_>) -> Vec<String> {
-    let streams = view.record.media.iter().flat_map(|media| &media.streams);
-    let shown = streams.map(|stream| {
-        let jitter = stream.summary.jitter / 1e6;
-        let (side, codec, received) = (stream.side.as_str(), stream.codec.label(), stream.summary.received);
-        let (lost, mos) = (stream.loss_percent(), stream.rating.mos_cq);
-        format!("{side} {codec}: {received} packets {lost:.1} % lost {jitter:.1} ms jitter MOS {mos:.2}")
-    });
-    shown.collect()
+/// What was heard of a stream.
+fn heard(stream: &StreamRecord) -> Vec<String> {
+    let (side, codec, received) = (stream.side.as_str(), stream.codec.label(), stream.summary.received);
+    let packets = if received == 1 { "packet" } else { "packets" };
+    vec![
+        format!("{side} {codec}: {received} {packets}"),
+        format!("{:.1} % lost", stream.loss_percent()),
+        format!("{:.1} ms jitter", stream.summary.jitter / 1e6),
+        format!("MOS {:.2}", stream.rating.mos_cq),
+    ]
 }
 
 /// What is wrong with it.

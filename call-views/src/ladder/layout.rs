@@ -3,9 +3,7 @@
 //! As wide as addresses and labels need, as narrow as the width asks: then letters take the place of the addresses,
 //! and where even these do not fit there are no lines at all, and each message names its two ends.
 
-use pipeline::CallRecord;
-
-use crate::label::Label;
+use super::lines::Line;
 use crate::style::{Colour, Style};
 use crate::text::width;
 
@@ -45,14 +43,13 @@ const AIR: usize = 4;
 pub const AROUND: usize = 6;
 
 impl Layout {
-    /// The layout of a ladder whose gutter takes `gutter` cells.
-    pub fn new(record: &CallRecord, labels: &[Label], gutter: usize, style: &Style) -> Self {
-        let addresses: Vec<String> = record.endpoints.iter().map(|end| end.address.to_string()).collect();
+    /// The layout of a ladder between these addresses whose gutter takes `gutter` cells.
+    pub fn new(addresses: Vec<String>, lines: &[Line], gutter: usize, style: &Style) -> Self {
         let base = gutter + 2;
         let mut layout = Self { cells: style.cells(), base, columns: Vec::new(), names: Names::Addresses, addresses };
-        let arrows = labels.iter().zip(&record.ladder).filter_map(|(label, message)| {
-            let lines = usize::from(message.source.abs_diff(message.destination));
-            (lines > 0).then(|| (label.width() + AROUND).div_ceil(lines))
+        let arrows = lines.iter().filter_map(|line| {
+            let spaces = line.source.abs_diff(line.destination);
+            (spaces > 0).then(|| (line.label.width() + AROUND).div_ceil(spaces))
         });
         let wanted = (arrows.max().unwrap_or(0) + AIR).min(WIDEST);
         for names in [Names::Addresses, Names::Letters] {

@@ -1,12 +1,13 @@
 //! The ladder of a call as a Mermaid sequence diagram, for tickets and pages that render it.
 //!
-//! Requests are solid arrows, responses dashed ones; a note stands where nothing was sent for a second or more.
+//! Requests are solid arrows, responses dashed ones, and media arrows with an open head whose text stands between double
+//! lines, which diagrams have no arrow of; a note stands where nothing was sent for a second or more.
 
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::lines::{Kind, Lines};
 use super::not_on_record;
-use crate::label::Label;
 use crate::{View, clock};
 
 /// Silence that gets a note.
@@ -21,24 +22,29 @@ pub fn mermaid(view: &View<'_>) -> String {
 
 fn write(view: &View<'_>, out: &mut String) -> std::fmt::Result {
     let record = view.record;
-    for (at, end) in record.endpoints.iter().enumerate() {
-        writeln!(out, "    participant E{at} as {}", escaped(&end.address.to_string()))?;
+    let Lines { columns, lines } = Lines::new(record, true);
+    for (at, address) in columns.iter().enumerate() {
+        writeln!(out, "    participant E{at} as {}", escaped(address))?;
     }
-    let all = match record.endpoints.len() {
+    let all = match columns.len() {
         0 | 1 => "E0".to_owned(),
         ends => format!("E0,E{}", ends - 1),
     };
     writeln!(out, "    Note over {all}: {}", escaped(&title(view)))?;
     let mut before = None;
-    for message in &record.ladder {
-        let silence = before.map_or(Duration::ZERO, |before| message.at - before);
+    for line in &lines {
+        let silence = before.map_or(Duration::ZERO, |before| line.at - before);
         if silence >= SILENCE {
             writeln!(out, "    Note over {all}: {} s", clock::seconds(silence))?;
         }
-        let arrow = if message.status.is_some() { "-->>" } else { "->>" };
-        let label = Label::new(record, message, true).full();
-        writeln!(out, "    E{}{arrow}E{}: {}", message.source, message.destination, escaped(&label))?;
-        before = Some(message.at);
+        let (arrow, mark) = match line.kind {
+            Kind::Request => ("->>", ""),
+            Kind::Response => ("-->>", ""),
+            Kind::Stream => ("-)", "══"),
+        };
+        let label = [mark, &line.label.full(), mark].join(if mark.is_empty() { "" } else { " " });
+        writeln!(out, "    E{}{arrow}E{}: {}", line.source, line.destination, escaped(&label))?;
+        before = Some(line.at);
     }
     if record.ladder_cut > 0 {
         writeln!(out, "    Note over {all}: {}", not_on_record(record.ladder_cut))?;
@@ -64,7 +70,7 @@ fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            c if c.is_alphanumeric() || " .,:()/_+-×".contains(c) => escaped.push(c),
+            c if c.is_alphanumeric() || " .,:()/_+-×═".contains(c) => escaped.push(c),
             c => escaped += &format!("#{};", u32::from(c)),
         }
     }

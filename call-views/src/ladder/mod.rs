@@ -1,22 +1,22 @@
 //! The ladder of one call: as text people know from sngrep, as Mermaid, as JSON.
 //!
 //! A column for each endpoint, a line for each message in the order they were seen; what was sent again is a number
-//! on its first sighting.
+//! on its first sighting. Each stream of media is a double line where it begins and where it ends.
 
 mod head;
 mod json;
 mod layout;
+mod lines;
 mod mermaid;
 mod row;
 
-use pipeline::call::ladder::Message;
 use wire::Timestamp;
 
-use crate::label::Label;
 use crate::style::{Colour, Style};
 use crate::text::{fill, left};
 use crate::{View, clock};
 use layout::{Layout, Names};
+use lines::{Line, Lines};
 use row::Row;
 
 pub use json::{Ladder, Step, json};
@@ -30,27 +30,27 @@ pub fn text(view: &View<'_>, style: &Style) -> String {
     if record.ladder.is_empty() {
         return text + "no messages on record\n";
     }
-    let labels: Vec<Label> = record.ladder.iter().map(|message| Label::new(record, message, style.unicode)).collect();
-    let gutter = Gutter::new(&record.ladder, style);
-    let layout = Layout::new(record, &labels, gutter.cells, style);
+    let Lines { columns, lines } = Lines::new(record, style.unicode);
+    let gutter = Gutter::new(&lines, style);
+    let layout = Layout::new(columns, &lines, gutter.cells, style);
     if layout.names == Names::Letters {
         text += &legend(&layout, style);
     }
     let names = layout.header(style);
     text += &names;
     let mut before = None;
-    for (message, label) in record.ladder.iter().zip(&labels) {
-        text += &style.paint(Colour::Quiet, &gutter.text(message.at, before));
-        text += &Row::new(&layout, message, label).draw(style);
+    for line in &lines {
+        text += &style.paint(Colour::Quiet, &gutter.text(line.at, before));
+        text += &Row::new(&layout, line).draw(style);
         text.push('\n');
-        before = Some(message.at);
+        before = Some(line.at);
     }
     if record.ladder_cut > 0 {
         text += &not_on_record(record.ladder_cut);
         text.push('\n');
     }
     // Whoever sees the end on a screen does not see the beginning.
-    if record.ladder.len() > ONE_SCREEN {
+    if lines.len() > ONE_SCREEN {
         text += &names;
     }
     text
@@ -98,12 +98,12 @@ struct Gutter {
 const WIDE_ENOUGH_FOR_CLOCK: usize = 60;
 
 impl Gutter {
-    fn new(ladder: &[Message], style: &Style) -> Self {
-        let start = ladder[0].at;
+    fn new(lines: &[Line], style: &Style) -> Self {
+        let start = lines[0].at;
         let clock = style.cells() >= WIDE_ENOUGH_FOR_CLOCK;
         let mut gutter = Self { start, clock, number: 0, cells: 0 };
-        let before = [None].into_iter().chain(ladder.iter().map(|message| Some(message.at)));
-        let numbers = ladder.iter().zip(before).map(|(message, before)| gutter.number(message.at, before).len());
+        let before = [None].into_iter().chain(lines.iter().map(|line| Some(line.at)));
+        let numbers = lines.iter().zip(before).map(|(line, before)| gutter.number(line.at, before).len());
         gutter.number = numbers.max().unwrap_or(0);
         gutter.cells = gutter.number + if clock { "00:00:00.000 ".len() } else { 0 };
         gutter

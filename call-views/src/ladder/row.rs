@@ -1,40 +1,29 @@
-//! One line of a ladder: a message in, its arrow between the lines of two endpoints out.
-
-use pipeline::call::ladder::Message;
+//! One line of a ladder: a message or the end of a stream in, its arrow between the lines of two endpoints out.
 
 use super::layout::{AROUND, Layout};
-use crate::label::Label;
-use crate::style::{Colour, Style};
+use super::lines::{Kind, Line};
+use crate::style::Style;
 use crate::text::{cut, width};
 
-/// A message between its two ends.
+/// A message, or the start or end of a stream, between its two ends.
 pub struct Row<'a> {
     layout: &'a Layout,
-    label: &'a Label,
-    source: usize,
-    destination: usize,
-    colour: Colour,
+    line: &'a Line,
 }
 
 impl<'a> Row<'a> {
-    /// The row of a message.
-    pub fn new(layout: &'a Layout, message: &Message, label: &'a Label) -> Self {
-        Self {
-            layout,
-            label,
-            source: usize::from(message.source),
-            destination: usize::from(message.destination),
-            colour: Label::colour(message),
-        }
+    /// The row of a line.
+    pub fn new(layout: &'a Layout, line: &'a Line) -> Self {
+        Self { layout, line }
     }
 
     /// The row behind its gutter, without blanks at its end.
     pub fn draw(&self, style: &Style) -> String {
         let columns = &self.layout.columns;
-        let (Some(&from), Some(&to)) = (columns.get(self.source), columns.get(self.destination)) else {
+        let (Some(&from), Some(&to)) = (columns.get(self.line.source), columns.get(self.line.destination)) else {
             return self.list(style);
         };
-        let signs = if style.unicode { &BOXES } else { &ASCII };
+        let signs = self.signs(style);
         let last = columns.last().copied().unwrap_or(0);
         let mut cells = vec![' '; last + 1];
         columns.iter().for_each(|column| cells[*column] = signs.line);
@@ -48,7 +37,7 @@ impl<'a> Row<'a> {
             let (head, sign) = if to > from { (to - 1, '>') } else { (to + 1, '<') };
             cells[head] = sign;
             let inner = high - low - 1;
-            let text = inner.checked_sub(AROUND - 1).and_then(|room| self.label.within(room, style.unicode));
+            let text = inner.checked_sub(AROUND - 1).and_then(|room| self.line.label.within(room, style.unicode));
             // In the middle of what is left of the arrow besides its head.
             text.map(|text| {
                 (low + 1 + usize::from(to < from) + (inner - 1 - width(&text) - 2) / 2, format!(" {text} "))
@@ -77,7 +66,13 @@ impl<'a> Row<'a> {
     /// A label that does not fit on its arrow, which takes the cells `low` to `high`: right of all lines, or else on
     /// that side of the arrow where it fits or more room is. Gives its first cell, and as much of it as fits.
     fn beside(&self, low: usize, high: usize, last: usize, style: &Style) -> (usize, String) {
-        let full = self.label.full();
+        let full = self.line.label.full();
+        let fitting = |cells: usize| {
+            self.line
+                .label
+                .within(cells, style.unicode)
+                .unwrap_or_else(|| cut(&full, cells, style.unicode).into_owned())
+        };
         let behind_all = high.max(last) + 2;
         if behind_all + width(&full) <= self.layout.cells {
             return (behind_all, full);
@@ -85,9 +80,9 @@ impl<'a> Row<'a> {
         let behind = self.layout.cells.saturating_sub(high + 2);
         let before = low.saturating_sub(self.layout.base + 1);
         if behind >= before || behind >= width(&full) {
-            return (high + 2, cut(&full, behind, style.unicode).into_owned());
+            return (high + 2, fitting(behind));
         }
-        let text = cut(&full, before, style.unicode).into_owned();
+        let text = fitting(before);
         (low - 1 - width(&text), text)
     }
 
@@ -98,7 +93,7 @@ impl<'a> Row<'a> {
         let mut row: String = (base..start).map(|at| cells.get(at).copied().unwrap_or(' ')).collect();
         let blank = text.len() - text.trim_start().len();
         row += &text[..blank];
-        row += &style.paint(self.colour, text.trim());
+        row += &style.paint(self.line.colour, text.trim());
         row += &text[text.trim_end().len().max(blank)..];
         row.extend(cells.get(until..).unwrap_or_default());
         row.truncate(row.trim_end().len());
@@ -107,12 +102,22 @@ impl<'a> Row<'a> {
 
     /// Without lines: who, to whom, what.
     fn list(&self, style: &Style) -> String {
-        let (from, to) = (self.layout.letter(self.source), self.layout.letter(self.destination));
-        let signs = if style.unicode { &BOXES } else { &ASCII };
+        let (from, to) = (self.layout.letter(self.line.source), self.layout.letter(self.line.destination));
+        let signs = self.signs(style);
         let ends = format!("{from:>2} {}> {to:<2} ", signs.shaft);
         let room = self.layout.cells.saturating_sub(self.layout.base + width(&ends));
-        let label = cut(&self.label.full(), room, style.unicode).into_owned();
-        format!("{}{ends}{}", " ".repeat(GUTTER_GAP), style.paint(self.colour, &label))
+        let label = self.line.label.within(room, style.unicode);
+        let label = label.unwrap_or_else(|| cut(&self.line.label.full(), room, style.unicode).into_owned());
+        format!("{}{ends}{}", " ".repeat(GUTTER_GAP), style.paint(self.line.colour, &label))
+    }
+
+    fn signs(&self, style: &Style) -> &'static Signs {
+        match (self.line.kind, style.unicode) {
+            (Kind::Request | Kind::Response, true) => &BOXES,
+            (Kind::Request | Kind::Response, false) => &ASCII,
+            (Kind::Stream, true) => &DOUBLE_BOXES,
+            (Kind::Stream, false) => &DOUBLE_ASCII,
+        }
     }
 }
 
@@ -133,3 +138,5 @@ struct Signs {
 
 const BOXES: Signs = Signs { line: '│', crossing: '┼', shaft: '─', bends: ('┐', '┌') };
 const ASCII: Signs = Signs { line: '|', crossing: '+', shaft: '-', bends: ('.', '.') };
+const DOUBLE_BOXES: Signs = Signs { line: '│', crossing: '╪', shaft: '═', bends: ('╗', '╔') };
+const DOUBLE_ASCII: Signs = Signs { line: '|', crossing: '+', shaft: '=', bends: ('=', '=') };

@@ -1,4 +1,5 @@
-//! Views as people see them, one folder for each case: `flow` is what happened, the others what is shown of it.
+//! Views as people see them, one folder for each case: `flow` is what happened, `media` what was heard of it where there is
+//! such a file, the others what is shown of it.
 //!
 //! With `RINGSIDE_BLESS=1` the files are written instead of compared: look at the difference before you keep it.
 
@@ -8,17 +9,16 @@ mod traits;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use call_views::{Style, ladder};
+use call_views::{Style, Summary, ladder};
 
-use calls::play;
+use calls::{Played, hear, play, play_exchanges};
 
 #[test]
 fn ladders_are_shown_as_in_their_folders() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ladders");
     let mut wrong = Vec::new();
     for case in folders(&folder) {
-        let flow = fs::read_to_string(case.join("flow")).expect("every case has a flow");
-        let calls = play(&flow);
+        let calls = calls_of(&case);
         assert!(!calls.is_empty(), "{}: no call", case.display());
         let shown = |style: &Style| {
             let texts: Vec<String> = calls.iter().map(|call| ladder::text(&call.view(), style)).collect();
@@ -43,8 +43,7 @@ fn tables_are_shown_as_in_their_folders() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables");
     let mut wrong = Vec::new();
     for case in folders(&folder) {
-        let flow = fs::read_to_string(case.join("flow")).expect("every case has a flow");
-        let calls: Vec<_> = play(&flow).iter().map(|call| call.view().summary()).collect();
+        let calls: Vec<_> = calls_of(&case).iter().map(|call| call.view().summary()).collect();
         for width in [40, 80, 120, 200] {
             let style = Style { width: Some(width), unicode: true, colour: false };
             compare(&case.join(width.to_string()), &call_views::table(&calls, &style), &mut wrong);
@@ -53,6 +52,30 @@ fn tables_are_shown_as_in_their_folders() {
         compare(&case.join("whole"), &call_views::table(&calls, &whole), &mut wrong);
         let lines = calls.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
         compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_no_call_is_shown_as_in_its_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchanges");
+    let mut wrong = Vec::new();
+    for case in folders(&folder) {
+        let exchanges = play_exchanges(&fs::read_to_string(case.join("flow")).expect("every case has a flow"));
+        let summary = |exchange: &call_views::Exchange| Summary {
+            times: (exchange.times > 1).then_some(exchange.times),
+            ..exchange.view().summary()
+        };
+        let summaries: Vec<_> = exchanges.iter().map(summary).collect();
+        for width in [80, 120] {
+            let style = Style { width: Some(width), unicode: true, colour: false };
+            compare(&case.join(width.to_string()), &call_views::table(&summaries, &style), &mut wrong);
+        }
+        let lines = summaries.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
+        compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
+        let style = Style { width: Some(80), unicode: true, colour: false };
+        let ladders: Vec<_> = exchanges.iter().map(|exchange| ladder::text(&exchange.view(), &style)).collect();
+        compare(&case.join("ladders"), &ladders.join("\n"), &mut wrong);
     }
     assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
 }
@@ -68,6 +91,15 @@ fn the_page_shows_what_is_printed() {
     for shown in [call_views::table(&summaries, &style), ladder::text(&calls[0].view(), &style)] {
         assert!(page.contains(&shown), "not in docs/calls.md:\n{shown}");
     }
+}
+
+fn calls_of(case: &Path) -> Vec<Played> {
+    let flow = fs::read_to_string(case.join("flow")).expect("every case has a flow");
+    let mut calls = play(&flow);
+    if let Ok(streams) = fs::read_to_string(case.join("media")) {
+        hear(&mut calls, &streams);
+    }
+    calls
 }
 
 fn compare(file: &Path, shown: &str, wrong: &mut Vec<String>) {

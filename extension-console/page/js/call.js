@@ -1,8 +1,9 @@
-// One call: what became of it, its delays as bars, its ladder; copied as text, as Mermaid, as a link.
+// One call: what became of it, its delays as bars, what was heard, its ladder; copied as text, as Mermaid, as a link.
 
 import { copy, h, linkOf, result, seconds, span, toast } from "./dom.js";
-import { drawLadder, letter } from "./ladder.js";
+import { columnsOf, drawLadder, letter } from "./ladder.js";
 import { livedFor } from "./list.js";
+import { faultsOf, heard } from "./media.js";
 
 export class CallView {
   /** `closed()` is called when the list is wanted again. */
@@ -49,7 +50,7 @@ export class CallView {
     const focused = this.element.contains(document.activeElement) && document.activeElement.getAttribute("aria-controls");
     const scroll = this.element.querySelector(".ladder")?.scrollLeft || 0;
     this.bars = h("dl", { class: "bars" });
-    this.element.replaceChildren(h("div", {}, this.header(call), this.actions(call), this.facts(call), this.bars, ...this.ladder(call)));
+    this.element.replaceChildren(h("div", {}, this.header(call), this.actions(call), this.facts(call), this.bars, heard(call), ...this.ladder(call)));
     this.tick(this.skew);
     this.element.querySelector(".ladder")?.scrollTo(scroll, 0);
     if (focused) this.element.querySelector(`[aria-controls="${focused}"]`)?.focus({ preventScroll: true });
@@ -76,6 +77,7 @@ export class CallView {
           call.status && call.state !== "live" && call.outcome !== "answered" ? `${text} ${call.status}` : text,
         ),
         call.end && call.end !== "bye" && h("span", { class: "chip", "data-is": "open" }, `ended: ${call.end.replaceAll("_", " ")}`),
+        faultsOf(call).map((text) => h("span", { class: "chip", "data-is": "bad" }, text)),
       ),
       h("p", { class: "id mono" }, call.call_id),
     );
@@ -130,7 +132,7 @@ export class CallView {
     const legend = h(
       "p",
       { class: "legend" },
-      call.endpoints.map((address, at) => h("span", {}, `${letter(at)} ${address}`)),
+      columnsOf(call).map((address, at) => h("span", {}, `${letter(at)} ${address}`)),
     );
     const cut =
       call.ladder_cut > 0 &&

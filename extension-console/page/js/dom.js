@@ -84,6 +84,11 @@ export function result(call) {
   return { is: "plain", text };
 }
 
+/** Whether an opinion is one that people complain of. */
+export function isPoor(mos) {
+  return mos !== null && mos < 3.5;
+}
+
 /** The name of a call among calls: when it began, and its Call-ID. */
 export function nameOf(call) {
   return `${call.start} ${call.call_id}`;

@@ -1,6 +1,7 @@
-// The ladder: a column for each endpoint, a rung for each message, what it said on a click.
+// The ladder: a column for each endpoint, a rung for each message, what it said on a click; a double line where a stream
+// of media begins, and where it ends.
 
-import { h, seconds, timeOfDay } from "./dom.js";
+import { h, isPoor, seconds, timeOfDay } from "./dom.js";
 
 /** Silence that is set off, in seconds. */
 const SILENCE = 1;
@@ -34,28 +35,102 @@ function spoken(call, message) {
 /** Which message it is, in every drawing of the same call. */
 const keyOf = (message) => `${message.time} ${message.source} ${message.destination} ${message.method} ${message.status} ${message.cseq}`;
 
+/** The host of an address with a port. */
+const hostOf = (address) => address.slice(0, address.lastIndexOf(":"));
+
+/** The columns: who speaks SIP, then hosts that have media alone, such as a relay. */
+export function columnsOf(call) {
+  const columns = [...call.endpoints];
+  for (const { src, dst } of call.media?.streams ?? []) {
+    for (const host of [hostOf(src), hostOf(dst)]) {
+      if (!columns.some((column) => column === host || hostOf(column) === host)) columns.push(host);
+    }
+  }
+  return columns;
+}
+
+/** Start and end of each stream between its columns. Of several with one address the caller's is the first, the callee's the last. */
+function streamsOf(call, columns) {
+  const is = (host) => (column) => column === host || hostOf(column) === host;
+  const column = (address, isCaller) => (isCaller ? columns.findIndex(is(hostOf(address))) : columns.findLastIndex(is(hostOf(address))));
+  return (call.media?.streams ?? []).flatMap((stream) => {
+    const isCaller = stream.direction === "caller";
+    const between = { source: column(stream.src, isCaller), destination: column(stream.dst, !isCaller) };
+    const heard = `${stream.loss_pct.toFixed(1)} % lost, MOS ${stream.mos_cq.toFixed(2)}`;
+    return [
+      { ...between, time: stream.first, text: `RTP ${stream.codec}`, is: "plain" },
+      {
+        ...between,
+        time: stream.last,
+        text: `${stream.codec} ${heard}`,
+        title: `${stream.codec}: ${stream.received} packets, ${heard}, ${stream.jitter_ms.toFixed(1)} ms jitter`,
+        is: isPoor(stream.mos_cq) ? "failure" : "success",
+      },
+    ];
+  });
+}
+
 /** Draws a ladder; `open` is the set of messages whose words are shown. */
 export function drawLadder(call, open) {
-  const columns = Math.max(1, call.endpoints.length);
-  const rungs = h("div", { class: "rungs", "--columns": columns, role: "list" });
+  const columns = columnsOf(call);
+  const rungs = h("div", { class: "rungs", "--columns": Math.max(1, columns.length), role: "list" });
   rungs.append(
-    head(call),
+    head(columns),
     h(
       "div",
       { class: "lifelines", "aria-hidden": "true" },
-      call.endpoints.map((_, at) => h("i", { "--at": at })),
+      columns.map((_, at) => h("i", { "--at": at })),
     ),
   );
+  const begin = Date.parse(call.ladder[0].time) / 1000 - call.ladder[0].offset_seconds;
+  const offset = (time) => Date.parse(time) / 1000 - begin;
+  const lines = [
+    ...call.ladder.map((message, index) => ({ message, index, at: message.offset_seconds })),
+    ...streamsOf(call, columns).map((stream) => ({ stream, at: offset(stream.time) })),
+  ].sort((a, b) => a.at - b.at);
   let before = null;
-  call.ladder.forEach((message, index) => {
-    rungs.append(...rung(call, message, before, index, open));
-    before = message;
-  });
+  for (const { message, stream, index, at } of lines) {
+    const delta = before === null ? null : at - before;
+    rungs.append(...(message ? rung(call, message, delta, index, open) : streamRung(columns, stream, delta)));
+    before = at;
+  }
   return rungs;
 }
 
-function head(call) {
-  const ends = call.endpoints.map((address, at) =>
+function streamRung(columns, { source, destination, time, text, title, is }, delta) {
+  const where = { "--low": Math.min(source, destination), "--span": Math.abs(source - destination) };
+  const self = source === destination;
+  const shape = `shaft stream ${self ? "self" : destination > source ? "right" : "left"}`;
+  return [
+    h(
+      "div",
+      {
+        role: "listitem",
+        class: delta >= SILENCE ? "rung media gap" : "rung media",
+        title: title ?? text,
+        "aria-label": `${timeOfDay(time, true)} ${columns[source]} to ${columns[destination]}: ${title ?? text}`,
+      },
+      clockOf(time, delta),
+      h(
+        "span",
+        { class: "lane" },
+        h("span", { class: is }, h("span", { class: shape, ...where }), h("span", { class: self ? "what self" : "what", ...where }, h("span", {}, text))),
+      ),
+    ),
+  ];
+}
+
+function clockOf(time, delta) {
+  return h(
+    "span",
+    { class: "clock" },
+    h("span", { class: "time" }, timeOfDay(time, true)),
+    h("span", { class: "delta" }, delta === null ? "" : `+${seconds(Math.max(0, delta))}`),
+  );
+}
+
+function head(columns) {
+  const ends = columns.map((address, at) =>
     h(
       "span",
       { class: "end", title: address },
@@ -77,8 +152,7 @@ function breakable(address) {
   return [address.slice(0, colon), document.createElement("wbr"), address.slice(colon)];
 }
 
-function rung(call, message, before, index, open) {
-  const delta = before ? message.offset_seconds - before.offset_seconds : 0;
+function rung(call, message, delta, index, open) {
   const [low, high] = [Math.min(message.source, message.destination), Math.max(message.source, message.destination)];
   const is = kind(message);
   const where = { "--low": low, "--span": high - low };
@@ -107,12 +181,7 @@ function rung(call, message, before, index, open) {
       "aria-controls": id,
       "aria-label": spoken(call, message),
     },
-    h(
-      "span",
-      { class: "clock" },
-      h("span", { class: "time" }, timeOfDay(message.time, true)),
-      h("span", { class: "delta" }, before ? `+${seconds(delta)}` : ""),
-    ),
+    clockOf(message.time, delta),
     h("span", { class: "lane" }, h("span", { class: is }, h("span", { class: shape.join(" "), ...where }), what)),
   );
   const said = h("div", { class: "said", id, hidden: !open.has(key) });

@@ -1,6 +1,6 @@
 // The list of calls, newest first: filters in, rows out, followed as the server tells what changed.
 
-import { clock, count, h, linkOf, nameOf, result, span, timeOfDay } from "./dom.js";
+import { clock, count, h, isPoor, linkOf, nameOf, result, span, timeOfDay } from "./dom.js";
 
 const OUTCOMES = [
   ["", "outcome"],
@@ -29,7 +29,7 @@ const NUMBERS = {
   hmac: "Numbers are hashed on record: look for the whole number, as the phone wrote it.",
 };
 
-const FIELDS = ["call_id", "number", "outcome", "carrier", "state"];
+const FIELDS = ["call_id", "number", "outcome", "carrier", "state", "media"];
 /** Calls that are listed, unless more are asked for. */
 const PAGE = 200;
 
@@ -134,6 +134,10 @@ export class CallList {
       return item;
     });
     this.rows = rows;
+    // What nobody listens to has neither a column nor a filter.
+    const listened = this.form.elements.media.value !== "" || order.some(([, call]) => call.mos !== null || call.faults);
+    this.list.parentElement.toggleAttribute("data-heard", listened);
+    this.form.elements.media.hidden = !listened;
     // Only what stands elsewhere is moved, so that the one in focus stays.
     items.forEach((item, at) => {
       if (this.list.children[at] !== item) this.list.insertBefore(item, this.list.children[at] || null);
@@ -169,6 +173,7 @@ export class CallList {
       h("span", { class: "carrier" }, call.carrier),
       h("span", { class: "result" }, h("span", { class: "chip", "data-is": is }, text + failed)),
       h("span", { class: "number setup" }, span(call.setup_seconds)),
+      h("span", { class: "number mos", "data-is": (call.faults || isPoor(call.mos)) && "bad", title: call.faults?.join(", ") }, heard(call)),
       h("span", { class: "number talk" }, talk(call, this.skew)),
     );
   }
@@ -201,6 +206,12 @@ export class CallList {
     rows[next]?.focus();
     rows[next]?.scrollIntoView({ block: "nearest" });
   }
+}
+
+/** The worst MOS of an interval, and a mark for faults. */
+function heard(call) {
+  const mark = call.faults ? "!" : "";
+  return call.mos === null ? mark : call.mos.toFixed(2) + mark;
 }
 
 /** How long it was talked, or is. */

@@ -116,6 +116,16 @@ fn what_a_proxy_says_first_is_passed_over_and_loses_nothing() {
             assert_eq!(bench.batch.tally, Tally { non_sip: 1, ..Tally::default() }, "{before:?} cut at {cut}");
         }
     }
+    // Cut behind a whole line end it looks like a keep-alive, and is counted as one too.
+    for cut in (1..v2.len()).filter(|cut| ![2, 4].contains(cut)) {
+        let stream = [v2, BYE].concat();
+        let mut bench = bench();
+        bench.segment(0, SYN, u32::MAX, b"");
+        bench.segment(0, ACK, 0, &stream.as_bytes()[..cut]);
+        bench.segment(0, ACK, cut as u32, &stream.as_bytes()[cut..]);
+        assert_eq!(bench.messages(), [BYE], "cut at {cut}");
+        assert_eq!(bench.batch.tally, Tally { non_sip: 1, ..Tally::default() }, "cut at {cut}");
+    }
     let mut bench = bench();
     bench.segment(0, ACK, 0, [BYE, "hello SIP/2 \r\n", BYE].concat().as_bytes());
     let expected = Tally { start_line_errors: 1, ..Tally::default() };

@@ -2,7 +2,9 @@
 //! whose every field tries to be more than text.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::thread;
 
+use integration::media::{Call, Parties, Speech, reports};
 use integration::proxy::Proxy;
 use integration::ringside::{Config, Ringside};
 use integration::sipp::scenario::{Scenario, Side};
@@ -79,6 +81,32 @@ fn calls_are_listed_filtered_drawn_and_followed() {
     drop((caller, callee));
     assert_eq!(ringside.internal("otelcol_extension_slow_clients"), Some(0.0));
     assert_eq!(ringside.internal("otelcol_extension_calls_refused"), Some(0.0));
+}
+
+#[test]
+fn what_was_heard_is_listed_filtered_and_drawn() {
+    let Some(_pass) = possible("media in chromium") else { return };
+    let namespace = namespace();
+    let processors = "processors = [\"dialog\", \"enrich\"]";
+    // From their first packet on.
+    let listed = Config::on("lo").receiver("media_ports = [30000, 30002, 30004, 40000, 40002, 40004]");
+    let config = listed.toml().replace(processors, "processors = [\"dialog\", \"media\", \"enrich\"]");
+    let mut ringside = Ringside::spawn(&namespace, &(config + "[processors.media]\n" + CONSOLE), &[]);
+    ringside.await_health();
+    let parties = Parties::on_loopback(&namespace);
+    // An ordinary call that a telephone reports of, one of which the caller hears a third too little, and one of which
+    // the callee hears nothing.
+    let clear = Call { reports: true, ..Call::of(0, 300) };
+    let poor = Call { speech: [Speech::of(300), Speech { lost_each: 3, ..Speech::of(300) }], ..Call::of(1, 0) };
+    let one_way = Call { speech: [Speech::of(0), Speech::of(300)], ..Call::of(2, 0) };
+    thread::scope(|scope| {
+        for call in [&clear, &poor, &one_way] {
+            scope.spawn(|| parties.call(call));
+        }
+    });
+    parties.publish(&clear, &reports::of_telephone(&clear.call_id()));
+    let names = [clear, poor, one_way].map(|call| call.call_id());
+    run(&namespace, "media.mjs", &[URL, &names[0], &names[1], &names[2]], &ringside);
 }
 
 /// What is tried, in every field.

@@ -7,6 +7,7 @@ use std::{fs, thread};
 
 use integration::flows::{self, refused};
 use integration::gate;
+use integration::media::{Call, Parties, Speech, reports};
 use integration::probed::Answering;
 use integration::ringside::{Config, HTTP, Ringside};
 use integration::sipp::scenario::{Scenario, Side, Transport};
@@ -20,8 +21,16 @@ use integration::stores::{Kind, Store};
 
 /// Calls that become traces are offered as exemplars; nobody need be there to take them.
 const TRACES: &str = "[processors.sampling]\n[exporters.\"otlp_grpc/nobody\"]\nendpoint = \"http://127.0.0.1:4317\"\n\
-    [service.pipelines.traces]\nreceivers = [\"ebpf_sip\"]\nprocessors = [\"dialog\", \"enrich\", \"sampling\"]\n\
+    [service.pipelines.traces]\nreceivers = [\"ebpf_sip\"]\nprocessors = [\"dialog\", \"media\", \"enrich\", \"sampling\"]\n\
     exporters = [\"otlp_grpc/nobody\"]\n";
+
+/// A configuration with `media` in its pipeline.
+fn hearing(config: &Config) -> String {
+    let plain = "processors = [\"dialog\", \"enrich\"]";
+    let toml = config.toml();
+    assert!(toml.contains(plain), "{toml}");
+    toml.replace(plain, "processors = [\"dialog\", \"media\", \"enrich\"]") + "[processors.media]\n"
+}
 
 /// Seconds of history that queries look at: all of the test.
 const HISTORY: u64 = 120;
@@ -60,13 +69,39 @@ fn play(namespace: &Namespace, ringside: &Ringside) {
         let unanswered = Scenario::new(flows::UNANSWERED);
         Sipp::start(&unanswered, Side::Caller, home.caller, home.callee.address, Load::of(2)).finish();
     }
+    speak(namespace, ringside);
     let socket = sender(namespace, "127.0.0.1:5060");
     let bye = "BYE sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK#\r\nFrom: <sip:a@b>;tag=1\r\n\
                To: <sip:b@b>;tag=2\r\nCall-ID: #\r\nCSeq: 1 BYE\r\nReason: Q.850;cause=16\r\nContent-Length: 0\r\n\r\n";
     send(&socket, bye.replace('#', &format!("never-began-{timeouts}")).as_bytes());
+    let lines = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n".to_owned()
+        + &"m=audio 5000 RTP/AVP 0\r\n".repeat(17);
+    let invite = bye.replace(";tag=2", "").replace("BYE", "INVITE").replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{lines}", lines.len()),
+    );
+    send(&socket, invite.replace('#', &format!("many-lines-{timeouts}")).as_bytes());
     send(&socket, b"INVITE sip:a@127.0.0.1 SIP/3.0\r\n\r\n");
     send(&socket, b"\r\n\r\n");
-    ringside.reaches("session_outcomes_total{outcome=\"timeout\"}", timeouts as f64 + 2.0);
+    ringside.reaches("session_outcomes_total{outcome=\"timeout\"}", timeouts as f64 + 3.0);
+}
+
+/// A call that both parties and a telephone report of, one of which the callee hears nothing, and descriptions and reports
+/// that are refused.
+fn speak(namespace: &Namespace, ringside: &Ringside) {
+    let before = ringside.scrape().count("vq_reports_total");
+    let parties = Parties::on_loopback(namespace);
+    let of = |number: u16| 10 * before as u16 + number;
+    let both = Call { reports: true, ..Call::of(of(0), 150) };
+    let one_way = Call { speech: [Speech::of(0), Speech::of(300)], ..Call::of(of(1), 0) };
+    thread::scope(|scope| {
+        for call in [&both, &one_way] {
+            scope.spawn(|| parties.call(call));
+        }
+    });
+    parties.publish(&both, &reports::of_telephone(&both.call_id()));
+    parties.publish(&one_way, "VQ nonsense");
+    ringside.reaches("vq_reports_total", before as f64 + 1.0);
 }
 
 /// Waits until a store holds what ringside shows now.
@@ -239,7 +274,7 @@ fn every_panel_and_variable_has_an_answer() {
         .dialog("transaction_timeout = \"3s\"\nqueues = [{ name = \"line\", match = \"callee\" }]")
         .enrich("carriers = [{ name = \"home\", cidrs = [\"127.0.0.0/8\"] }]\nuser_agents = [{ regex = '^Yealink', label = \"yealink\" }]");
     let _phone = Answering::start(&namespace, "127.0.0.1:5068");
-    let ringside = Ringside::spawn(&namespace, &(config.toml() + TRACES + PROBES), &[]);
+    let ringside = Ringside::spawn(&namespace, &(hearing(&config) + TRACES + PROBES), &[]);
     eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
     let scraping = fs::read_to_string(repository().join("deploy/compose/prometheus.yml")).expect("a configuration");
     assert!(scraping.contains(&HTTP.to_string()) && scraping.contains("15s"), "{scraping}");
@@ -295,7 +330,7 @@ fn every_panel_and_variable_has_an_answer() {
 fn what_dashboards_ask_about_the_program_is_told() {
     let Some(_pass) = gate::shared("internal metrics of dashboards") else { return };
     let namespace = namespace();
-    let ringside = Ringside::spawn(&namespace, &(Config::on("lo").toml() + TRACES), &[]);
+    let ringside = Ringside::spawn(&namespace, &(hearing(&Config::on("lo")) + TRACES), &[]);
     eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
     assert_told(&ringside.page("/internal/metrics"), |name| !name.starts_with(OF_TLS));
 }

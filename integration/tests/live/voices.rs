@@ -42,7 +42,8 @@ fn sum(scrape: &Exposition, selector: &str) -> f64 {
     scrape.value(selector).unwrap_or(0.0)
 }
 
-/// Two phones talk for a quarter of a minute: reports come every five seconds, and the second one answers the first.
+/// Two phones talk until reports have said how long a round trip takes: they come every five seconds, and one answers
+/// another.
 #[track_caller]
 fn talk(test: &str, codec: &'static str, label: &str, encrypted: bool, family: Family) {
     let Some(_pass) = gate::shared(test) else { return };
@@ -59,21 +60,29 @@ fn talk(test: &str, codec: &'static str, label: &str, encrypted: bool, family: F
     let ringside = Ringside::start_with(right, &hearing("right"), &[]);
     let line = |ports| Line { codec, encrypted, ports };
     let answering = Phone::answering(right, callee, line(40_000));
-    Phone::calling(left, caller, line(30_000), &format!("sip:phone@{callee}"), 16).done();
+    let calling = Phone::calling(left, caller, line(30_000), &format!("sip:phone@{callee}"));
+    let round_trips = |scrape: &Exposition| sum(scrape, "rtcp_rtt_seconds_count{part=\"total\"}");
+    let received = |scrape: &Exposition, side| {
+        sum(scrape, &format!("rtp_packets_total{{direction=\"{side}\",codec=\"{label}\"}}"))
+    };
+    // An interval of ten seconds is over, and reports have passed; what is encrypted is counted and not read.
+    let heard = |scrape: &Exposition| {
+        ["caller", "callee"].iter().all(|side| received(scrape, side) > 550.0)
+            && sum(scrape, "rtcp_packets_total") >= 2.0
+            && (encrypted || round_trips(scrape) > 0.0)
+    };
+    let heard = within(Duration::from_secs(90), || Some(ringside.scrape()).filter(|scrape| heard(scrape)));
+    assert!(heard.is_some(), "no voice, or no reports:\n{}", answering.log());
+    calling.hang_up();
     let scrape = ringside.reaches("sessions_ended_total{end=\"bye\"}", 1.0);
     for side in ["caller", "callee"] {
         let labels = format!("direction=\"{side}\",codec=\"{label}\"");
-        let received = sum(&scrape, &format!("rtp_packets_total{{{labels}}}"));
-        assert!((500.0..=810.0).contains(&received), "{side}: {received} packets\n{}", answering.log());
         assert_eq!(sum(&scrape, &format!("rtp_lost_total{{{labels}}}")), 0.0, "{side}");
         let (count, all) =
             (sum(&scrape, &format!("mos_lq_count{{{labels}}}")), sum(&scrape, &format!("mos_lq_sum{{{labels}}}")));
         assert!(count >= 1.0 && all / count > 4.0, "{side}: MOS {all} in {count} samples");
     }
-    assert!(sum(&scrape, "rtcp_packets_total") >= 2.0);
-    let round_trips = sum(&scrape, "rtcp_rtt_seconds_count{part=\"total\"}");
-    // What is encrypted is counted and not read.
-    assert_eq!(round_trips > 0.0, !encrypted, "{round_trips} round trips");
+    assert_eq!(round_trips(&scrape) > 0.0, !encrypted);
     scrape.assert([("media_faults_total", 0.0), ("media_errors_total", 0.0), ("media_drops_total", 0.0)]);
 }
 
@@ -324,13 +333,14 @@ fn a_relay_between_two_legs_is_one_call_without_a_fault() {
     await_udp(right, 5060);
     let line = |ports| Line { codec: "PCMU/8000/1", encrypted: false, ports };
     let _callee = Phone::answering(right, "10.20.0.3:5070".parse().expect("an address"), line(40_000));
-    Phone::calling(left, "10.20.0.1:5060".parse().expect("an address"), line(30_000), "sip:phone@10.20.0.2:5060", 11)
-        .done();
+    let calling =
+        Phone::calling(left, "10.20.0.1:5060".parse().expect("an address"), line(30_000), "sip:phone@10.20.0.2:5060");
+    // Two legs: each side's packets twice.
+    let voice = ["caller", "callee"].map(|side| format!("rtp_packets_total{{direction=\"{side}\",codec=\"PCMU\"}}"));
+    let heard = |scrape: &Exposition| voice.iter().all(|selector| sum(scrape, selector) >= 400.0);
+    let heard = within(Duration::from_secs(60), || Some(ringside.scrape()).filter(|scrape| heard(scrape)));
+    assert!(heard.is_some(), "no voice:\n{}", ringside.log());
+    calling.hang_up();
     let scrape = ringside.reaches("sessions_ended_total{end=\"bye\"}", 1.0);
     scrape.assert([("session_attempts_total", 1.0), ("media_faults_total", 0.0), ("rtp_lost_total", 0.0)]);
-    for side in ["caller", "callee"] {
-        // Two legs: as many packets once more.
-        let received = sum(&scrape, &format!("rtp_packets_total{{direction=\"{side}\",codec=\"PCMU\"}}"));
-        assert!((350.0..=1_120.0).contains(&received), "{side}: {received} packets");
-    }
 }

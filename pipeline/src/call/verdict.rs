@@ -12,7 +12,7 @@ impl CallRecord {
     /// doing, and 404, 410 and 484 the caller's.
     pub fn error(&self) -> Option<ErrorType> {
         if self.subject == Subject::Request {
-            return self.transactions.first().and_then(Transaction::error);
+            return self.transactions.last().and_then(Transaction::error);
         }
         let is = |outcome: Outcome| self.outcome == outcome.as_str();
         if self.outcome == IN_PROGRESS {

@@ -60,6 +60,17 @@ fn round_trips_need_no_clock_of_an_endpoint_and_lower_the_opinion() {
 }
 
 #[test]
+fn a_record_that_leaves_after_its_call_is_forgotten_has_what_was_heard() {
+    let mut scene = scene("");
+    scene.transaction_timeout(1000);
+    let played = scene.play(60_000);
+    let media = played.records[0].media.as_deref().expect("media");
+    assert_eq!((media.streams.len(), media.intervals.len()), (2, 4));
+    assert!(media.streams.iter().all(|stream| stream.worst.is_some()), "{media:?}");
+    assert_eq!(["media_calls", "media_streams"].map(|table| played.held(table)), [0.0, 0.0]);
+}
+
+#[test]
 fn encrypted_reports_are_counted_and_not_read() {
     let mut scene = scene("RTP/SAVP");
     scene.rtcp(3000, BOB_RTCP, ALICE_RTCP, &receiver(2, 1, 64, 80, 0, 0));

@@ -21,6 +21,7 @@ pub const BOB: &str = "198.51.100.20:50010";
 pub struct Scene {
     events: Vec<(u64, Event)>,
     config: Config,
+    dialogs: processor_dialog::Config,
     dropped_at: Option<u64>,
 }
 
@@ -102,7 +103,12 @@ impl Default for Scene {
 
 impl Scene {
     pub fn with(config: Config) -> Self {
-        Self { events: Vec::new(), config, dropped_at: None }
+        Self { events: Vec::new(), config, dialogs: processor_dialog::Config::default(), dropped_at: None }
+    }
+
+    /// Requests are over after so many milliseconds.
+    pub fn transaction_timeout(&mut self, millis: u64) {
+        self.dialogs.transaction_timeout = Some(std::time::Duration::from_millis(millis));
     }
 
     /// Records of media packets are dropped then, in milliseconds.
@@ -199,7 +205,8 @@ impl Scene {
 
     /// The same scene once more.
     pub fn clone_of(&self) -> Self {
-        Self { events: self.events.clone(), config: self.config.clone(), dropped_at: self.dropped_at }
+        let Self { events, config, dialogs, dropped_at } = self;
+        Self { events: events.clone(), config: config.clone(), dialogs: dialogs.clone(), dropped_at: *dropped_at }
     }
 
     /// Plays everything, one event a batch or all in one, and lets the clock run on for so many milliseconds.
@@ -223,7 +230,7 @@ impl Scene {
         let mut problems = Problems::default();
         let settings = self.config.clone().check(&mut problems).expect("sound");
         let ports = Arc::<MediaPorts>::default();
-        let mut dialogs = Dialogs::new(processor_dialog::Config::default(), Some(wanted)).telling_media();
+        let mut dialogs = Dialogs::new(self.dialogs.clone(), Some(wanted)).telling_media();
         let mut media = Media::one_of(1, settings, true, Some(Arc::clone(&ports)));
         let registry = Registry::new("x");
         let mut recorder = Recorder::new(registry.shard());
@@ -260,7 +267,12 @@ impl Scene {
             batch.tally.media_drops = u64::from(self.dropped_at.is_some_and(in_batch));
             take(&batch, false);
         }
-        let end = self.events.last().map_or(0, |(at, _)| *at) + then;
+        let last = self.events.last().map_or(0, |(at, _)| *at);
+        let end = last + then;
+        // Where nothing comes the clock goes on step by step.
+        for at in (last..end).step_by(if batch_size == 1 { 500 } else { usize::MAX }).skip(1) {
+            take(&FrameBatch { now: time(at), ..FrameBatch::default() }, false);
+        }
         take(&FrameBatch { now: time(end), ..FrameBatch::default() }, false);
         let mut numbers = Numbers::default();
         registry.walk(&mut numbers);

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use call_filter::Filter;
 use call_views::View;
-use pipeline::Call;
+use pipeline::call::Subject;
 
 use crate::json::line;
 
@@ -12,6 +13,7 @@ use crate::json::line;
 #[derive(Clone)]
 pub struct Calls {
     out: Arc<Mutex<Out>>,
+    filter: Option<Filter>,
 }
 
 struct Out {
@@ -21,16 +23,20 @@ struct Out {
 }
 
 impl Calls {
-    /// Writes to `to`.
-    pub fn new(to: Box<dyn Write + Send>) -> Self {
-        Self { out: Arc::new(Mutex::new(Out { to, result: Ok(()) })) }
+    /// Writes to `to` what `filter` wants.
+    pub fn new(to: Box<dyn Write + Send>, filter: Option<Filter>) -> Self {
+        Self { out: Arc::new(Mutex::new(Out { to, result: Ok(()) })), filter }
     }
 
-    /// Writes a call.
-    pub fn write(&self, call: &Call, carrier: &str, ua_type: &str) {
+    /// Writes a call that is wanted.
+    pub fn write(&self, view: &View<'_>) {
+        let wanted = view.record.subject == Subject::Call;
+        if !wanted || self.filter.as_ref().is_some_and(|filter| !filter.wants(view)) {
+            return;
+        }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         if out.result.is_ok() {
-            let line = line(&View { record: &call.record, carrier, ua_type }.summary());
+            let line = line(&view.summary());
             out.result = out.to.write_all(line.as_bytes());
         }
     }

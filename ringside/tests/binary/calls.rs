@@ -89,7 +89,7 @@ fn poor_calls_are_those_whose_media_have_a_fault_or_sounded_poor() {
     let mos = |line: &str| line.split_whitespace().rev().nth(1).map(str::to_owned);
     assert_eq!(table.lines().map(mos).collect::<Vec<_>>(), ["MOS", "4.37!", "4.37!"].map(|text| Some(text.to_owned())));
     let ladder = printed(&folder(), &["ladder", &vector, "--call-id", "p23-c1@192.0.2.10"]).stdout;
-    assert!(ladder.contains("heard     callee PCMU: 350 packets 0.0 % lost 0.0 ms jitter MOS 4.37\n"), "{ladder}");
+    assert!(ladder.contains("heard     callee PCMU: 350 packets, 0.0 % lost, 0.0 ms jitter, MOS 4.37\n"), "{ladder}");
     assert!(ladder.contains("faults    one_way (callee_only)\n"), "{ladder}");
     let plain = printed(&folder(), &["calls", &vector, "--format", "json"]);
     assert!(objects(&plain).iter().all(|call| call.get("media").is_none()), "nobody listened");
@@ -154,6 +154,75 @@ fn calls_are_found_by_the_end_of_a_number() {
 }
 
 #[test]
+fn one_filter_picks_the_same_calls_for_every_command() {
+    let folder = folder();
+    for (filter, expected) in [
+        ("outcome == busy", &["busy"][..]),
+        ("status >= 500 and destination == 198.51.100.0/24", &["overloaded"]),
+        ("from ~ \"1001\" and failed", &["overloaded", "unheard"]),
+        ("live", &["up"]),
+        ("not failed and outcome != busy and not live", &["call-1"]),
+        ("header:call-id == overloaded", &["overloaded"]),
+    ] {
+        let mut sorted = listed(&folder, &["--filter", filter]);
+        sorted.sort();
+        assert_eq!(sorted, expected, "{filter}");
+        let ladders = printed(&folder, &["ladder", "calls.pcap", "--filter", filter, "--format", "json"]);
+        let ids = |text: &str| {
+            let object = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("an object");
+            let id = |line: &str| object(line)["call_id"].as_str().expect("a text").to_owned();
+            let mut ids: Vec<String> = text.lines().map(id).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(ids(&ladders.stdout), expected, "{filter}");
+        assert_eq!(run(folder.path(), &["replay", "calls.pcap", "--calls", "out.json", "--filter", filter]).code, 0);
+        let written = fs::read_to_string(folder.path().join("out.json")).expect("it was written");
+        assert_eq!(ids(&written), expected, "{filter}");
+    }
+}
+
+#[test]
+fn what_is_no_call_is_listed_and_drawn_when_asked_for() {
+    let folder = folder();
+    let flow = "0.00 alice -> bob REGISTER call=phone cseq=1 branch=z9hG4bK1
+        0.01 alice <- bob 401 call=phone
+        0.02 alice -> bob REGISTER call=phone cseq=2 branch=z9hG4bK2
+        0.03 alice <- bob 403 call=phone
+        1.00 alice -> bob OPTIONS call=o1 branch=z9hG4bK3
+        1.01 alice <- bob 200 call=o1
+        31.0 alice -> bob OPTIONS call=o2 branch=z9hG4bK4
+        31.1 alice <- bob 200 call=o2";
+    folder.write("phone.pcap", ladder::pcap::write(&ladder::play(flow), EPOCH));
+    let listed = |arguments: &[&str]| {
+        let outcome = printed(&folder, &[&["calls", "phone.pcap", "--format", "json"], arguments].concat());
+        let row = |object: &serde_json::Value| {
+            let text = |key: &str| object[key].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {} {}", text("method"), text("outcome"), object["status"], object["times"])
+        };
+        objects(&outcome).iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--all"]), ["REGISTER failure 403 null", "OPTIONS success 200 2"]);
+    assert_eq!(listed(&["--all", "--filter", "status >= 400"]), ["REGISTER failure 403 null"]);
+    assert_eq!(listed(&["--all", "--failed"]), ["REGISTER failure 403 null"]);
+    let alone = printed(&folder, &["calls", "phone.pcap"]);
+    assert_eq!(alone.code, 1);
+    assert!(alone.stderr.contains("--all lists other requests"), "{}", alone.stderr);
+    let drawn = printed(&folder, &["ladder", "phone.pcap", "--call-id", "phone"]);
+    for part in ["REGISTER", "401", "403", "failure (403)"] {
+        assert!(drawn.stdout.contains(part), "{part} in {}", drawn.stdout);
+    }
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_shown_with_the_place() {
+    let outcome = printed(&folder(), &["calls", "calls.pcap", "--filter", "outcome == busy and setup > 3"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
+    let pointed = "outcome == busy and setup > 3\n                            ^ \"3\" is no duration\n";
+    assert!(outcome.stderr.contains(pointed), "{}", outcome.stderr);
+}
+
+#[test]
 fn numbers_are_plain_unless_a_configuration_says_otherwise() {
     let folder = folder();
     let hidden = printed(&folder, &["calls", "calls.pcap", "--set", "processors.dialog.calls.privacy.numbers=drop"]);
@@ -169,6 +238,8 @@ fn what_matches_nothing_ends_with_1_and_a_line() {
     for arguments in [
         &["calls", "calls.pcap", "--number", "999"][..],
         &["calls", "calls.pcap", "--number", "2002", "--failed"],
+        &["calls", "calls.pcap", "--filter", "outcome == redirected"],
+        &["ladder", "calls.pcap", "--filter", "outcome == redirected"],
         &["calls", "none.pcap"],
         &["calls", "none.pcap", "--format", "json"],
         &["ladder", "calls.pcap", "--call-id", "another"],

@@ -1,0 +1,97 @@
+//! One language of filters for calls: a text in, what says of a call whether it is wanted out.
+//!
+//! `outcome == "ineffective" and setup > 3s and to ~ "49.*"`. Pure: no clock, no file. A comparison holds where any of
+//! what a call says to the field fits; `!=` and `!~` hold where `==` and `~` do not. What privacy took out of a record
+//! is not in it, so that no filter finds it.
+
+mod error;
+mod field;
+mod lexer;
+mod parser;
+mod test;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use call_views::View;
+
+pub use error::Error;
+pub use field::{FIELDS, FieldHelp};
+use test::Test;
+
+/// Which calls are wanted. Two of the same text are the same.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    text: Box<str>,
+    root: Arc<Node>,
+}
+
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Filter {}
+
+impl Hash for Filter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+/// A part of a filter.
+#[derive(Clone, Debug)]
+enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Not(Box<Node>),
+    Test(Test),
+}
+
+impl Filter {
+    /// Reads a filter.
+    ///
+    /// # Errors
+    /// Says what is wrong at which character, and what to do about it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        parser::parse(text).map(|root| Self { text: text.into(), root: Arc::new(root) })
+    }
+
+    /// Whether it asks for header fields, which not every record has.
+    pub fn needs_headers(&self) -> bool {
+        self.root.asks(&Test::is_about_headers)
+    }
+
+    /// Whether it asks what callers heard.
+    pub fn needs_media(&self) -> bool {
+        self.root.asks(&Test::is_about_media)
+    }
+
+    /// Whether a call is wanted.
+    pub fn wants(&self, view: &View<'_>) -> bool {
+        self.root.holds(view)
+    }
+}
+
+impl Node {
+    fn holds(&self, view: &View<'_>) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.holds(view)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.holds(view)),
+            Self::Not(node) => !node.holds(view),
+            Self::Test(test) => test.holds(view),
+        }
+    }
+
+    fn asks(&self, about: &impl Fn(&Test) -> bool) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.asks(about)),
+            Self::Not(node) => node.asks(about),
+            Self::Test(test) => about(test),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
