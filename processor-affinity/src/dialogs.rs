@@ -81,14 +81,25 @@ impl Dialogs {
             dialog.until = Some(now + LATE);
             self.over.push_back((now + LATE, key));
         }
+        // Those that begin and end again and again are in it several times.
+        if self.over.len() > 2 * self.held.len() + ROOM
+            && let Some((due, key)) = self.over.pop_front()
+        {
+            self.leave(due, key);
+        }
+    }
+
+    /// A dialog that was to leave then does, unless it goes on.
+    fn leave(&mut self, due: Timestamp, key: u64) {
+        if self.held.get(&key).is_some_and(|dialog| dialog.until == Some(due)) {
+            self.held.remove(&key);
+        }
     }
 
     /// Forgets those that are over, and those of which nothing was heard for half a day.
     pub fn forget(&mut self, now: Timestamp) {
         while let Some((due, key)) = self.over.pop_front_if(|(due, _)| *due <= now) {
-            if self.held.get(&key).is_some_and(|dialog| dialog.until == Some(due)) {
-                self.held.remove(&key);
-            }
+            self.leave(due, key);
         }
         while self.held.front().is_some_and(|(_, dialog)| dialog.last + IDLE <= now) {
             self.held.pop_front();
@@ -100,3 +111,5 @@ impl Dialogs {
 const LATE: Duration = Duration::from_secs(64);
 /// How long one is remembered of which nothing is heard (`steering.md` 3, `dialog_idle`).
 const IDLE: Duration = Duration::from_secs(12 * 3600);
+/// So many may wait to leave however few are held.
+const ROOM: usize = 1024;

@@ -60,6 +60,8 @@ impl State {
             return;
         };
         let of = &mut self.services.services[usize::from(service)];
+        // It may only now be known for a service.
+        of.seen(Self::shown_at(first.at, frame));
         of.seen(Self::shown(frame));
         let backend = of.members[usize::from(member)].backend;
         self.on_asked(backend, message);
@@ -115,6 +117,7 @@ impl State {
             part,
             initial,
             taken: Taken::Open,
+            answered: false,
             translated: None,
             port,
             reply: Reply::Fine,
@@ -274,6 +277,7 @@ impl State {
             part: Part::Bypass,
             initial: false,
             taken: Taken::By(member),
+            answered: false,
             translated: None,
             port: Port::Any,
             reply: Reply::Fine,

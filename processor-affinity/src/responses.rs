@@ -27,6 +27,7 @@ impl State {
         let branch = glance.via.map_or(&b""[..], |via| via.branch);
         let key = self.hashes.transaction(self.hashes.dialog(call_id), branch, cseq);
         let Some(sent) = self.transactions.get_mut(key).filter(|sent| sent.part != Part::Bypass) else { return };
+        sent.answered = true;
         let service = sent.service;
         let of = &mut self.services.services[usize::from(service)];
         of.seen(Self::shown(frame));
@@ -62,10 +63,12 @@ impl State {
             dialog.fate = Fate::Failed;
             let service = sent.service;
             self.services.services[usize::from(service)].counts.moved.failed += 1;
-            return self.tell(service, AffinityFact::MovedFailed, out);
+            self.tell(service, AffinityFact::MovedFailed, out);
         }
+        let Some(sent) = self.transactions.get_mut(key) else { return };
         let refused = (sent.initial || sent.part == Part::First) && status >= 300 && !challenge;
-        let hung_up = matches!(sent.part, Part::Bye(_)) && status >= 200 && !challenge && status != 481;
+        // Whatever the answer, the client is through with it (RFC 3261 §15.1.1).
+        let hung_up = matches!(sent.part, Part::Bye(_)) && status >= 200 && !challenge;
         if refused || hung_up {
             self.dialogs.end(dialog_key, self.now);
         }

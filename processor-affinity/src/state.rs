@@ -13,7 +13,7 @@ use crate::flows::Flows;
 use crate::hash::Hashes;
 use crate::services::{Place, Services};
 use crate::sightings::Sightings;
-use crate::transactions::{KEPT, Taken, Transaction, Transactions};
+use crate::transactions::{KEPT, Part, Taken, Transaction, Transactions};
 
 /// Everything that is followed.
 pub struct State {
@@ -136,6 +136,13 @@ impl State {
 
     /// Nobody will know any more who took a request.
     pub fn forget(&mut self, transaction: &Transaction, out: &mut Out<'_>) {
+        // Its client has given it up (timer B, RFC 3261 §17.1.1.2).
+        if !transaction.answered
+            && let Part::Invite | Part::First = transaction.part
+            && let Some(dialog) = transaction.dialog
+        {
+            self.dialogs.end(dialog, self.now);
+        }
         if transaction.taken == Taken::Open {
             self.services.services[usize::from(transaction.service)].counts.unknown += 1;
             self.tell(transaction.service, AffinityFact::UnknownBackend, out);
@@ -174,6 +181,11 @@ impl State {
 
     /// A frame's time as people see it.
     pub fn shown(frame: &SipFrame) -> Timestamp {
-        Timestamp::from_nanos(frame.at.as_nanos().saturating_add_signed(frame.wall_offset))
+        Self::shown_at(frame.at, frame)
+    }
+
+    /// A time shortly before a frame as people see it.
+    pub fn shown_at(at: Timestamp, frame: &SipFrame) -> Timestamp {
+        Timestamp::from_nanos(at.as_nanos().saturating_add_signed(frame.wall_offset))
     }
 }

@@ -27,6 +27,8 @@ pub struct Transaction {
     /// It is an INVITE without a To tag.
     pub initial: bool,
     pub taken: Taken,
+    /// A response to it was seen.
+    pub answered: bool,
     /// Its sender behind the translation; `None` where that was not seen.
     pub translated: Option<SocketAddr>,
     pub port: Port,

@@ -60,8 +60,32 @@ fn what_is_over_leaves_by_itself_and_is_not_counted_as_turned_away() {
     for number in 0..500 {
         pair(&mut scene, u64::from(number) * 1_000_000, number, 0, 0, number);
     }
-    scene.pass(13 * 3600);
+    // Nobody answered any: they are over with their requests.
+    scene.pass(31);
+    assert_eq!(scene.number(HELD, "affinity_dialogs"), 500);
+    scene.pass(2);
+    scene.pass(64);
     for table in ["affinity_dialogs", "affinity_transactions"] {
         assert_eq!((scene.number(HELD, table), scene.number(TURNED_AWAY, table)), (0, 0), "{table}");
     }
+}
+
+#[test]
+fn a_call_is_forgotten_a_minute_after_its_end_and_half_a_day_without_one() {
+    let mut scene = Scene::new("");
+    scene.play(
+        "0.0 client -> vip INVITE call=a => pod1
+         0.1 client <- vip 200 call=a tag=b <= pod1
+         0.2 client -> vip INVITE call=c => pod1
+         0.3 client <- vip 200 call=c tag=d <= pod1
+         9.0 client -> vip BYE call=a => pod1
+         9.1 client <- vip 481 call=a of=BYE <= pod1",
+    );
+    let held = |scene: &Scene| scene.number(HELD, "affinity_dialogs");
+    scene.pass(63);
+    assert_eq!(held(&scene), 2);
+    scene.pass(2);
+    assert_eq!(held(&scene), 1);
+    scene.pass(12 * 3600);
+    assert_eq!(held(&scene), 0);
 }

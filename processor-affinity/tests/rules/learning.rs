@@ -2,6 +2,9 @@
 
 use crate::scene::{LISTED, Scene};
 
+/// When ladders begin.
+const START: u64 = 1_767_225_600_000_000_000;
+
 const CALLS: &str = "
     0.000 client -> vip INVITE call=a => pod1
     0.200 client <- vip 200 call=a tag=b <= pod1
@@ -23,6 +26,7 @@ fn a_request_seen_to_two_addresses_shows_a_service_and_its_backends() {
     let backends: Vec<_> = service.backends.iter().map(|backend| (&*backend.name, backend.dialogs)).collect();
     assert_eq!(backends, [("10.244.1.11:5060", 1), ("10.244.1.12:5060", 1)]);
     assert_eq!((service.dialogs, service.moved.dialogs, service.moved.source_port, service.moved.failed), (2, 1, 1, 1));
+    assert_eq!((service.from.as_nanos(), service.until.as_nanos()), (START, START + 30_100_000_000));
     assert_eq!(service.by_call_id.moved, 0);
     assert_eq!(service.by_call_id.spread.iter().sum::<u64>(), 2);
 }
