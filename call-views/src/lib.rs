@@ -4,6 +4,7 @@
 //! before it is laid out, so that no record can move a cursor, forge a line or break a diagram. Privacy was applied
 //! when the record was made; what it does not hold cannot be shown.
 
+pub mod affinity;
 mod clock;
 mod exchanges;
 mod label;

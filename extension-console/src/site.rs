@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use endpoint::Load;
 use metrics::{ExtensionContext, Registry};
+use pipeline::affinity::Report;
 use pipeline::call::live::ShownNumber;
 use pipeline::component::Health;
 use serde::Serialize;
@@ -162,6 +163,11 @@ impl Site {
         }
         // It may have ended while it was asked for.
         ended.or_else(|| self.calls.ended(call_id))
+    }
+
+    /// What was found about backends of services; `None` where no processor looks.
+    pub async fn affinity(&self) -> Option<Report> {
+        self.asker.as_ref()?.affinity().await
     }
 
     /// The figures of now.

@@ -1,4 +1,4 @@
-//! What `replay`, `calls` and `ladder` have in common: capture files through the pipelines of the configuration.
+//! What `replay`, `calls`, `ladder` and `advise` have in common: capture files through the pipelines of the configuration.
 //!
 //! The pipelines run with `receivers.pcap` in place of their receivers, on the clock of the capture and on this
 //! thread, as fast as the files can be read. No exporter starts, no port is opened, no privilege is needed.
@@ -46,18 +46,25 @@ impl Reading {
     /// Loads the configuration and builds what it says, with a record of each call where `wanted` asks for them.
     /// Warnings go to standard error.
     pub fn new(captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
-        Self::adjusted(captures, |_| wanted, rewrite::with_numbers)
+        Self::adjusted(captures, |_| wanted, false, rewrite::with_numbers)
     }
 
     /// The same for what leaves this host: numbers are hidden as `run` hides them, and records are made where traces
     /// need them; with `calls`, wherever calls are followed.
     pub fn exported(captures: &Captures, calls: bool) -> Result<Self, Failure> {
-        Self::adjusted(captures, |service| calls.then(|| engine::traced(service)), |_| ())
+        Self::adjusted(captures, |service| calls.then(|| engine::traced(service)), false, |_| ())
     }
 
+    /// The same with balanced services looked at, whatever the pipelines say.
+    pub fn advised(captures: &Captures) -> Result<Self, Failure> {
+        Self::adjusted(captures, |_| None, true, rewrite::with_affinity)
+    }
+
+    /// `alone`: by one shard, so that the order of the capture is that of what is found.
     fn adjusted(
         captures: &Captures,
         wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
+        alone: bool,
         more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
         let catalogue = catalogue();
@@ -76,7 +83,7 @@ impl Reading {
         let label_sets = Arc::<LabelSets>::default();
         let wanted = wanted(&configuration.service);
         // Calls are shown in the order they ended, which one has to see.
-        let shards = if wanted.is_some() { 1 } else { configuration.service.shards };
+        let shards = if wanted.is_some() || alone { 1 } else { configuration.service.shards };
         let wanted = &|branch: &Branch| {
             wanted.clone().or_else(|| branch.traces().then(|| engine::traced(&configuration.service)))
         };
@@ -152,6 +159,11 @@ impl Reading {
         }
         self.shard.settle();
         Ok(())
+    }
+
+    /// What was found about backends of services, until now.
+    pub fn affinity(&mut self) -> Option<pipeline::affinity::Report> {
+        self.shard.affinity()
     }
 
     /// Hands over the calls that are still up. The metrics are no longer those at the last packet.
@@ -244,7 +256,7 @@ fn of_subjects<T: Send + 'static>(
         }
     };
     let wanted = CallsWanted { requests: exchanges.is_some(), ..asked.wanted() };
-    let mut reading = Reading::adjusted(captures, |_| Some(wanted), adjust)?;
+    let mut reading = Reading::adjusted(captures, |_| Some(wanted), false, adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();
     let shared = Arc::new(Mutex::new(exchanges));
     let taken = Arc::clone(&shared);
@@ -271,7 +283,7 @@ fn of_subjects<T: Send + 'static>(
 
 /// How captures are read, by the configuration.
 pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
-    let reading = Reading::adjusted(captures, |_| None, |_| ())?;
+    let reading = Reading::adjusted(captures, |_| None, true, |_| ())?;
     let plan = &reading.configuration.graph.shards[0];
     let config = reading.configuration.receivers[&plan.receivers[0]].settings().downcast::<receiver_pcap::Config>();
     let mut config = *config.expect("the only receiver left is the one that reads files");

@@ -48,6 +48,8 @@ pub enum Command {
     Ladder(Ladder),
     /// Cut the packets of calls out of capture files, as they were
     Extract(Extract),
+    /// Say which calls of capture files a balancer breaks, and what helps
+    Advise(Advise),
     /// Ask a SIP server with OPTIONS, in the manner of ping
     Probe(Probe),
 }
@@ -252,6 +254,25 @@ pub struct Extract {
     /// File to write, pcapng
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+/// Which captures, and how what was found is printed.
+#[derive(Debug, Args)]
+pub struct Advise {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = AdviseFormat::Text)]
+    pub format: AdviseFormat,
+}
+
+/// How `advise` prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdviseFormat {
+    /// A block for each service, a line for each finding
+    Text,
+    /// An object
+    Json,
 }
 
 /// Whom to ask, and how often.

@@ -1,5 +1,6 @@
 //! `ringside doctor`: can it capture here, and does it see SIP? Each finding with what to do about it.
 
+mod conntrack;
 mod media;
 mod probes;
 
@@ -23,6 +24,7 @@ pub fn doctor(configured: Configured) -> Result<(), Failure> {
     say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
     probes::try_each(&loaded)?;
+    conntrack::findings().iter().try_for_each(|finding| print(finding))?;
     let receivers = live_receivers(&loaded);
     if receivers.is_empty() {
         media::findings(&loaded, false).iter().try_for_each(|finding| print(finding))?;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use ladder::{Endpoint, LadderForm, Message, Ringing, Session, SpanId, Transaction};
 use wire::Timestamp;
 
+use crate::affinity::Steer;
 use crate::event::Measure;
 use crate::event::Slot;
 use crate::frame::Transport;
@@ -141,6 +142,8 @@ pub struct CallRecord {
     pub hides_addresses: bool,
     /// What its callers heard; `None` where nobody listened, or there was nothing.
     pub media: Option<Box<media::CallMedia>>,
+    /// Which service and backend its first INVITE went to; `None` where nobody looked, or it went to none of the configuration.
+    pub steer: Option<Box<Steer>>,
 }
 
 /// One of the two ends of a call.
@@ -228,6 +231,7 @@ impl CallRecord {
             ladder_form: LadderForm::Events,
             hides_addresses: false,
             media: None,
+            steer: None,
         }
     }
 

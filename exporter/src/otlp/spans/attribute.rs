@@ -105,6 +105,12 @@ attributes! {
         "Carrier whose network an INVITE came from; left out where it is no carrier's";
     TRUNK_OUT = "sip.trunk.out", String, "t",
         "Carrier to whose network an INVITE was sent; left out where it is no carrier's";
+    STEER_SERVICE = "sip.steer.service", String, "r",
+        "Balanced service of the configuration that the first INVITE was sent to; left out where it was none";
+    STEER_BACKEND = "sip.steer.backend", String, "r",
+        "Backend that took the first INVITE; left out where that does not show";
+    STEER_MOVED = "sip.steer.moved", Boolean, "r",
+        "On a call to a balanced service: whether another backend took a later request of it";
     HOPS = "sip.hops", Int, "t",
         "On a request outside dialogs: how many hops below this one were seen";
     FORK_WINNER = "sip.fork.winner", Boolean, "e",

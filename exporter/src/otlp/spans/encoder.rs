@@ -63,6 +63,13 @@ impl<'a> SpanEncoder<'a> {
         if let Some(cause) = record.hangup_cause {
             attributes.int(a::HANGUP_CAUSE, cause);
         }
+        if let Some(steer) = &record.steer {
+            attributes.text(a::STEER_SERVICE, &*steer.service);
+            if let Some(backend) = &steer.backend {
+                attributes.text(a::STEER_BACKEND, &**backend);
+            }
+            attributes.boolean(a::STEER_MOVED, steer.moved);
+        }
         for (attribute, delay) in [
             (a::CALL_SETUP_DELAY, record.setup),
             (a::CALL_RING_DELAY, record.ring),

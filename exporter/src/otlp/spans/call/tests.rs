@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use pipeline::affinity::Steer;
 use pipeline::call::ladder::{LadderForm, Owner, Session, SpanId};
 use pipeline::call::media::CallMedia;
 use pipeline::call::{IN_PROGRESS, Offered};
@@ -166,6 +167,18 @@ fn an_invite_names_the_carriers_at_its_ends() {
     assert_eq!(first, [Some("office".to_owned()), Some("alpha".to_owned())]);
     assert_eq!(second, [None, Some("beta".to_owned())]);
     assert_eq!(third, [None, None]);
+}
+
+#[test]
+fn a_call_to_a_balanced_service_says_which_backend_took_it() {
+    let of = |backend: Option<&str>, moved| {
+        let steer = Steer { service: "sbc-core".into(), backend: backend.map(Into::into), moved };
+        let encoded = encoded(CallRecord { steer: Some(Box::new(steer)), ..call() });
+        let attributes = texts(&span(&encoded, id(1)).attributes);
+        ["service", "backend", "moved"].map(|key| attributes.get(format!("sip.steer.{key}").as_str()).cloned())
+    };
+    assert_eq!(of(Some("sbc-0"), true), ["sbc-core", "sbc-0", "true"].map(|text| Some(text.to_owned())));
+    assert_eq!(of(None, false), [Some("sbc-core".to_owned()), None, Some("false".to_owned())]);
 }
 
 /// The check value of what OpenSIPS makes of these three.
@@ -533,6 +546,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
     full.transactions[1].reason = Some("No".into());
     full.transactions[1].trunks = Some(Box::new([Some("alpha".into()), Some("beta".into())]));
     full.media = Some(Box::new(heard()));
+    full.steer = Some(Box::new(Steer { service: "sbc".into(), backend: Some("sbc-0".into()), moved: true }));
     let mut open = call();
     open.transactions[0].end = None;
     open.ringing[0].end = None;
