@@ -58,6 +58,12 @@ pub(super) fn read(captures: &[PathBuf], shards: usize) -> Known {
     read_by(CONFIGURATION, captures, shards)
 }
 
+/// The same, by one, with what is on the ports of SIP taken for WebSockets.
+pub(super) fn read_websockets(captures: &[PathBuf]) -> Known {
+    let configuration = CONFIGURATION.replace("[receivers.pcap]", "[receivers.pcap]\nws_ports = [5060, 5061]");
+    read_by(&configuration, captures, 1)
+}
+
 /// The same with the processor of affinity in front, and a service for it to look at.
 pub(super) fn read_balanced(captures: &[PathBuf], shards: usize) -> Known {
     let configuration = CONFIGURATION.replace(r#"["dialog", "#, r#"["affinity", "dialog", "#);
