@@ -58,7 +58,6 @@ export class CallList {
       this.limit = PAGE;
       if (await this.isRight()) changed();
     };
-    this.fresh.addEventListener("click", () => this.release());
     this.list.addEventListener("pointerleave", () => this.release());
     this.form.addEventListener("input", (event) => {
       clearTimeout(waiting);
