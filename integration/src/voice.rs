@@ -15,7 +15,7 @@ const PACE: Duration = Duration::from_millis(20);
 /// From the beginning of a group of calls to that of the next.
 const GROUP: Duration = Duration::from_millis(2_500);
 /// From a call of a group to the next one.
-const NEXT: Duration = Duration::from_micros(19);
+const NEXT: Duration = Duration::from_millis(1);
 /// 2026-01-01.
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
