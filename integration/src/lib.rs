@@ -26,4 +26,5 @@ pub mod soak;
 pub mod stores;
 pub mod testdata;
 pub mod traffic;
+pub mod voice;
 pub mod wait;
