@@ -30,6 +30,38 @@ pub fn table(calls: &[Summary], style: &Style) -> String {
     lines
 }
 
+/// A table of columns of one's own: their titles, and whether their values are numbers; a line of cells for each row.
+/// Nothing is left out; where the width is limited, the last columns are cut.
+pub fn columns(titles: &[(&str, bool)], rows: &[Vec<String>], style: &Style) -> String {
+    let cell = |text: &str| match text {
+        "" => nothing(),
+        text => cut(&printable(text, style.unicode), LONGEST_OF_OWN, style.unicode).into_owned(),
+    };
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
+    let widths = titles
+        .iter()
+        .enumerate()
+        .map(|(at, (title, _))| cells.iter().map(|row| width(&row[at])).max().unwrap_or(0).max(width(title)));
+    let widths: Vec<usize> = widths.collect();
+    let mut lines = String::new();
+    let mut line = |cells: &[String], colour: Colour| {
+        let padded = cells.iter().zip(&widths).zip(titles).map(|((cell, column), (_, number))| {
+            let blanks = " ".repeat(column - width(cell));
+            if *number { blanks + cell } else { format!("{cell}{blanks}") }
+        });
+        let whole = padded.collect::<Vec<_>>().join(&" ".repeat(GAP));
+        lines += &style.paint(colour, &cut(whole.trim_end(), style.cells(), style.unicode));
+        lines.push('\n');
+    };
+    let names: Vec<String> = titles.iter().map(|(title, _)| (*title).to_owned()).collect();
+    line(&names, Colour::Strong);
+    cells.iter().for_each(|row| line(row, Colour::Plain));
+    lines
+}
+
+/// Cells of a value in a column of one's own.
+const LONGEST_OF_OWN: usize = 80;
+
 /// Colour of an outcome.
 pub(crate) fn verdict(call: &Summary) -> Colour {
     match call.outcome {

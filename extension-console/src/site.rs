@@ -34,6 +34,7 @@ pub struct Site {
     rules: Mutex<Rules>,
     /// How busy it is.
     pub load: Load,
+    host: Box<str>,
     started: Instant,
 }
 
@@ -49,6 +50,8 @@ pub struct Now {
     /// Nanoseconds since the Unix epoch would be exact, but no page can count so far: milliseconds.
     time_ms: u64,
     version: &'static str,
+    /// Name of the host, perhaps empty: several consoles are open side by side.
+    host: Box<str>,
     uptime_seconds: u64,
     /// `ebpf`, `classic` or `none`.
     capture: &'static str,
@@ -74,6 +77,11 @@ struct Shown {
 /// How records show numbers: `drop`, `mask`, `hmac`, `plain`; `null` unless one was looked for.
 pub type Numbers = Option<&'static str>;
 
+/// The name of this host as its kernel has it; empty where that is not told.
+fn host() -> Box<str> {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().into()
+}
+
 impl Site {
     /// Shows what `context` gives access to.
     pub fn new(settings: &Settings, context: &ExtensionContext) -> Self {
@@ -86,6 +94,7 @@ impl Site {
             past: Mutex::default(),
             rules: Mutex::new(Rules::new(settings, settings.endpoint.port())),
             load: Load::default(),
+            host: host(),
             started: Instant::now(),
         }
     }
@@ -170,6 +179,7 @@ impl Site {
         Now {
             time_ms: std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64,
             version: env!("CARGO_PKG_VERSION"),
+            host: self.host.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
             capture: capture.kind,
             blocked: capture.blocked,

@@ -12,7 +12,6 @@ use wire::Timestamp;
 
 use crate::hash::Tag;
 use crate::list::{Chain, Pool};
-use crate::transaction::Failure;
 
 /// What RFC 6076 counts.
 #[derive(Debug)]
@@ -30,9 +29,12 @@ pub struct Attempt {
     state: State,
     /// A 180 was seen at a root.
     alerted: bool,
-    /// Session request delays, one for each To tag; [`Tag::NONE`] of a response without one.
-    delays: Chain<Delay>,
+    /// What gave it session request delays, one for each To tag; [`Tag::NONE`] of a response without one.
+    created: Chain<Created>,
 }
+
+/// With its link in the pool it takes 64 bytes.
+const _: () = assert!(size_of::<Option<Attempt>>() <= 56);
 
 /// How far an attempt went.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ enum State {
 pub struct Failed {
     /// Its number among the requests of its call.
     pub serial: u32,
+    /// When.
+    pub at: Timestamp,
     /// By what.
     pub by: FailedBy,
     /// Its caller had given it up (2.6).
@@ -64,37 +68,33 @@ pub struct Failed {
 #[derive(Clone, Copy, Debug)]
 pub enum FailedBy {
     /// A final of 300 or more.
-    Final(Failure),
-    /// No final in time, then.
+    Final {
+        status: u16,
+        /// Cause of a Q.850 Reason in it, 0 to 999.
+        cause: Option<u16>,
+    },
+    /// No final in time.
     Timeout {
-        at: Timestamp,
         /// A response had come.
         answered: bool,
         /// It was over 32 s after it was given up, and not before (2.3).
         abandoned: bool,
     },
-    /// The answer passed unseen, its ACK did not, then.
-    Unseen(Timestamp),
+    /// The answer passed unseen, its ACK did not.
+    Unseen,
 }
 
 impl FailedBy {
-    fn at(self) -> Timestamp {
-        match self {
-            Self::Final(failure) => failure.at,
-            Self::Timeout { at, .. } | Self::Unseen(at) => at,
-        }
-    }
-
     fn status(self) -> Option<u16> {
-        if let Self::Final(failure) = self { Some(failure.status) } else { None }
+        if let Self::Final { status, .. } = self { Some(status) } else { None }
     }
 }
 
-/// The session request delay of a dialog (RFC 6076 §4.3, §5.4).
+/// A dialog was created, which gives a session request delay (RFC 6076 §4.3, §5.4).
 #[derive(Clone, Copy, Debug)]
-pub struct Delay {
+pub struct Created {
     tag: Tag,
-    delay: Duration,
+    at: Timestamp,
 }
 
 /// What a new INVITE is to the newest attempt with its Call-ID and From tag.
@@ -132,8 +132,8 @@ impl Ended {
 impl Attempt {
     /// One that begins with an INVITE, whose first byte was seen at `t0`.
     pub fn new(serial: u32, from: Tag, slot: Slot, t0: Timestamp) -> Self {
-        let (state, delays) = (State::Open, Chain::default());
-        Self { serial, latest: serial, from, slot, t0, state, alerted: false, delays }
+        let (state, created) = (State::Open, Chain::default());
+        Self { serial, latest: serial, from, slot, t0, state, alerted: false, created }
     }
 
     /// A new INVITE of its caller joins as long as there is no outcome.
@@ -175,26 +175,25 @@ impl Attempt {
 
     /// A 101-199, or another branch's 2xx, with this To tag: the delay it gives, if it is the first of its dialog
     /// (RFC 6076 §5.4). Without a To tag it gives one only when there is no other.
-    pub fn on_progress(&mut self, pool: &mut Pool<Delay>, tag: Tag, now: Timestamp) -> Option<Progressed> {
+    pub fn on_progress(&mut self, pool: &mut Pool<Created>, tag: Tag, now: Timestamp) -> Option<Progressed> {
         let mut known = 0;
-        for (_, delay) in self.delays.iter(pool) {
+        for (_, created) in self.created.iter(pool) {
             known += 1;
-            if delay.tag == tag || tag == Tag::NONE || known == MAX_DELAYS {
+            if created.tag == tag || tag == Tag::NONE || known == MAX_DELAYS {
                 return None;
             }
         }
-        let delay = now - self.t0;
-        self.delays.push(pool, Delay { tag, delay });
-        Some(Progressed { delay, counts: matches!(self.state, State::Answered) })
+        self.created.push(pool, Created { tag, at: now });
+        Some(Progressed { delay: now - self.t0, counts: matches!(self.state, State::Answered) })
     }
 
     /// The first 2xx.
-    pub fn on_answer(&mut self, pool: &mut Pool<Delay>, tag: Tag, status: u16, now: Timestamp) -> Ended {
+    pub fn on_answer(&mut self, pool: &mut Pool<Created>, tag: Tag, status: u16, now: Timestamp) -> Ended {
         // A dialog that never rang was created by its 2xx, unless an untagged 1xx alone already stands for it.
-        let delays = || self.delays.iter(pool).map(|(_, delay)| delay.tag);
-        let only_untagged = delays().all(|tag| tag == Tag::NONE);
-        if delays().next().is_none() || !only_untagged && delays().all(|known| known != tag) {
-            self.delays.push(pool, Delay { tag, delay: now - self.t0 });
+        let tags = || self.created.iter(pool).map(|(_, created)| created.tag);
+        let only_untagged = tags().all(|tag| tag == Tag::NONE);
+        if tags().next().is_none() || !only_untagged && tags().all(|known| known != tag) {
+            self.created.push(pool, Created { tag, at: now });
         }
         self.state = State::Answered;
         Ended { outcome: Outcome::Answered, status: Some(status), effective: true, at: now }
@@ -206,14 +205,10 @@ impl Attempt {
             return None;
         }
         match failed.by {
-            FailedBy::Final(failure) if failure.status < 400 && !failed.given_up => {
-                self.state = State::Redirected(failure.at);
-                Some(Ended {
-                    outcome: Outcome::Redirected,
-                    status: Some(failure.status),
-                    effective: false,
-                    at: failure.at,
-                })
+            FailedBy::Final { status: status @ ..400, .. } if !failed.given_up => {
+                self.state = State::Redirected(failed.at);
+                let (outcome, status) = (Outcome::Redirected, Some(status));
+                Some(Ended { outcome, status, effective: false, at: failed.at })
             }
             _ => {
                 self.state = State::Held(failed);
@@ -236,7 +231,7 @@ impl Attempt {
         match self.state {
             State::Held(failed) => {
                 let waits = failed.by.status().is_some_and(waits_for_caller);
-                failed.by.at() + if waits && !failed.given_up { retry_window } else { fork_hold }
+                failed.at + if waits && !failed.given_up { retry_window } else { fork_hold }
             }
             State::Redirected(at) => at + retry_window,
             _ => Timestamp::NEVER,
@@ -254,24 +249,24 @@ impl Attempt {
         let State::Held(failed) = std::mem::replace(&mut self.state, State::Ended) else { return None };
         let (outcome, status) = (outcome_of(failed), failed.by.status());
         let effective = match failed.by {
-            FailedBy::Final(Failure { cause: Some(cause), .. }) if ner_use_q850 => matches!(cause, 16..=19 | 21),
+            FailedBy::Final { cause: Some(cause), .. } if ner_use_q850 => matches!(cause, 16..=19 | 21),
             _ => match status {
                 Some(480 | 486 | 600 | 603) => true,
                 Some(408 | 487) => self.alerted,
                 _ => self.alerted && outcome == Outcome::Cancelled,
             },
         };
-        Some(Ended { outcome, status, effective, at: failed.by.at() })
+        Some(Ended { outcome, status, effective, at: failed.at })
     }
 
     /// The delays it gave so far.
-    pub fn delays<'a>(&'a self, pool: &'a Pool<Delay>) -> impl Iterator<Item = Duration> {
-        self.delays.iter(pool).map(|(_, delay)| delay.delay)
+    pub fn delays<'a>(&'a self, pool: &'a Pool<Created>) -> impl Iterator<Item = Duration> {
+        self.created.iter(pool).map(|(_, created)| created.at - self.t0)
     }
 
     /// Frees what it has in the pool.
-    pub fn clear(&mut self, pool: &mut Pool<Delay>) {
-        while self.delays.pop(pool).is_some() {}
+    pub fn clear(&mut self, pool: &mut Pool<Created>) {
+        while self.created.pop(pool).is_some() {}
     }
 }
 
@@ -301,8 +296,8 @@ fn outcome_of(failed: Failed) -> Outcome {
         FailedBy::Timeout { abandoned: true, .. } => Outcome::Cancelled,
         FailedBy::Timeout { .. } => Outcome::NoFinal,
         _ if failed.given_up => Outcome::Cancelled,
-        FailedBy::Unseen(_) => Outcome::Unseen,
-        FailedBy::Final(Failure { status, .. }) => outcome_of_status(status),
+        FailedBy::Unseen => Outcome::Unseen,
+        FailedBy::Final { status, .. } => outcome_of_status(status),
     }
 }
 

@@ -203,7 +203,8 @@ impl Bindings {
         let place = self.places.alloc();
         self.places[place] = Registered { key, ..Registered::default() };
         self.index.insert(key.0, place);
-        self.idle.link(&mut self.places, place, now);
+        self.places[place].links.touch(now);
+        self.idle.link(&mut self.places, place);
         place
     }
 

@@ -6,7 +6,7 @@ use pipeline::event::Evicted;
 use sip::Method;
 use wire::Timestamp;
 
-use crate::attempt::{Attempt, Delay};
+use crate::attempt::{Attempt, Created};
 use crate::config::Config;
 use crate::dialog::Dialog;
 use crate::hash::{Branch, Key, Tag};
@@ -29,8 +29,8 @@ pub struct Call {
     pub timer: Timer,
     /// When that is.
     pub armed: Timestamp,
-    /// Which calls make room before which; see [`Rank`].
-    pub rank: Rank,
+    /// Which calls make room before which; see [`Rank`]. `None` until its first message is taken.
+    pub rank: Option<Rank>,
     /// Its place among the calls of its rank.
     pub links: Linked,
     /// The number of the next request.
@@ -55,10 +55,9 @@ pub struct Call {
 }
 
 /// Which calls make room first (3.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// Over, and only remembered.
-    #[default]
     Over,
     /// Up, but nobody saw how it began (3.6).
     Unobserved,
@@ -95,7 +94,7 @@ pub struct Pools {
     pub requests: Pool<Request>,
     pub invites: Pool<Invite>,
     pub attempts: Pool<Attempt>,
-    pub delays: Pool<Delay>,
+    pub created: Pool<Created>,
     pub dialogs: Pool<Dialog>,
     pub registrations: Pool<Registration>,
     pub transactions: Pool<Transaction>,

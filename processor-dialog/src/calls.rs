@@ -42,8 +42,8 @@ impl Calls {
         }
         let place = self.places.alloc();
         self.places[place] = Call { key, ..Call::default() };
+        self.places[place].links.touch(now);
         self.index.insert(key.0, place);
-        self.idle[Rank::Over as usize].link(&mut self.places, place, now);
         place
     }
 
@@ -72,10 +72,12 @@ impl Calls {
     /// Gives a call its rank.
     pub fn set_rank(&mut self, place: u32, rank: Rank) {
         let before = self.places[place].rank;
-        if before != rank {
-            self.idle[before as usize].unlink(&mut self.places, place);
-            self.places[place].rank = rank;
-            self.idle[rank as usize].relink(&mut self.places, place);
+        if before != Some(rank) {
+            if let Some(before) = before {
+                self.idle[before as usize].unlink(&mut self.places, place);
+            }
+            self.places[place].rank = Some(rank);
+            self.idle[rank as usize].link(&mut self.places, place);
         }
     }
 
@@ -99,7 +101,9 @@ impl Calls {
     /// Forgets a call.
     pub fn close(&mut self, place: u32) {
         let Call { key, rank, .. } = self.places[place];
-        self.idle[rank as usize].unlink(&mut self.places, place);
+        if let Some(rank) = rank {
+            self.idle[rank as usize].unlink(&mut self.places, place);
+        }
         self.index.remove(key.0, place);
         self.places[place] = Call::default();
         if self.places.free(place) {

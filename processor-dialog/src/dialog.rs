@@ -40,8 +40,11 @@ pub struct Dialog {
     pub session: Option<Session>,
 }
 
+/// With its link in the pool it takes 88 bytes.
+const _: () = assert!(size_of::<Option<Dialog>>() <= 80);
+
 /// How far a dialog came.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum State {
     /// A provisional response with a To tag came.
     Early,
@@ -49,10 +52,12 @@ pub enum State {
     Confirmed {
         /// When.
         answered: Timestamp,
-        /// When it ends by itself, and how.
-        expiry: (Timestamp, End),
+        /// When it ends by itself.
+        expires: Timestamp,
+        /// By a session timer, or by its age.
+        end: End,
         /// A request within it failed in a way that should end it; when that is believed.
-        broken: Option<(Timestamp, End)>,
+        broken: Option<Box<(Timestamp, End)>>,
     },
     /// A BYE was sent.
     Terminating {
@@ -60,10 +65,8 @@ pub enum State {
         answered: Timestamp,
         /// When the first BYE came.
         bye: Timestamp,
-        /// The last final to a BYE that was neither 2xx nor recoverable.
-        refused: Option<Timestamp>,
-        /// What it waits for.
-        waits: Waits,
+        /// A BYE failed.
+        failed: Option<Box<ByeFailed>>,
     },
     /// It has ended, and is remembered for the labels of what comes late.
     Over {
@@ -72,20 +75,26 @@ pub enum State {
     },
 }
 
-/// What a terminating dialog waits for.
+/// What BYEs that failed leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ByeFailed {
+    /// The last final that was neither 2xx nor recoverable.
+    refused: Option<Timestamp>,
+    /// Another BYE is waited for; `None` where the final of one is.
+    waits: Option<WaitsForBye>,
+}
+
+/// A terminating dialog waits for another BYE.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Waits {
-    /// The final of a BYE.
-    Final,
-    /// Another BYE, after the last one failed so then.
-    Bye {
-        /// How the dialog ends if none comes, and when that one failed.
-        end: (End, Timestamp),
-        /// Then it is given up.
-        until: Timestamp,
-        /// The failure was recoverable (RFC 6076 §4.4).
-        recoverable: bool,
-    },
+pub struct WaitsForBye {
+    /// How the dialog ends if none comes.
+    end: End,
+    /// When the last one failed.
+    failed: Timestamp,
+    /// Then it is given up.
+    until: Timestamp,
+    /// The failure was recoverable (RFC 6076 §4.4).
+    recoverable: bool,
 }
 
 /// How long a dialog waits for what (0.3).
@@ -184,22 +193,23 @@ impl Dialog {
         let early = self.state == State::Early;
         if early {
             (self.primary, self.observed) = (primary, observed);
-            self.state = State::Confirmed { answered: now, expiry: expiry(now, now, expires, max_age), broken: None };
+            let (expires, end) = expiry(now, now, expires, max_age);
+            self.state = State::Confirmed { answered: now, expires, end, broken: None };
         }
         early
     }
 
     /// The most recent 2xx to INVITE or UPDATE rules the session timer; without Session-Expires there is none (3.4).
     pub fn refresh(&mut self, now: Timestamp, expires: Option<Duration>, max_age: Duration) {
-        if let State::Confirmed { answered, expiry: ends, .. } = &mut self.state {
-            *ends = expiry(*answered, now, expires, max_age);
+        if let State::Confirmed { answered, expires: at, end, .. } = &mut self.state {
+            (*at, *end) = expiry(*answered, now, expires, max_age);
         }
     }
 
     /// A re-INVITE or UPDATE failed so that its user agents should end it (3.2); that is believed at `until`.
     pub fn on_broken(&mut self, until: Timestamp, end: End) {
         if let State::Confirmed { broken, .. } = &mut self.state {
-            *broken = Some((until, end));
+            *broken = Some(Box::new((until, end)));
         }
     }
 
@@ -216,11 +226,13 @@ impl Dialog {
         match &mut self.state {
             State::Confirmed { answered, .. } => {
                 let answered = *answered;
-                self.state = State::Terminating { answered, bye: first_byte, refused: None, waits: Waits::Final };
+                self.state = State::Terminating { answered, bye: first_byte, failed: None };
                 Some(FirstBye::Yes)
             }
-            State::Terminating { waits, .. } => {
-                *waits = Waits::Final;
+            State::Terminating { failed, .. } => {
+                if let Some(failed) = failed {
+                    failed.waits = None;
+                }
                 Some(FirstBye::No)
             }
             State::Early | State::Over { .. } => None,
@@ -242,10 +254,10 @@ impl Dialog {
             let ends = matches!(self.state, State::Terminating { .. }) || !seen;
             return ends.then(|| self.ended(End::Bye, now, true)).flatten();
         }
-        let State::Terminating { refused, .. } = &mut self.state else { return None };
+        let State::Terminating { failed, .. } = &mut self.state else { return None };
         let recoverable = matches!(status, 401 | 407) || status == 503 && retry_after;
         if !recoverable {
-            *refused = Some(now);
+            failed.get_or_insert_default().refused = Some(now);
         }
         let end = if status == 481 { End::Gone } else { End::ByeError };
         self.on_bye_failed(end, recoverable, open, now, holds);
@@ -259,44 +271,51 @@ impl Dialog {
 
     /// A BYE failed. Where none is open any more, another one is waited for a while.
     fn on_bye_failed(&mut self, end: End, recoverable: bool, open: usize, now: Timestamp, holds: Holds) {
-        if let State::Terminating { waits, .. } = &mut self.state
+        if let State::Terminating { failed, .. } = &mut self.state
             && open == 0
         {
             let hold = if recoverable { holds.retry_window } else { holds.fork_hold };
-            *waits = Waits::Bye { end: (end, now), until: now + hold, recoverable };
+            let waits = WaitsForBye { end, failed: now, until: now + hold, recoverable };
+            failed.get_or_insert_default().waits = Some(waits);
         }
     }
 
     /// When something happens to it by itself.
     pub fn due(&self) -> Timestamp {
-        match self.state {
+        match &self.state {
             State::Early => Timestamp::NEVER,
-            State::Confirmed { expiry, broken, .. } => broken.map_or(expiry.0, |(until, _)| until.min(expiry.0)),
-            State::Terminating { waits: Waits::Bye { until, .. }, .. } => until,
-            State::Terminating { .. } => Timestamp::NEVER,
+            State::Confirmed { expires, broken: None, .. } => *expires,
+            State::Confirmed { expires, broken: Some(broken), .. } => broken.0.min(*expires),
+            State::Terminating { .. } => self.waits_for_bye().map_or(Timestamp::NEVER, |waits| waits.until),
             // The per-INVITE session may outlast it.
             State::Over { .. } if self.session.is_some() => Timestamp::NEVER,
-            State::Over { until } => until,
+            State::Over { until } => *until,
         }
     }
 
     /// What fell due.
     pub fn on_due(&mut self, at: Timestamp) -> Option<Ended> {
-        match self.state {
-            State::Confirmed { expiry, broken, .. } => match broken {
-                Some((until, end)) if until <= expiry.0 => self.ended(end, at, false),
-                _ => self.ended(expiry.1, at, false),
+        match &self.state {
+            State::Confirmed { expires, end, broken, .. } => match broken.as_deref() {
+                Some((until, end)) if until <= expires => self.ended(*end, at, false),
+                _ => self.ended(*end, at, false),
             },
             // The last BYE failed, and no other came.
-            State::Terminating { waits: Waits::Bye { end: (end, failed), .. }, .. } => self.ended(end, failed, false),
-            State::Terminating { .. } => None,
+            State::Terminating { .. } => {
+                self.waits_for_bye().and_then(|waits| self.ended(waits.end, waits.failed, false))
+            }
             State::Early | State::Over { .. } => None,
         }
     }
 
+    fn waits_for_bye(&self) -> Option<WaitsForBye> {
+        let State::Terminating { failed: Some(failed), .. } = &self.state else { return None };
+        failed.waits
+    }
+
     /// The failure of its BYE waits for nothing but another try: at the end of a capture none follows.
     pub fn settles(&self) -> bool {
-        matches!(self.state, State::Terminating { waits: Waits::Bye { recoverable: false, .. }, .. })
+        self.waits_for_bye().is_some_and(|waits| !waits.recoverable)
     }
 
     /// An early dialog ends: another branch won, or the INVITE failed. Returns whether it was early.
@@ -323,8 +342,8 @@ impl Dialog {
             State::Terminating { answered, bye, .. } if success => {
                 (DialogState::Terminating, Some(bye), bye - answered, Ending::Success(Some(at - bye)))
             }
-            State::Terminating { answered, bye, refused, .. } => {
-                let refused = refused.map(|at| at - bye);
+            State::Terminating { answered, bye, ref failed } => {
+                let refused = failed.as_ref().and_then(|failed| failed.refused).map(|at| at - bye);
                 (DialogState::Terminating, Some(bye), bye - answered, Ending::Failure(refused))
             }
             State::Early | State::Over { .. } => return None,

@@ -125,9 +125,10 @@ impl State {
         let mut steered = 0;
         for (chunk, frames) in batch.frames.chunks(AHEAD).enumerate() {
             self.read_ahead(batch, frames, &mut ahead);
-            for (place, parsed) in ahead.iter_mut().filter_map(Option::take).enumerate() {
+            // Looked at where they stand: a message is some 300 bytes.
+            for (place, parsed) in ahead[..frames.len()].iter().flatten().enumerate() {
                 self.fire_timers(parsed.frame.at, out);
-                self.on_message(batch, &parsed, out);
+                self.on_message(batch, parsed, out);
                 // What a stage before this one knows of the call, now that it is there.
                 while let Some(told) = out.steered.get(steered).filter(|told| told.frame <= chunk * AHEAD + place) {
                     if let Some(records) = &mut self.records {
@@ -197,8 +198,8 @@ impl State {
             }
             Taken::Done => {}
         }
-        for kind in message.anomalies.iter() {
-            out.push(Slot::OTHER, Fact::Imperfect(kind));
+        if !message.anomalies.is_empty() {
+            message.anomalies.iter().for_each(|kind| out.push(Slot::OTHER, Fact::Imperfect(kind)));
         }
         let Some(told) = &mut self.told else { return Wait::No };
         let sighting = told.sighting.take();
@@ -215,7 +216,8 @@ impl State {
             records.on_message(&looked_on, sighting, &told.changes, &mut self.slots, out);
         }
         if let Some(notes) = &mut self.notes {
-            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots };
+            let records = self.records.as_mut();
+            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots, records };
             notes.on_message(&seen, sighting.as_ref(), &told.changes, surroundings, out);
             notes.on_records(seen.now(), &mut self.slots, out);
         }
@@ -296,6 +298,8 @@ impl State {
     /// Lets a rule take its turn at a call, and sees when the call falls due next.
     fn turn(&mut self, place: u32, now: Timestamp, out: &mut Facts, rule: impl FnOnce(&mut Turn<'_>)) {
         let call = self.calls.get_mut(place);
+        // A call that is new has no rank yet.
+        let settled = call.rank.is_none();
         let mut turn = Turn {
             config: &self.config,
             hashes: &self.hashes,
@@ -309,7 +313,7 @@ impl State {
             records: self.told.as_mut(),
             now,
             due: Timestamp::NEVER,
-            settled: false,
+            settled,
         };
         rule(&mut turn);
         let (due, settled) = (turn.due, turn.settled);
@@ -344,6 +348,7 @@ impl State {
     }
 
     /// Records leave that are due.
+    #[inline]
     fn records_on_time(&mut self, now: Timestamp, out: &mut Facts) {
         let Some(records) = &mut self.records else { return };
         records.on_time(now, &mut self.slots, out);
@@ -403,7 +408,16 @@ impl State {
 
     /// Where a bound is exceeded calls leave (3.7). The one at hand only if nobody saw it begin, and there is no other such;
     /// else it may lose what of it is over.
+    #[inline]
     fn make_room(&mut self, at_hand: u32, now: Timestamp, out: &mut Facts) {
+        let too_many = self.calls.get(at_hand).request_count > MAX_REQUESTS;
+        if too_many || self.held.exceeded(self.config.max_calls).is_some() {
+            self.evict_others(at_hand, now, out);
+        }
+    }
+
+    #[cold]
+    fn evict_others(&mut self, at_hand: u32, now: Timestamp, out: &mut Facts) {
         while let Some((table, groups)) = self.held.exceeded(self.config.max_calls) {
             let Some(place) = self.calls.longest_idle(groups, at_hand) else { break };
             self.evict(place, table, now, out);
@@ -420,7 +434,7 @@ impl State {
     fn evict(&mut self, place: u32, table: Evicted, now: Timestamp, out: &mut Facts) {
         let call = self.calls.get_mut(place);
         let lost = call.live(&self.pools, table);
-        for _ in 0..lost.max(usize::from(call.rank != Rank::Over)) {
+        for _ in 0..lost.max(usize::from(call.rank != Some(Rank::Over))) {
             out.push(Slot::OTHER, Fact::Evicted(table));
         }
         while let Some(waiting) = self.calls.get_mut(place).waiting.pop(&mut self.pools.waiting) {

@@ -47,15 +47,15 @@ impl Turn<'_> {
             self.on_rang(attempt, Measure::RingUnanswered, failure.at - since);
         }
         self.end_early_dialogs(serial, now);
-        self.on_attempt_failed(serial, FailedBy::Final(failure));
+        self.on_attempt_failed(serial, failure.at, FailedBy::Final { status: failure.status, cause: failure.cause });
     }
 
     /// An INVITE failed: what that makes of its attempt, which waits until none of its INVITEs is open (2.6).
-    pub fn on_attempt_failed(&mut self, serial: u32, by: FailedBy) {
+    pub fn on_attempt_failed(&mut self, serial: u32, at: Timestamp, by: FailedBy) {
         let Some(invite) = self.call.invite(self.pools, serial) else { return };
         let (attempt, given_up) = (invite.attempt, invite.given_up);
-        let Some(at) = self.call.find_attempt(self.pools, attempt) else { return };
-        let latest = self.attempt(at).latest;
+        let Some(of) = self.call.find_attempt(self.pools, attempt) else { return };
+        let latest = self.attempt(of).latest;
         // One without any response that a newer one has overtaken is not waited for.
         if serial != latest && matches!(by, FailedBy::Timeout { answered: false, .. }) {
             return;
@@ -74,12 +74,12 @@ impl Turn<'_> {
         if self.call.requests.find(&self.pools.requests, open).is_some() {
             return;
         }
-        let ended = self.attempt(at).on_failure(Failed { serial, by, given_up });
+        let ended = self.attempt(of).on_failure(Failed { serial, at, by, given_up });
         if let Some(ended) = ended {
-            self.on_attempt_ended(at, ended);
+            self.on_attempt_ended(of, ended);
         }
         let (hold, window) = (self.config.fork_hold, self.config.retry_window);
-        let due = self.attempt(at).due(hold, window);
+        let due = self.attempt(of).due(hold, window);
         self.wake(due);
     }
 

@@ -50,7 +50,7 @@ impl Turn<'_> {
             self.lose_queue_calls(|call| call.attempt == attempt.serial);
             self.tell(Change::AttemptLost { at: now });
         }
-        attempt.clear(&mut self.pools.delays);
+        attempt.clear(&mut self.pools.created);
         self.slots.release(attempt.slot);
     }
 

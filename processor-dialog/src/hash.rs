@@ -5,10 +5,12 @@
 //! two values collide.
 //!
 //! A Call-ID has 64 bits and is compared with all that are held: with a million of them and 100,000 messages a second,
-//! two that differ are taken for one once in six years. Everything else is compared within its call, where few are.
+//! two that differ are taken for one once in six years. Everything else has 32 and is compared within its call, where few
+//! are.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use foldhash::quality::{FoldHasher, RandomState};
 use pipeline::SipFrame;
@@ -39,18 +41,18 @@ impl Tag {
 
 /// What transactions of one call are told apart by, besides their method (2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Branch(u64);
+pub struct Branch(u32);
 
 impl Branch {
     /// The number itself.
-    pub fn bits(self) -> u64 {
+    pub fn bits(self) -> u32 {
         self.0
     }
 }
 
 /// Sent-by and branch of a Via: what ancestry is told by (2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hop(u64);
+pub struct Hop(u32);
 
 /// Makes hashes; one per processor.
 #[derive(Default)]
@@ -99,7 +101,7 @@ impl Hashes {
         let hop = self.hop_of(branch, via);
         if !via.unique_branch() {
             branch = self.make(|h| {
-                h.write_u64(hop.0);
+                h.write_u32(hop.0);
                 h.write_u64(u64::from(from.0) << 32 | u64::from(message.cseq.number));
             });
         }
@@ -109,15 +111,15 @@ impl Hashes {
                 h.write(message.cseq.name);
             });
         }
-        (Branch(branch), hop)
+        (Branch(branch as u32), hop)
     }
 
     fn hop_of(&self, branch: u64, via: &Via<'_>) -> Hop {
         Hop(self.make(|h| {
             h.write_u64(branch);
-            h.write_u16(via.port);
+            h.write_u64(u64::from(via.port) << 32 | via.host.len() as u64);
             write_host(h, via.host);
-        }))
+        }) as u32)
     }
 
     /// Of a response as an item of its transaction: To tag and RSeq, beside its status (2.2).
@@ -143,11 +145,12 @@ impl Hashes {
     }
 
     /// Of the way a message took: from address to address and port.
-    pub fn way(&self, frame: &SipFrame) -> u32 {
-        self.make(|h| {
+    pub fn way(&self, frame: &SipFrame) -> NonZeroU32 {
+        let way = self.make(|h| {
             write_address(h, SocketAddr::new(frame.source.ip(), 0));
             write_address(h, frame.destination);
-        }) as u32
+        });
+        NonZeroU32::MIN | way as u32
     }
 
     fn make(&self, fill: impl FnOnce(&mut FoldHasher<'_>)) -> u64 {
@@ -169,8 +172,12 @@ fn write_address<H: Hasher>(hasher: &mut H, address: SocketAddr) {
 
 /// The host compares without case (1.5).
 fn write_host<H: Hasher>(hasher: &mut H, host: &[u8]) {
-    if !host.iter().any(u8::is_ascii_uppercase) {
-        return hasher.write(host);
+    // Of most, both halves, which overlap. Letters are the bytes of a host from 64 on; brackets do not differ in case.
+    if let (Some(first), Some(last), 8..=16) = (host.first_chunk(), host.last_chunk(), host.len()) {
+        for half in [first, last].map(|half| u64::from_le_bytes(*half)) {
+            hasher.write_u64(half | (half & 0x4040_4040_4040_4040) >> 1);
+        }
+        return;
     }
     // Names longer than the buffer are cut into pieces of its size.
     let mut lower = [0; 64];

@@ -56,17 +56,6 @@ impl Default for Idle {
 }
 
 impl Idle {
-    /// Takes up an entry that is active at `now`.
-    pub fn link<T: Place + Default>(&mut self, places: &mut Slab<T>, place: u32, now: Timestamp) {
-        places[place].links().touch(now);
-        self.list(places, place);
-    }
-
-    /// Takes up an entry that came from elsewhere, with the activity it had.
-    pub fn relink<T: Place + Default>(&mut self, places: &mut Slab<T>, place: u32) {
-        self.list(places, place);
-    }
-
     /// Takes an entry out.
     pub fn unlink<T: Place + Default>(&mut self, places: &mut Slab<T>, place: u32) {
         let Linked { previous, next, listed, .. } = *places[place].links();
@@ -98,7 +87,7 @@ impl Idle {
             };
             if places[place].links().touched > second {
                 self.unlink(places, place);
-                self.list(places, place);
+                self.link(places, place);
             } else if but == Some(place) {
                 passed = place + 1;
             } else {
@@ -107,8 +96,8 @@ impl Idle {
         }
     }
 
-    /// Puts an entry into the list of its second.
-    fn list<T: Place + Default>(&mut self, places: &mut Slab<T>, place: u32) {
+    /// Puts an entry into the list of the second it was last active in.
+    pub fn link<T: Place + Default>(&mut self, places: &mut Slab<T>, place: u32) {
         let touched = places[place].links().touched;
         let at = match self.lists.back() {
             Some(last) if last.second == touched => self.lists.len() - 1,
@@ -174,7 +163,8 @@ mod tests {
                 match (step, model.is_empty()) {
                     (0 | 1, _) | (_, true) => {
                         let place = places.alloc();
-                        idle.link(&mut places, place, now);
+                        places[place].touch(now);
+                        idle.link(&mut places, place);
                         model.push((place, second(now)));
                     }
                     (2 | 3, _) => {
@@ -203,7 +193,8 @@ mod tests {
         let (mut places, mut idle) = (Slab::<Linked>::default(), Idle::default());
         for year in 0..100u64 {
             let place = places.alloc();
-            idle.link(&mut places, place, Timestamp::from_nanos(year * 31_000_000_000_000_000));
+            places[place].touch(Timestamp::from_nanos(year * 31_000_000_000_000_000));
+            idle.link(&mut places, place);
         }
         assert!(idle.lists.len() <= 100);
         assert_eq!(idle.longest(&mut places, None), Some((0, 0)));

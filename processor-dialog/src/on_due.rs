@@ -82,7 +82,7 @@ impl Turn<'_> {
         let waits = self.config.request_waits();
         let timeout = waits.timeout;
         let request = self.call.requests.get_mut(&mut self.pools.requests, at);
-        let answered = match request.on_due(&self.pools.transactions, now, waits) {
+        let answered = match request.on_due(&self.pools.transactions, &self.pools.of_transactions, now, waits) {
             Expired::Forgotten => {
                 if request.is_initial_invite() {
                     self.settle_invite(at, now);
@@ -131,7 +131,7 @@ impl Turn<'_> {
         self.end_early_dialogs(serial, now);
         let Some(invite) = self.call.invite(self.pools, serial) else { return };
         let abandoned = invite.given_up && invite.over_by.is_some_and(|over_by| over_by <= now);
-        self.on_attempt_failed(serial, FailedBy::Timeout { at: now, answered, abandoned });
+        self.on_attempt_failed(serial, now, FailedBy::Timeout { answered, abandoned });
     }
 
     /// A BYE got no final in time.

@@ -17,7 +17,7 @@ use crate::list::At;
 use crate::observed::Observed;
 use crate::registration::{self, Registration};
 use crate::request::{Progress, Request};
-use crate::transaction::{Failure, Final, ItemId, Sender, Sighting, Transaction};
+use crate::transaction::{Final, ItemId, Sender, Sighting, Transaction};
 use crate::turn::{Taken, Turn, dialog_id};
 
 impl Turn<'_> {
@@ -39,7 +39,7 @@ impl Turn<'_> {
         };
         if method == Method::Ack
             && let Some(at) = invite
-            && matches!(self.call.transaction(self.pools, at).outcome, Final::Failure(_))
+            && matches!(self.call.transaction(self.pools, at).outcome, Final::Failure)
         {
             return self.on_failure_ack(at, seen);
         }
@@ -160,10 +160,12 @@ impl Turn<'_> {
 
     /// A transaction of which nothing was seen yet.
     fn new_transaction(&mut self, seen: &Observed<'_>) -> Transaction {
+        if seen.message.via_count == 1 {
+            let sender = Sender::Origin(self.hashes.way(seen.frame));
+            return Transaction::new(seen, sender, std::iter::empty(), &mut self.pools.of_transactions);
+        }
         let path = seen.message.vias().skip(1).map(|via| self.hashes.hop(&via));
-        let sender =
-            if seen.message.via_count == 1 { Sender::Origin(self.hashes.way(seen.frame)) } else { Sender::Proxy };
-        Transaction::new(seen, sender, path, &mut self.pools.of_transactions)
+        Transaction::new(seen, Sender::Proxy, path, &mut self.pools.of_transactions)
     }
 
     /// Adds a transaction to a request.
@@ -291,8 +293,7 @@ impl Turn<'_> {
         let (serial, slot) = (self.request(request).serial, self.request(request).slot);
         if status >= 300 {
             self.push(slot, Fact::InviteFailed(status));
-            let (at, cause, retry_after) = (seen.now(), None, false);
-            return self.on_attempt_failed(serial, FailedBy::Final(Failure { at, status, cause, retry_after }));
+            return self.on_attempt_failed(serial, seen.now(), FailedBy::Final { status, cause: None });
         }
         if status == 200 {
             self.push(slot, Fact::InviteAnswered);
@@ -311,7 +312,10 @@ impl Turn<'_> {
 
     /// Every branch of a request failed, and no other is waited for.
     fn decide_fork(&mut self, at: At, now: Timestamp) {
-        let failure = self.request(at).failure(&self.pools.transactions).expect("every branch has failed");
+        let failure = self
+            .request(at)
+            .failure(&self.pools.transactions, &self.pools.of_transactions)
+            .expect("every branch has failed");
         self.on_request_failed(at, failure, now);
     }
 
@@ -358,7 +362,7 @@ impl Turn<'_> {
             if invite.on_unseen(seen.now(), timeout) {
                 self.wake(seen.now() + timeout);
                 self.settled = true;
-                self.on_attempt_failed(serial, FailedBy::Unseen(seen.now()));
+                self.on_attempt_failed(serial, seen.now(), FailedBy::Unseen);
                 self.on_trunk_unseen(at, seen.now());
             }
         }

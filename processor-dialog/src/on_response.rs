@@ -45,7 +45,7 @@ impl Turn<'_> {
         }
         let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
         let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
-        let late = tx.note_response(status, seen);
+        let late = tx.note_response(status, seen, &mut self.pools.of_transactions);
         let (root, began) = (tx.root, tx.began);
         if !self.call.trunks.is_empty() {
             match (seen.method(), status) {
@@ -129,10 +129,11 @@ impl Turn<'_> {
             return;
         }
         let failure = if counted {
-            request.on_branch_failed(&self.pools.transactions, waits)
+            request.on_branch_failed(&self.pools.transactions, &self.pools.of_transactions, waits)
         } else {
             // What nobody saw the request of is told apart by nothing.
-            request.transactions.get(&self.pools.transactions, at.transaction).failure()
+            let transaction = request.transactions.get(&self.pools.transactions, at.transaction);
+            transaction.failure(&self.pools.of_transactions)
         };
         match failure {
             Some(failure) => self.on_request_failed(at.request, failure, seen.now()),
@@ -236,7 +237,7 @@ impl Turn<'_> {
         let Some(at) = attempt else { return };
         let attempt = self.call.attempts.get_mut(&mut self.pools.attempts, at);
         let slot = attempt.slot;
-        let Some(progressed) = attempt.on_progress(&mut self.pools.delays, seen.to, seen.now()) else { return };
+        let Some(progressed) = attempt.on_progress(&mut self.pools.created, seen.to, seen.now()) else { return };
         self.tell(Change::AttemptProgressed(progressed.delay));
         if progressed.counts {
             self.measure(None, slot, Measure::SetupSuccess, progressed.delay);

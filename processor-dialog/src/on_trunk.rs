@@ -66,11 +66,12 @@ impl Turn<'_> {
 
     /// Responses of a transaction may have been captured long before its INVITE.
     fn catch_up_on_trunk(&mut self, at: TransactionAt, seen: &Observed<'_>) {
-        match self.call.transaction(self.pools, at).outcome {
-            Final::Silent => {}
-            Final::None => self.on_trunk_response(100, seen),
-            Final::Failure(failure) => self.on_trunk_response(failure.status, seen),
-            Final::Success => self.on_answered_unseen(seen),
+        let transaction = self.call.transaction(self.pools, at);
+        match (transaction.outcome, transaction.failure(&self.pools.of_transactions)) {
+            (_, Some(failure)) => self.on_trunk_response(failure.status, seen),
+            (Final::None, _) => self.on_trunk_response(100, seen),
+            (Final::Success, _) => self.on_answered_unseen(seen),
+            (Final::Silent | Final::Failure, _) => {}
         }
     }
 
@@ -133,7 +134,7 @@ impl Turn<'_> {
     /// A CANCEL of a transaction was seen on its hop, or was refused there.
     pub fn on_trunk_cancel(&mut self, branch: Branch, given_up: bool) {
         let invite = self.call.find_transaction(self.pools, branch, Method::Invite);
-        let failure = invite.and_then(|at| self.call.transaction(self.pools, at).failure());
+        let failure = invite.and_then(|at| self.call.transaction(self.pools, at).failure(&self.pools.of_transactions));
         let after = failure.is_some_and(|failure| failure.status == TERMINATED);
         for at in self.trunks_with(branch) {
             let attempt = self.call.trunks.get_mut(&mut self.pools.trunks, at);

@@ -44,6 +44,9 @@ pub struct Request {
     pub transactions: List<Transaction>,
 }
 
+/// With its link in the pool it takes 112 bytes.
+const _: () = assert!(size_of::<Option<Request>>() <= 104);
+
 /// How far a request came; each state until when it lasts unless something happens (2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -343,19 +346,24 @@ impl Request {
     }
 
     /// A root has a final of 300 or more: the failure that decides, if it does now (2.5). Else what it waits for is set.
-    pub fn on_branch_failed(&mut self, pool: &Pool<Transaction>, waits: Waits) -> Option<Failure> {
+    pub fn on_branch_failed(
+        &mut self,
+        pool: &Pool<Transaction>,
+        pools: &TransactionPools,
+        waits: Waits,
+    ) -> Option<Failure> {
         let mut silent_until = Timestamp::ZERO;
         let mut from_proxy = false;
         for tx in self.roots(pool) {
             from_proxy |= tx.sender == Sender::Proxy;
             match tx.outcome {
-                Final::Failure(_) => {}
+                Final::Failure => {}
                 Final::Silent => silent_until = silent_until.max(tx.began + waits.timeout),
                 // Somebody still works on it.
                 Final::None | Final::Success => return None,
             }
         }
-        let failure = self.failure(pool)?;
+        let failure = self.failure(pool, pools)?;
         if silent_until > failure.at {
             self.progress = Progress::Proceeding { until: silent_until };
             return None;
@@ -369,8 +377,8 @@ impl Request {
 
     /// The failure that decides: where every root has one Via the last one, else the one a proxy would forward (RFC 3261
     /// §16.7 step 6), dated by the last one.
-    pub fn failure(&self, pool: &Pool<Transaction>) -> Option<Failure> {
-        let failures = || self.roots(pool).filter_map(Transaction::failure);
+    pub fn failure(&self, pool: &Pool<Transaction>, pools: &TransactionPools) -> Option<Failure> {
+        let failures = || self.roots(pool).filter_map(|tx| tx.failure(pools));
         let last = failures().max_by_key(|failure| failure.at)?;
         if self.roots(pool).all(|tx| tx.sender != Sender::Proxy) {
             return Some(last);
@@ -380,14 +388,20 @@ impl Request {
     }
 
     /// Its deadline came. It is then remembered for `timeout` more if it timed out.
-    pub fn on_due(&mut self, pool: &Pool<Transaction>, at: Timestamp, waits: Waits) -> Expired {
+    pub fn on_due(
+        &mut self,
+        pool: &Pool<Transaction>,
+        pools: &TransactionPools,
+        at: Timestamp,
+        waits: Waits,
+    ) -> Expired {
         let answered = match self.progress {
             Progress::Forking { .. } | Progress::Proceeding { .. } => true,
             Progress::Calling { .. } => false,
             _ => return Expired::Forgotten,
         };
         let working = self.roots(pool).any(|tx| matches!(tx.outcome, Final::None | Final::Success));
-        if !working && let Some(failure) = self.failure(pool) {
+        if !working && let Some(failure) = self.failure(pool, pools) {
             // Branches seen from below have the last one's silence for their hold.
             return Expired::Failed(failure);
         }

@@ -10,18 +10,16 @@ use wire::Timestamp;
 /// One session of the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
-    /// It is the one whose completion counts for its initial INVITE.
-    pub primary: bool,
-    /// The 200 that started it.
-    pub since: Timestamp,
+    /// The 200 that started it, of the one whose completion counts for its initial INVITE; `None` of any other.
+    pub counts_since: Option<Timestamp>,
     /// When it is completed by time.
     pub expires: Timestamp,
 }
 
 impl Session {
-    /// One that a 200 starts at `now`.
-    pub fn new(primary: bool, now: Timestamp, interval: Duration) -> Self {
-        Self { primary, since: now, expires: now + interval }
+    /// One that a 200 starts at `now`. `counts`: its completion does, for its initial INVITE.
+    pub fn new(counts: bool, now: Timestamp, interval: Duration) -> Self {
+        Self { counts_since: counts.then_some(now), expires: now + interval }
     }
 
     /// Every 2xx to INVITE or UPDATE starts its expiry anew.

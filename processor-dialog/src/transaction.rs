@@ -4,6 +4,8 @@
 //! the transactions with none above them, its roots, count. What comes in is a message's hashes, what goes out is what
 //! the message turned out to be; nothing here knows of dialogs or attempts.
 
+use std::num::NonZeroU32;
+
 use wire::Timestamp;
 
 use crate::hash::{Branch, Hop};
@@ -19,12 +21,13 @@ pub struct Transaction {
     hop: Hop,
     /// The final that decides what it is to others.
     pub outcome: Final,
+    /// The failure, where it is that.
+    failure: Chain<Failure>,
     /// What was seen on it.
     items: List<Item>,
     /// The Vias below its top one: the hops the request came through.
     path: Chain<Hop>,
-    /// Items seen, and how many of them are counted for the request.
-    seen: u8,
+    /// How many of its items are counted for the request.
     counted: u8,
     /// No transaction of the request is above it (2.4).
     pub root: bool,
@@ -36,24 +39,26 @@ pub struct Transaction {
     pub began: Timestamp,
 }
 
+const _: () = assert!(size_of::<Option<Transaction>>() <= 48);
+
 /// Who sent the request of a transaction, by its Vias (2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
     /// With one Via: whoever made it, or hides what is above. The way it took, from address to address and port, as a hash.
-    Origin(u32),
+    Origin(NonZeroU32),
     /// With several: a proxy passed it on.
     Proxy,
 }
 
 /// How far a transaction came.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Final {
     /// No response yet.
     Silent,
     /// Provisional ones alone.
     None,
     /// The first one was 300 or more, and no 2xx came since.
-    Failure(Failure),
+    Failure,
     /// A 2xx was seen.
     Success,
 }
@@ -88,6 +93,12 @@ pub struct Item {
 pub struct ItemId {
     kind: u16,
     hash: u32,
+}
+
+impl Item {
+    fn is(&self, id: ItemId) -> bool {
+        (self.kind, self.hash) == (id.kind, id.hash)
+    }
 }
 
 impl ItemId {
@@ -125,6 +136,8 @@ pub struct TransactionPools {
     pub items: Pool<Item>,
     /// Vias below the top one of each.
     pub hops: Pool<Hop>,
+    /// Of those that failed.
+    pub failures: Pool<Failure>,
 }
 
 impl Transaction {
@@ -141,9 +154,9 @@ impl Transaction {
             branch: seen.branch,
             hop: seen.hop,
             outcome: Final::Silent,
+            failure: Chain::default(),
             items: List::default(),
             path: hops,
-            seen: 0,
             counted: 0,
             root: true,
             request_seen: false,
@@ -159,14 +172,16 @@ impl Transaction {
 
     /// Takes an item (2.2).
     pub fn see(&mut self, id: ItemId, tuple: u32, pools: &mut TransactionPools) -> Sighting {
-        if let Some(at) = self.find(id, pools) {
-            let known = self.items.get(&pools.items, at).tuple;
-            return if known == tuple { Sighting::Retransmission } else { Sighting::Copy };
+        let mut held = 0;
+        for (_, item) in self.items.iter(&pools.items) {
+            if item.is(id) {
+                return if item.tuple == tuple { Sighting::Retransmission } else { Sighting::Copy };
+            }
+            held += 1;
         }
-        if self.seen == MAX_ITEMS {
+        if held == MAX_ITEMS {
             return Sighting::Retransmission;
         }
-        self.seen += 1;
         self.items.push(&mut pools.items, Item { kind: id.kind, counted: false, hash: id.hash, tuple });
         Sighting::First
     }
@@ -189,17 +204,14 @@ impl Transaction {
     }
 
     /// Notes a response: a 2xx, or the first final of 300 or more. Returns whether it is a 2xx after such a one.
-    pub fn note_response(&mut self, status: u16, seen: &Observed<'_>) -> bool {
+    pub fn note_response(&mut self, status: u16, seen: &Observed<'_>, pools: &mut TransactionPools) -> bool {
         match (status, self.outcome) {
-            (200..300, Final::Failure(_)) => return true,
+            (200..300, Final::Failure) => return true,
             (200..300, _) => self.outcome = Final::Success,
             (300.., Final::Silent | Final::None) => {
-                self.outcome = Final::Failure(Failure {
-                    at: seen.now(),
-                    status,
-                    cause: seen.q850_cause(),
-                    retry_after: seen.message.retry_after().is_some(),
-                });
+                let (cause, retry_after) = (seen.q850_cause(), seen.message.retry_after().is_some());
+                self.outcome = Final::Failure;
+                self.failure.push(&mut pools.failures, Failure { at: seen.now(), status, cause, retry_after });
             }
             (_, Final::Silent) => self.outcome = Final::None,
             _ => {}
@@ -213,18 +225,19 @@ impl Transaction {
     }
 
     /// Its failure.
-    pub fn failure(&self) -> Option<Failure> {
-        if let Final::Failure(failure) = self.outcome { Some(failure) } else { None }
+    pub fn failure(&self, pools: &TransactionPools) -> Option<Failure> {
+        self.failure.iter(&pools.failures).next().map(|(_, failure)| *failure)
     }
 
     /// Frees what it has in the pools.
     pub fn clear(&mut self, pools: &mut TransactionPools) {
         while self.items.pop(&mut pools.items).is_some() {}
         while self.path.pop(&mut pools.hops).is_some() {}
+        self.failure.pop(&mut pools.failures);
     }
 
     fn find(&self, id: ItemId, pools: &TransactionPools) -> Option<At> {
-        self.items.find(&pools.items, |item| item.kind == id.kind && item.hash == id.hash)
+        self.items.find(&pools.items, |item| item.is(id))
     }
 }
 
@@ -233,4 +246,4 @@ const REQUEST: u16 = 0;
 /// The ACK of a final of 300 or more, in place of a status.
 const ACK: u16 = 1;
 /// Most items remembered of one transaction (3.7).
-const MAX_ITEMS: u8 = 64;
+const MAX_ITEMS: usize = 64;

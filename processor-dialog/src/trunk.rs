@@ -51,7 +51,7 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 struct Last {
     at: Timestamp,
-    /// Of an answer its To tag, of a failure what is left of the branch.
+    /// Of an answer its To tag, of a failure the branch.
     key: u32,
     what: What,
 }
@@ -75,8 +75,7 @@ enum What {
 pub struct TrunkTransaction {
     /// Its state lasts until then unless something happens.
     until: Timestamp,
-    /// What is left of its branch: few stand beside each other.
-    branch: u32,
+    branch: Branch,
     state: TransactionState,
     given_up: bool,
     /// A 101-198 was seen.
@@ -108,7 +107,7 @@ pub struct Waits {
 impl TrunkTransaction {
     /// A transaction of which the INVITE was seen; it has timed out at `until`.
     pub fn new(branch: Branch, until: Timestamp) -> Self {
-        Self { until, branch: short(branch), state: TransactionState::Silent, given_up: false, set_up: false }
+        Self { until, branch, state: TransactionState::Silent, given_up: false, set_up: false }
     }
 }
 
@@ -258,7 +257,7 @@ impl TrunkAttempt {
         }
         let (now, branch) = (transaction.given_up, transaction.branch);
         if let What::Failed { given_up, .. } = &mut self.last.what
-            && self.last.key == branch
+            && self.last.key == branch.bits()
         {
             *given_up = now;
         }
@@ -350,7 +349,7 @@ impl TrunkAttempt {
     fn fail(&mut self, transaction: TrunkTransaction, outcome: Outcome, waits_for_caller: bool, at: Timestamp) {
         if self.is_undecided() {
             let what = What::Failed { outcome, waits_for_caller, given_up: transaction.given_up };
-            self.last = Last { at, key: transaction.branch, what };
+            self.last = Last { at, key: transaction.branch.bits(), what };
         }
     }
 
@@ -386,7 +385,7 @@ impl TrunkAttempt {
     }
 
     fn find(&self, pool: &Pool<TrunkTransaction>, branch: Branch) -> Option<At> {
-        self.transactions.find(pool, |transaction| transaction.branch == short(branch))
+        self.transactions.find(pool, |transaction| transaction.branch == branch)
     }
 }
 
@@ -404,8 +403,4 @@ impl Last {
         let decided = matches!(outcome, Outcome::Timeout | Outcome::NoFinal);
         Some(if given_up && !decided { Outcome::Cancelled } else { outcome })
     }
-}
-
-fn short(branch: Branch) -> u32 {
-    branch.bits() as u32
 }

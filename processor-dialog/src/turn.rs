@@ -130,6 +130,7 @@ impl Turn<'_> {
     }
 
     /// The request at a place.
+    #[inline]
     pub fn request(&self, at: At) -> &Request {
         self.call.requests.get(&self.pools.requests, at)
     }
@@ -173,7 +174,8 @@ impl Turn<'_> {
         if self.records.is_some() {
             let request = self.request_id(serial);
             let method = if item == ItemId::ACK { Method::Invite } else { seen.method() };
-            let transaction = seen.branch.bits().wrapping_add((method.index() as u64).wrapping_mul(SPREAD));
+            let transaction = u64::from(seen.branch.bits()) << 8 | method.index() as u64;
+            let transaction = self.call.key.0.wrapping_add(transaction.wrapping_mul(SPREAD));
             let item = item.bits();
             let sighting = call_records::Sighting {
                 request,
@@ -276,7 +278,7 @@ impl Turn<'_> {
     pub fn on_attempt_answered(&mut self, at: At, status: u16, seen: &Observed<'_>) {
         let attempt = self.call.attempts.get_mut(&mut self.pools.attempts, at);
         let (slot, delay) = (attempt.slot, attempt.since_start(seen.now()));
-        let ended = attempt.on_answer(&mut self.pools.delays, seen.to, status, seen.now());
+        let ended = attempt.on_answer(&mut self.pools.created, seen.to, status, seen.now());
         self.measure_setup(at, Measure::SetupSuccess, seen.now());
         self.measure(None, slot, Measure::Answer, delay);
         self.tell(Change::AttemptProgressed(delay));
@@ -295,7 +297,7 @@ impl Turn<'_> {
         let attempt = self.call.attempts.get(&self.pools.attempts, attempt);
         let slot = attempt.slot;
         let mut any = false;
-        for delay in attempt.delays(&self.pools.delays) {
+        for delay in attempt.delays(&self.pools.created) {
             any = true;
             self.out.push(slot, Fact::Measured(measure, delay));
             if let Some(records) = &mut self.records {
@@ -407,13 +409,11 @@ impl Turn<'_> {
         let dialog = self.dialog(at);
         let slot = dialog.request_slot;
         let Some(session) = dialog.session.take() else { return };
-        if session.primary
-            && let Some(now) = by_bye
-        {
-            self.measure(None, slot, Measure::PerInviteSession, now - session.since);
+        if let (Some(since), Some(now)) = (session.counts_since, by_bye) {
+            self.measure(None, slot, Measure::PerInviteSession, now - since);
         }
         self.push(slot, Fact::PerInviteSessionClosed);
-        if session.primary {
+        if session.counts_since.is_some() {
             self.push(slot, Fact::PerInviteSessionCompleted);
         }
         self.settled = true;

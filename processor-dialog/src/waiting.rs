@@ -84,7 +84,7 @@ impl Call {
             return self.requests.find(&pools.requests, undecided).is_some();
         }
         let of_branch = self.find_transaction(pools, seen.branch, Method::Invite);
-        let failed = of_branch.is_some_and(|at| matches!(self.transaction(pools, at).outcome, Final::Failure(_)));
+        let failed = of_branch.is_some_and(|at| matches!(self.transaction(pools, at).outcome, Final::Failure));
         let answered = |invite: &Request| {
             invite.method == Method::Invite
                 && (invite.from, invite.cseq) == (seen.from, seen.cseq)

@@ -15,6 +15,7 @@ mod places;
 mod processor;
 mod records;
 mod reports;
+mod sender;
 mod sessions;
 mod slab;
 mod state;

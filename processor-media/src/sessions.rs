@@ -3,7 +3,7 @@
 
 use pipeline::Slot;
 use pipeline::call::Side;
-use pipeline::media::{MediaFact, MediaTable, MessageNote, Note, NoteKind, Toward};
+use pipeline::media::{Address, MediaFact, MediaTable, MessageNote, Note, NoteKind, Toward};
 use sip::{Method, Sdp};
 use wire::Timestamp;
 
@@ -25,6 +25,8 @@ pub struct Session {
     pub caller: u32,
     /// CSeq number of its INVITE.
     pub invite: u32,
+    /// By side: where it signals from.
+    pub signals: [Option<Address>; 2],
     pub life: Life,
     /// When its INVITE came.
     pub invited: Timestamp,
@@ -113,10 +115,6 @@ impl Party {
 }
 
 impl Session {
-    fn side_of(&self, tag: u32) -> Side {
-        if tag == self.caller { Side::Caller } else { Side::Callee }
-    }
-
     /// It is not over.
     pub fn is_live(&self) -> bool {
         !matches!(self.life, Life::Over { .. })
@@ -154,8 +152,7 @@ impl State {
         let Some(index) = self.session_of(note, message, described.is_some(), out) else { return };
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.slot = note.slot;
-        let is_request = message.status.is_none();
-        let side = session.side_of(if is_request { message.from } else { message.to });
+        let side = session.sender(message);
         match (message.method, message.status) {
             (Method::Invite, Some(180)) => session.rang = true,
             (Method::Bye, None) => session.bye = Some((side, note.at)),
@@ -259,6 +256,8 @@ impl State {
             slot: note.slot,
             caller,
             invite: message.cseq,
+            // Whoever begins it: the first message that is seen may be an answer.
+            signals: [message.status.is_none().then_some(message.source), None],
             life: Life::Early,
             invited: note.at,
             rang: false,

@@ -6,18 +6,20 @@
 mod bar;
 mod rewrite;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use call_filter::Filter;
+use call_filter::{Field, Filter};
 use call_views::{Exchange, Exchanges, View};
 use config::graph::{Branch, Signal};
 use config::{Configuration, Node, Service};
 use engine::{FlowContext, Outlet, Shard, Sink, Turn};
 use metrics::Registry;
 use pipeline::call::Subject;
-use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets};
+use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets, SipFrame, Transport};
 use receiver_pcap::{PassedOver, PcapReceiver, Report};
+use sip::Framing;
 
 use crate::cli::Captures;
 use crate::components::catalogue;
@@ -181,13 +183,28 @@ pub struct Asked {
     number: Option<String>,
     headers: bool,
     media: bool,
+    as_it_is: bool,
 }
 
 impl Asked {
     /// Calls with `number` that `filter` wants; `media`: with what callers heard, whatever the pipelines say.
     pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
         let headers = filter.is_some_and(Filter::needs_headers);
-        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media) }
+        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media), as_it_is: false }
+    }
+
+    /// With Call-IDs and addresses as they are, whatever the configuration hides: packets are handed on whole.
+    pub fn as_it_is(self) -> Self {
+        Self { as_it_is: true, ..self }
+    }
+
+    /// With what these fields ask for besides.
+    pub fn with<'a>(mut self, fields: impl Iterator<Item = &'a Field>) -> Self {
+        for field in fields {
+            self.headers |= field.is_about_headers();
+            self.media |= field.is_about_media();
+        }
+        self
     }
 
     /// Records as commands over files want them: each a whole call, and no single requests.
@@ -227,9 +244,12 @@ fn of_subjects<T: Send + 'static>(
     exchanges: Option<Exchanges>,
     mut keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
 ) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
-    let media = asked.media;
+    let (media, as_it_is) = (asked.media, asked.as_it_is);
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
+        if as_it_is {
+            rewrite::without_privacy(tree);
+        }
         rewrite::with_messages(tree);
         if media {
             rewrite::with_media(tree);
@@ -251,6 +271,7 @@ fn of_subjects<T: Send + 'static>(
                 exchanges.take(view);
             }
         }
+        Subject::Report => {}
     });
     reading.read()?;
     reading.drain();
@@ -258,6 +279,27 @@ fn of_subjects<T: Send + 'static>(
     drop(reading);
     let exchanges = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok((calls.into_iter().collect(), exchanges.map_or_else(Vec::new, Exchanges::into_list)))
+}
+
+/// How captures are read, by the configuration.
+pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
+    let reading = Reading::adjusted(captures, |_| None, false, |_| ())?;
+    let plan = &reading.configuration.graph.shards[0];
+    let config = reading.configuration.receivers[&plan.receivers[0]].settings().downcast::<receiver_pcap::Config>();
+    let mut config = *config.expect("the only receiver left is the one that reads files");
+    config.files.clone_from(&captures.paths);
+    Ok(config)
+}
+
+/// The Call-ID of a message; `None` without a usable one.
+pub fn call_id<'a>(message: &'a [u8], frame: &SipFrame) -> Option<Cow<'a, str>> {
+    let framing = match frame.transport {
+        Transport::Tcp | Transport::Tls => Framing::Stream,
+        Transport::Udp => Framing::Datagram { truncated: frame.truncated },
+        Transport::Ws | Transport::Wss => Framing::WebSocket,
+    };
+    let message = sip::parse(message, framing).ok()?;
+    Some(String::from_utf8_lossy(message.call_id))
 }
 
 /// A sink that looks at calls.

@@ -7,6 +7,7 @@ mod captures;
 mod cli;
 mod components;
 mod doctor;
+mod extract;
 mod failure;
 mod json;
 mod ladder;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Advise(arguments) => advise::advise(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
+        Command::Extract(arguments) => extract::extract(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@
 
 use crate::content_length::ContentLength;
 use crate::error::ParseError;
+use crate::scan;
 use crate::start;
 use crate::stream::{content_length, header_len, names_sip};
 
@@ -13,7 +14,10 @@ use crate::stream::{content_length, header_len, names_sip};
 #[inline]
 pub fn merged_size(payload: &[u8]) -> Option<usize> {
     // Nearly all messages have no body, or one that does not name SIP.
-    let header = header_len(payload, 0)?;
+    let header = match scan::empty_line(payload) {
+        Some(end) if payload[end + 1] == b'\r' => end + 3,
+        _ => header_len(payload, 0)?,
+    };
     if header == payload.len() || !names_sip(&payload[header..]) {
         return None;
     }
@@ -42,6 +46,9 @@ mod tests {
     const TWO: &str = "OPTIONS sip:a SIP/2.0\r\nX: 2\r\nl: 0\r\n\r\n";
     const SHORT: &str = "OPTIONS sip:a SIP/2.0\r\nl: 2\r\n\r\nhi";
     const LONG: &str = "OPTIONS sip:a SIP/2.0\r\nX: longer\r\nl: 0\r\n\r\n";
+
+    /// Long enough to be looked at a window at a time.
+    const PADDING: &str = "X-Padding: 0123456789012345678901234567890123456789012345678901234567890123456789\r\nX:";
 
     fn size(parts: &[&str]) -> Option<usize> {
         merged_size(parts.concat().as_bytes())
@@ -77,6 +84,15 @@ mod tests {
         ] {
             assert_eq!(size(parts), None, "{parts:?}");
         }
+    }
+
+    #[test]
+    fn long_messages_are_told_apart_alike() {
+        let [one, two, longer] = [ONE, TWO, LONG].map(|message| message.replacen("X:", PADDING, 1));
+        assert_eq!(size(&[&one, &two, SHORT]), Some(one.len()));
+        assert_eq!(size(&[&one, &longer]), None);
+        let bare = one.replace("\r\n", "\n");
+        assert_eq!(size(&[&bare, &bare]), Some(bare.len()));
     }
 
     #[test]

@@ -23,8 +23,10 @@ impl Via<'_> {
     /// Whether the branch is unique to one transaction: the cookie `z9hG4bK` of an RFC 3261 sender, in any
     /// case, and something after it (§8.1.1.7).
     pub fn unique_branch(&self) -> bool {
-        const COOKIE: &[u8] = b"z9hG4bK";
-        self.branch.len() > COOKIE.len() && self.branch[..COOKIE.len()].eq_ignore_ascii_case(COOKIE)
+        const COOKIE: &[u8; 7] = b"z9hG4bK";
+        let Some((cookie, rest)) = self.branch.split_first_chunk::<{ COOKIE.len() }>() else { return false };
+        // Nearly always it is written so.
+        !rest.is_empty() && (cookie == COOKIE || cookie.eq_ignore_ascii_case(COOKIE))
     }
 }
 

@@ -50,13 +50,8 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// With tables and timers as full as calls at this rate make them; `trunks`: also counts calls by the carriers at both
-    /// ends.
-    pub fn new(calls_per_second: u64, trunks: bool) -> Self {
-        Self::of(Packets::new(calls_per_second), trunks, None)
-    }
-
-    /// The same of these packets; `affinity`: with that processor in front, and this for its table.
+    /// With tables and timers as full as these packets make them; `trunks`: also counts calls by the carriers at both ends;
+    /// `affinity`: with that processor in front, and this for its table.
     pub fn of(packets: Packets, trunks: bool, affinity: Option<&str>) -> Self {
         let registry = Registry::new("sip_exporter");
         let affinity = affinity.map(|table| {

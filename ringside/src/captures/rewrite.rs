@@ -72,6 +72,20 @@ pub fn with_numbers(tree: &mut Node) {
     }
 }
 
+/// Has Call-IDs, addresses and numbers shown as they are.
+pub fn without_privacy(tree: &mut Node) {
+    for (_, section) in tree.entries_mut().filter(|(name, _)| *name == "processors") {
+        for (_, dialog) in section.entries_mut().filter(|(id, _)| is(id, "dialog")) {
+            dialog.set_default(&["calls", "privacy", "numbers"], text("plain"));
+            let calls =
+                dialog.entries_mut().filter(|(name, _)| *name == "calls").flat_map(|(_, calls)| calls.entries_mut());
+            for (_, privacy) in calls.filter(|(name, _)| *name == "privacy") {
+                ["numbers", "call_id", "ip"].into_iter().for_each(|key| privacy.put(key, text("plain")));
+            }
+        }
+    }
+}
+
 /// Has media listened to in every metrics pipeline, with default settings where there are none.
 pub fn with_media(tree: &mut Node) {
     add_processor(tree, MEDIA, |processors| processors.len());

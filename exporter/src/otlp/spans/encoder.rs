@@ -207,6 +207,26 @@ impl<'a> SpanEncoder<'a> {
         }
     }
 
+    /// Reports of voice quality by telephones, each a moment below the call; those that came after its record stand alone.
+    pub fn reports(&self) -> impl Iterator<Item = Span> {
+        let record = self.record;
+        let reports = record.media.iter().filter(|_| record.last).flat_map(|media| &media.reports);
+        reports.zip(0..).map(|(report, number)| {
+            let mut attributes = Attributes::with_room(20);
+            media::describe_report(report, &mut attributes);
+            self.shared(None, record.transport, &mut attributes);
+            let (span_id, parent) = match record.subject {
+                Subject::Report => (record.span, None),
+                Subject::Call | Subject::Request => (media::report_span(record.span, number), Some(record.span)),
+            };
+            Span {
+                span_id: span_id.0.to_vec(),
+                parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
+                ..self.span(media::REPORT, SpanKind::Internal, report.at, Some(report.at), attributes)
+            }
+        })
+    }
+
     /// A span of this trace, without identity and parent.
     pub fn span(
         &self,
