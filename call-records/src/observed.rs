@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use pipeline::CallsWanted;
-use pipeline::call::ladder::Trunks;
+use pipeline::call::ladder::{self, Owner, SpanId, Transaction, Trunks};
 use pipeline::{SipFrame, Slot};
 use sip::{Message, Via};
 use wire::Timestamp;
@@ -37,10 +37,48 @@ impl Observed<'_> {
         self.frame.at
     }
 
-    /// The first cause of a Q.850 Reason in it, 0 to 999.
-    pub fn q850_cause(&self) -> Option<u16> {
-        let mut reasons = self.message.reasons().filter(|reason| reason.protocol == sip::ReasonProtocol::Q850);
-        reasons.find_map(|reason| reason.cause)
+    /// The transaction it is the first of, with the span of that and the one above it, and the endpoints of its request.
+    pub fn transaction(&self, spans: [SpanId; 2], branch: Box<str>, ends: [u16; 2], start: Timestamp) -> Transaction {
+        let ([span, parent], [source, destination]) = (spans, ends);
+        Transaction {
+            span,
+            parent,
+            method: self.message.method(),
+            cseq: self.message.cseq.number,
+            branch,
+            source,
+            destination,
+            transport: self.frame.transport,
+            outgoing: false,
+            hop: false,
+            in_dialog: false,
+            start,
+            end: None,
+            status: None,
+            reason: None,
+            cancelled: false,
+            timed_out: false,
+            retransmissions: 0,
+            hops: 0,
+            trunks: None,
+        }
+    }
+
+    /// Its line in the ladder; `at`: as shown, `forward`: in the direction of the caller's requests.
+    pub fn line(&self, at: Timestamp, [source, destination]: [u16; 2], owner: Owner, forward: bool) -> ladder::Message {
+        ladder::Message {
+            at,
+            method: self.message.method(),
+            status: self.message.status(),
+            cseq: self.message.cseq.number,
+            source,
+            destination,
+            owner,
+            forward,
+            sdp: self.message.has_sdp(),
+            bytes: self.frame.range.len() as u32,
+            retransmissions: 0,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! root are counted; should one above show itself later, the record is that one's.
 
 use pipeline::call::Subject;
-use pipeline::call::ladder::{Message, Owner, SpanId, Transaction};
+use pipeline::call::ladder::{Owner, SpanId, Transaction};
 use pipeline::event::Outcome;
 use pipeline::{CallRecord, Facts, Slot};
 use sip::Method;
@@ -48,28 +48,10 @@ impl Single {
             SpanIds::Own => begin::identity(message, context.wanted).span("txn", cseq, branch),
             SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
         };
-        let entry = Transaction {
-            span: record.span,
-            parent: record.span,
-            method: message.method(),
-            cseq: message.cseq.number,
-            branch: context.config.privacy.branch(branch, &own),
-            source: record.source,
-            destination: record.destination,
-            transport: frame.transport,
-            outgoing: frame.outgoing,
-            hop: false,
-            in_dialog: false,
-            start: record.start,
-            end: None,
-            status: None,
-            reason: None,
-            cancelled: false,
-            timed_out: false,
-            retransmissions: 0,
-            hops: 0,
-            trunks: None,
-        };
+        let branch = context.config.privacy.branch(branch, &own);
+        let ends = [record.source, record.destination];
+        let mut entry = seen.transaction([record.span, record.span], branch, ends, record.start);
+        entry.outgoing = frame.outgoing;
         let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
         Self { record, entry, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }
     }
@@ -95,26 +77,14 @@ impl Single {
         if ladder == Ladder::Off {
             return;
         }
-        let message = seen.message;
-        let forward = message.is_request();
         let place = |address| self.record.endpoints.iter().position(|endpoint| endpoint.address == address);
         let places = (place(seen.frame.source), place(seen.frame.destination));
         let (Some(source), Some(destination), true) = (places.0, places.1, self.ladder.len() < MAX_MESSAGES) else {
             return self.record.ladder_cut += 1;
         };
-        let entry = Message {
-            at: shown(seen.now(), self.wall_offset),
-            method: message.method(),
-            status: message.status(),
-            cseq: message.cseq.number,
-            source: source as u16,
-            destination: destination as u16,
-            owner: Owner::Transaction(0),
-            forward,
-            sdp: message.has_sdp(),
-            bytes: seen.frame.range.len() as u32,
-            retransmissions: 0,
-        };
+        let ends = [source as u16, destination as u16];
+        let at = shown(seen.now(), self.wall_offset);
+        let entry = seen.line(at, ends, Owner::Transaction(0), seen.message.is_request());
         push_tight(&mut self.ladder, LadderLine { entry, mark: mark(SPAN, item) }, 2);
     }
 
@@ -163,7 +133,7 @@ impl Records {
         if status >= 300 {
             single.own.learn(seen.message, &context.config.privacy);
             single.entry.reason = reason(seen, &single.own, &context);
-            single.record.hangup_cause = seen.q850_cause();
+            single.record.hangup_cause = seen.message.q850_cause();
         }
         single.record.outcome = FINAL;
         single.record.status = Some(status);

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, SpanId, Transaction};
+use pipeline::call::ladder::{Endpoint, Owner, Ringing, SpanId};
 use sip::Method;
 use wire::Timestamp;
 
@@ -122,7 +122,7 @@ impl Call {
         let tells_why = status.is_some_and(|status| status >= 200)
             || status.is_none() && matches!(method, Method::Bye | Method::Cancel);
         if tells_why && self.record.hangup_cause.is_none() {
-            self.record.hangup_cause = seen.q850_cause();
+            self.record.hangup_cause = seen.message.q850_cause();
         }
     }
 
@@ -174,28 +174,9 @@ impl Call {
         else {
             return Owned::Beyond;
         };
-        let entry = Transaction {
-            span,
-            parent: self.parent_of(seen),
-            method: message.method(),
-            cseq: message.cseq.number,
-            branch: context.config.privacy.branch(branch, &self.own),
-            source,
-            destination,
-            transport: seen.frame.transport,
-            outgoing: false,
-            hop: false,
-            in_dialog: false,
-            start: self.shown(seen.frame.first).max(self.record.start),
-            end: None,
-            status: None,
-            reason: None,
-            cancelled: false,
-            timed_out: false,
-            retransmissions: 0,
-            hops: 0,
-            trunks: None,
-        };
+        let branch = context.config.privacy.branch(branch, &self.own);
+        let start = self.shown(seen.frame.first).max(self.record.start);
+        let entry = seen.transaction([span, self.parent_of(seen)], branch, [source, destination], start);
         let above: Box<[u64]> = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
         let above = (!above.is_empty()).then(|| Box::new(Above(above)));
         let (transaction, via) = (sighting.transaction, context.hop(&message.via));
@@ -333,19 +314,8 @@ impl Call {
         else {
             return false;
         };
-        let entry = Message {
-            at: self.shown(seen.now()),
-            method: message.method(),
-            status: message.status(),
-            cseq: message.cseq.number,
-            source,
-            destination,
-            owner,
-            forward: message.is_request() == self.is_caller(tag_mark(seen.from)),
-            sdp: message.has_sdp(),
-            bytes: seen.frame.range.len() as u32,
-            retransmissions: 0,
-        };
+        let forward = message.is_request() == self.is_caller(tag_mark(seen.from));
+        let entry = seen.line(self.shown(seen.now()), [source, destination], owner, forward);
         // One that waited in vain for what caused it comes late.
         let place = self.ladder.iter().rposition(|line| line.entry.at <= entry.at).map_or(0, |before| before + 1);
         push_tight(&mut self.ladder, LadderLine { entry, mark }, USUAL_MESSAGES);

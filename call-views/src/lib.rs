@@ -23,7 +23,7 @@ pub use clock::rfc3339;
 pub use exchanges::{Exchange, Exchanges};
 pub use style::Style;
 pub use summary::Summary;
-pub use table::{columns, table};
+pub use table::{appended, columns, table};
 
 /// A call, with the labels it had when its record was made (a record knows its slot alone).
 #[derive(Clone, Copy, Debug)]

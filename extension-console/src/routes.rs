@@ -71,11 +71,11 @@ async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> R
     match path {
         "/api/now" => json(&site.now(), busy),
         "/api/calls" => answer_calls(site, query, busy).await,
+        "/api/filter" => answer_filter(query, busy),
         "/api/affinity" => match site.affinity().await {
             Some(report) => json(&affinity::json(&report), busy),
             None => refusal(StatusCode::NOT_FOUND, NOT_LOOKED, busy),
         },
-        "/api/filter" => answer_filter(query, busy),
         "/api/events" => answer_events(site, query, busy),
         _ => match path.strip_prefix("/api/calls/") {
             Some(call_id) if !call_id.is_empty() => answer_call(site, call_id, query, busy).await,
@@ -146,7 +146,7 @@ fn without_token(path: &str, query: &str) -> HeaderValue {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const PATHS: &str =
-    "Here are /, /api/calls, /api/calls/{call-id}, /api/affinity, /api/filter, /api/now and /api/events.\n";
+    "Here are /, /api/calls, /api/calls/{call-id}, /api/filter, /api/affinity, /api/now and /api/events.\n";
 const NOT_LOOKED: &str = "no pipeline has the processor `affinity`; put it before `dialog`";
 const NOT_HERE: &str = "This console answers to localhost, to addresses, and with a token to the name of its host.\n";
 const NEEDS_TOKEN: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\

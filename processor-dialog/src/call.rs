@@ -12,6 +12,7 @@ use crate::dialog::Dialog;
 use crate::hash::{Branch, Key, Tag};
 use crate::idle::{Linked, Place};
 use crate::list::{At, Chain, List, Pool};
+use crate::observed::Observed;
 use crate::queue::QueueCall;
 use crate::registration::Registration;
 use crate::request::Request;
@@ -147,6 +148,15 @@ impl Call {
     /// The dialog with a pair of tags.
     pub fn find_dialog(&self, pools: &Pools, tags: [Tag; 2]) -> Option<At> {
         self.dialogs.find(&pools.dialogs, |dialog| dialog.tags == tags)
+    }
+
+    /// The dialog a request is within. One whose callee knows no tags (RFC 2543) is ended and acknowledged without a To
+    /// tag.
+    pub fn dialog_around(&self, pools: &Pools, seen: &Observed<'_>) -> Option<At> {
+        if seen.to == Tag::NONE && !matches!(seen.method(), Method::Bye | Method::Ack) {
+            return None;
+        }
+        self.find_dialog(pools, seen.tags())
     }
 
     /// The attempt with a number.

@@ -34,9 +34,11 @@ impl Calls {
         &mut self.places[place]
     }
 
-    /// The place of the call with a key, a new one where there was none. It is active at `now`.
-    pub fn find_or_open(&mut self, key: Key, now: Timestamp) -> u32 {
-        if let Some(place) = self.index.find(key.0, |place| self.places[place].key == key) {
+    /// The place of the call with a key, a new one where there was none; `near`: where it was a moment ago. It is active at
+    /// `now`.
+    pub fn find_or_open(&mut self, key: Key, near: Option<u32>, now: Timestamp) -> u32 {
+        let is_it = |place: &u32| self.places.get(*place).is_some_and(|call| call.key == key && call.rank.is_some());
+        if let Some(place) = near.filter(is_it).or_else(|| self.find(key)) {
             self.places[place].links.touch(now);
             return place;
         }
@@ -62,11 +64,11 @@ impl Calls {
         self.index.prefetch(key.0);
     }
 
-    /// Prefetches what may be the call with a key.
-    pub fn prefetch(&self, key: Key) {
-        if let Some(call) = self.index.find(key.0, |_| true).and_then(|place| self.places.get(place)) {
-            prefetch(call);
-        }
+    /// Prefetches what may be the call with a key. Returns where that is.
+    pub fn prefetch(&self, key: Key) -> Option<u32> {
+        let place = self.index.find(key.0, |_| true)?;
+        prefetch(self.places.get(place)?);
+        Some(place)
     }
 
     /// Gives a call its rank.

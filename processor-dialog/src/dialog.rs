@@ -10,6 +10,7 @@ use pipeline::Slot;
 use pipeline::event::{DialogState, End};
 use wire::Timestamp;
 
+use crate::ack::Ack;
 use crate::hash::Tag;
 use crate::session::Session;
 
@@ -34,14 +35,16 @@ pub struct Dialog {
     pub observed: bool,
     /// The ACK of its 2xx was seen.
     pub acknowledged: bool,
+    /// That ACK, as long as it is the only one.
+    pub ack: Option<Ack>,
     /// Largest number of Vias seen on its initial INVITE, once that is forgotten; told when the dialog is too.
     pub via_depth: Option<u8>,
     /// Its entry in the store of per-INVITE sessions.
     pub session: Option<Session>,
 }
 
-/// With its link in the pool it takes 88 bytes.
-const _: () = assert!(size_of::<Option<Dialog>>() <= 80);
+/// With its link in the pool it takes 112 bytes.
+const _: () = assert!(size_of::<Option<Dialog>>() <= 104);
 
 /// How far a dialog came.
 #[derive(Debug, PartialEq)]
@@ -147,6 +150,7 @@ impl Dialog {
             primary: false,
             observed: true,
             acknowledged: false,
+            ack: None,
             via_depth: None,
             session: None,
         }

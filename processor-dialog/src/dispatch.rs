@@ -61,6 +61,8 @@ struct Parsed<'a> {
     frame: &'a SipFrame,
     message: Result<Message<'a>, ParseError>,
     call: Key,
+    /// Where its call may be.
+    near: Option<u32>,
 }
 
 impl State {
@@ -148,10 +150,10 @@ impl State {
             let message = parse(batch.message(frame), frame);
             let call = message.as_ref().map_or(Key::default(), |message| self.hashes.call(message.call_id));
             self.calls.prefetch_index(call);
-            *place = Some(Parsed { frame, message, call });
+            *place = Some(Parsed { frame, message, call, near: None });
         }
-        for parsed in ahead[..frames.len()].iter().flatten() {
-            self.calls.prefetch(parsed.call);
+        for parsed in ahead[..frames.len()].iter_mut().flatten() {
+            parsed.near = self.calls.prefetch(parsed.call);
         }
     }
 
@@ -163,7 +165,7 @@ impl State {
         if is_probe(message) {
             return out.push(Slot::OTHER, Fact::ProbeSeen);
         }
-        let place = self.calls.find_or_open(parsed.call, parsed.frame.at);
+        let place = self.calls.find_or_open(parsed.call, parsed.near, parsed.frame.at);
         if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
             self.wait(place, batch, parsed.frame, out);
         } else if !self.calls.get_mut(place).waiting.is_empty() {

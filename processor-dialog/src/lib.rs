@@ -10,6 +10,7 @@
 //! thing: `transaction`, `request`, `attempt`, `dialog`, `session`, `registration`. Records of calls look on; they are
 //! another crate's, `call-records`.
 
+mod ack;
 mod attempt;
 mod bindings;
 mod call;
@@ -26,6 +27,7 @@ mod index;
 mod list;
 mod notes;
 mod observed;
+mod on_ack;
 mod on_due;
 mod on_queue;
 mod on_request;
@@ -38,6 +40,7 @@ mod queue;
 mod queues;
 mod registration;
 mod request;
+mod requests;
 mod session;
 mod slab;
 mod slots;

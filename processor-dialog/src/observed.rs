@@ -68,12 +68,6 @@ impl<'a> Observed<'a> {
     pub fn session_expires(&self) -> Option<Duration> {
         self.message.session_expires().map(|seconds| Duration::from_secs(seconds.into()))
     }
-
-    /// The first cause of a Q.850 Reason in it, 0 to 999.
-    pub fn q850_cause(&self) -> Option<u16> {
-        let mut reasons = self.message.reasons().filter(|reason| reason.protocol == sip::ReasonProtocol::Q850);
-        reasons.find_map(|reason| reason.cause)
-    }
 }
 
 /// Two tags, told the same from either side.

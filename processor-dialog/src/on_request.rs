@@ -1,7 +1,6 @@
-//! A request at its call: whether it is new, and what it begins, ends or acknowledges (`sip-metrics.md` 2.3 to 2.7, 3.3,
-//! 4.5).
+//! A request at its call: whether it is new, and what it begins or ends (`sip-metrics.md` 2.3 to 2.7, 3.3, 4.5).
 
-use call_records::Change;
+use call_records::{Change, SightingKind};
 use pipeline::Slot;
 use pipeline::event::{DialogState, Fact};
 use sip::Method;
@@ -17,7 +16,7 @@ use crate::list::At;
 use crate::observed::Observed;
 use crate::registration::{self, Registration};
 use crate::request::{Progress, Request};
-use crate::transaction::{Final, ItemId, Sender, Sighting, Transaction};
+use crate::transaction::{Final, ItemId};
 use crate::turn::{Taken, Turn, dialog_id};
 
 impl Turn<'_> {
@@ -48,10 +47,13 @@ impl Turn<'_> {
             && self.call.transaction(self.pools, at).request_seen
         {
             let sighting = self.see(at, ItemId::REQUEST, seen);
-            if sighting == Sighting::Copy && self.networks.is_some() {
+            if sighting == SightingKind::Copy && self.networks.is_some() {
                 let began = self.call.transaction(self.pools, at).began;
                 self.on_hop_of_invite(at, began, seen);
             }
+            return;
+        }
+        if method == Method::Ack && known.is_none() && self.take_ack_of_dialog(invite.is_some(), seen) {
             return;
         }
         let at = match known {
@@ -118,140 +120,6 @@ impl Turn<'_> {
         {
             self.on_trunk_invite(at, began, seen);
         }
-    }
-
-    /// The ACK of a non-2xx is an item of its INVITE's transaction (2.7).
-    fn on_failure_ack(&mut self, at: TransactionAt, seen: &Observed<'_>) {
-        if self.see(at, ItemId::ACK, seen) == Sighting::First && self.call.transaction(self.pools, at).root {
-            let slot = self.request(at.request).slot;
-            self.push(slot, Fact::Requested(Method::Ack));
-        }
-    }
-
-    /// A transaction for a request not seen on this hop before, under the newest request of its name where that takes it,
-    /// else under a new one (2.5). An error where that has as many as may be: then it is one more hop copy.
-    fn attach(&mut self, invite: Option<TransactionAt>, seen: &Observed<'_>) -> Result<TransactionAt, ()> {
-        let mut tx = self.new_transaction(seen);
-        let fork_hold = self.config.fork_hold;
-        let named = |request: &Request| request.is_named(seen) && request.slot_is_own();
-        let request = self.call.requests.find(&self.pools.requests, named).filter(|at| {
-            let request = self.call.requests.get(&self.pools.requests, *at);
-            request.takes(&self.pools.transactions, &self.pools.of_transactions, &tx, seen.now(), fork_hold)
-        });
-        let request = match request {
-            Some(request) => request,
-            None => {
-                let slot = self.slot_of_request(invite, seen);
-                self.open_request(slot, seen.to, seen)
-            }
-        };
-        let owner = self.call.requests.get_mut(&mut self.pools.requests, request);
-        match owner.attach(&mut self.pools.transactions, &self.pools.of_transactions, tx) {
-            Ok(transaction) => Ok(TransactionAt { request, transaction }),
-            Err(refused) => {
-                tx = refused;
-                let slot = owner.slot;
-                tx.clear(&mut self.pools.of_transactions);
-                self.push(slot, Fact::MessageSeen);
-                Err(())
-            }
-        }
-    }
-
-    /// A transaction of which nothing was seen yet.
-    fn new_transaction(&mut self, seen: &Observed<'_>) -> Transaction {
-        if seen.message.via_count == 1 {
-            let sender = Sender::Origin(self.hashes.way(seen.frame));
-            return Transaction::new(seen, sender, std::iter::empty(), &mut self.pools.of_transactions);
-        }
-        let path = seen.message.vias().skip(1).map(|via| self.hashes.hop(&via));
-        Transaction::new(seen, Sender::Proxy, path, &mut self.pools.of_transactions)
-    }
-
-    /// Adds a transaction to a request.
-    pub fn attach_to(&mut self, request: At, seen: &Observed<'_>) -> Result<TransactionAt, ()> {
-        let tx = self.new_transaction(seen);
-        let owner = self.call.requests.get_mut(&mut self.pools.requests, request);
-        match owner.attach(&mut self.pools.transactions, &self.pools.of_transactions, tx) {
-            Ok(transaction) => Ok(TransactionAt { request, transaction }),
-            Err(mut tx) => {
-                let slot = owner.slot;
-                tx.clear(&mut self.pools.of_transactions);
-                self.push(slot, Fact::MessageSeen);
-                Err(())
-            }
-        }
-    }
-
-    /// The request of a transaction whose responses came first: one that another hop of it belongs to takes over all that
-    /// was known of the orphan, or the orphan becomes it.
-    fn claim(
-        &mut self,
-        at: TransactionAt,
-        invite: Option<TransactionAt>,
-        seen: &Observed<'_>,
-    ) -> Result<TransactionAt, ()> {
-        if self.request(at.request).is_counted() {
-            return Ok(at);
-        }
-        let named =
-            self.call.requests.find(&self.pools.requests, |request| request.is_counted() && request.is_named(seen));
-        let Some(into) = named else {
-            let slot = self.slot_of_request(invite, seen);
-            let request = self.request_mut(at.request);
-            let before = std::mem::replace(&mut request.slot, slot);
-            request.to = seen.to;
-            self.slots.release(before);
-            return Ok(at);
-        };
-        let orphan = self.call.requests.remove(&mut self.pools.requests, at.request);
-        self.held.requests -= 1;
-        self.call.request_count -= 1;
-        self.slots.release(orphan.slot);
-        let request = self.call.requests.get_mut(&mut self.pools.requests, into);
-        for mut left in request.merge(&mut self.pools.transactions, &self.pools.of_transactions, orphan) {
-            left.clear(&mut self.pools.of_transactions);
-        }
-        match self.call.find_transaction(self.pools, seen.branch, seen.method()) {
-            Some(at) => Ok(at),
-            None => self.attach_to(into, seen),
-        }
-    }
-
-    /// A new request, of which a message was seen.
-    pub fn open_request(&mut self, slot: Slot, to: Tag, seen: &Observed<'_>) -> At {
-        let until = seen.now() + self.config.timeout();
-        let serial = self.call.next_serial;
-        self.call.next_serial = serial.wrapping_add(1);
-        self.held.requests += 1;
-        self.call.request_count += 1;
-        self.wake(until);
-        self.call.requests.push(&mut self.pools.requests, Request::new(serial, slot, to, seen, until))
-    }
-
-    /// Whose labels a request has (0.4), with one holder for it.
-    fn slot_of_request(&mut self, invite: Option<TransactionAt>, seen: &Observed<'_>) -> Slot {
-        if let Some(at) = invite {
-            let slot = self.request(at.request).slot;
-            return self.slots.hold(slot);
-        }
-        if let Some(dialog) = self.dialog_around(seen) {
-            let slot = self.dialog(dialog).request_slot;
-            return self.slots.hold(slot);
-        }
-        let slot = self.slots.open();
-        let user_agent = seen.message.user_agent();
-        self.out.open(slot, seen.frame.source.ip(), user_agent.as_deref().unwrap_or_default());
-        slot
-    }
-
-    /// The dialog a request is within. One whose callee knows no tags (RFC 2543) is ended and acknowledged without a To
-    /// tag.
-    fn dialog_around(&self, seen: &Observed<'_>) -> Option<At> {
-        if seen.to == Tag::NONE && !matches!(seen.method(), Method::Bye | Method::Ack) {
-            return None;
-        }
-        self.call.find_dialog(self.pools, seen.tags())
     }
 
     /// An initial INVITE was seen for the first time.
@@ -337,45 +205,6 @@ impl Turn<'_> {
         self.held.attempts += 1;
         self.call.attempts.push(&mut self.pools.attempts, Attempt::new(serial, seen.from, slot, t0));
         serial
-    }
-
-    /// An ACK other than of a failure: it acknowledges a dialog's 2xx, or belongs to nothing (2.3). Then the answer of its
-    /// INVITE passed unseen (2.6).
-    fn on_ack(&mut self, request: At, of_known_invite: bool, seen: &Observed<'_>) {
-        let slot = self.request(request).slot;
-        if let Some(at) = self.dialog_around(seen) {
-            let dialog = self.dialog(at);
-            dialog.acknowledged |= dialog.cseq == seen.cseq;
-            return;
-        }
-        if !of_known_invite && !self.answers_invite(seen) {
-            self.push(slot, Fact::AckUnmatched);
-        }
-        let of_it =
-            |invite: &Request| invite.is_initial_invite() && (invite.from, invite.cseq) == (seen.from, seen.cseq);
-        if seen.to != Tag::NONE
-            && let Some(at) = self.call.requests.find(&self.pools.requests, of_it)
-        {
-            let timeout = self.config.timeout();
-            let invite = self.request_mut(at);
-            let serial = invite.serial;
-            if invite.on_unseen(seen.now(), timeout) {
-                self.wake(seen.now() + timeout);
-                self.settled = true;
-                self.on_attempt_failed(serial, seen.now(), FailedBy::Unseen);
-                self.on_trunk_unseen(at, seen.now());
-            }
-        }
-    }
-
-    /// An INVITE with the Call-ID, From tag and CSeq number of an ACK was answered with a 2xx.
-    pub fn answers_invite(&self, seen: &Observed<'_>) -> bool {
-        let answered = |invite: &Request| {
-            invite.method == Method::Invite
-                && (invite.from, invite.cseq) == (seen.from, seen.cseq)
-                && invite.status().is_some_and(|status| status < 300)
-        };
-        self.call.requests.find(&self.pools.requests, answered).is_some()
     }
 
     /// The first sighting of a CANCEL at a root: the caller gives up (2.6).

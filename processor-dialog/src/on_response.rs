@@ -1,6 +1,6 @@
 //! A response at its call: what it decides, confirms or ends (`sip-metrics.md` 2.3 to 2.7, 3.1 to 3.6, 4.5, 4.6).
 
-use call_records::Change;
+use call_records::{Change, SightingKind};
 use pipeline::event::{DialogState, Fact};
 use pipeline::{Measure, Slot};
 use sip::Method;
@@ -15,7 +15,7 @@ use crate::list::At;
 use crate::observed::Observed;
 use crate::request::{Progress, Request};
 use crate::session::Session;
-use crate::transaction::{ItemId, Sighting};
+use crate::transaction::ItemId;
 use crate::turn::{Taken, Turn, dialog_id};
 
 impl Turn<'_> {
@@ -33,7 +33,7 @@ impl Turn<'_> {
     fn on_response_of(&mut self, at: TransactionAt, status: u16, seen: &Observed<'_>) -> Option<(Slot, Asked)> {
         let rseq = if status < 200 { seen.message.rseq() } else { None };
         let item = ItemId::response(status, self.hashes.response(seen.to, rseq));
-        if self.see(at, item, seen) != Sighting::First {
+        if self.see(at, item, seen) != SightingKind::First {
             // A repeated provisional still shows that somebody waits (2.3).
             if status < 200 && self.call.transaction(self.pools, at).root {
                 self.on_provisional(at.request, seen);

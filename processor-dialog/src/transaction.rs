@@ -6,8 +6,10 @@
 
 use std::num::NonZeroU32;
 
+use call_records::SightingKind;
 use wire::Timestamp;
 
+use crate::ack::Ack;
 use crate::hash::{Branch, Hop};
 use crate::list::{At, Chain, List, Pool};
 use crate::observed::Observed;
@@ -118,17 +120,6 @@ impl ItemId {
     }
 }
 
-/// What an item turned out to be (2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting {
-    /// Its first sighting.
-    First,
-    /// Seen before on the same five-tuple, or beyond the bound.
-    Retransmission,
-    /// Seen before elsewhere.
-    Copy,
-}
-
 /// The lists of all transactions.
 #[derive(Default)]
 pub struct TransactionPools {
@@ -141,28 +132,35 @@ pub struct TransactionPools {
 }
 
 impl Transaction {
-    /// One of which nothing was seen yet. `path`: the Vias below the top one.
-    pub fn new(
-        seen: &Observed<'_>,
-        sender: Sender,
-        path: impl Iterator<Item = Hop>,
-        pools: &mut TransactionPools,
-    ) -> Self {
-        let mut hops = Chain::default();
-        path.for_each(|hop| _ = hops.push(&mut pools.hops, hop));
+    /// One of which nothing was seen yet, with one Via.
+    pub fn new(branch: Branch, hop: Hop, sender: Sender, began: Timestamp) -> Self {
         Self {
-            branch: seen.branch,
-            hop: seen.hop,
+            branch,
+            hop,
             outcome: Final::Silent,
             failure: Chain::default(),
             items: List::default(),
-            path: hops,
+            path: Chain::default(),
             counted: 0,
             root: true,
             request_seen: false,
             sender,
-            began: seen.frame.first,
+            began,
         }
+    }
+
+    /// The same with Vias below its top one.
+    pub fn with_path(mut self, path: impl Iterator<Item = Hop>, pools: &mut TransactionPools) -> Self {
+        path.for_each(|hop| _ = self.path.push(&mut pools.hops, hop));
+        self
+    }
+
+    /// That of the ACK of a 2xx, which had one Via. Who sent it is asked of none that waits for no response.
+    pub fn of_ack(ack: &Ack, pools: &mut TransactionPools) -> Self {
+        let mut transaction = Self::new(ack.branch, ack.hop, Sender::Proxy, ack.began);
+        transaction.request_seen = true;
+        transaction.see(ItemId::REQUEST, ack.tuple, pools);
+        transaction
     }
 
     /// Whether it is the hop below another one (2.4).
@@ -171,19 +169,19 @@ impl Transaction {
     }
 
     /// Takes an item (2.2).
-    pub fn see(&mut self, id: ItemId, tuple: u32, pools: &mut TransactionPools) -> Sighting {
+    pub fn see(&mut self, id: ItemId, tuple: u32, pools: &mut TransactionPools) -> SightingKind {
         let mut held = 0;
         for (_, item) in self.items.iter(&pools.items) {
             if item.is(id) {
-                return if item.tuple == tuple { Sighting::Retransmission } else { Sighting::Copy };
+                return if item.tuple == tuple { SightingKind::Retransmission } else { SightingKind::Copy };
             }
             held += 1;
         }
         if held == MAX_ITEMS {
-            return Sighting::Retransmission;
+            return SightingKind::Retransmission;
         }
         self.items.push(&mut pools.items, Item { kind: id.kind, counted: false, hash: id.hash, tuple });
-        Sighting::First
+        SightingKind::First
     }
 
     /// Whether an item is counted for the request.
@@ -209,7 +207,7 @@ impl Transaction {
             (200..300, Final::Failure) => return true,
             (200..300, _) => self.outcome = Final::Success,
             (300.., Final::Silent | Final::None) => {
-                let (cause, retry_after) = (seen.q850_cause(), seen.message.retry_after().is_some());
+                let (cause, retry_after) = (seen.message.q850_cause(), seen.message.retry_after().is_some());
                 self.outcome = Final::Failure;
                 self.failure.push(&mut pools.failures, Failure { at: seen.now(), status, cause, retry_after });
             }

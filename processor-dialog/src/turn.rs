@@ -4,7 +4,7 @@
 //! The rules themselves know one thing each ([`crate::request`], [`crate::attempt`], [`crate::dialog`],
 //! [`crate::registration`]); none of them calls back.
 
-use call_records::{Change, DialogId, RequestId, SightingKind};
+use call_records::{Change, DialogId, RequestId, SightingKind, TransactionId};
 use pipeline::call::ladder::Trunks;
 use pipeline::event::{End, Fact, Outcome, ReasonProtocol, RegistrationOutcome, Trunk};
 use pipeline::{Facts, Measure, Networks, Slot};
@@ -18,7 +18,7 @@ use crate::call::{Call, Pools, TransactionAt};
 use crate::causes;
 use crate::config::Config;
 use crate::dialog::{self, Dialog, Ending};
-use crate::hash::{Hashes, Tag};
+use crate::hash::{Branch, Hashes, Tag};
 use crate::list::At;
 use crate::observed::{Observed, pair};
 use crate::queue::{Left, QueueCall};
@@ -26,7 +26,7 @@ use crate::queues::Queues;
 use crate::registration::Registration;
 use crate::request::{Progress, Request};
 use crate::slots::Slots;
-use crate::transaction::{ItemId, Sighting};
+use crate::transaction::ItemId;
 
 /// What a turn works with.
 pub struct Turn<'a> {
@@ -151,49 +151,56 @@ impl Turn<'_> {
     }
 
     /// A message is an item of a transaction (2.2): states what it turned out to be.
-    pub fn see(&mut self, at: TransactionAt, item: ItemId, seen: &Observed<'_>) -> Sighting {
+    pub fn see(&mut self, at: TransactionAt, item: ItemId, seen: &Observed<'_>) -> SightingKind {
         let request = self.call.requests.get_mut(&mut self.pools.requests, at.request);
         let (slot, serial, began) = (request.slot, request.serial, request.t1);
         let undecided = request.status().is_none() && !matches!(request.progress, Progress::TimedOut { .. });
         let tx = request.transactions.get_mut(&mut self.pools.transactions, at.transaction);
         let sighting = tx.see(item, seen.tuple, &mut self.pools.of_transactions);
         let (root, request_seen) = (tx.root, tx.request_seen);
-        self.out.push(slot, Fact::MessageSeen);
-        let kind = match sighting {
-            Sighting::First => SightingKind::First,
-            Sighting::Retransmission => {
-                let request = seen.message.is_request();
-                self.out.push(slot, Fact::Retransmitted { request, first_hop: root });
-                SightingKind::Retransmission
-            }
-            Sighting::Copy => {
-                self.out.push(slot, Fact::SeenElsewhere);
-                SightingKind::Copy
-            }
-        };
+        self.state_sighting(slot, sighting, root, seen);
         if self.records.is_some() {
-            let request = self.request_id(serial);
             let method = if item == ItemId::ACK { Method::Invite } else { seen.method() };
-            let transaction = u64::from(seen.branch.bits()) << 8 | method.index() as u64;
-            let transaction = self.call.key.0.wrapping_add(transaction.wrapping_mul(SPREAD));
-            let item = item.bits();
-            let sighting = call_records::Sighting {
-                request,
+            self.tell_sighting(call_records::Sighting {
+                request: self.request_id(serial),
                 slot,
                 began,
-                transaction,
-                item,
-                kind,
+                transaction: self.transaction_id(seen.branch, method),
+                item: item.bits(),
+                kind: sighting,
                 root,
                 only_root: root && self.request(at.request).has_one_root(&self.pools.transactions),
                 request_seen,
                 undecided,
-            };
-            if let Some(records) = &mut self.records {
-                records.sighting = Some(sighting);
-            }
+            });
         }
         sighting
+    }
+
+    /// States what a message turned out to be; `root`: at a transaction with none above it.
+    pub fn state_sighting(&mut self, slot: Slot, sighting: SightingKind, root: bool, seen: &Observed<'_>) {
+        self.out.push(slot, Fact::MessageSeen);
+        match sighting {
+            SightingKind::First => {}
+            SightingKind::Retransmission => {
+                let request = seen.message.is_request();
+                self.out.push(slot, Fact::Retransmitted { request, first_hop: root });
+            }
+            SightingKind::Copy => self.out.push(slot, Fact::SeenElsewhere),
+        }
+    }
+
+    /// Tells records of calls what a message turned out to be.
+    pub fn tell_sighting(&mut self, sighting: call_records::Sighting) {
+        if let Some(records) = &mut self.records {
+            records.sighting = Some(sighting);
+        }
+    }
+
+    /// A number for a transaction of the call.
+    pub fn transaction_id(&self, branch: Branch, method: Method) -> TransactionId {
+        let within = u64::from(branch.bits()) << 8 | method.index() as u64;
+        self.call.key.0.wrapping_add(within.wrapping_mul(SPREAD))
     }
 
     /// Counts each Reason value of a message (4.6). Returns whether there was any.

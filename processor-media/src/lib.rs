@@ -21,6 +21,7 @@ mod slab;
 mod state;
 mod streams;
 mod timers;
+mod unknown;
 
 pub use config::{CodecValues, Config, Settings, Visibility};
 pub use processor::Media;

@@ -113,6 +113,9 @@ impl State {
         }
         let Some(session) = self.sessions.get(index) else { return };
         out.push(session.slot, MediaFact::Rtcp);
+        if session.assumed.is_some() {
+            return;
+        }
         if session.party(receiver).says().is_secure() || session.party(receiver.other()).says().is_secure() {
             return;
         }

@@ -12,6 +12,7 @@ use crate::describe::{Described, talk};
 use crate::places::Advert;
 use crate::state::{Out, State};
 use crate::timers::Due;
+use crate::unknown::Assumed;
 
 /// A dialog as far as media are concerned.
 pub struct Session {
@@ -27,6 +28,8 @@ pub struct Session {
     pub invite: u32,
     /// By side: where it signals from.
     pub signals: [Option<Address>; 2],
+    /// Nobody describes its media; what payload types are taken for.
+    pub assumed: Option<Assumed>,
     pub life: Life,
     /// When its INVITE came.
     pub invited: Timestamp,
@@ -115,6 +118,31 @@ impl Party {
 }
 
 impl Session {
+    /// One of which nothing is known yet.
+    pub fn new(serial: u64, call: u64, slot: Slot, invited: Timestamp) -> Self {
+        Self {
+            serial,
+            call,
+            dialog: 0,
+            slot,
+            caller: 0,
+            invite: 0,
+            signals: [None; 2],
+            assumed: None,
+            life: Life::Early,
+            invited,
+            rang: false,
+            round: None,
+            parties: Default::default(),
+            streams: Vec::new(),
+            talks: None,
+            heard: [false; 2],
+            bye: None,
+            stated: 0,
+            reports: Default::default(),
+        }
+    }
+
     /// It is not over.
     pub fn is_live(&self) -> bool {
         !matches!(self.life, Life::Over { .. })
@@ -250,25 +278,11 @@ impl State {
         }
         self.serial += 1;
         let session = Session {
-            serial: self.serial,
-            call: note.call,
-            dialog: 0,
-            slot: note.slot,
             caller,
             invite: message.cseq,
             // Whoever begins it: the first message that is seen may be an answer.
             signals: [message.status.is_none().then_some(message.source), None],
-            life: Life::Early,
-            invited: note.at,
-            rang: false,
-            round: None,
-            parties: Default::default(),
-            streams: Vec::new(),
-            talks: None,
-            heard: [false; 2],
-            bye: None,
-            stated: 0,
-            reports: Default::default(),
+            ..Session::new(self.serial, note.call, note.slot, note.at)
         };
         let index = self.sessions.insert(session);
         let call = self.calls.entry(note.call).or_default();
@@ -316,6 +330,7 @@ impl State {
         }
         let mut places = Vec::with_capacity(described.endpoints.len());
         for address in &described.endpoints {
+            self.give_way(address, at, out);
             match self.places.find_or_add(*address) {
                 Some(place) => places.push(place),
                 None => out.refused(MediaTable::Endpoints),
@@ -508,7 +523,7 @@ impl State {
         }
     }
 
-    fn forget_call(&mut self, key: u64, at: Timestamp, out: &mut Out<'_>) {
+    pub fn forget_call(&mut self, key: u64, at: Timestamp, out: &mut Out<'_>) {
         let sessions = self.calls.get(&key).map_or(Vec::new(), |call| call.sessions.clone());
         for session in sessions {
             self.remove_session(session, at, out);

@@ -48,7 +48,7 @@ impl Packets {
     ///
     /// # Errors
     /// Says which file cannot be read on.
-    pub fn next(&mut self) -> Result<Option<Numbered<'_>>, ReceiverError> {
+    pub fn read(&mut self) -> Result<Option<Numbered<'_>>, ReceiverError> {
         if !self.merge.advance()? {
             return Ok(None);
         }
@@ -112,16 +112,18 @@ impl Messages {
     ///
     /// # Errors
     /// Says which file cannot be read on.
-    pub fn next(&mut self) -> Result<Option<Came<'_>>, ReceiverError> {
+    pub fn read(&mut self) -> Result<Option<Came<'_>>, ReceiverError> {
         let Self { packets, intake, decoder, batch, segments, fragments } = self;
-        let Some(Numbered { number, packet, .. }) = packets.next()? else { return Ok(None) };
+        let Some(Numbered { number, packet, .. }) = packets.read()? else { return Ok(None) };
         batch.clear();
         intake.packet(&packet, batch);
-        let (mut datagram, mut whole_since) = (None, packet.at);
+        let (mut datagram, mut put_together) = (None, None);
         match decoder.decode(&packet) {
             Decoded::Datagram(found) => {
                 datagram = Some((found.source, found.destination));
-                whole_since = found.first;
+                // What was put together of fragments does not lie in the packet.
+                let within = packet.bytes.as_ptr_range().contains(&found.payload.as_ptr());
+                put_together = (!within && !found.payload.is_empty()).then_some(found.first);
             }
             Decoded::Segment(found) if !found.payload.is_empty() || found.flags & SYN != 0 => {
                 remember(segments.entry((found.source, found.destination)).or_default(), number);
@@ -140,7 +142,7 @@ impl Messages {
         }
         let of = |frame: &SipFrame| match frame.transport {
             Transport::Udp => {
-                let since = |(at, _): &&(Timestamp, u64)| *at >= whole_since && whole_since < packet.at;
+                let since = |(at, _): &&(Timestamp, u64)| put_together.is_some_and(|first| *at >= first);
                 fragments.iter().filter(since).map(|(_, number)| *number).chain([number]).collect()
             }
             _ => {

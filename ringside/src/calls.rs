@@ -7,15 +7,20 @@ use call_views::{Summary, View};
 use wire::Timestamp;
 
 use crate::captures::{self, Asked};
-use crate::cli::{Calls, CallsFormat, Sort};
+use crate::cli::{Calls, CallsFormat, Captures, Sort};
 use crate::failure::Failure;
 use crate::json::line;
-use crate::show::print;
+use crate::live;
+use crate::show::{self, print};
 use crate::terminal;
 
 /// Lists what matches.
 pub fn calls(arguments: Calls) -> Result<(), Failure> {
-    let Calls { captures, all, failed, poor, number, filter, period, columns, sort, format } = arguments;
+    if arguments.live {
+        return append(arguments);
+    }
+    let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, .. } = arguments;
+    let captures = Captures { paths, ports, run };
     if format == CallsFormat::Json && !columns.is_empty() {
         return Err(Failure::Usage("--columns goes with a table or CSV: in JSON every key is there".to_owned()));
     }
@@ -85,6 +90,38 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     })
 }
 
+/// A line for each call that ends, for ever; it ends when nobody reads any more.
+fn append(arguments: Calls) -> Result<(), Failure> {
+    let Calls { run, failed, poor, number, filter, format, .. } = arguments;
+    let titles = match format {
+        CallsFormat::Table => call_views::appended(None, &terminal::style(Some(WITHOUT_TERMINAL))),
+        CallsFormat::Json => String::new(),
+        CallsFormat::Csv => {
+            return Err(Failure::Usage("--live prints a table or JSON".to_owned()));
+        }
+    };
+    let with_number = number.is_some();
+    let wanted = Asked::of(number, filter.as_ref(), poor).wanted();
+    let started = || _ = show::append(&titles);
+    live::follow(&run, wanted, started, move |view| {
+        let summary = view.summary();
+        let matches = (!failed || summary.failed)
+            && (!poor || summary.poor)
+            && (!with_number || view.record.has_number)
+            && filter.as_ref().is_none_or(|filter| filter.wants(view));
+        if !matches {
+            return true;
+        }
+        show::append(&match format {
+            CallsFormat::Json => line(&summary),
+            _ => call_views::appended(Some(&summary), &terminal::style(Some(WITHOUT_TERMINAL))),
+        })
+    })
+}
+
+/// Cells of a line where no terminal says how many there are.
+const WITHOUT_TERMINAL: usize = 120;
+
 /// What is shown of a call.
 struct Row {
     start: Timestamp,
@@ -112,11 +149,11 @@ fn comma_separated(fields: &[Field], rows: &[Row]) -> String {
     let mut write = |cells: Vec<String>| writer.write_record(cells).expect("a vector takes everything");
     write(fields.iter().map(|field| field.name().to_owned()).collect());
     for row in rows {
-        let harmless = |cell: &String| match cell.chars().next() {
-            Some('=' | '+' | '-' | '@' | '\t' | '\r') if cell.parse::<f64>().is_err() => format!("'{cell}"),
+        let harmless = |(cell, field): (&String, &Field)| match cell.chars().next() {
+            Some('=' | '+' | '-' | '@' | '\t' | '\r') if !field.is_number() => format!("'{cell}"),
             _ => cell.clone(),
         };
-        write(row.cells.iter().map(harmless).collect());
+        write(row.cells.iter().zip(fields).map(harmless).collect());
     }
     let bytes = writer.into_inner().expect("a vector takes everything");
     String::from_utf8(bytes).expect("it was made of text")

@@ -4,7 +4,7 @@
 //! thread, as fast as the files can be read. No exporter starts, no port is opened, no privilege is needed.
 
 mod bar;
-mod rewrite;
+pub mod rewrite;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,19 +183,19 @@ pub struct Asked {
     number: Option<String>,
     headers: bool,
     media: bool,
-    as_it_is: bool,
+    undisguised: bool,
 }
 
 impl Asked {
     /// Calls with `number` that `filter` wants; `media`: with what callers heard, whatever the pipelines say.
     pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
         let headers = filter.is_some_and(Filter::needs_headers);
-        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media), as_it_is: false }
+        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media), undisguised: false }
     }
 
     /// With Call-IDs and addresses as they are, whatever the configuration hides: packets are handed on whole.
-    pub fn as_it_is(self) -> Self {
-        Self { as_it_is: true, ..self }
+    pub fn undisguised(self) -> Self {
+        Self { undisguised: true, ..self }
     }
 
     /// With what these fields ask for besides.
@@ -244,10 +244,10 @@ fn of_subjects<T: Send + 'static>(
     exchanges: Option<Exchanges>,
     mut keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
 ) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
-    let (media, as_it_is) = (asked.media, asked.as_it_is);
+    let (media, undisguised) = (asked.media, asked.undisguised);
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
-        if as_it_is {
+        if undisguised {
             rewrite::without_privacy(tree);
         }
         rewrite::with_messages(tree);
@@ -283,7 +283,7 @@ fn of_subjects<T: Send + 'static>(
 
 /// How captures are read, by the configuration.
 pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
-    let reading = Reading::adjusted(captures, |_| None, false, |_| ())?;
+    let reading = Reading::adjusted(captures, |_| None, true, |_| ())?;
     let plan = &reading.configuration.graph.shards[0];
     let config = reading.configuration.receivers[&plan.receivers[0]].settings().downcast::<receiver_pcap::Config>();
     let mut config = *config.expect("the only receiver left is the one that reads files");

@@ -46,10 +46,10 @@ pub enum Command {
     Calls(Calls),
     /// Draw the calls of capture files, message by message
     Ladder(Ladder),
-    /// Say which calls of capture files a balancer breaks, and what helps
-    Advise(Advise),
     /// Cut the packets of calls out of capture files, as they were
     Extract(Extract),
+    /// Say which calls of capture files a balancer breaks, and what helps
+    Advise(Advise),
     /// Ask a SIP server with OPTIONS, in the manner of ping
     Probe(Probe),
 }
@@ -117,8 +117,17 @@ pub enum Format {
 /// Which calls of which captures, and how they are listed.
 #[derive(Debug, Args)]
 pub struct Calls {
+    /// Capture files: pcap, pcapng, gzip of either; - is standard input
+    #[arg(required_unless_present = "live", value_name = "CAPTURE")]
+    pub paths: Vec<PathBuf>,
+    /// Instead of files off the wire, with the rights of `run`: a line for each call as it ends
+    #[arg(long, conflicts_with_all = ["paths", "all", "ports", "sort", "columns"])]
+    pub live: bool,
+    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub ports: Vec<u16>,
     #[command(flatten)]
-    pub captures: Captures,
+    pub run: Run,
     /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
     #[arg(long)]
     pub all: bool,
@@ -223,25 +232,6 @@ pub enum LadderFormat {
     Json,
 }
 
-/// Which captures, and how what was found is printed.
-#[derive(Debug, Args)]
-pub struct Advise {
-    #[command(flatten)]
-    pub captures: Captures,
-    /// How it is printed
-    #[arg(long, value_enum, default_value_t = AdviseFormat::Text)]
-    pub format: AdviseFormat,
-}
-
-/// How `advise` prints what it found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AdviseFormat {
-    /// A block for each service, a line for each finding
-    Text,
-    /// An object
-    Json,
-}
-
 /// Which calls of which captures, and where their packets go.
 #[derive(Debug, Args)]
 pub struct Extract {
@@ -264,6 +254,25 @@ pub struct Extract {
     /// File to write, pcapng
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+/// Which captures, and how what was found is printed.
+#[derive(Debug, Args)]
+pub struct Advise {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = AdviseFormat::Text)]
+    pub format: AdviseFormat,
+}
+
+/// How `advise` prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdviseFormat {
+    /// A block for each service, a line for each finding
+    Text,
+    /// An object
+    Json,
 }
 
 /// Whom to ask, and how often.

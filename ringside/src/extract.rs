@@ -34,7 +34,7 @@ pub fn extract(arguments: &Extract) -> Result<(), Failure> {
     if captures.paths.iter().any(|path| is_same(path, output)) {
         return Err(Failure::Usage(format!("-o {}: that is one of the captures; name another file", output.display())));
     }
-    let asked = Asked::of(None, filter.as_ref(), *media).as_it_is();
+    let asked = Asked::of(None, filter.as_ref(), *media).undisguised();
     let (wanted, filter, period) = (call_id.clone(), filter.clone(), *period);
     let matches = move |view: &View<'_>| {
         period.has(view.record.start)
@@ -92,7 +92,7 @@ fn packets_of(calls: Vec<Cut>, messages: &mut Messages) -> Result<BTreeSet<u64>,
         }
     }
     let mut packets = BTreeSet::new();
-    while let Some(Came { number, datagram, at, messages, batch }) = messages.next()? {
+    while let Some(Came { number, datagram, at, messages, batch }) = messages.read()? {
         let heard = datagram.and_then(|pair| media.get(&pair)).into_iter().flatten();
         if heard.into_iter().any(|(first, last)| at + AROUND >= *first && at <= *last + AROUND) {
             packets.insert(number);
@@ -115,7 +115,7 @@ fn write(wanted: &BTreeSet<u64>, paths: &[std::path::PathBuf], output: &Path) ->
     let file = BufWriter::new(File::create(output).map_err(failed)?);
     let mut writer = Writer::new(file, "cut out by ringside").map_err(failed)?;
     let mut packets = Packets::open(paths)?;
-    while let Some(Numbered { number, packet, link_type }) = packets.next()? {
+    while let Some(Numbered { number, packet, link_type }) = packets.read()? {
         if wanted.contains(&number) {
             writer.packet(&packet, link_type).map_err(failed)?;
         }

@@ -11,6 +11,7 @@ mod extract;
 mod failure;
 mod json;
 mod ladder;
+mod live;
 mod logs;
 mod probe;
 mod replay;

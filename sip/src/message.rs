@@ -13,7 +13,7 @@ use crate::fields::{Repeated, Values};
 use crate::header::{Header, Lines};
 use crate::method::Method;
 use crate::party::{self, Form, Party};
-use crate::reason::{Reason, Reasons};
+use crate::reason::{Reason, ReasonProtocol, Reasons};
 use crate::start::Start;
 use crate::value;
 use crate::via::{self, Via};
@@ -89,6 +89,11 @@ impl<'a> Message<'a> {
     /// Every Reason, in order.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + use<'a> {
         Reasons::new(self.lazy.values.all(Header::Reason, self.lazy.repeated.reasons))
+    }
+
+    /// The first cause of a Q.850 Reason, 0 to 999.
+    pub fn q850_cause(&self) -> Option<u16> {
+        self.reasons().filter(|reason| reason.protocol == ReasonProtocol::Q850).find_map(|reason| reason.cause)
     }
 
     /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it

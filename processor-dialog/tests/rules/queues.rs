@@ -243,7 +243,7 @@ fn a_caller_who_makes_room_waits_no_longer() {
      9.0 alice -> bob INVITE call=second ftag=a QUEUE
      9.1 alice <- bob 200 call=second tag=q\n";
     player.play(&format!("{ANSWERED}{second}").replace("QUEUE", "to=sip:support@example.org"));
-    player.exported().expect("evicted_total{table=logical_requests} 1; queue_waiting{queue=support} 1");
+    player.exported().expect("evicted_total{table=dialogs} 1; queue_waiting{queue=support} 1");
 }
 
 #[test]

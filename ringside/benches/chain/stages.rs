@@ -50,8 +50,8 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// With tables and timers as full as these packets make them; `trunks`: also counts calls by the carriers at both ends;
-    /// `affinity`: with that processor in front, and this for its table.
+    /// With tables and timers as full as the calls of these packets make them; `trunks`: also counts calls by the carriers
+    /// at both ends; `affinity`: with that processor in front, and this for its table.
     pub fn of(packets: Packets, trunks: bool, affinity: Option<&str>) -> Self {
         let registry = Registry::new("sip_exporter");
         let affinity = affinity.map(|table| {
