@@ -27,7 +27,10 @@ pub struct ProcessorContext {
 /// What the shards behind one set of receivers have in common, by the component that put it there. For what cannot be told from
 /// a part of the calls. Cheap to clone: all clones are the same.
 #[derive(Clone, Default)]
-pub struct Common(Arc<Mutex<Vec<(ComponentId, Arc<dyn Any + Send + Sync>)>>>);
+pub struct Common(Arc<Mutex<Vec<(ComponentId, Shared)>>>);
+
+/// What one component put there.
+type Shared = Arc<dyn Any + Send + Sync>;
 
 impl Common {
     /// What component `id` has in common, made by the first that asks. Takes a lock: keep the result.
@@ -35,7 +38,7 @@ impl Common {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let there = held.iter().find(|(other, _)| other == id).map(|(_, value)| Arc::clone(value));
         let value = there.unwrap_or_else(|| {
-            let made: Arc<dyn Any + Send + Sync> = Arc::new(make());
+            let made: Shared = Arc::new(make());
             held.push((id.clone(), Arc::clone(&made)));
             made
         });
