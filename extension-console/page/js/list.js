@@ -58,7 +58,17 @@ export class CallList {
       this.limit = PAGE;
       if (await this.isRight()) changed();
     };
-    this.list.addEventListener("pointerleave", () => this.release());
+    /** Where the mouse is; `null` where it is not on the page, or there is none. */
+    this.pointer = null;
+    const moved = (pointer) => {
+      this.pointer = pointer;
+      if (this.held.size > 0 && !this.isHeld()) this.release();
+    };
+    document.addEventListener("mousemove", ({ clientX, clientY }) => moved([clientX, clientY]));
+    // It also "leaves" where a row below it is drawn anew, but then it is still within.
+    document.documentElement.addEventListener("mouseleave", ({ clientX, clientY }) => {
+      if (clientX <= 0 || clientY <= 0 || clientX >= innerWidth - 1 || clientY >= innerHeight - 1) moved(null);
+    });
     this.form.addEventListener("input", (event) => {
       clearTimeout(waiting);
       waiting = setTimeout(change, event.target instanceof HTMLSelectElement ? 0 : 250);
@@ -124,9 +134,9 @@ export class CallList {
     return !wrong;
   }
 
-  /** Whether the pointer is on the list. */
+  /** Whether the mouse is on the list. Not by `:hover`: that is lost for a moment where a row is drawn anew below it. */
   isHeld() {
-    return this.list.matches(":hover") && matchMedia("(hover: hover)").matches;
+    return this.pointer !== null && this.list.contains(document.elementFromPoint(...this.pointer));
   }
 
   /** Shows what was held back. */
@@ -171,7 +181,7 @@ export class CallList {
     for (const call of calls) this.calls.set(nameOf(call), call);
     const changed = new Set(calls.map(nameOf));
     const moves = calls.some((call) => !this.rows.has(nameOf(call))) || gone.length > 0;
-    if (!reset && (this.held.size > 0 || moves) && this.isHeld()) return this.hold(changed);
+    if (!reset && (this.held.size > 0 || (moves && this.isHeld()))) return this.hold(changed);
     this.held.forEach((name) => changed.add(name));
     this.held.clear();
     this.fresh.hidden = true;
