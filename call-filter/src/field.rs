@@ -115,7 +115,7 @@ pub const FIELDS: &[FieldHelp] = &[
 ];
 
 /// For an error: which fields there are.
-pub fn known() -> String {
+pub(crate) fn known() -> String {
     let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
     format!("there are {} and header:NAME", names.join(", "))
 }
@@ -124,26 +124,58 @@ pub fn known() -> String {
 #[derive(Clone, Debug)]
 pub struct Field {
     /// Of what type it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
+    name: String,
     example: &'static str,
     /// Of `header:NAME` the name.
-    pub header: String,
+    pub(crate) header: String,
 }
 
 impl Field {
+    /// How it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads the name of a field.
+    ///
+    /// # Errors
+    /// Says which there are.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        Self::named(name).ok_or_else(|| format!("there is no field {name:?}: {}", known()))
+    }
+
     /// The field of a name, in any case.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         if let Some((prefix, header)) = name.split_once(':') {
             let is_header = prefix.eq_ignore_ascii_case("header") && !header.is_empty();
             let kind = Kind::Text(Text::Header);
-            return is_header.then(|| Self { kind, example: "~ \".*\"", header: header.to_owned() });
+            return is_header.then(|| Self {
+                kind,
+                name: name.to_owned(),
+                example: "~ \".*\"",
+                header: header.to_owned(),
+            });
         }
         let found = FIELDS.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
-        Some(Self { kind: found.kind, example: found.example, header: String::new() })
+        Some(Self { kind: found.kind, name: found.name.to_owned(), example: found.example, header: String::new() })
+    }
+
+    /// Whether it is one of header fields, which not every record has.
+    pub fn is_about_headers(&self) -> bool {
+        self.kind == Kind::Text(Text::Header)
+    }
+
+    /// Whether it is what callers heard.
+    pub fn is_about_media(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Text(Text::Codec | Text::Fault) | Kind::Number(Number::Mos | Number::Loss) | Kind::Flag(Flag::Poor)
+        )
     }
 
     /// How it may be compared.
-    pub fn example(&self) -> &'static str {
+    pub(crate) fn example(&self) -> &'static str {
         if matches!(self.kind, Kind::Flag(_)) { "alone" } else { self.example }
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod field;
 mod lexer;
 mod parser;
+mod said;
 mod test;
 
 use std::hash::{Hash, Hasher};
@@ -16,8 +17,10 @@ use std::sync::Arc;
 use call_views::View;
 
 pub use error::Error;
-pub use field::{FIELDS, FieldHelp};
+pub use field::{FIELDS, Field, FieldHelp};
+pub use said::Said;
 use test::Test;
+pub use test::time;
 
 /// Which calls are wanted. Two of the same text are the same.
 #[derive(Clone, Debug)]
@@ -60,12 +63,12 @@ impl Filter {
 
     /// Whether it asks for header fields, which not every record has.
     pub fn needs_headers(&self) -> bool {
-        self.root.asks(&Test::is_about_headers)
+        self.root.asks(&Field::is_about_headers)
     }
 
     /// Whether it asks what callers heard.
     pub fn needs_media(&self) -> bool {
-        self.root.asks(&Test::is_about_media)
+        self.root.asks(&Field::is_about_media)
     }
 
     /// Whether a call is wanted.
@@ -84,11 +87,11 @@ impl Node {
         }
     }
 
-    fn asks(&self, about: &impl Fn(&Test) -> bool) -> bool {
+    fn asks(&self, about: &impl Fn(&Field) -> bool) -> bool {
         match self {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.asks(about)),
             Self::Not(node) => node.asks(about),
-            Self::Test(test) => about(test),
+            Self::Test(test) => about(test.field()),
         }
     }
 }

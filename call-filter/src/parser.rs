@@ -95,7 +95,7 @@ impl Parser {
         let field = Field::named(name).ok_or_else(|| Error::new(at, format!("there is no field {name:?}"), known()))?;
         let Word::Operator(operator) = self.peek().word else {
             return match field.kind {
-                Kind::Flag(flag) => Ok(Node::Test(Test::Flag(flag))),
+                Kind::Flag(_) => Ok(Node::Test(Test::flag(field))),
                 _ => {
                     let what = format!("{name} is compared with nothing");
                     Err(Error::new(self.peek().at, what, format!("write {name} {} or another value", field.example())))
@@ -107,7 +107,7 @@ impl Parser {
         let (Word::Plain(value) | Word::Quoted(value)) = word else {
             return Err(Error::new(value_at, "the value is missing", format!("write {name} {}", field.example())));
         };
-        let test = Test::new(&field, operator, &value).map_err(|wrong| match wrong {
+        let test = Test::new(field, operator, &value).map_err(|wrong| match wrong {
             Wrong::Operator { what, help } => Error::new(operator_at, what, help),
             Wrong::Value { what, help } => Error::new(value_at, what, help),
         })?;

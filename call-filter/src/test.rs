@@ -11,28 +11,36 @@ use call_views::View;
 use ipnet::IpNet;
 use jiff::civil;
 use jiff::tz::TimeZone;
-use pipeline::call::IN_PROGRESS;
 use pipeline::settings::duration;
 use regex_automata::meta::{Config, Regex};
 use wire::Timestamp;
 
-use crate::field::{Field, Flag, Kind, Number, Place, Span, Text};
+use crate::field::{Field, Kind};
 use crate::lexer::Operator;
+use crate::said::Said;
 
 /// A comparison.
 #[derive(Clone, Debug)]
-pub enum Test {
-    Text { text: Text, header: String, pattern: Pattern },
-    Number(Number, Bound<f64>),
-    Span(Span, Bound<Duration>),
-    Address(Place, Peer),
-    Start(Bound<Timestamp>),
-    Flag(Flag),
+pub struct Test {
+    field: Field,
+    wanted: Wanted,
+}
+
+/// What is wanted of a field; of its kind.
+#[derive(Clone, Debug)]
+enum Wanted {
+    Text(Pattern),
+    Number(Bound<f64>),
+    Span(Bound<Duration>),
+    Peer(Peer),
+    Time(Bound<Timestamp>),
+    /// A flag that is set.
+    Set,
 }
 
 /// What a text is compared with.
 #[derive(Clone, Debug)]
-pub enum Pattern {
+enum Pattern {
     /// The whole of it; letters of ASCII in any case.
     Is(String),
     /// An expression that fits the whole of it, as in Prometheus.
@@ -41,14 +49,14 @@ pub enum Pattern {
 
 /// An order, and what to.
 #[derive(Clone, Copy, Debug)]
-pub struct Bound<T> {
+struct Bound<T> {
     operator: Operator,
     value: T,
 }
 
 /// What an address is compared with.
 #[derive(Clone, Copy, Debug)]
-pub enum Peer {
+enum Peer {
     Network(IpNet),
     Socket(SocketAddr),
 }
@@ -62,7 +70,7 @@ pub enum Wrong {
 
 impl Test {
     /// Reads the value as what the field is made of.
-    pub fn new(field: &Field, operator: Operator, value: &str) -> Result<Self, Wrong> {
+    pub fn new(field: Field, operator: Operator, value: &str) -> Result<Self, Wrong> {
         use Operator::{Equal, Matches, MatchesNot, Unequal};
         let wrong = |what: &str| Wrong::Value {
             what: format!("{value:?} is no {what}"),
@@ -75,136 +83,62 @@ impl Test {
             help: format!("it takes {can}"),
         };
         const ORDER: &str = "==, !=, <, <=, >, >=";
-        Ok(match field.kind {
-            Kind::Text(text) => {
-                let pattern = match is_search {
-                    true => Pattern::Fits(Box::new(expression(value)?)),
-                    false if is_equality => Pattern::Is(value.to_owned()),
-                    false => return Err(refused("==, !=, ~, !~")),
-                };
-                Self::Text { text, header: field.header.clone(), pattern }
-            }
+        let wanted = match field.kind {
+            Kind::Text(_) => Wanted::Text(match is_search {
+                true => Pattern::Fits(Box::new(expression(value)?)),
+                false if is_equality => Pattern::Is(value.to_owned()),
+                false => return Err(refused("==, !=, ~, !~")),
+            }),
             Kind::Flag(_) => {
                 let what = "a flag is compared with nothing".to_owned();
                 return Err(Wrong::Operator { what, help: "write it alone, or `not` before it".to_owned() });
             }
-            Kind::Address(place) if is_equality => {
-                Self::Address(place, peer(value).ok_or_else(|| wrong("address or network"))?)
-            }
+            Kind::Address(_) if is_equality => Wanted::Peer(peer(value).ok_or_else(|| wrong("address or network"))?),
             Kind::Address(_) => return Err(refused("== and != with an address, address:port or network")),
             _ if is_search => return Err(refused(ORDER)),
-            Kind::Number(number) => {
+            Kind::Number(_) => {
                 let parsed = value.parse().ok().filter(|value: &f64| value.is_finite());
-                Self::Number(number, Bound { operator, value: parsed.ok_or_else(|| wrong("number"))? })
+                Wanted::Number(Bound { operator, value: parsed.ok_or_else(|| wrong("number"))? })
             }
-            Kind::Span(span) => {
+            Kind::Span(_) => {
                 let parsed = duration::parse(value).ok_or_else(|| wrong("duration"))?;
-                Self::Span(span, Bound { operator, value: parsed })
+                Wanted::Span(Bound { operator, value: parsed })
             }
-            Kind::Start => Self::Start(Bound { operator, value: time(value).ok_or_else(|| wrong("time"))? }),
-        })
+            Kind::Start => Wanted::Time(Bound { operator, value: time(value).ok_or_else(|| wrong("time"))? }),
+        };
+        Ok(Self { field, wanted })
     }
 
-    /// Whether it asks for header fields.
-    pub fn is_about_headers(&self) -> bool {
-        matches!(self, Self::Text { text: Text::Header, .. })
+    /// A flag, asked whether it is set.
+    pub fn flag(field: Field) -> Self {
+        Self { field, wanted: Wanted::Set }
     }
 
-    /// Whether it asks what callers heard.
-    pub fn is_about_media(&self) -> bool {
-        matches!(
-            self,
-            Self::Text { text: Text::Codec | Text::Fault, .. }
-                | Self::Number(Number::Mos | Number::Loss, _)
-                | Self::Flag(Flag::Poor)
-        )
+    /// What it asks.
+    pub fn field(&self) -> &Field {
+        &self.field
     }
 
     /// Whether it holds of a call.
     pub fn holds(&self, view: &View<'_>) -> bool {
-        match self {
-            Self::Text { text, header, pattern } => holds_text(*text, header, pattern, view),
-            Self::Number(number, bound) => holds_number(*number, bound, view),
-            Self::Span(span, bound) => {
-                let record = view.record;
-                let said = match span {
-                    Span::Setup => record.setup,
-                    Span::Ring => record.ring,
-                    Span::Duration => record.duration,
-                };
-                said.is_some_and(|said| bound.holds(&said))
-            }
-            Self::Address(place, peer) => {
-                let record = view.record;
-                match place {
-                    Place::Any => record.endpoints.iter().any(|endpoint| peer.is(endpoint.address)),
-                    Place::Source => peer.is(record.endpoint(record.source).address),
-                    Place::Destination => peer.is(record.endpoint(record.destination).address),
-                }
-            }
-            Self::Start(bound) => bound.holds(&view.record.start),
-            Self::Flag(Flag::Failed) => !is_live(view) && view.failed(),
-            Self::Flag(Flag::Poor) => view.record.media.as_ref().is_some_and(|media| media.is_poor()),
-            Self::Flag(Flag::Live) => is_live(view),
-        }
+        let mut holds = false;
+        self.field.say(view, &mut |said| holds |= self.wanted.fits(&said));
+        holds
     }
 }
 
-/// Whether it is undecided or up, as far as is known: at the end of a capture too.
-fn is_live(view: &View<'_>) -> bool {
-    view.record.outcome == IN_PROGRESS
-}
-
-fn holds_text(text: Text, header: &str, pattern: &Pattern, view: &View<'_>) -> bool {
-    let record = view.record;
-    let fits = |said: &str| pattern.fits(said);
-    let says = |said: &Option<Box<str>>| said.as_deref().is_some_and(fits);
-    let mut media = record.media.iter();
-    match text {
-        Text::Outcome => fits(record.outcome),
-        Text::End => record.end.is_some_and(fits),
-        Text::Reason => record.transactions.iter().any(|transaction| says(&transaction.reason)),
-        Text::Method => record.transactions.iter().any(|transaction| fits(transaction.method.as_str())),
-        Text::UserAgent => says(&record.user_agent),
-        Text::Carrier => fits(view.carrier),
-        Text::UaType => fits(view.ua_type),
-        Text::Trunk => {
-            record.transactions.iter().flat_map(|transaction| transaction.carriers()).any(|(_, carrier)| fits(carrier))
+impl Wanted {
+    fn fits(&self, said: &Said<'_>) -> bool {
+        match (self, said) {
+            (Self::Text(pattern), Said::Text(text)) => pattern.fits(text),
+            (Self::Number(bound), Said::Number(number)) => bound.holds(number),
+            (Self::Span(bound), Said::Span(span)) => bound.holds(span),
+            (Self::Peer(peer), Said::Address(address)) => peer.is(*address),
+            (Self::Time(bound), Said::Time(time)) => bound.holds(time),
+            (Self::Set, Said::Flag(set)) => *set,
+            // What a field says is of its kind, and so is what it was compared with.
+            _ => false,
         }
-        Text::CallId => fits(&record.call_id),
-        Text::From => says(&record.caller),
-        Text::To => says(&record.callee),
-        Text::Transport => {
-            fits(record.transport.as_str())
-                || record.transactions.iter().any(|transaction| fits(transaction.transport.as_str()))
-        }
-        Text::TraceId => {
-            let id: String = record.trace(view.carrier).id.iter().map(|byte| format!("{byte:02x}")).collect();
-            fits(&id)
-        }
-        Text::Codec => media.any(|media| media.streams.iter().any(|stream| fits(stream.codec.label()))),
-        Text::Fault => media.any(|media| media.faults.iter().any(|fault| fits(fault.fault.as_str()))),
-        Text::Header => record.headers.iter().flat_map(|message| message.lines()).any(|line| {
-            line.split_once(':')
-                .is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case(header) && fits(value.trim()))
-        }),
-    }
-}
-
-fn holds_number(number: Number, bound: &Bound<f64>, view: &View<'_>) -> bool {
-    let record = view.record;
-    let fits = |said: f64| bound.holds(&said);
-    let mut streams = record.media.iter().flat_map(|media| &media.streams);
-    match number {
-        Number::Status => record.status.is_some_and(|status| fits(status.into())),
-        Number::Cause => record.hangup_cause.is_some_and(|cause| fits(cause.into())),
-        Number::Messages => fits(record.messages.into()),
-        Number::Retransmissions => fits(record.retransmissions.into()),
-        Number::Mos => {
-            let worst = streams.filter_map(|stream| stream.worst).min_by(f32::total_cmp);
-            worst.is_some_and(|worst| fits(worst.into()))
-        }
-        Number::Loss => streams.any(|stream| fits(stream.loss_percent())),
     }
 }
 
@@ -251,7 +185,7 @@ fn peer(text: &str) -> Option<Peer> {
 }
 
 /// RFC 3339 with its offset, or a day or a time of it in UTC.
-fn time(text: &str) -> Option<Timestamp> {
+pub fn time(text: &str) -> Option<Timestamp> {
     let exact = || text.parse::<jiff::Timestamp>().ok();
     let civil = || text.parse::<civil::DateTime>().ok();
     let day = || text.parse::<civil::Date>().ok().map(|day| day.at(0, 0, 0, 0));

@@ -31,6 +31,7 @@ mod observed;
 mod pieces;
 mod privacy;
 mod records;
+mod report;
 mod sessions;
 mod single;
 mod timeline;
@@ -42,6 +43,7 @@ pub use config::{Addresses, CallIds, Config, Emit, Ladder, Numbers, Privacy, Spa
 pub use identity::trace_id;
 pub use observed::{Observed, SlotHolder, Waits};
 pub use records::Records;
+pub use report::Report;
 
 /// Adds an element, with room for as many as there usually are, then for little more: most lists of a call stay short,
 /// and there are many calls.

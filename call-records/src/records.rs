@@ -3,6 +3,7 @@
 use foldhash::quality::RandomState;
 use hashlink::LinkedHashMap;
 use pipeline::CallsWanted;
+use pipeline::affinity::Steer;
 use pipeline::{CallRecord, Facts, Telemetry};
 use wire::Timestamp;
 
@@ -102,6 +103,13 @@ impl Records {
         self.calls.to_back(&seen.call);
         if piece_due {
             self.send_piece(seen.call, None, out);
+        }
+    }
+
+    /// The message at hand shows where the call went.
+    pub fn on_steered(&mut self, call: CallId, steer: &Steer) {
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.record.steer = Some(Box::new(steer.clone()));
         }
     }
 

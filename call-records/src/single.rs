@@ -214,4 +214,4 @@ fn stands_alone(method: Method) -> bool {
 const SPAN: SpanId = SpanId([0; 8]);
 
 /// What [`CallRecord::outcome`] is of a single request that has its final.
-const FINAL: &str = "final";
+pub const FINAL: &str = "final";

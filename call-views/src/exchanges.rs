@@ -188,8 +188,8 @@ fn outcome(record: &CallRecord) -> &'static str {
     let outcome = match record.status() {
         None if record.outcome == IN_PROGRESS => return IN_PROGRESS,
         None => RegistrationOutcome::Timeout,
-        Some(..300) => RegistrationOutcome::Success,
-        Some(300..400) => RegistrationOutcome::Redirected,
+        Some(..=299) => RegistrationOutcome::Success,
+        Some(300..=399) => RegistrationOutcome::Redirected,
         Some(401 | 402 | 407 | 423) => RegistrationOutcome::AuthAbandoned,
         Some(_) => RegistrationOutcome::Failure,
     };

@@ -4,6 +4,7 @@
 //! before it is laid out, so that no record can move a cursor, forge a line or break a diagram. Privacy was applied
 //! when the record was made; what it does not hold cannot be shown.
 
+pub mod affinity;
 mod clock;
 mod exchanges;
 mod label;
@@ -22,7 +23,7 @@ pub use clock::rfc3339;
 pub use exchanges::{Exchange, Exchanges};
 pub use style::Style;
 pub use summary::Summary;
-pub use table::table;
+pub use table::{appended, columns, table};
 
 /// A call, with the labels it had when its record was made (a record knows its slot alone).
 #[derive(Clone, Copy, Debug)]

@@ -58,6 +58,9 @@ pub struct Summary {
     /// The trunks it went over, one for each INVITE on each hop, in the order they began; left out where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trunk: Vec<Trunk>,
+    /// Which backend of a balanced service took it; left out where it went to none of the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steer: Option<Steer>,
     /// 32 hex digits.
     #[serde(serialize_with = "hex")]
     pub trace_id: [u8; 16],
@@ -85,6 +88,17 @@ pub struct Trunk {
     pub status: Option<u16>,
 }
 
+/// Which backend of a balanced service took a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Steer {
+    /// The service its first INVITE was sent to.
+    pub service: Box<str>,
+    /// The backend that took it; `null` where that does not show.
+    pub backend: Option<Box<str>>,
+    /// Another backend took a later request of it.
+    pub moved: bool,
+}
+
 impl View<'_> {
     /// What is said of the call as a whole.
     pub fn summary(&self) -> Summary {
@@ -108,6 +122,11 @@ impl View<'_> {
             ring,
             duration,
             trunk: self.trunks().collect(),
+            steer: self.record.steer.as_deref().map(|steer| Steer {
+                service: (&*steer.service).into(),
+                backend: steer.backend.as_deref().map(Into::into),
+                moved: steer.moved,
+            }),
             trace_id: self.record.trace(self.carrier).id,
             messages,
             media: self.record.media.as_deref().map(|media| Media::new(media, &self.record.call_id)),

@@ -30,6 +30,87 @@ pub fn table(calls: &[Summary], style: &Style) -> String {
     lines
 }
 
+/// One line of a list that grows, in columns that do not depend on what comes: of a call, or of titles. The Call-ID has
+/// what is left.
+pub fn appended(call: Option<&Summary>, style: &Style) -> String {
+    let mut fixed = FIXED.to_vec();
+    let takes = |fixed: &[(Name, usize)]| fixed.iter().map(|(_, cells)| cells + GAP).sum::<usize>();
+    let mut dispensable = DISPENSABLE.iter();
+    while takes(&fixed) + LEAST_CALL_ID > style.cells()
+        && let Some(name) = dispensable.next()
+    {
+        fixed.retain(|(known, _)| known != name);
+    }
+    let rest = style.cells().saturating_sub(takes(&fixed)).max(LEAST_CALL_ID);
+    let mut row = String::new();
+    for (name, cells) in fixed.into_iter().chain([(Name::CallId, rest)]) {
+        let kind = COLUMNS.iter().find(|kind| kind.name == name).expect("every name has a column");
+        let (text, colour) = match call {
+            None if name == Name::Time => ("time".to_owned(), Colour::Strong),
+            None => (kind.title.to_owned(), Colour::Strong),
+            Some(call) if name == Name::Time => (clock::time_of_day(call.start), Colour::Plain),
+            Some(call) if name == Name::Outcome => ((kind.text)(call), verdict(call)),
+            Some(call) => ((kind.text)(call), Colour::Plain),
+        };
+        let text = printable(&text, style.unicode);
+        let text = cut(&text, cells, style.unicode);
+        let blanks = " ".repeat(if name == Name::CallId { 0 } else { cells - width(&text) });
+        let gap = if row.is_empty() { "" } else { &"  "[..GAP] };
+        let text = style.paint(colour, &text);
+        row += &if kind.right { format!("{gap}{blanks}{text}") } else { format!("{gap}{text}{blanks}") };
+    }
+    row.truncate(row.trim_end().len());
+    row + "\n"
+}
+
+/// Columns of a list that grows, and their cells.
+const FIXED: [(Name, usize); 9] = [
+    (Name::Time, 8),
+    (Name::Caller, 14),
+    (Name::Callee, 14),
+    (Name::Status, 4),
+    (Name::Outcome, 14),
+    (Name::SetUp, 7),
+    (Name::Ring, 7),
+    (Name::Length, 7),
+    (Name::Carrier, 13),
+];
+
+/// Cells of a Call-ID at least, in a list that grows.
+const LEAST_CALL_ID: usize = 12;
+
+/// A table of columns of one's own: their titles, and whether their values are numbers; a line of cells for each row.
+/// Nothing is left out; where the width is limited, the last columns are cut.
+pub fn columns(titles: &[(&str, bool)], rows: &[Vec<String>], style: &Style) -> String {
+    let cell = |text: &str| match text {
+        "" => nothing(),
+        text => cut(&printable(text, style.unicode), LONGEST_OF_OWN, style.unicode).into_owned(),
+    };
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
+    let widths = titles
+        .iter()
+        .enumerate()
+        .map(|(at, (title, _))| cells.iter().map(|row| width(&row[at])).max().unwrap_or(0).max(width(title)));
+    let widths: Vec<usize> = widths.collect();
+    let mut lines = String::new();
+    let mut line = |cells: &[String], colour: Colour| {
+        let padded = cells.iter().zip(&widths).zip(titles).map(|((cell, column), (_, number))| {
+            let blanks = " ".repeat(column - width(cell));
+            if *number { blanks + cell } else { format!("{cell}{blanks}") }
+        });
+        let whole = padded.collect::<Vec<_>>().join(&" ".repeat(GAP));
+        lines += &style.paint(colour, &cut(whole.trim_end(), style.cells(), style.unicode));
+        lines.push('\n');
+    };
+    let names: Vec<String> = titles.iter().map(|(title, _)| (*title).to_owned()).collect();
+    line(&names, Colour::Strong);
+    cells.iter().for_each(|row| line(row, Colour::Plain));
+    lines
+}
+
+/// Cells of a value in a column of one's own.
+const LONGEST_OF_OWN: usize = 80;
+
 /// Colour of an outcome.
 pub(crate) fn verdict(call: &Summary) -> Colour {
     match call.outcome {

@@ -65,6 +65,9 @@ pub enum Role {
     Asks,
     /// Turns frames into facts: a pipeline has one such processor at most, for slots are its own.
     StatesFacts,
+    /// Works on frames alone and tells what it finds to those behind it: stands before one that states facts. Its table may
+    /// stand without a pipeline that names it.
+    ReadsFrames,
     /// Works on facts: stands after one that states them.
     UsesFacts,
     /// Works on facts and packets of media: as [`Role::UsesFacts`], and receivers then bring media. Its table may stand

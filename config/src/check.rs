@@ -67,8 +67,15 @@ impl Configuration {
                 |id: &&&ComponentId| catalogue.processor(id).is_some_and(|kind| kind.role == Role::StatesFacts);
             let stating: Vec<&ComponentId> = instances.iter().filter(stating).copied().collect();
             let [first, others @ ..] = stating.as_slice() else { continue };
-            let context = ProcessorContext { label_sets: Default::default(), calls: None, shards: 1, media: None };
             let window = |id: &ComponentId| {
+                let context = ProcessorContext {
+                    label_sets: Default::default(),
+                    calls: None,
+                    shards: 1,
+                    media: None,
+                    id: id.clone(),
+                    common: Default::default(),
+                };
                 let kind = catalogue.processor(id).expect("its role was found there");
                 kind.build(self.processors[id].settings(), &context).duplicate_window()
             };
@@ -184,8 +191,9 @@ fn check_unused(tree: &Node, service: &Service, roles: &Roles, problems: &mut Pr
             };
             names.iter().any(|name| name == id.as_str())
         });
-        // Files are read by commands of their own, with the same configuration; media are listened to by a word in a pipeline.
-        if used || role.is_none_or(|role| matches!(role, Role::ReadsFiles | Role::HearsMedia)) {
+        // Files are read by commands of their own, with the same configuration; media are listened to, and balancers
+        // looked at, by a word in a pipeline.
+        if used || role.is_none_or(|role| matches!(role, Role::ReadsFiles | Role::HearsMedia | Role::ReadsFrames)) {
             continue;
         }
         let path = path_text(&[Step::Key((*list).to_owned()), Step::Key(id.to_string())]);

@@ -285,6 +285,11 @@ impl Route {
                     let what = format!("`{}` would count everything again after `{other}`", processor.id);
                     problems.error(&processor.path, what, "give it a pipeline of its own");
                 }
+                (Role::ReadsFrames, Some(states)) => {
+                    let what =
+                        format!("`{}` comes too late for `{states}`, which tells calls what it finds", processor.id);
+                    problems.error(&processor.path, what, format!("put it before `{states}`"));
+                }
                 (Role::ChoosesCalls, _) if signal == Signal::Metrics => {
                     let what = format!("`{}` chooses calls for traces, and metrics count all", processor.id);
                     problems.error(&processor.path, what, "name it in `[service.pipelines.traces]` instead");

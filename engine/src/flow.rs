@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::Settings;
 use config::graph::Branch;
+use pipeline::affinity::Report;
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{CallRecord, ComponentId, Facts, FrameBatch, KeptCall, Networks, Processor, Telemetry};
 
@@ -168,6 +169,15 @@ impl Flow {
     pub(super) fn shown_number(&self, number: &str) -> Option<ShownNumber> {
         let here = self.stages.iter().find_map(|stage| stage.processor.shown_number(number));
         here.or_else(|| self.branches.iter().find_map(|branch| branch.shown_number(number)))
+    }
+
+    /// What processors found about backends of services, with addresses as records show them.
+    pub(super) fn affinity(&mut self) -> Option<Report> {
+        let mut found = None;
+        self.each(&mut |_, processor| found = Report::joined(found.take(), processor.affinity()));
+        let mut report = found?;
+        self.each(&mut |_, processor| processor.hide_addresses(&mut report));
+        Some(report)
     }
 
     fn pass_tap(&mut self, place: usize, batch: &FrameBatch) {

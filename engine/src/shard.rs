@@ -13,10 +13,11 @@ use config::graph::{Branch, ShardPlan, Tap};
 use config::{Configuration, Role, Settings};
 use metrics::Registry;
 use metrics::recorder::Recorder;
+use pipeline::affinity;
 use pipeline::call::watch::Question;
 use pipeline::{
-    CallsWanted, ComponentId, FrameBatch, LabelSets, MediaPorts, ProcessorContext, Received, Receiver, ReceiverError,
-    Telemetry,
+    CallsWanted, Common, ComponentId, FrameBatch, LabelSets, MediaPorts, ProcessorContext, Received, Receiver,
+    ReceiverError, Telemetry,
 };
 use wire::Timestamp;
 
@@ -96,15 +97,22 @@ impl Shard {
             }
         });
         let first = outlets.len();
+        let common = Common::default();
         let flow = |nth: usize, outlets: &mut Vec<Outlet>| {
             let mut next = first..;
             Flow::build(&plan.trunk, &mut |branch: &Branch| {
                 let FlowContext { label_sets, wanted, shards } = *context;
                 let calls = wanted(branch);
-                let context =
-                    ProcessorContext { label_sets: Arc::clone(label_sets), calls, shards, media: media.clone() };
                 let stages = branch.processors.iter().map(|id| {
                     let kind = kind(&catalogue.processors, id);
+                    let context = ProcessorContext {
+                        label_sets: Arc::clone(label_sets),
+                        calls: calls.clone(),
+                        shards,
+                        media: media.clone(),
+                        id: id.clone(),
+                        common: common.clone(),
+                    };
                     Stage::new(id.clone(), kind.build(configuration.processors[id].settings(), &context))
                 });
                 let stages = stages.collect();
@@ -114,7 +122,7 @@ impl Shard {
                 let outlet = next.next().expect("there is no last number");
                 if nth == 0 {
                     let namespace = &configuration.service.metrics.namespace;
-                    let registry = Registry::sharing(namespace, Arc::clone(&context.label_sets));
+                    let registry = Registry::sharing(namespace, Arc::clone(label_sets));
                     outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
                 }
                 let recorder: Box<dyn Sink> = Box::new(Recorder::new(outlets[outlet].registry.shard()));
@@ -187,7 +195,16 @@ impl Shard {
                 let shown = self.ask(vec![number; self.flows()], |flow, number, _| flow.shown_number(&number));
                 let _ = reply.send(shown.into_iter().flatten().next());
             }
+            Question::Affinity(reply) => {
+                let _ = reply.send(self.affinity());
+            }
         }
+    }
+
+    /// What was found about backends of services; `None` where no processor looks.
+    pub fn affinity(&mut self) -> Option<affinity::Report> {
+        let found = self.ask(vec![(); self.flows()], |flow, (), _| flow.affinity());
+        found.into_iter().fold(None, affinity::Report::joined)
     }
 
     /// Opens the receivers, in order.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pipeline::affinity::Report;
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{KeptCall, Watch};
 use tokio::sync::Mutex;
@@ -22,6 +23,8 @@ struct State {
     list: Option<(Instant, usize)>,
     /// Single calls that were asked for lately.
     calls: HashMap<Box<str>, (Instant, Option<KeptCall>)>,
+    /// What was found about backends of services.
+    affinity: Option<(Instant, Option<Report>)>,
     /// Numbers as records show them.
     numbers: HashMap<Box<str>, (Instant, Option<ShownNumber>)>,
 }
@@ -75,6 +78,18 @@ impl Asker {
             state.numbers.insert(number.into(), (Instant::now(), shown.clone()));
         }
         shown
+    }
+
+    /// What was found about backends of services; `None` where no shard looks.
+    pub async fn affinity(&self) -> Option<Report> {
+        let mut state = self.state.lock().await;
+        if let Some((_, report)) = state.affinity.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return report.clone();
+        }
+        self.pace(&mut state).await;
+        let report = timeout(PATIENCE, self.watch.affinity()).await.ok().flatten();
+        state.affinity = Some((Instant::now(), report.clone()));
+        report
     }
 
     async fn ask(&self, state: &mut State, ask: &LiveAsk) -> Vec<KeptCall> {

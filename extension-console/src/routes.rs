@@ -1,6 +1,6 @@
 //! Answers: a request and the calls and figures of now in, a response out.
 
-use call_views::{Style, ladder};
+use call_views::{Style, affinity, ladder};
 use endpoint::{Load, ResponseGuard};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -71,6 +71,11 @@ async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> R
     match path {
         "/api/now" => json(&site.now(), busy),
         "/api/calls" => answer_calls(site, query, busy).await,
+        "/api/filter" => answer_filter(query, busy),
+        "/api/affinity" => match site.affinity().await {
+            Some(report) => json(&affinity::json(&report), busy),
+            None => refusal(StatusCode::NOT_FOUND, NOT_LOOKED, busy),
+        },
         "/api/events" => answer_events(site, query, busy),
         _ => match path.strip_prefix("/api/calls/") {
             Some(call_id) if !call_id.is_empty() => answer_call(site, call_id, query, busy).await,
@@ -80,6 +85,12 @@ async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> R
             },
         },
     }
+}
+
+/// Whether a filter can be read, for who types one: `{"error": null}`, or what is wrong with it.
+fn answer_filter(query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
+    let read = Query::read(query, &[]);
+    json(&serde_json::json!({ "error": read.err().map(|error| error.0) }), busy)
 }
 
 async fn answer_calls(site: &Site, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
@@ -134,7 +145,9 @@ fn without_token(path: &str, query: &str) -> HeaderValue {
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const PATHS: &str = "Here are /, /api/calls, /api/calls/{call-id}, /api/now and /api/events.\n";
+const PATHS: &str =
+    "Here are /, /api/calls, /api/calls/{call-id}, /api/filter, /api/affinity, /api/now and /api/events.\n";
+const NOT_LOOKED: &str = "no pipeline has the processor `affinity`; put it before `dialog`";
 const NOT_HERE: &str = "This console answers to localhost, to addresses, and with a token to the name of its host.\n";
 const NEEDS_TOKEN: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\
     <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><p>This console asks for its token: open it once with <code>?token=</code> and the token at the end of its \

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use endpoint::Load;
 use metrics::{ExtensionContext, Registry};
+use pipeline::affinity::Report;
 use pipeline::call::live::ShownNumber;
 use pipeline::component::Health;
 use serde::Serialize;
@@ -33,6 +34,7 @@ pub struct Site {
     rules: Mutex<Rules>,
     /// How busy it is.
     pub load: Load,
+    host: Box<str>,
     started: Instant,
 }
 
@@ -48,6 +50,8 @@ pub struct Now {
     /// Nanoseconds since the Unix epoch would be exact, but no page can count so far: milliseconds.
     time_ms: u64,
     version: &'static str,
+    /// Name of the host, perhaps empty: several consoles are open side by side.
+    host: Box<str>,
     uptime_seconds: u64,
     /// `ebpf`, `classic` or `none`.
     capture: &'static str,
@@ -73,6 +77,11 @@ struct Shown {
 /// How records show numbers: `drop`, `mask`, `hmac`, `plain`; `null` unless one was looked for.
 pub type Numbers = Option<&'static str>;
 
+/// The name of this host as its kernel has it; empty where that is not told.
+fn host() -> Box<str> {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().into()
+}
+
 impl Site {
     /// Shows what `context` gives access to.
     pub fn new(settings: &Settings, context: &ExtensionContext) -> Self {
@@ -85,6 +94,7 @@ impl Site {
             past: Mutex::default(),
             rules: Mutex::new(Rules::new(settings, settings.endpoint.port())),
             load: Load::default(),
+            host: host(),
             started: Instant::now(),
         }
     }
@@ -155,6 +165,11 @@ impl Site {
         ended.or_else(|| self.calls.ended(call_id))
     }
 
+    /// What was found about backends of services; `None` where no processor looks.
+    pub async fn affinity(&self) -> Option<Report> {
+        self.asker.as_ref()?.affinity().await
+    }
+
     /// The figures of now.
     pub fn now(&self) -> Now {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,6 +179,7 @@ impl Site {
         Now {
             time_ms: std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64,
             version: env!("CARGO_PKG_VERSION"),
+            host: self.host.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
             capture: capture.kind,
             blocked: capture.blocked,

@@ -48,6 +48,40 @@ async function filters(page) {
   await eventually("all calls again", async () => (await chips(page)).length > 10);
 }
 
+/** Anything else, in the address too, where a mistake is said. */
+async function language(page) {
+  await page.fill("input[name=filter]", 'status == 486 and to == "2003"');
+  await eventually("the calls that fit", async () => {
+    const shown = await chips(page);
+    return shown.length > 0 && shown.every((text) => text === "busy 486");
+  });
+  await eventually("the filter in the address", () => new URL(page.url()).searchParams.get("filter") === 'status == 486 and to == "2003"');
+  const other = await open(chromium, page.url());
+  await eventually("the same in another page", async () => {
+    const shown = await chips(other);
+    return shown.length > 0 && shown.every((text) => text === "busy 486");
+  });
+  assert.equal(await other.inputValue("input[name=filter]"), 'status == 486 and to == "2003"');
+  assert.match(await other.title(), /^\S.* · ringside$/);
+  await other.context().close();
+  await page.fill("input[name=filter]", "setup > 3");
+  await page.getByText('character 9: "3" is no duration').waitFor();
+  await page.fill("input[name=filter]", "");
+  await eventually("all calls again", async () => (await chips(page)).length > 10);
+  assert.equal(new URL(page.url()).search, "");
+}
+
+/** The list stands still under the pointer, and says how many came. */
+async function held(page) {
+  await page.locator("a.row").first().hover();
+  const first = await page.locator("a.row").first().getAttribute("data-call");
+  await page.locator("#fresh").waitFor({ timeout: 20000 });
+  assert.match(await page.locator("#fresh").textContent(), /^\d+ new$/);
+  assert.equal(await page.locator("a.row").first().getAttribute("data-call"), first);
+  await page.locator("#fresh").click();
+  await eventually("what came", async () => (await page.locator("a.row").first().getAttribute("data-call")) !== first);
+}
+
 async function ladder(page) {
   await page.selectOption("select[name=state]", "ended");
   await page.selectOption("select[name=outcome]", "answered");
@@ -195,7 +229,7 @@ async function narrow(theme) {
 }
 
 const page = await open(chromium, url);
-for (const part of [filters, ladder, folded, live, keys]) {
+for (const part of [filters, language, held, ladder, folded, live, keys]) {
   await part(page);
   console.log(`${part.name}: seen`);
 }

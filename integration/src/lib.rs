@@ -5,6 +5,7 @@
 //! namespaces.
 
 pub mod backend;
+pub mod balanced;
 pub mod baresip;
 pub mod browser;
 pub mod collector;

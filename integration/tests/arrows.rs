@@ -11,7 +11,7 @@ use toml::{Table, Value};
 /// From the ground up. No crate knows another of its floor: no stage another, and none the engine.
 const FLOORS: [&[&str]; 6] = [
     &["wire", "sip", "rtp", "endpoint", "ladder", "testnet"],
-    &["pipeline", "corpus"],
+    &["affinity", "pipeline", "corpus"],
     &["config", "metrics", "intake", "call-views", "call-records"],
     &["call-filter"],
     &[
@@ -23,6 +23,7 @@ const FLOORS: [&[&str]; 6] = [
         "processor-enrich",
         "processor-sampling",
         "processor-media",
+        "processor-affinity",
         "exporter",
         "extension-console",
     ],
@@ -30,7 +31,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// All that a processor may know of the workspace.
-const OF_PROCESSORS: [&str; 5] = ["wire", "sip", "rtp", "pipeline", "call-records"];
+const OF_PROCESSORS: [&str; 6] = ["wire", "sip", "rtp", "affinity", "pipeline", "call-records"];
 
 /// Crates, each with those it depends on, its own and others.
 type Crates = BTreeMap<String, Vec<String>>;

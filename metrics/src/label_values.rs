@@ -55,6 +55,8 @@ pub const METHODS: &[&str] = texts!(sip::Method, as_str);
 pub const PARSE_ERRORS: &[&str] = texts!(sip::ParseError, reason);
 /// `kind` of `anomalies_total`.
 pub const ANOMALIES: &[&str] = texts!(sip::AnomalyKind, label);
+/// `cause` of `affinity_moved_total`.
+pub const MOVE_CAUSES: &[&str] = texts!(pipeline::affinity::Cause, as_str);
 /// `direction` of media: who sends.
 pub const SENDERS: &[&str] = &[pipeline::call::Side::Caller.as_str(), pipeline::call::Side::Callee.as_str()];
 /// `codec`.

@@ -315,7 +315,7 @@ const PLAN: ([CellRange; F::COUNT], usize, usize, usize, usize, usize) = {
                 media += variants * width;
                 Place::Media(media - variants * width)
             }
-            Scope::Carrier | Scope::Queue => {
+            Scope::Carrier | Scope::Queue | Scope::Service | Scope::Backend => {
                 named += variants * width;
                 Place::Named(named - variants * width)
             }

@@ -54,6 +54,10 @@ pub enum Scope {
     Carrier,
     /// One row per `queue`.
     Queue,
+    /// One row per `service` that balances calls.
+    Service,
+    /// One row per `service` and `backend` of it.
+    Backend,
     /// One series (per further label) in all.
     Global,
     /// One row per `target` and `transport` of probes.
@@ -147,11 +151,13 @@ impl Values {
 }
 
 impl Scope {
-    /// The one label whose values the configuration gives; `None` where there are two of them or none.
+    /// The label of what has a row by its name, of a backend that besides its service; `None` of others.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Carrier => Some("carrier"),
             Self::Queue => Some("queue"),
+            Self::Service => Some("service"),
+            Self::Backend => Some("backend"),
             Self::Call | Self::Global | Self::Target => None,
         }
     }
@@ -217,6 +223,16 @@ impl Family {
     /// All of it exists once anything was counted for the queue.
     pub(super) const fn of_queues(self, labels: &'static [Label]) -> Self {
         Self { scope: Scope::Queue, labels, presence: Presence::Touched, ..self }
+    }
+
+    /// All of it exists once anything was counted for the service.
+    pub(super) const fn of_services(self, labels: &'static [Label]) -> Self {
+        Self { scope: Scope::Service, labels, presence: Presence::Touched, ..self }
+    }
+
+    /// It exists once anything was counted for the backend.
+    pub(super) const fn of_backends(self) -> Self {
+        Self { scope: Scope::Backend, presence: Presence::Touched, ..self }
     }
 
     pub(super) const fn global(self) -> Self {

@@ -24,7 +24,7 @@ pub struct Labels<'a> {
     pub id: SeriesId,
     /// `carrier` and `ua_type`; `None` for families without them.
     pub pair: Option<&'a Pair>,
-    /// The one label whose values the configuration gives; `None` where there are two of them or none.
+    /// The name of the configuration that the series is about; `None` where it is about callers or about all.
     pub named: Option<&'a Named>,
     /// The others. Their values need no escaping.
     pub further: &'a [(&'static str, &'a str)],
@@ -39,8 +39,9 @@ impl<'a> Labels<'a> {
     /// Names and values, unescaped, those of the configuration first.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
         let pair = self.pair.map(|pair| [("carrier", &*pair.carrier), ("ua_type", &*pair.ua_type)]);
+        let within = self.named.and_then(|named| named.within.as_ref()).map(|(label, value)| (*label, &**value));
         let named = self.named.map(|named| (named.label, &*named.value));
-        pair.into_iter().flatten().chain(named).chain(self.further.iter().copied())
+        pair.into_iter().flatten().chain(within).chain(named).chain(self.further.iter().copied())
     }
 }
 

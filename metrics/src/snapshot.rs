@@ -187,7 +187,7 @@ impl Snapshot {
                 walk.global(self);
                 0
             }
-            Scope::Carrier | Scope::Queue => {
+            Scope::Carrier | Scope::Queue | Scope::Service | Scope::Backend => {
                 walk.named(self);
                 0
             }

@@ -3,8 +3,8 @@
 use super::buckets;
 use super::label_values::{
     ANOMALIES, CAUSES, CODEC_LABELS, DIALOG_STATES, DIRECTIONS, ELSEWHERE, ENDS, FAULTS, Hop, Input, Keepalive,
-    MEDIA_ERRORS, MEDIA_TABLES, METHODS, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS, QUEUE_ENDS,
-    REGISTRATION_OUTCOMES, Repeated, Ring, SENDERS, Success, TABLES, TOWARD, Unmatched, VQ_KINDS,
+    MEDIA_ERRORS, MEDIA_TABLES, METHODS, MOVE_CAUSES, NOT_READ, OUTCOMES, PARSE_ERRORS, PARTIES, PARTS, PROTOCOLS,
+    QUEUE_ENDS, REGISTRATION_OUTCOMES, Repeated, Ring, SENDERS, Success, TABLES, TOWARD, Unmatched, VQ_KINDS,
 };
 use super::schema::{Family, Label, Presence, Source};
 
@@ -291,6 +291,27 @@ stored! {
     QueueWaiting: gauge("queue_waiting";
         "Calls to a configured queue that nobody has taken and whose caller has not left, inferred from signalling \
          (not in an RFC).").of_queues(&[]);
+    AffinityDialogs: counter("affinity_dialogs_total";
+        "Dialogs by the backend that took their first request to a configured service (not in an RFC).").of_backends();
+    /// Variant: [`pipeline::affinity::Cause`].
+    AffinityMoved: counter("affinity_moved_total";
+        "Dialogs of which a later request went to another backend than the first, by cause (not in an RFC).")
+        .of_services(&[Label::listed("cause", MOVE_CAUSES)]);
+    AffinityMovedFailed: counter("affinity_moved_failed_total";
+        "Dialogs in which a request that went to another backend was answered by 481 (RFC 3261 §12.2.2).").of_services(&[]);
+    AffinityPinned: gauge("affinity_pinned_flows";
+        "Client addresses with a port of which nearly all calls went to one backend within the window (not in an RFC).")
+        .of_services(&[]);
+    AffinityOffPort: counter("affinity_off_port_replies_total";
+        "Transactions with a response to another port than the request came from, although it asked for that \
+         (RFC 3581 §4).").of_services(&[]);
+    AffinityUntranslated: counter("affinity_untranslated_replies_total";
+        "Transactions with a response that reached the client from another address than the service's (not in an RFC).")
+        .of_services(&[]);
+    AffinityBypass: counter("affinity_bypass_total";
+        "Requests within dialogs that were sent straight to a backend (RFC 3261 §12.2.1.1).").of_services(&[]);
+    AffinityUnknown: counter("affinity_unknown_backend_total";
+        "Requests of which no translation and no answer showed the backend (not in an RFC).").of_services(&[]);
 }
 
 /// The variant of families of streams: who sends, and the label of the codec.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use wire::Timestamp;
 
+use crate::affinity::Report;
 use crate::call::CallRecord;
 use crate::call::live::{LiveAsk, ShownNumber};
 use crate::facts::Facts;
@@ -147,6 +148,14 @@ pub trait Processor: Send {
     fn shown_number(&self, _number: &str) -> Option<ShownNumber> {
         None
     }
+
+    /// What it found about backends of services; `None` from a stage that does not look.
+    fn affinity(&mut self) -> Option<Report> {
+        None
+    }
+
+    /// Hides of the addresses in a report what its records hide, where this stage makes records.
+    fn hide_addresses(&self, _report: &mut Report) {}
 }
 
 /// Whose network an address is in. A look-up neither waits nor allocates.

@@ -1,7 +1,9 @@
 //! What a processor is built with besides its settings.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::id::ComponentId;
 use crate::labels::LabelSets;
 use crate::media::MediaPorts;
 
@@ -16,6 +18,29 @@ pub struct ProcessorContext {
     pub shards: usize,
     /// A processor of media is in the pipeline: where it tells endpoints, and whoever follows dialogs tells it of calls.
     pub media: Option<Arc<MediaPorts>>,
+    /// Which one it is.
+    pub id: ComponentId,
+    /// What those that work side by side have in common.
+    pub common: Common,
+}
+
+/// What the shards behind one set of receivers have in common, by the component that put it there. For what cannot be told from
+/// a part of the calls. Cheap to clone: all clones are the same.
+#[derive(Clone, Default)]
+pub struct Common(Arc<Mutex<Vec<(ComponentId, Arc<dyn Any + Send + Sync>)>>>);
+
+impl Common {
+    /// What component `id` has in common, made by the first that asks. Takes a lock: keep the result.
+    pub fn of<T: Send + Sync + 'static>(&self, id: &ComponentId, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = held.iter().find(|(other, _)| other == id).map(|(_, value)| Arc::clone(value));
+        let value = there.unwrap_or_else(|| {
+            let made: Arc<dyn Any + Send + Sync> = Arc::new(make());
+            held.push((id.clone(), Arc::clone(&made)));
+            made
+        });
+        value.downcast().expect("a component keeps one type of thing")
+    }
 }
 
 /// What records of calls are made for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sip::{AnomalyKind, Method, ParseError};
 
+use crate::affinity::AffinityFact;
 use crate::labels::Name;
 
 /// One fact about one slot.
@@ -144,6 +145,9 @@ pub enum Fact {
     QueueLeft(Name, QueueEnd, Duration),
     /// It ended in none of these ways, or was forgotten.
     QueueLost(Name),
+
+    /// Something about a service that balances calls among backends. It has the names of that, not the labels of its slot.
+    Affinity(AffinityFact),
 }
 
 /// How a call to a queue ended (4.8).

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use crate::affinity::Steered;
 use crate::call::Call;
 use crate::event::{Event, Fact, Slot};
 use crate::labels::LabelSet;
@@ -37,6 +38,8 @@ pub struct Facts {
     pub heard: Vec<Heard>,
     /// What a processor of media is told of calls, in order; none unless one is in the pipeline.
     pub notes: Vec<Note>,
+    /// Where calls went, in the order of the frames; none unless a processor of affinity is in the pipeline.
+    pub steered: Vec<Steered>,
     labels: Vec<LabelSet>,
 }
 
@@ -49,6 +52,7 @@ impl Facts {
         self.calls.clear();
         self.notes.clear();
         self.heard.clear();
+        self.steered.clear();
     }
 
     /// Becomes a copy of a batch, for a branch of the graph: slots keep the labels this branch gave them, those
@@ -67,6 +71,7 @@ impl Facts {
         self.text.clone_from(&other.text);
         self.calls.clone_from(&other.calls);
         self.notes.clone_from(&other.notes);
+        self.steered.clone_from(&other.steered);
         for origin in &other.origins {
             self.label(origin.slot, other.labels(origin.slot));
         }

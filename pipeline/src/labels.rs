@@ -129,7 +129,12 @@ impl LabelSets {
     /// The name `value` of a `label` that is counted by itself, made if it is new; `None` beyond [`MAX_NAMES`]. Takes a
     /// lock: keep the result.
     pub fn intern_name(&self, label: &'static str, value: &str) -> Option<Name> {
-        self.single.intern(label, value)
+        self.single.intern(None, label, value)
+    }
+
+    /// The same of a name that is told apart within another: the backend of a service.
+    pub fn intern_within(&self, within: (&'static str, &str), label: &'static str, value: &str) -> Option<Name> {
+        self.single.intern(Some(within), label, value)
     }
 
     /// What a name stands for. Panics on one that was not given out here.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | messages, unparsed, with addresses and capture time | [`frame`] |
 //! | what happened, in the past tense, and to whom | [`event`], [`facts`], [`labels`] |
+//! | which backend of a service took a call, and what is reported of it | [`affinity`] |
 //! | media, and what is told about them | [`media`] |
 //! | pages of extensions beside those of an exporter | [`pages`] |
 //! | what became of probes, for a receiver that asks | [`probes`] |
@@ -96,6 +97,7 @@
 //! What it counts for everybody it states as a [`Fact`] on a [`Slot`]: `facts.push(slot, Fact::..)`. It is compiled in by
 //! an entry in `ringside/src/components.rs`.
 
+pub mod affinity;
 pub mod call;
 pub mod component;
 pub mod context;
@@ -116,7 +118,7 @@ pub use component::{
     CaptureStatus, Carrier, Exporter, ExporterError, Extension, ExtensionError, Health, Networks, Processor, Received,
     Receiver, ReceiverError, Reports, Telemetry,
 };
-pub use context::{CallsWanted, ProcessorContext};
+pub use context::{CallsWanted, Common, ProcessorContext};
 pub use event::{Event, Fact, Measure, Slot};
 pub use facts::{Facts, Origin};
 pub use frame::{FrameBatch, SipFrame, Tally, Transport};

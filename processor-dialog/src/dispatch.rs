@@ -124,12 +124,20 @@ impl State {
             notes.next_batch();
         }
         let mut ahead = [const { None }; AHEAD];
-        for frames in batch.frames.chunks(AHEAD) {
+        let mut steered = 0;
+        for (chunk, frames) in batch.frames.chunks(AHEAD).enumerate() {
             self.read_ahead(batch, frames, &mut ahead);
             // Looked at where they stand: a message is some 300 bytes.
-            for parsed in ahead[..frames.len()].iter().flatten() {
+            for (place, parsed) in ahead[..frames.len()].iter().flatten().enumerate() {
                 self.fire_timers(parsed.frame.at, out);
                 self.on_message(batch, parsed, out);
+                // What a stage before this one knows of the call, now that it is there.
+                while let Some(told) = out.steered.get(steered).filter(|told| told.frame <= chunk * AHEAD + place) {
+                    if let Some(records) = &mut self.records {
+                        records.on_steered(parsed.call.0, &told.steer);
+                    }
+                    steered += 1;
+                }
             }
         }
         self.fire_timers(batch.now, out);
@@ -210,7 +218,8 @@ impl State {
             records.on_message(&looked_on, sighting, &told.changes, &mut self.slots, out);
         }
         if let Some(notes) = &mut self.notes {
-            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots };
+            let records = self.records.as_mut();
+            let surroundings = Surroundings { hashes: &self.hashes, slots: &mut self.slots, records };
             notes.on_message(&seen, sighting.as_ref(), &told.changes, surroundings, out);
             notes.on_records(seen.now(), &mut self.slots, out);
         }

@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use call_records::{Change, RequestId, Sighting, SightingKind};
+use call_records::{Change, Records, RequestId, Sighting, SightingKind};
 use foldhash::fast::RandomState;
+use pipeline::call::Subject;
 use pipeline::media::{MessageNote, Note, NoteKind, ReportNote};
 use pipeline::{Facts, Slot};
 use sip::{AnomalyKind, Method};
@@ -40,6 +41,7 @@ pub struct Notes {
 pub struct Surroundings<'a> {
     pub hashes: &'a Hashes,
     pub slots: &'a mut Slots,
+    pub records: Option<&'a mut Records>,
 }
 
 impl Notes {
@@ -52,6 +54,9 @@ impl Notes {
     pub fn on_records(&mut self, now: Timestamp, slots: &mut Slots, out: &mut Facts) {
         for place in self.left..out.calls.len() {
             let record = &out.calls[place].record;
+            if record.subject == Subject::Report {
+                continue;
+            }
             let (key, is_last) = (record.key, record.last);
             self.note(key, now, NoteKind::Leaves { place }, out);
             if is_last && self.waiting.remove(&key) {
@@ -67,7 +72,7 @@ impl Notes {
         seen: &Observed<'_>,
         sighting: Option<&Sighting>,
         changes: &[Change],
-        surroundings: Surroundings<'_>,
+        mut surroundings: Surroundings<'_>,
         out: &mut Facts,
     ) {
         let call = seen.call.0;
@@ -88,7 +93,7 @@ impl Notes {
                     let kind = NoteKind::Message(message_note(seen, out));
                     self.note(call, seen.now(), kind, out);
                 }
-                Method::Publish | Method::Notify => self.on_report(seen, sighting, &surroundings, out),
+                Method::Publish | Method::Notify => self.on_report(seen, sighting, &mut surroundings, out),
                 _ => {}
             }
         }
@@ -137,7 +142,7 @@ impl Notes {
         &mut self,
         seen: &Observed<'_>,
         sighting: &Sighting,
-        surroundings: &Surroundings<'_>,
+        surroundings: &mut Surroundings<'_>,
         out: &mut Facts,
     ) {
         let Some(status) = seen.message.status() else {
@@ -152,12 +157,21 @@ impl Notes {
             return;
         }
         let Some(body) = self.take_report(sighting.request).filter(|_| status < 300) else { return };
-        let named = sip::vq_report(&body).ok().and_then(|report| report.call_id).map(|id| surroundings.hashes.call(id));
-        let named = named.and_then(|call| Some((call.0, *self.slots.get(&call.0)?)));
-        let (call, slot) = named.unwrap_or((seen.call.0, sighting.slot));
-        let known = named.is_some();
+        let call_id = sip::vq_report(&body).ok().and_then(|report| report.call_id);
+        let named = call_id.map(|id| surroundings.hashes.call(id).0);
+        let remembered = named.and_then(|call| Some((call, *self.slots.get(&call)?)));
+        let (call, slot) = remembered.unwrap_or((seen.call.0, sighting.slot));
+        let mut record = None;
+        if let (Some(records), Some(call_id), Some(named)) = (surroundings.records.as_mut(), call_id, named)
+            && !records.holds(named)
+        {
+            let about = call_records::Report { call_id, body: &body };
+            record = records.report(&about, seen.message, seen.frame, slot, out);
+        }
+        let known = remembered.is_some();
         let body = out.add_text(&body);
-        out.notes.push(Note { at: seen.now(), call, slot, kind: NoteKind::Report(ReportNote { body, known }) });
+        let kind = NoteKind::Report(ReportNote { body, known, record });
+        out.notes.push(Note { at: seen.now(), call, slot, kind });
     }
 
     fn take_report(&mut self, request: RequestId) -> Option<Box<[u8]>> {
@@ -178,6 +192,7 @@ fn message_note(seen: &Observed<'_>, out: &mut Facts) -> MessageNote {
         from: seen.from.bits(),
         to: seen.to.bits(),
         dialog: dialog_id(seen.tags()),
+        source: seen.frame.source.into(),
         sdp,
         cut,
         wall_offset: seen.frame.wall_offset,

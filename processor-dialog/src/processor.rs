@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call_records::Records;
+use pipeline::affinity::Report;
 use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, LabelSets, Networks, Processor, Telemetry};
 
@@ -84,6 +85,11 @@ impl Processor for Dialogs {
 
     fn shown_number(&self, number: &str) -> Option<ShownNumber> {
         Some(self.state.config.calls.privacy.shown_number(number))
+    }
+
+    fn hide_addresses(&self, report: &mut Report) {
+        let privacy = &self.state.config.calls.privacy;
+        report.show_addresses(|address| privacy.address(address));
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {

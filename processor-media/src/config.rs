@@ -38,6 +38,9 @@ pub struct Config {
     pub full_delay_term: bool,
     /// What codecs do to speech, in place of the built-in values. Default none.
     pub codecs: Vec<CodecValues>,
+    /// Follow streams that no description announces, between even ports above 1023. Without effect where
+    /// `service.shards` is above 1. Default false.
+    pub unknown_streams: bool,
 }
 
 /// What one codec does to speech.
@@ -81,6 +84,7 @@ impl Default for Config {
             fas: false,
             full_delay_term: false,
             codecs: Vec::new(),
+            unknown_streams: false,
         }
     }
 }

@@ -15,11 +15,13 @@ mod places;
 mod processor;
 mod records;
 mod reports;
+mod sender;
 mod sessions;
 mod slab;
 mod state;
 mod streams;
 mod timers;
+mod unknown;
 
 pub use config::{CodecValues, Config, Settings, Visibility};
 pub use processor::Media;

@@ -23,7 +23,12 @@ impl State {
     /// Takes a packet.
     #[inline]
     pub fn on_packet(&mut self, packet: &MediaPacket, out: &mut Out<'_>) {
-        let Some(destination) = self.places.find(&packet.destination) else { return };
+        let Some(destination) = self.places.find(&packet.destination) else {
+            if self.unknown.is_some() {
+                self.on_unannounced(packet, out);
+            }
+            return;
+        };
         let Some(header) = Header::read(&packet.header, packet.len.into()) else {
             return self.on_unreadable(destination, out);
         };
@@ -180,9 +185,8 @@ impl State {
 
     /// A packet of no stream that is known: the second in sequence begins one.
     fn on_newcomer(&mut self, destination: u32, key: u64, packet: &MediaPacket, header: &Header, out: &mut Out<'_>) {
-        let Some(place) = self.places.get(destination) else { return };
-        if place.adverts.is_empty() {
-            return;
+        if !self.is_announced(destination, packet) {
+            return self.on_unannounced(packet, out);
         }
         let Some(newcomer) = self.newcomers.place(key, packet.at) else { return };
         let before = *newcomer;
@@ -206,6 +210,17 @@ impl State {
             return;
         };
         self.begin_stream(session, side.other(), destination, key, before, packet, header, out);
+    }
+
+    /// Somebody advertises a place; who does so without a description, only to whom it is known to hear.
+    fn is_announced(&self, destination: u32, packet: &MediaPacket) -> bool {
+        let Some(place) = self.places.get(destination) else { return false };
+        let sources = self.places.find(&packet.source).and_then(|place| self.places.get(place));
+        place.adverts.iter().any(|advert| {
+            let other = Advert { session: advert.session, side: advert.side.other() };
+            self.sessions.get(advert.session).is_none_or(|session| session.assumed.is_none())
+                || sources.is_some_and(|place| place.adverts.contains(&other))
+        })
     }
 
     /// The session a new stream to a place belongs to, and who receives there (5.2): the oldest that knows the source
@@ -239,7 +254,7 @@ impl State {
 
     /// Two packets in sequence begin a stream of `side`.
     #[expect(clippy::too_many_arguments, reason = "each is of another thing, and none goes with another elsewhere")]
-    fn begin_stream(
+    pub fn begin_stream(
         &mut self,
         session: u32,
         side: Side,
@@ -290,17 +305,20 @@ impl State {
         let first = first.at.as_nanos();
         self.timers.set(first_end(first, self.settings.config.interval), Due::Interval { stream: index, first });
         self.wake(index, packet.at, out);
-        self.latch(session, side, source);
+        self.latch(session, side, source, packet.at, out);
         if codec == Codec::Cn {
             self.on_noise(index);
         }
     }
 
     /// Who sends from where it did not say is reached there too (RFC 4961, RFC 7362).
-    fn latch(&mut self, index: u32, side: Side, source: u32) {
+    fn latch(&mut self, index: u32, side: Side, source: u32, at: Timestamp, out: &mut Out<'_>) {
         let Some(session) = self.sessions.get(index) else { return };
         if session.party(side).all().any(|endpoint| endpoint.place == source) {
             return;
+        }
+        if let Some(address) = self.places.get(source).map(|place| place.address) {
+            self.give_way(&address, at, out);
         }
         let [endpoint] = self.advertise(index, side, &[source])[..] else { return };
         let Some(session) = self.sessions.get_mut(index) else { return };
@@ -312,6 +330,9 @@ impl State {
     /// is not audio.
     fn payload_type(&self, session: u32, side: Side, number: u8) -> Option<(Codec, u32)> {
         let session = self.sessions.get(session)?;
+        if let Some(assumed) = session.assumed {
+            return Some(assumed.of(number));
+        }
         for party in [side.other(), side] {
             if let Some(known) = session.party(party).says().payload_type(number).ok()? {
                 return Some((known.codec, known.clock));

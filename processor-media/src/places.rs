@@ -47,6 +47,13 @@ impl Places {
         Self { slab: Slab::default(), index: HashMap::default(), max, ports }
     }
 
+    /// Has media between all even ports above 1023 kept, or no more.
+    pub fn open(&self, wanted: bool) {
+        if let Some(ports) = &self.ports {
+            ports.open(wanted);
+        }
+    }
+
     /// Places held.
     pub fn len(&self) -> usize {
         self.slab.len()

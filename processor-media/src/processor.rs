@@ -20,7 +20,15 @@ impl Media {
     /// One of so many `shards`, each with a part of the calls. `records`: records of calls get their media; `ports`: where
     /// it says where media may go.
     pub fn one_of(shards: usize, settings: Settings, records: bool, ports: Option<Arc<MediaPorts>>) -> Self {
-        Self { state: State::new(settings.divided(shards), records, ports), shards }
+        let unknown = settings.config.unknown_streams;
+        let mut media = Self { state: State::new(settings.divided(shards), records, ports), shards };
+        media.listen_for_unknown(unknown);
+        media
+    }
+
+    /// Each of several shards sees all media, and would count a stream that belongs to no call of any.
+    fn listen_for_unknown(&mut self, wanted: bool) {
+        self.state.listen_for_unknown(wanted && self.shards == 1);
     }
 }
 
@@ -40,10 +48,12 @@ impl Processor for Media {
             ("max_streams_per_dialog", before.max_streams_per_dialog, after.max_streams_per_dialog),
         ];
         let restart = keys.into_iter().filter(|(_, before, after)| before != after).map(|(key, ..)| key).collect();
+        let unknown = after.unknown_streams;
         let bounds = [before.max_streams, before.max_endpoints, before.max_streams_per_dialog];
         self.state.settings = new;
         let config = &mut self.state.settings.config;
         [config.max_streams, config.max_endpoints, config.max_streams_per_dialog] = bounds;
+        self.listen_for_unknown(unknown);
         restart
     }
 

@@ -1,11 +1,12 @@
 //! Reports: of RTCP, with the round trips between them (5.4), VoIP metrics (5.6), and reports of voice quality by SIP (5.6).
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::RtcpPacket;
 use pipeline::call::Side;
-use pipeline::call::media::{ExtendedRecord, ReportRecord};
+use pipeline::call::media::{CallMedia, ExtendedRecord, ReportRecord};
 use pipeline::media::{Address, MediaError, MediaFact, Note, Part, Party, ReportNote, VqMeasure};
 use rtp::rtcp::{Block, Report, VoiceQuality};
 use rtp::{Compound, RtcpError};
@@ -112,6 +113,9 @@ impl State {
         }
         let Some(session) = self.sessions.get(index) else { return };
         out.push(session.slot, MediaFact::Rtcp);
+        if session.assumed.is_some() {
+            return;
+        }
         if session.party(receiver).says().is_secure() || session.party(receiver.other()).says().is_secure() {
             return;
         }
@@ -216,13 +220,12 @@ impl State {
                 out.push(note.slot, MediaFact::ReportValue { party, measure, value });
             }
         }
-        if report.known {
-            let record = ReportRecord {
-                kind: read.kind,
-                at: self.shown(note.call, note.at),
-                local: read.local,
-                remote: read.remote,
-            };
+        let (kind, local, remote) = (read.kind, read.local, read.remote);
+        if let Some(call) = report.record.and_then(|place| out.calls.get_mut(place)) {
+            let reports = vec![ReportRecord { kind, at: call.record.start, local, remote }];
+            Arc::make_mut(&mut call.record).media = Some(Box::new(CallMedia { reports, ..CallMedia::default() }));
+        } else if report.known {
+            let record = ReportRecord { kind, at: self.shown(note.call, note.at), local, remote };
             self.keep(note.call, out, |kept| crate::calls::Kept::keep(&mut kept.reports, record));
         }
     }

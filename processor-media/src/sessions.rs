@@ -3,7 +3,7 @@
 
 use pipeline::Slot;
 use pipeline::call::Side;
-use pipeline::media::{MediaFact, MediaTable, MessageNote, Note, NoteKind, Toward};
+use pipeline::media::{Address, MediaFact, MediaTable, MessageNote, Note, NoteKind, Toward};
 use sip::{Method, Sdp};
 use wire::Timestamp;
 
@@ -12,6 +12,7 @@ use crate::describe::{Described, talk};
 use crate::places::Advert;
 use crate::state::{Out, State};
 use crate::timers::Due;
+use crate::unknown::Assumed;
 
 /// A dialog as far as media are concerned.
 pub struct Session {
@@ -25,6 +26,10 @@ pub struct Session {
     pub caller: u32,
     /// CSeq number of its INVITE.
     pub invite: u32,
+    /// By side: where it signals from.
+    pub signals: [Option<Address>; 2],
+    /// Nobody describes its media; what payload types are taken for.
+    pub assumed: Option<Assumed>,
     pub life: Life,
     /// When its INVITE came.
     pub invited: Timestamp,
@@ -113,8 +118,29 @@ impl Party {
 }
 
 impl Session {
-    fn side_of(&self, tag: u32) -> Side {
-        if tag == self.caller { Side::Caller } else { Side::Callee }
+    /// One of which nothing is known yet.
+    pub fn new(serial: u64, call: u64, slot: Slot, invited: Timestamp) -> Self {
+        Self {
+            serial,
+            call,
+            dialog: 0,
+            slot,
+            caller: 0,
+            invite: 0,
+            signals: [None; 2],
+            assumed: None,
+            life: Life::Early,
+            invited,
+            rang: false,
+            round: None,
+            parties: Default::default(),
+            streams: Vec::new(),
+            talks: None,
+            heard: [false; 2],
+            bye: None,
+            stated: 0,
+            reports: Default::default(),
+        }
     }
 
     /// It is not over.
@@ -154,8 +180,7 @@ impl State {
         let Some(index) = self.session_of(note, message, described.is_some(), out) else { return };
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.slot = note.slot;
-        let is_request = message.status.is_none();
-        let side = session.side_of(if is_request { message.from } else { message.to });
+        let side = session.sender(message);
         match (message.method, message.status) {
             (Method::Invite, Some(180)) => session.rang = true,
             (Method::Bye, None) => session.bye = Some((side, note.at)),
@@ -253,23 +278,11 @@ impl State {
         }
         self.serial += 1;
         let session = Session {
-            serial: self.serial,
-            call: note.call,
-            dialog: 0,
-            slot: note.slot,
             caller,
             invite: message.cseq,
-            life: Life::Early,
-            invited: note.at,
-            rang: false,
-            round: None,
-            parties: Default::default(),
-            streams: Vec::new(),
-            talks: None,
-            heard: [false; 2],
-            bye: None,
-            stated: 0,
-            reports: Default::default(),
+            // Whoever begins it: the first message that is seen may be an answer.
+            signals: [message.status.is_none().then_some(message.source), None],
+            ..Session::new(self.serial, note.call, note.slot, note.at)
         };
         let index = self.sessions.insert(session);
         let call = self.calls.entry(note.call).or_default();
@@ -317,6 +330,7 @@ impl State {
         }
         let mut places = Vec::with_capacity(described.endpoints.len());
         for address in &described.endpoints {
+            self.give_way(address, at, out);
             match self.places.find_or_add(*address) {
                 Some(place) => places.push(place),
                 None => out.refused(MediaTable::Endpoints),
@@ -509,7 +523,7 @@ impl State {
         }
     }
 
-    fn forget_call(&mut self, key: u64, at: Timestamp, out: &mut Out<'_>) {
+    pub fn forget_call(&mut self, key: u64, at: Timestamp, out: &mut Out<'_>) {
         let sessions = self.calls.get(&key).map_or(Vec::new(), |call| call.sessions.clone());
         for session in sessions {
             self.remove_session(session, at, out);

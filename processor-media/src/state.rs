@@ -18,6 +18,7 @@ use crate::sessions::Session;
 use crate::slab::Slab;
 use crate::streams::{Newcomers, Streams};
 use crate::timers::{Due, Timers};
+use crate::unknown::Candidates;
 
 /// Everything that is listened to.
 pub struct State {
@@ -39,6 +40,8 @@ pub struct State {
     pub recent: RecentReports,
     /// Streams whose packets of this batch are not stated yet.
     pub touched: Vec<u32>,
+    /// Streams without a description, where these are wanted.
+    pub unknown: Option<Candidates>,
     /// It was said that somebody listens.
     said: bool,
 }
@@ -85,6 +88,7 @@ impl State {
             hash: RandomState::default(),
             recent: RecentReports::default(),
             touched: Vec::new(),
+            unknown: None,
             said: false,
             settings,
         }

@@ -235,7 +235,9 @@ impl State {
         if next > at {
             return self.timers.set(next, Due::Silence { stream: index, first });
         }
+        let session = entry.session();
         self.sleep(index, out);
+        self.end_if_silent(session, at, out);
     }
 
     fn sleep(&mut self, index: u32, out: &mut Out<'_>) {

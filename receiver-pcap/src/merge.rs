@@ -102,6 +102,11 @@ impl Merge {
         self.open[self.given?].as_ref()?.capture.packet()
     }
 
+    /// The link type of that packet, as its file calls it.
+    pub fn link_type(&self) -> Option<u16> {
+        Some(self.open[self.given?].as_ref()?.capture.head()?.link_type)
+    }
+
     /// Opens a file and puts it in line with its first packet.
     fn open(&mut self, path: &Path) -> Result<(), Unusable> {
         let report = Arc::clone(&self.report);

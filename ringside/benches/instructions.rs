@@ -18,7 +18,7 @@ use std::process::Command;
 use pipeline::FrameBatch;
 use sip::Framing;
 
-use chain::{Engine, MESSAGES, Packets, Stage, Stages};
+use chain::{BALANCED, CALL, Engine, MESSAGES, Packets, SERVICE, Stage, Stages};
 
 /// As in the program.
 #[global_allocator]
@@ -31,6 +31,13 @@ const RATE: u64 = 50;
 
 /// How far the packets go, each farther than the one before.
 const WAYS: [&str; 7] = ["made", "framed", "parsed", "followed", "labelled", "counted", "trunks"];
+
+/// With affinity looked at: what there is to see, packets made, counted without it, and with it.
+const LOOKED: [(&str, [&str; 3]); 3] = [
+    ("no service", ["made", "counted", "looked"]),
+    ("a listed service, one side", ["made", "counted", "listed"]),
+    ("a listed service, both sides", ["balanced made", "balanced", "balanced listed"]),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,6 +67,12 @@ fn main() {
     ] {
         println!("{what:20} {instructions:6}");
     }
+    for (what, ways) in LOOKED {
+        let [made, without, with] = ways.map(per_message);
+        let [without, with] = [without - made, with - made];
+        let ratio = with as f64 / without as f64;
+        println!("affinity, {what:28} {with:6}, without {without:6}: {ratio:.3}");
+    }
 }
 
 /// Packets of so many calls, taken as far as `way` says.
@@ -71,13 +84,19 @@ fn run(way: &str, rate: u64, calls: usize) {
             engine.run();
         });
     }
-    if way == "made" {
-        let mut packets = Packets::new(rate);
+    let packets = || Packets::of(if way.starts_with("balanced") { BALANCED } else { CALL }, rate);
+    if way.ends_with("made") {
+        let mut packets = packets();
         // As many as go on beside each other must have begun.
         packets.make(packets.calls_until_full());
         return in_parts(calls, |part| packets.make(part));
     }
-    let mut stages = Stages::new(rate, way == "trunks");
+    let affinity = match way {
+        "looked" => Some(""),
+        "listed" | "balanced listed" => Some(SERVICE),
+        _ => None,
+    };
+    let mut stages = Stages::of(packets(), way == "trunks", affinity);
     in_parts(calls, |part| {
         stages.packets.make(part);
         while !stages.packets.all_are_taken() {
@@ -85,8 +104,12 @@ fn run(way: &str, rate: u64, calls: usize) {
             match way {
                 "framed" => {}
                 "parsed" => parse(&stages.batch),
-                "followed" => stages.pass(Stage::Follow),
+                "followed" => {
+                    stages.pass(Stage::Look);
+                    stages.pass(Stage::Follow);
+                }
                 "labelled" => {
+                    stages.pass(Stage::Look);
                     stages.pass(Stage::Follow);
                     stages.pass(Stage::Label);
                 }
@@ -110,7 +133,8 @@ fn in_parts(calls: usize, mut take: impl FnMut(usize)) {
 
 /// Instructions of a message that goes this way, making its packet included.
 fn per_message(way: &str) -> u64 {
-    (count(way, 2 * CALLS) - count(way, CALLS)) / (CALLS * MESSAGES) as u64
+    let messages = if way.starts_with("balanced") { 2 * MESSAGES } else { MESSAGES };
+    (count(way, 2 * CALLS) - count(way, CALLS)) / (CALLS * messages) as u64
 }
 
 /// Instructions of this program when it takes so many calls.

@@ -1,43 +1,68 @@
 //! `ringside calls`: the calls of capture files, one line for each, the newest last.
 
+use std::cmp::Ordering;
+
+use call_filter::{Field, Said};
 use call_views::{Summary, View};
+use wire::Timestamp;
 
 use crate::captures::{self, Asked};
-use crate::cli::{Calls, CallsFormat};
+use crate::cli::{Calls, CallsFormat, Captures, Sort};
 use crate::failure::Failure;
 use crate::json::line;
-use crate::show::print;
+use crate::live;
+use crate::show::{self, print};
 use crate::terminal;
 
 /// Lists what matches.
 pub fn calls(arguments: Calls) -> Result<(), Failure> {
-    let Calls { captures, all, failed, poor, number, filter, format } = arguments;
+    if arguments.live {
+        return append(arguments);
+    }
+    let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, .. } = arguments;
+    let captures = Captures { paths, ports, run };
+    if format == CallsFormat::Json && !columns.is_empty() {
+        return Err(Failure::Usage("--columns goes with a table or CSV: in JSON every key is there".to_owned()));
+    }
     let with_number = number.is_some();
-    let any = !failed && !poor && !with_number && filter.is_none();
-    let asked = Asked::of(number, filter.as_ref(), poor);
-    // A summary is all that is shown: messages are let go as soon as their call is over.
-    let summary = move |view: &View<'_>| -> Option<Summary> {
-        let summary = view.summary();
-        let matches = (!failed || summary.failed)
-            && (!poor || summary.poor)
-            && (!with_number || view.record.has_number)
-            && filter.as_ref().is_none_or(|filter| filter.wants(view));
-        matches.then_some(summary)
+    let any = !failed && !poor && !with_number && filter.is_none() && !period.is_limited();
+    let fields = match format {
+        CallsFormat::Csv if columns.is_empty() => USUAL.map(|name| Field::parse(name).expect("it is one")).to_vec(),
+        _ => columns,
     };
-    let of_call = summary.clone();
-    let mut calls = match all {
-        false => captures::calls(&captures, asked, move |_, view| of_call(view))?,
-        true => {
-            let (mut calls, exchanges) =
-                captures::calls_and_more(&captures, asked, false, move |_, view| of_call(view))?;
-            calls.extend(exchanges.iter().filter_map(|exchange| {
-                let times = (exchange.times > 1).then_some(exchange.times);
-                summary(&exchange.view()).map(|summary| Summary { times, ..summary })
-            }));
-            calls
+    let asked = fields.iter().chain(sort.iter().map(|sort| &sort.field));
+    let asked = Asked::of(number, filter.as_ref(), poor).with(asked);
+    // A row is all that is shown: messages are let go as soon as their call is over.
+    let row = {
+        let (fields, sort) = (fields.clone(), sort.clone());
+        move |view: &View<'_>, times: Option<u32>| -> Option<Row> {
+            let summary = Summary { times, ..view.summary() };
+            let matches = (!failed || summary.failed)
+                && (!poor || summary.poor)
+                && (!with_number || view.record.has_number)
+                && period.has(summary.start)
+                && filter.as_ref().is_none_or(|filter| filter.wants(view));
+            matches.then(|| Row {
+                start: summary.start,
+                cells: fields.iter().map(|field| field.text(view)).collect(),
+                key: sort.as_ref().and_then(|sort| sort.field.first(view)).map(Said::into_owned),
+                summary,
+            })
         }
     };
-    if calls.is_empty() {
+    let of_call = row.clone();
+    let keep = move |view: &View<'_>| of_call(view, None);
+    let mut rows = match all {
+        false => captures::calls(&captures, asked, move |_, view| keep(view))?,
+        true => {
+            let (mut rows, exchanges) = captures::calls_and_more(&captures, asked, false, move |_, view| keep(view))?;
+            let of_exchange =
+                |exchange: &call_views::Exchange| row(&exchange.view(), (exchange.times > 1).then_some(exchange.times));
+            rows.extend(exchanges.iter().filter_map(of_exchange));
+            rows
+        }
+    };
+    if rows.is_empty() {
         let what = match (any, all) {
             (false, false) => "no call matches",
             (false, true) => "no call and no other request matches",
@@ -46,9 +71,109 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
         };
         return Err(Failure::Failed(what.to_owned()));
     }
-    calls.sort_by_key(|call| call.start);
-    match format {
-        CallsFormat::Table => print(&call_views::table(&calls, &terminal::style(None))),
-        CallsFormat::Json => print(&calls.iter().map(line).collect::<String>()),
+    rows.sort_by_key(|row| row.start);
+    if let Some(sort) = &sort {
+        rows.sort_by(|one, other| one.compare(other, sort));
+    }
+    print(&match format {
+        CallsFormat::Json => rows.iter().map(|row| line(&row.summary)).collect(),
+        CallsFormat::Csv => comma_separated(&fields, &rows),
+        CallsFormat::Table if fields.is_empty() => {
+            let calls: Vec<Summary> = rows.into_iter().map(|row| row.summary).collect();
+            call_views::table(&calls, &terminal::style(None))
+        }
+        CallsFormat::Table => {
+            let titles: Vec<_> = fields.iter().map(|field| (field.name(), field.is_number())).collect();
+            let cells: Vec<_> = rows.into_iter().map(|row| row.cells).collect();
+            call_views::columns(&titles, &cells, &terminal::style(None))
+        }
+    })
+}
+
+/// A line for each call that ends, for ever; it ends when nobody reads any more.
+fn append(arguments: Calls) -> Result<(), Failure> {
+    let Calls { run, failed, poor, number, filter, format, .. } = arguments;
+    let titles = match format {
+        CallsFormat::Table => call_views::appended(None, &terminal::style(Some(WITHOUT_TERMINAL))),
+        CallsFormat::Json => String::new(),
+        CallsFormat::Csv => {
+            return Err(Failure::Usage("--live prints a table or JSON".to_owned()));
+        }
+    };
+    let with_number = number.is_some();
+    let wanted = Asked::of(number, filter.as_ref(), poor).wanted();
+    let started = || _ = show::append(&titles);
+    live::follow(&run, wanted, started, move |view| {
+        let summary = view.summary();
+        let matches = (!failed || summary.failed)
+            && (!poor || summary.poor)
+            && (!with_number || view.record.has_number)
+            && filter.as_ref().is_none_or(|filter| filter.wants(view));
+        if !matches {
+            return true;
+        }
+        show::append(&match format {
+            CallsFormat::Json => line(&summary),
+            _ => call_views::appended(Some(&summary), &terminal::style(Some(WITHOUT_TERMINAL))),
+        })
+    })
+}
+
+/// Cells of a line where no terminal says how many there are.
+const WITHOUT_TERMINAL: usize = 120;
+
+/// What is shown of a call.
+struct Row {
+    start: Timestamp,
+    summary: Summary,
+    /// Of the columns that were asked for.
+    cells: Vec<String>,
+    /// What it is sorted by; `None` where it says nothing to that.
+    key: Option<Said<'static>>,
+}
+
+impl Row {
+    /// What says nothing comes last, whichever way the others stand.
+    fn compare(&self, other: &Self, sort: &Sort) -> Ordering {
+        match (&self.key, &other.key) {
+            (Some(one), Some(other)) if sort.down => other.order(one),
+            (Some(one), Some(other)) => one.order(other),
+            (one, other) => one.is_none().cmp(&other.is_none()),
+        }
     }
 }
+
+/// RFC 4180. A cell that a spreadsheet would take for a formula is text.
+fn comma_separated(fields: &[Field], rows: &[Row]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut write = |cells: Vec<String>| writer.write_record(cells).expect("a vector takes everything");
+    write(fields.iter().map(|field| field.name().to_owned()).collect());
+    for row in rows {
+        let harmless = |(cell, field): (&String, &Field)| match cell.chars().next() {
+            Some('=' | '+' | '-' | '@' | '\t' | '\r') if !field.is_number() => format!("'{cell}"),
+            _ => cell.clone(),
+        };
+        write(row.cells.iter().zip(fields).map(harmless).collect());
+    }
+    let bytes = writer.into_inner().expect("a vector takes everything");
+    String::from_utf8(bytes).expect("it was made of text")
+}
+
+/// Columns of CSV where none are asked for.
+const USUAL: [&str; 15] = [
+    "start",
+    "method",
+    "from",
+    "to",
+    "source",
+    "destination",
+    "outcome",
+    "status",
+    "end",
+    "setup",
+    "ring",
+    "duration",
+    "carrier",
+    "ua_type",
+    "call_id",
+];

@@ -1,23 +1,25 @@
-//! What `replay`, `calls` and `ladder` have in common: capture files through the pipelines of the configuration.
+//! What `replay`, `calls`, `ladder` and `advise` have in common: capture files through the pipelines of the configuration.
 //!
 //! The pipelines run with `receivers.pcap` in place of their receivers, on the clock of the capture and on this
 //! thread, as fast as the files can be read. No exporter starts, no port is opened, no privilege is needed.
 
 mod bar;
-mod rewrite;
+pub mod rewrite;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use call_filter::Filter;
+use call_filter::{Field, Filter};
 use call_views::{Exchange, Exchanges, View};
 use config::graph::{Branch, Signal};
 use config::{Configuration, Node, Service};
 use engine::{FlowContext, Outlet, Shard, Sink, Turn};
 use metrics::Registry;
 use pipeline::call::Subject;
-use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets};
+use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets, SipFrame, Transport};
 use receiver_pcap::{PassedOver, PcapReceiver, Report};
+use sip::Framing;
 
 use crate::cli::Captures;
 use crate::components::catalogue;
@@ -44,18 +46,25 @@ impl Reading {
     /// Loads the configuration and builds what it says, with a record of each call where `wanted` asks for them.
     /// Warnings go to standard error.
     pub fn new(captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
-        Self::adjusted(captures, |_| wanted, rewrite::with_numbers)
+        Self::adjusted(captures, |_| wanted, false, rewrite::with_numbers)
     }
 
     /// The same for what leaves this host: numbers are hidden as `run` hides them, and records are made where traces
     /// need them; with `calls`, wherever calls are followed.
     pub fn exported(captures: &Captures, calls: bool) -> Result<Self, Failure> {
-        Self::adjusted(captures, |service| calls.then(|| engine::traced(service)), |_| ())
+        Self::adjusted(captures, |service| calls.then(|| engine::traced(service)), false, |_| ())
     }
 
+    /// The same with balanced services looked at, whatever the pipelines say.
+    pub fn advised(captures: &Captures) -> Result<Self, Failure> {
+        Self::adjusted(captures, |_| None, true, rewrite::with_affinity)
+    }
+
+    /// `alone`: by one shard, so that the order of the capture is that of what is found.
     fn adjusted(
         captures: &Captures,
         wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
+        alone: bool,
         more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
         let catalogue = catalogue();
@@ -74,7 +83,7 @@ impl Reading {
         let label_sets = Arc::<LabelSets>::default();
         let wanted = wanted(&configuration.service);
         // Calls are shown in the order they ended, which one has to see.
-        let shards = if wanted.is_some() { 1 } else { configuration.service.shards };
+        let shards = if wanted.is_some() || alone { 1 } else { configuration.service.shards };
         let wanted = &|branch: &Branch| {
             wanted.clone().or_else(|| branch.traces().then(|| engine::traced(&configuration.service)))
         };
@@ -152,6 +161,11 @@ impl Reading {
         Ok(())
     }
 
+    /// What was found about backends of services, until now.
+    pub fn affinity(&mut self) -> Option<pipeline::affinity::Report> {
+        self.shard.affinity()
+    }
+
     /// Hands over the calls that are still up. The metrics are no longer those at the last packet.
     pub fn drain(&mut self) {
         self.shard.drain();
@@ -169,13 +183,28 @@ pub struct Asked {
     number: Option<String>,
     headers: bool,
     media: bool,
+    undisguised: bool,
 }
 
 impl Asked {
     /// Calls with `number` that `filter` wants; `media`: with what callers heard, whatever the pipelines say.
     pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
         let headers = filter.is_some_and(Filter::needs_headers);
-        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media) }
+        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media), undisguised: false }
+    }
+
+    /// With Call-IDs and addresses as they are, whatever the configuration hides: packets are handed on whole.
+    pub fn undisguised(self) -> Self {
+        Self { undisguised: true, ..self }
+    }
+
+    /// With what these fields ask for besides.
+    pub fn with<'a>(mut self, fields: impl Iterator<Item = &'a Field>) -> Self {
+        for field in fields {
+            self.headers |= field.is_about_headers();
+            self.media |= field.is_about_media();
+        }
+        self
     }
 
     /// Records as commands over files want them: each a whole call, and no single requests.
@@ -215,16 +244,19 @@ fn of_subjects<T: Send + 'static>(
     exchanges: Option<Exchanges>,
     mut keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
 ) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
-    let media = asked.media;
+    let (media, undisguised) = (asked.media, asked.undisguised);
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
+        if undisguised {
+            rewrite::without_privacy(tree);
+        }
         rewrite::with_messages(tree);
         if media {
             rewrite::with_media(tree);
         }
     };
     let wanted = CallsWanted { requests: exchanges.is_some(), ..asked.wanted() };
-    let mut reading = Reading::adjusted(captures, |_| Some(wanted), adjust)?;
+    let mut reading = Reading::adjusted(captures, |_| Some(wanted), false, adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();
     let shared = Arc::new(Mutex::new(exchanges));
     let taken = Arc::clone(&shared);
@@ -239,6 +271,7 @@ fn of_subjects<T: Send + 'static>(
                 exchanges.take(view);
             }
         }
+        Subject::Report => {}
     });
     reading.read()?;
     reading.drain();
@@ -246,6 +279,27 @@ fn of_subjects<T: Send + 'static>(
     drop(reading);
     let exchanges = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok((calls.into_iter().collect(), exchanges.map_or_else(Vec::new, Exchanges::into_list)))
+}
+
+/// How captures are read, by the configuration.
+pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
+    let reading = Reading::adjusted(captures, |_| None, true, |_| ())?;
+    let plan = &reading.configuration.graph.shards[0];
+    let config = reading.configuration.receivers[&plan.receivers[0]].settings().downcast::<receiver_pcap::Config>();
+    let mut config = *config.expect("the only receiver left is the one that reads files");
+    config.files.clone_from(&captures.paths);
+    Ok(config)
+}
+
+/// The Call-ID of a message; `None` without a usable one.
+pub fn call_id<'a>(message: &'a [u8], frame: &SipFrame) -> Option<Cow<'a, str>> {
+    let framing = match frame.transport {
+        Transport::Tcp | Transport::Tls => Framing::Stream,
+        Transport::Udp => Framing::Datagram { truncated: frame.truncated },
+        Transport::Ws | Transport::Wss => Framing::WebSocket,
+    };
+    let message = sip::parse(message, framing).ok()?;
+    Some(String::from_utf8_lossy(message.call_id))
 }
 
 /// A sink that looks at calls.

@@ -1,13 +1,14 @@
 //! The command line: what can be typed, and nothing of what it does.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use call_filter::Filter;
+use call_filter::{Field, Filter};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
+use wire::Timestamp;
 
 /// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
@@ -45,6 +46,10 @@ pub enum Command {
     Calls(Calls),
     /// Draw the calls of capture files, message by message
     Ladder(Ladder),
+    /// Cut the packets of calls out of capture files, as they were
+    Extract(Extract),
+    /// Say which calls of capture files a balancer breaks, and what helps
+    Advise(Advise),
     /// Ask a SIP server with OPTIONS, in the manner of ping
     Probe(Probe),
 }
@@ -112,8 +117,17 @@ pub enum Format {
 /// Which calls of which captures, and how they are listed.
 #[derive(Debug, Args)]
 pub struct Calls {
+    /// Capture files: pcap, pcapng, gzip of either; - is standard input
+    #[arg(required_unless_present = "live", value_name = "CAPTURE")]
+    pub paths: Vec<PathBuf>,
+    /// Instead of files off the wire, with the rights of `run`: a line for each call as it ends
+    #[arg(long, conflicts_with_all = ["paths", "all", "ports", "sort", "columns"])]
+    pub live: bool,
+    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub ports: Vec<u16>,
     #[command(flatten)]
-    pub captures: Captures,
+    pub run: Run,
     /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
     #[arg(long)]
     pub all: bool,
@@ -129,6 +143,15 @@ pub struct Calls {
     /// Only calls that FILTER wants, for instance 'outcome == busy and setup > 3s'; docs/calls.md has the fields
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub filter: Option<Filter>,
+    #[command(flatten)]
+    pub period: Period,
+    /// Columns of a table, or of CSV, instead of the usual ones: fields of the filter, for instance
+    /// start,from,to,status,header:X-Account-ID
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = Field::parse)]
+    pub columns: Vec<Field>,
+    /// Sort by a field of the filter; -FIELD begins with the greatest [default: start]
+    #[arg(long, value_name = "FIELD", value_parser = sort, allow_hyphen_values = true)]
+    pub sort: Option<Sort>,
     /// How the calls are printed
     #[arg(long, value_enum, default_value_t = CallsFormat::Table)]
     pub format: CallsFormat,
@@ -141,6 +164,40 @@ pub enum CallsFormat {
     Table,
     /// An object in a line for each
     Json,
+    /// Comma-separated values (RFC 4180), with a line of titles
+    Csv,
+}
+
+/// From when to when.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Period {
+    /// Only what began then or later: 2026-01-31T12:00:00Z, 2026-01-31, or so long ago: 3d, 90m
+    #[arg(long, value_name = "TIME", value_parser = point)]
+    pub since: Option<Timestamp>,
+    /// Only what began before
+    #[arg(long, value_name = "TIME", value_parser = point)]
+    pub until: Option<Timestamp>,
+}
+
+impl Period {
+    /// Whether it is anything but all time.
+    pub fn is_limited(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+
+    /// Whether a time lies in it.
+    pub fn has(&self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time < until)
+    }
+}
+
+/// What a list is sorted by.
+#[derive(Clone, Debug)]
+pub struct Sort {
+    /// What is compared.
+    pub field: Field,
+    /// The greatest comes first.
+    pub down: bool,
 }
 
 /// Which call of which captures, and how it is drawn.
@@ -157,6 +214,8 @@ pub struct Ladder {
     /// Only calls that FILTER wants, as of `calls`
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub filter: Option<Filter>,
+    #[command(flatten)]
+    pub period: Period,
     /// How the messages are drawn
     #[arg(long, value_enum, default_value_t = LadderFormat::Text)]
     pub format: LadderFormat,
@@ -170,6 +229,49 @@ pub enum LadderFormat {
     /// A Mermaid sequence diagram; several are a Markdown document
     Mermaid,
     /// An object in a line for each call
+    Json,
+}
+
+/// Which calls of which captures, and where their packets go.
+#[derive(Debug, Args)]
+pub struct Extract {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// Also what is no call: registrations and other requests
+    #[arg(long)]
+    pub all: bool,
+    /// Only what has this Call-ID, call or not; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub call_id: Vec<String>,
+    /// Only calls that FILTER wants, as of `calls`
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub filter: Option<Filter>,
+    #[command(flatten)]
+    pub period: Period,
+    /// With RTP and RTCP
+    #[arg(long)]
+    pub media: bool,
+    /// File to write, pcapng
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+/// Which captures, and how what was found is printed.
+#[derive(Debug, Args)]
+pub struct Advise {
+    #[command(flatten)]
+    pub captures: Captures,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = AdviseFormat::Text)]
+    pub format: AdviseFormat,
+}
+
+/// How `advise` prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdviseFormat {
+    /// A block for each service, a line for each finding
+    Text,
+    /// An object
     Json,
 }
 
@@ -218,6 +320,23 @@ pub enum ProbeFormat {
 
 fn filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| format!("\n{}", error.pointed(text)))
+}
+
+fn sort(text: &str) -> Result<Sort, String> {
+    let name = text.strip_prefix('-');
+    Ok(Sort { field: Field::parse(name.unwrap_or(text))?, down: name.is_some() })
+}
+
+/// A time, or how long ago it was.
+fn point(text: &str) -> Result<Timestamp, &'static str> {
+    let ago = || {
+        let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+        let ago = days.map(|days| Duration::from_secs(86_400) * days).or_else(|| duration::parse(text))?;
+        SystemTime::now().checked_sub(ago)?.duration_since(UNIX_EPOCH).ok()
+    };
+    let since_epoch = |ago: Duration| u64::try_from(ago.as_nanos()).ok().map(Timestamp::from_nanos);
+    let point = call_filter::time(text).or_else(|| ago().and_then(since_epoch));
+    point.ok_or("write a time such as 2026-01-31T12:00:00Z or 2026-01-31, or how long ago: 3d, 90m")
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, &'static str> {

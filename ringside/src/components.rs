@@ -9,6 +9,7 @@ use exporter::prometheus::{self, Prometheus};
 use extension_console::Console;
 use metrics::{ExporterContext, ExtensionContext};
 use pipeline::{Exporter, Extension, Processor, ProcessorContext, Receiver};
+use processor_affinity::Affinity;
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
 use processor_media::Media;
@@ -54,6 +55,13 @@ pub fn catalogue() -> Catalogue {
                     let dialogs = dialogs.labelled(Arc::clone(&context.label_sets));
                     Box::new(if context.media.is_some() { dialogs.telling_media() } else { dialogs })
                 },
+            ),
+            Type::<dyn Processor, ProcessorContext>::new(
+                "affinity",
+                Role::ReadsFrames,
+                "which backend of a balanced service took a call, and what the balancer breaks",
+                processor_affinity::Config::check,
+                |settings, context| Box::new(Affinity::new(settings, context)),
             ),
             Type::<dyn Processor, ProcessorContext>::new(
                 "enrich",

@@ -1,5 +1,7 @@
 //! `ringside doctor`: can it capture here, and does it see SIP? Each finding with what to do about it.
 
+mod conntrack;
+mod media;
 mod probes;
 
 use std::time::{Duration, Instant};
@@ -22,8 +24,10 @@ pub fn doctor(configured: Configured) -> Result<(), Failure> {
     say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
     probes::try_each(&loaded)?;
+    conntrack::findings().iter().try_for_each(|finding| print(finding))?;
     let receivers = live_receivers(&loaded);
     if receivers.is_empty() {
+        media::findings(&loaded, false).iter().try_for_each(|finding| print(finding))?;
         return print(&line("ok", "capture", "no pipeline captures live, so no privilege is needed", ""));
     }
     let mut findings = Vec::new();
@@ -36,6 +40,9 @@ pub fn doctor(configured: Configured) -> Result<(), Failure> {
         }
         findings.extend(found);
     }
+    let bpf = |finding: &Finding| matches!(finding.check, Check::Bpf | Check::Program);
+    let classic = findings.iter().any(|finding| bpf(finding) && finding.severity != Severity::Good);
+    media::findings(&loaded, classic).iter().try_for_each(|finding| print(finding))?;
     verdict(&findings)
 }
 

@@ -19,8 +19,10 @@ const WITHOUT_TERMINAL: usize = 80;
 pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
     let (wanted, filter) = (arguments.call_id.clone(), arguments.filter.clone());
     let asked = Asked::of(None, filter.as_ref(), true);
+    let period = arguments.period;
     let matches = move |view: &View<'_>| {
-        wanted.as_deref().is_none_or(|wanted| *view.record.call_id == *wanted)
+        period.has(view.record.start)
+            && wanted.as_deref().is_none_or(|wanted| *view.record.call_id == *wanted)
             && filter.as_ref().is_none_or(|filter| filter.wants(view))
     };
     let of_call = matches.clone();
@@ -44,7 +46,7 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
     if calls.is_empty() {
         let what = match &arguments.call_id {
             Some(_) => "no call has this Call-ID: `ringside calls --all --format json` shows them whole",
-            None if arguments.filter.is_some() => "no call matches",
+            None if arguments.filter.is_some() || period.is_limited() => "no call matches",
             None => "no call is in these captures; --all draws other requests",
         };
         return Err(Failure::Failed(what.to_owned()));

@@ -1,14 +1,17 @@
 //! The binary: a command line in, an exit code out. What it does is in the modules, one for each subcommand.
 
+mod advise;
 mod allocator;
 mod calls;
 mod captures;
 mod cli;
 mod components;
 mod doctor;
+mod extract;
 mod failure;
 mod json;
 mod ladder;
+mod live;
 mod logs;
 mod probe;
 mod replay;
@@ -35,8 +38,10 @@ fn main() -> ExitCode {
         Command::Doctor(configured) => doctor::doctor(configured),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Calls(arguments) => calls::calls(arguments),
+        Command::Advise(arguments) => advise::advise(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
+        Command::Extract(arguments) => extract::extract(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -51,6 +51,12 @@ pub fn components() -> Result<(), Failure> {
     print(&text.concat())
 }
 
+/// Writes a line of many to standard output. Whether anybody reads there.
+pub fn append(line: &str) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
 /// Writes to standard output, for whoever reads there. A reader that has seen enough, such as `head`, is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

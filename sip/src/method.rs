@@ -85,7 +85,7 @@ impl Method {
 
     /// The method of this name, compared byte for byte.
     #[inline]
-    pub(crate) fn named(name: &[u8]) -> Self {
+    pub fn named(name: &[u8]) -> Self {
         match name {
             b"INVITE" => Self::Invite,
             b"ACK" => Self::Ack,

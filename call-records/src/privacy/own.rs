@@ -31,6 +31,25 @@ impl Own {
         }
     }
 
+    /// Takes what the body of a report of voice quality names in its lines of ids: `LocalID: <sip:alice@example.org>`
+    /// (RFC 6035 §4.6.1).
+    pub fn learn_report(&mut self, body: &[u8], privacy: &Privacy) {
+        if privacy.numbers == Numbers::Plain {
+            return;
+        }
+        for line in body.split(|byte| *byte == b'\n') {
+            let Some(colon) = memchr::memchr2(b':', b'=', line) else { continue };
+            let (name, value) = (line[..colon].trim_ascii(), &line[colon + 1..]);
+            if !name.to_ascii_lowercase().ends_with(b"id") {
+                continue;
+            }
+            let value = memchr::memchr(b'<', value).map_or(value.trim_ascii(), |open| &value[open + 1..]);
+            if let Some(user) = sip::uri::user(value) {
+                self.add(&text(user, MAX_USER));
+            }
+        }
+    }
+
     pub(super) fn add(&mut self, name: &str) {
         // A fold may stand before the `@`; elsewhere the name is without it.
         let name = name.trim();

@@ -29,7 +29,7 @@ const NUMBERS = {
   hmac: "Numbers are hashed on record: look for the whole number, as the phone wrote it.",
 };
 
-const FIELDS = ["call_id", "number", "outcome", "carrier", "state", "media"];
+const FIELDS = ["call_id", "number", "outcome", "carrier", "state", "media", "filter"];
 /** Calls that are listed, unless more are asked for. */
 const PAGE = 200;
 
@@ -46,14 +46,20 @@ export class CallList {
     this.current = null;
     this.skew = 0;
     this.numbers = null;
+    this.wrong = document.getElementById("filter-note");
+    this.fresh = document.getElementById("fresh");
+    /** Calls that came while the pointer was on the list, which does not move under it. */
+    this.held = new Set();
     const outcomes = OUTCOMES.map(([value, text]) => h("option", { value }, text));
     this.form.elements.outcome.replaceChildren(...outcomes);
     let waiting;
-    const change = () => {
+    const change = async () => {
       this.mark();
       this.limit = PAGE;
-      changed();
+      if (await this.isRight()) changed();
     };
+    this.fresh.addEventListener("click", () => this.release());
+    this.list.addEventListener("pointerleave", () => this.release());
     this.form.addEventListener("input", (event) => {
       clearTimeout(waiting);
       waiting = setTimeout(change, event.target instanceof HTMLSelectElement ? 0 : 250);
@@ -82,6 +88,57 @@ export class CallList {
     return query;
   }
 
+  /** The filters as they stand in the address: `?outcome=failed`, or nothing. */
+  address() {
+    const query = this.query();
+    query.delete("limit");
+    const text = query.toString();
+    return text && `?${text}`;
+  }
+
+  /** Takes the filters from an address. */
+  take(search) {
+    const query = new URLSearchParams(search);
+    for (const name of FIELDS) {
+      const field = this.form.elements[name];
+      const value = query.get(name) ?? "";
+      if (value && field instanceof HTMLSelectElement && ![...field.options].some((option) => option.value === value))
+        field.append(h("option", { value }, value));
+      field.value = value;
+    }
+    this.mark();
+  }
+
+  /** Whether the filter can be read; what is wrong with it is said. */
+  async isRight() {
+    const filter = this.form.elements.filter.value.trim();
+    let wrong = "";
+    if (filter) {
+      const reply = await fetch(`/api/filter?${new URLSearchParams({ filter })}`).catch(() => null);
+      if (reply?.ok) wrong = (await reply.json()).error ?? "";
+      // It was changed meanwhile.
+      if (filter !== this.form.elements.filter.value.trim()) return false;
+    }
+    this.wrong.textContent = wrong;
+    this.wrong.hidden = !wrong;
+    this.form.elements.filter.setAttribute("aria-invalid", String(Boolean(wrong)));
+    return !wrong;
+  }
+
+  /** Whether the pointer is on the list. */
+  isHeld() {
+    return this.list.matches(":hover") && matchMedia("(hover: hover)").matches;
+  }
+
+  /** Shows what was held back. */
+  release() {
+    if (this.held.size === 0) return;
+    const held = this.held;
+    this.held = new Set();
+    this.fresh.hidden = true;
+    this.draw(held, true);
+  }
+
   mark() {
     for (const name of FIELDS) this.form.elements[name].classList.toggle("is-set", this.form.elements[name].value !== "");
   }
@@ -92,6 +149,8 @@ export class CallList {
 
   clear() {
     this.form.reset();
+    this.wrong.hidden = true;
+    this.form.elements.filter.removeAttribute("aria-invalid");
     this.mark();
   }
 
@@ -111,7 +170,27 @@ export class CallList {
     if (reset) this.calls.clear();
     for (const name of gone) this.calls.delete(name);
     for (const call of calls) this.calls.set(nameOf(call), call);
-    this.draw(new Set(calls.map(nameOf)), !reset);
+    const changed = new Set(calls.map(nameOf));
+    const moves = calls.some((call) => !this.rows.has(nameOf(call))) || gone.length > 0;
+    if (!reset && (this.held.size > 0 || moves) && this.isHeld()) return this.hold(changed);
+    this.held.forEach((name) => changed.add(name));
+    this.held.clear();
+    this.fresh.hidden = true;
+    this.draw(changed, !reset);
+  }
+
+  /** Rows that are there change in their place; those that came wait until the pointer leaves. */
+  hold(changed) {
+    changed.forEach((name) => this.held.add(name));
+    for (const name of changed) {
+      const item = this.rows.get(name);
+      const call = this.calls.get(name);
+      if (item && call) item.replaceChildren(this.row(call));
+    }
+    this.select(this.current);
+    const came = [...this.held].filter((name) => !this.rows.has(name) && this.calls.has(name)).length;
+    this.fresh.textContent = `${count(came)} new`;
+    this.fresh.hidden = came === 0;
   }
 
   draw(changed, animate) {
@@ -205,6 +284,7 @@ export class CallList {
     const next = by === 0 ? 0 : at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by));
     rows[next]?.focus();
     rows[next]?.scrollIntoView({ block: "nearest" });
+    return rows[next]?.dataset.call;
   }
 }
 

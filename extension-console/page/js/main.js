@@ -6,7 +6,10 @@ import { showFigures } from "./figures.js";
 import { CallList } from "./list.js";
 
 const view = new CallView(() => open(null));
-const list = new CallList((callId) => open(callId), follow);
+const list = new CallList((callId) => open(callId), () => {
+  history.replaceState(null, "", location.pathname + list.address());
+  follow();
+});
 let events = null;
 let again;
 let skew = 0;
@@ -26,7 +29,7 @@ function addressed() {
 function open(callId) {
   if (callId === view.callId) return;
   const address = callId === null ? "/" : `/calls/${encodeURIComponent(callId)}`;
-  history.pushState(null, "", address);
+  history.pushState(null, "", address + list.address());
   show(callId);
 }
 
@@ -50,6 +53,7 @@ function follow() {
     const now = JSON.parse(event.data);
     skew = now.time_ms - Date.now();
     showFigures(now);
+    showHost(now.host);
     list.carriers(now.carriers);
   });
   events.addEventListener("calls", (event) => list.change(JSON.parse(event.data)));
@@ -59,6 +63,12 @@ function follow() {
     // Refused rather than lost: the browser does not try again by itself.
     if (events?.readyState === EventSource.CLOSED) refused();
   });
+}
+
+/** Whose console it is: several are open side by side, all by the name localhost. */
+function showHost(host) {
+  document.getElementById("host").textContent = host;
+  document.title = host ? `${host} · ringside` : "ringside";
 }
 
 /** What is shown is old, and why. */
@@ -87,7 +97,10 @@ setInterval(() => {
 }, 1000);
 
 document.addEventListener("visibilitychange", follow);
-window.addEventListener("popstate", () => show(addressed()));
+window.addEventListener("popstate", () => {
+  list.take(location.search);
+  view.callId === addressed() ? follow() : show(addressed());
+});
 window.addEventListener("pagehide", () => events?.close());
 window.addEventListener("pageshow", (event) => event.persisted && follow());
 
@@ -101,9 +114,17 @@ const help = document.getElementById("help");
 document.getElementById("help-button").addEventListener("click", () => help.showModal());
 
 const fields = document.getElementById("filters").elements;
+/** Moves by rows; a call that is shown goes with it. */
+function move(by) {
+  const callId = list.focus(by);
+  if (view.callId !== null && callId !== undefined) open(callId);
+}
 const KEYS = {
-  j: () => list.focus(1),
-  k: () => list.focus(-1),
+  j: () => move(1),
+  k: () => move(-1),
+  ArrowDown: () => move(1),
+  ArrowUp: () => move(-1),
+  f: () => fields.filter.select(),
   "/": () => fields.call_id.select(),
   n: () => fields.number.select(),
   c: () => view.copyAs("text"),
@@ -123,6 +144,7 @@ document.addEventListener("keydown", (event) => {
       list.focus(0);
     } else if (list.isFiltered()) {
       list.clear();
+      history.replaceState(null, "", location.pathname);
       follow();
     }
     return;
@@ -135,4 +157,6 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("error", () => toast("Something is wrong with this page; reload it"));
 
 window.ringsideTheme.show();
+list.take(location.search);
 show(addressed());
+list.isRight();

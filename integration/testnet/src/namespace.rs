@@ -94,7 +94,7 @@ impl Namespace {
     }
 
     /// A path by which `ip` finds the namespace.
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.handle.as_raw_fd())
     }
 }

@@ -1,11 +1,17 @@
 //! Calls between two SIPp: every outcome, counted exactly and compared with what SIPp counted.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+
 use integration::exposition::Exposition;
 use integration::flows::{self, refused};
 use integration::gate;
 use integration::ringside::{Config, Ringside};
 use integration::sipp::scenario::{Scenario, Side};
 use integration::sipp::{self, Load, Sipp};
+use integration::wait::DEADLINE;
 use testnet::Family;
 
 use crate::stage::{self, CALLS, across, cable, everywhere, loopback, namespace, silent_callee};
@@ -300,4 +306,30 @@ fn any_means_every_interface_and_each_packet_once() {
     let mut all = sipp::exchange(&Scenario::new(flows::ANSWERED), home.caller, home.callee, Load::of(CALLS));
     all.add(counts);
     ringside.settled(all.packets()).assert(all.expectations());
+}
+
+#[test]
+fn calls_off_the_wire_are_a_line_each_as_they_end() {
+    let Some(_pass) = gate::shared("calls --live") else { return };
+    let namespace = namespace();
+    let place = loopback(&namespace, Family::V4);
+    let mut command = namespace.command(integration::ringside::binary());
+    command.args(["calls", "--live", "--set", "receivers.ebpf_sip.interfaces=[\"lo\"]", "--filter", "status == 486"]);
+    let mut listing = command.stdout(Stdio::piped()).spawn().expect("ringside starts");
+    let (lines, listed) = mpsc::channel();
+    let out = BufReader::new(listing.stdout.take().expect("a pipe"));
+    let reader = thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+    let next = || listed.recv_timeout(DEADLINE).expect("a line");
+    assert!(next().starts_with("time      caller"), "titles say that it captures");
+    sipp::exchange(&Scenario::new(flows::ANSWERED), place.caller, place.callee, Load::of(1));
+    sipp::exchange(&refused(486), place.caller, place.callee, Load::of(2));
+    for _ in 0..2 {
+        let line = next();
+        assert!(line.contains(" 486  busy "), "{line}");
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+    listing.kill().expect("it runs");
+    listing.wait().expect("it was killed");
+    reader.join().expect("it reads").ok();
+    assert!(listed.try_recv().is_err(), "nothing else was asked for");
 }

@@ -3,6 +3,7 @@
 //! Each test has namespaces of its own, so that they run beside each other; those that load the machine run alone.
 
 mod bad_days;
+mod balanced;
 mod calls;
 mod console;
 mod dashboards;

@@ -1,7 +1,8 @@
 //! Voice through the real kernel program: what was lost on the way is what is counted, and faults are those there are.
 
+use std::net::UdpSocket;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use integration::exposition::Exposition;
 use integration::gate;
@@ -158,4 +159,24 @@ fn faults_are_those_there_are() {
     assert_eq!(all, 4.0, "{faults:#?}");
     // Of the call behind the translator both directions are known, from where the callee's media is latched on.
     scrape.assert([("media_drops_total", 0.0), ("capture_drops_total", 0.0), ("rtp_lost_total", 0.0)]);
+}
+
+#[test]
+fn a_stream_that_nothing_announces_is_heard_where_it_is_asked_for() {
+    let Some(_pass) = gate::shared("streams without a description") else { return };
+    let cable = cable();
+    let ringside = Ringside::start_with(&cable.right, &hearing(false, "unknown_streams = true"), &[]);
+    let (from, to) = cable.addresses(Family::V4, 7000);
+    let socket = cable.left.run(|| UdpSocket::bind(from)).expect("the port is free");
+    const PACKETS: u16 = 150;
+    let begun = Instant::now();
+    for number in 0..PACKETS {
+        thread::sleep((Duration::from_millis(20) * number.into()).saturating_sub(begun.elapsed()));
+        let header =
+            [&[0x80, 0][..], &number.to_be_bytes(), &(u32::from(number) * 160).to_be_bytes(), &[7; 4]].concat();
+        socket.send_to(&[&header[..], &[0xff; 160]].concat(), to).expect("the cable takes it");
+    }
+    // The last two of the four that begin it, and all behind them.
+    let scrape = ringside.reaches("rtp_packets_total{direction=\"caller\",codec=\"PCMU\"}", f64::from(PACKETS - 2));
+    scrape.assert([("rtp_streams_active", 1.0), ("media_faults_total", 0.0), ("media_drops_total", 0.0)]);
 }

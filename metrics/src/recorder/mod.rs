@@ -3,6 +3,7 @@
 //! What feeds the ratios of RFC 6076 and ITU-T E.425 is in `ratios`, everything else is one cell per fact.
 //! It holds the rows of its shard and nothing else; it never waits for whoever reads them.
 
+mod affinity;
 mod media;
 mod ratios;
 
@@ -148,6 +149,7 @@ impl Recorder {
                 rows.add_named(queue, F::QueueCalls, end.index(), 1);
                 rows.observe_named(queue, F::QueueWait, end.index(), waited);
             }
+            Fact::Affinity(fact) => affinity::count(rows, fact),
             Fact::QueueLost(queue) => rows.adjust_named(queue, F::QueueWaiting, 0, -1),
             Fact::InvitedInitially
             | Fact::InviteAnswered

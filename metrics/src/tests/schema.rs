@@ -119,6 +119,14 @@ reason_total counter protocol=Q.850|SIP|derived cause=0-999
 queue_calls_total counter of queue end=abandoned|served|refused|timeout|ended
 queue_wait_seconds histogram of queue end=abandoned|served|refused|timeout|ended le=1|2|5|10|20|30|60|120|180|300|600|1200|1800
 queue_waiting gauge of queue
+affinity_dialogs_total counter of backend
+affinity_moved_total counter of service cause=auth_retry|backend_gone|source_port|idle|other
+affinity_moved_failed_total counter of service
+affinity_pinned_flows gauge of service
+affinity_off_port_replies_total counter of service
+affinity_untranslated_replies_total counter of service
+affinity_bypass_total counter of service
+affinity_unknown_backend_total counter of service
 rtp_packets_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
 rtp_lost_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
 rtp_duplicates_total counter direction=caller|callee codec=PCMU|PCMA|G722|G723|G726|G728|G729|GSM|GSM-EFR|AMR|AMR-WB|EVS|iLBC|opus|speex|telephone-event|CN|other
@@ -177,7 +185,7 @@ fn line(family: &Family) -> String {
     };
     let mut line = format!("{} {kind}", family.name);
     match family.scope {
-        Scope::Call | Scope::Carrier | Scope::Queue => {}
+        Scope::Call | Scope::Carrier | Scope::Queue | Scope::Service | Scope::Backend => {}
         Scope::Global => line += " global",
         Scope::Target => line += " target",
     }

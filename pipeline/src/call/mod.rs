@@ -18,6 +18,7 @@ use std::time::Duration;
 use ladder::{Endpoint, LadderForm, Message, Ringing, Session, SpanId, Transaction};
 use wire::Timestamp;
 
+use crate::affinity::Steer;
 use crate::event::Measure;
 use crate::event::Slot;
 use crate::frame::Transport;
@@ -40,6 +41,9 @@ pub enum Subject {
     /// One request outside any dialog: REGISTER, OPTIONS, MESSAGE and the like. The record has its root
     /// transaction alone; `sip.hops` below it are only counted.
     Request,
+    /// A telephone's report of voice quality about a call whose record has left, or that was not seen. The record names
+    /// that call, is in its trace, and has the report in [`CallRecord::media`] and nothing else.
+    Report,
 }
 
 /// A call that ended, a piece of one that goes on, or (after a drain) one that is still in progress.
@@ -67,7 +71,7 @@ pub struct CallRecord {
     pub trace_id: [u8; 16],
     /// What the caller offered to join (`traceparent`), where the configuration names carriers that are trusted.
     pub offered: Option<Box<Offered>>,
-    /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction.
+    /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction, of a [`Subject::Report`] its own.
     pub span: SpanId,
     /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
     pub debug: bool,
@@ -138,6 +142,8 @@ pub struct CallRecord {
     pub hides_addresses: bool,
     /// What its callers heard; `None` where nobody listened, or there was nothing.
     pub media: Option<Box<media::CallMedia>>,
+    /// Which service and backend its first INVITE went to; `None` where nobody looked, or it went to none of the configuration.
+    pub steer: Option<Box<Steer>>,
 }
 
 /// One of the two ends of a call.
@@ -225,6 +231,7 @@ impl CallRecord {
             ladder_form: LadderForm::Events,
             hides_addresses: false,
             media: None,
+            steer: None,
         }
     }
 
@@ -242,7 +249,8 @@ impl CallRecord {
     pub fn spans(&self) -> u64 {
         let parts = self.transactions.len() + self.ringing.len() + self.sessions.len();
         let call = self.last && self.subject == Subject::Call;
-        parts as u64 + u64::from(call)
+        let reports = self.media.as_ref().filter(|_| self.last).map_or(0, |media| media.reports.len());
+        parts as u64 + u64::from(call) + reports as u64
     }
 
     /// The endpoint a part names by its index.

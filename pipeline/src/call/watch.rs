@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::live::{LiveAsk, ShownNumber};
 use super::queue::KeptCall;
+use crate::affinity::Report;
 
 /// The way of one watcher to the calls.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub enum Question {
     Calls(LiveAsk, oneshot::Sender<Vec<KeptCall>>),
     /// How records show a number.
     Number(Box<str>, oneshot::Sender<Option<ShownNumber>>),
+    /// What was found about backends of services; `None` where no stage looks.
+    Affinity(oneshot::Sender<Option<Report>>),
 }
 
 impl Watch {
@@ -71,6 +74,15 @@ impl Watch {
             }
         }
         None
+    }
+
+    /// What was found about backends of services, of all shards together; `None` where no stage looks.
+    pub async fn affinity(&self) -> Option<Report> {
+        let mut all = None;
+        for answer in self.put(Question::Affinity) {
+            all = Report::joined(all, answer.await.ok().flatten());
+        }
+        all
     }
 
     /// Puts a question to every shard at once.

@@ -19,12 +19,15 @@ pub struct Named {
     pub label: &'static str,
     /// Its value.
     pub value: Box<str>,
-    /// `label="value"`, escaped for the Prometheus text formats.
+    /// The label and value it is told apart within: the service of a backend. `None` of what stands for itself.
+    pub within: Option<(&'static str, Box<str>)>,
+    /// `label="value"`, that of `within` before it, escaped for the Prometheus text formats.
     pub block: Box<str>,
 }
 
-/// Most names: 256 carriers and 256 queues, and as many again that a reload took out. A row takes 2 KB per shard.
-pub const MAX_NAMES: usize = 1024;
+/// Most names: 256 carriers, 256 queues, 64 services and 1,024 backends, and as many again that a reload took out. A row takes
+/// 2 KB per shard, once something was counted there.
+pub const MAX_NAMES: usize = 3200;
 
 /// All names of the process.
 #[derive(Debug, Default)]
@@ -37,8 +40,15 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn intern(&self, label: &'static str, value: &str) -> Option<Name> {
-        let block = format!("{label}=\"{}\"", Escaped(value)).into_boxed_str();
+    pub(super) fn intern(
+        &self,
+        within: Option<(&'static str, &str)>,
+        label: &'static str,
+        value: &str,
+    ) -> Option<Name> {
+        let own = format!("{label}=\"{}\"", Escaped(value));
+        let block = within.map_or(own.clone(), |(label, value)| format!("{label}=\"{}\",{own}", Escaped(value)));
+        let block = block.into_boxed_str();
         // What a panicking thread leaves behind is whole: the map is changed last.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = index.get(&block) {
@@ -49,7 +59,12 @@ impl Names {
             return None;
         }
         let name = Name(index.len() as u16);
-        self.names.get_or_init(index.len(), || Named { label, value: value.into(), block: block.clone() });
+        self.names.get_or_init(index.len(), || Named {
+            label,
+            value: value.into(),
+            within: within.map(|(label, value)| (label, value.into())),
+            block: block.clone(),
+        });
         self.len.store(u32::from(name.0) + 1, Ordering::Release);
         index.insert(block, name);
         Some(name)
@@ -82,6 +97,16 @@ mod tests {
         assert_eq!(sets.intern_name("carrier", "al\"pha"), Some(carrier));
         assert_eq!((sets.named(queue).label, &*sets.named(queue).block), ("queue", "queue=\"al\\\"pha\""));
         assert_eq!((sets.name_count(), &*sets.named(carrier).value), (2, "al\"pha"));
+    }
+
+    #[test]
+    fn a_name_within_another_has_both_labels() {
+        let sets = LabelSets::new();
+        let name = sets.intern_within(("service", "a"), "backend", "b").expect("there is room");
+        assert_eq!(&*sets.named(name).block, "service=\"a\",backend=\"b\"");
+        assert_ne!(sets.intern_within(("service", "c"), "backend", "b"), Some(name));
+        assert_ne!(sets.intern_name("backend", "b"), Some(name));
+        assert_eq!(sets.intern_within(("service", "a"), "backend", "b"), Some(name));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::ops::Range;
 use sip::Method;
 use wire::Timestamp;
 
+use super::Address;
 use crate::event::Slot;
 
 /// One thing that happened to a call.
@@ -65,6 +66,8 @@ pub struct MessageNote {
     pub to: u32,
     /// The dialog of its pair of tags, whether there is one or not.
     pub dialog: u64,
+    /// Where it came from.
+    pub source: Address,
     /// Its session description; empty where it has none.
     pub sdp: Range<usize>,
     /// The capture cut it.
@@ -80,4 +83,7 @@ pub struct ReportNote {
     pub body: Range<usize>,
     /// It names a call that is remembered, which the note is about; else [`Note::call`] is that of the report itself.
     pub known: bool,
+    /// Place in [`crate::Facts::calls`] of the record made for it ([`crate::call::Subject::Report`]); `None` where its call's
+    /// is still to leave, or nobody wants records.
+    pub record: Option<usize>,
 }

@@ -92,6 +92,24 @@ impl MediaPorts {
         }
     }
 
+    /// Media may go to every even port above 1023 of every address from now on; `false` takes that back, once for each time
+    /// it was said.
+    pub fn open(&self, wanted: bool) {
+        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sets { ports, addresses, filters } = &mut *sets;
+        let change = |set: &mut Counted, bit| if wanted { set.add(bit) } else { set.remove(bit) };
+        for bit in (1024..=u16::MAX).step_by(2) {
+            if change(ports, bit) {
+                filters.iter().for_each(|filter| self::set(filter.ports(), bit, wanted));
+            }
+        }
+        for bit in 0..=u16::MAX {
+            if change(addresses, bit) {
+                filters.iter().for_each(|filter| self::set(filter.addresses(), bit, wanted));
+            }
+        }
+    }
+
     /// From now on a filter is kept up to date; what was put in before is in it when this returns.
     pub fn show_in(&self, filter: Box<dyn MediaFilter>) {
         let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -40,6 +40,34 @@ fn a_call_through_a_relay_is_one_call_with_four_streams_and_no_fault() {
 }
 
 #[test]
+fn parties_with_the_same_tag_have_media_each_its_own() {
+    let mut scene = Scene::default();
+    let (same, hold) = (("a", "a"), "a=sendonly\r\n");
+    let invite = Sip { branch: "i", body: &sdp(ALICE, ""), ..leg() };
+    scene.sip(0, invite);
+    scene.sip(900, Sip { what: "200", tags: same, body: &sdp(BOB, ""), ..reply(invite) });
+    scene.sip(920, Sip { what: "ACK", cseq: (1, "ACK"), tags: same, branch: "k", ..leg() });
+    scene.rtp(Rtp::new(1100, ALICE, BOB, 1, 400));
+    scene.rtp(Rtp::new(1100, BOB, ALICE, 2, 395));
+    // The callee puts the caller on hold, moving elsewhere: its own port, not the caller's, is a new one.
+    const MOVED: &str = "198.51.100.20:50030";
+    let again = Sip { cseq: (7, "INVITE"), tags: same, branch: "h", body: &sdp(MOVED, hold), ..reply(leg()) };
+    scene.sip(9200, again);
+    let answer = sdp(ALICE, "a=recvonly\r\n");
+    scene.sip(9250, Sip { what: "200", body: &answer, ..reply(again) });
+    scene.sip(9260, Sip { what: "ACK", cseq: (7, "ACK"), branch: "l", body: "", ..again });
+    scene.rtp(Rtp::new(9300, MOVED, ALICE, 3, 30));
+    scene.rtp(Rtp::new(9300, ALICE, MOVED, 1, 20));
+    let bye = Sip { what: "BYE", cseq: (2, "BYE"), tags: same, branch: "b", ..leg() };
+    scene.sip(12_000, bye);
+    scene.sip(12_030, Sip { what: "200", ..reply(bye) });
+    let played = scene.play(10_000);
+    assert_eq!(played.value("rtp_packets_total{direction=caller,codec=PCMU}"), 420.0);
+    assert_eq!(played.value("rtp_packets_total{direction=callee,codec=PCMU}"), 425.0);
+    assert_eq!(played.faults(), Vec::<&str>::new());
+}
+
+#[test]
 fn a_caller_behind_nat_is_reached_where_it_sends_from() {
     const PUBLIC: &str = "192.0.2.77:51234";
     let mut scene = Scene::default();

@@ -5,3 +5,4 @@ mod bounds;
 mod faults;
 mod reports;
 mod scene;
+mod unknown;

@@ -1,5 +1,8 @@
 //! Reports of RTCP and of telephones (5.4, 5.6).
 
+use pipeline::CallRecord;
+use pipeline::call::Subject;
+
 use super::scene::{ALICE, BOB, Rtp, Scene, Sip, leg, reply, sdp};
 
 const ALICE_RTCP: &str = "192.0.2.10:40011";
@@ -102,6 +105,48 @@ fn voip_metrics_are_about_the_stream_they_name() {
     assert_eq!(played.value("rtcp_xr_reports_total{direction=caller}"), 1.0);
     let media = played.records[0].media.as_deref().expect("media");
     assert_eq!(media.extended.iter().map(|extended| extended.quality.mos_lq).collect::<Vec<_>>(), [Some(41)]);
+}
+
+/// A PUBLISH of a report, and its 200.
+fn publish(scene: &mut Scene, at: u64, call: &str, body: &str) {
+    let publish = Sip { what: "PUBLISH", cseq: (1, "PUBLISH"), call, branch: call, body, ..leg() };
+    scene.sip(at, publish);
+    scene.sip(at + 10, Sip { what: "200", tags: ("a", "z"), body: "", ..reply(publish) });
+}
+
+#[test]
+fn a_report_after_its_call_is_a_record_in_the_same_trace() {
+    let mut scene = scene("");
+    scene.traced();
+    publish(&mut scene, 21_000, "r1", "VQSessionReport\r\nCallID: c\r\nQualityEst: MOSLQ=4.1\r\n");
+    publish(&mut scene, 80_000, "r2", "VQSessionReport\r\nCallID: c\r\nQualityEst: MOSLQ=3.9\r\n");
+    let played = scene.play(60_000);
+    let of = |subject| played.records.iter().filter(move |record| record.subject == subject);
+    let [call] = of(Subject::Call).collect::<Vec<_>>()[..] else { panic!("one call") };
+    let [report] = of(Subject::Report).collect::<Vec<_>>()[..] else { panic!("one report that came later") };
+    let opinions = |record: &CallRecord| {
+        let media = record.media.as_deref().expect("media");
+        media.reports.iter().map(|report| report.local.mos_lq).collect::<Vec<_>>()
+    };
+    assert_eq!((opinions(call), opinions(report)), (vec![Some(4.1)], vec![Some(3.9)]));
+    assert_eq!((report.trace_id, &*report.call_id), (call.trace_id, "c"));
+    assert!(report.span != call.span && report.media.as_deref().is_some_and(|media| media.streams.is_empty()));
+}
+
+#[test]
+fn a_report_shows_no_number_of_its_parties() {
+    let mut scene = scene("");
+    scene.traced();
+    let body = "VQSessionReport\r\nLocalID: \"A\" <sip:493012345678@example.org>\r\nRemoteID: <sip:4420794600@example.org>\r\n\
+        CallID: 4420794600-x\r\nQualityEst: MOSLQ=3.9\r\n";
+    publish(&mut scene, 80_000, "r2", body);
+    let played = scene.play(60_000);
+    let report = played.records.iter().find(|record| record.subject == Subject::Report).expect("a report");
+    assert!(
+        !format!("{report:?}").contains("4420794600") && !format!("{report:?}").contains("493012345678"),
+        "{report:?}"
+    );
+    assert_eq!(report.call_id.len(), 32, "it is hashed");
 }
 
 #[test]

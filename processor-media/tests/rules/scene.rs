@@ -23,6 +23,7 @@ pub struct Scene {
     config: Config,
     dialogs: processor_dialog::Config,
     dropped_at: Option<u64>,
+    traced: bool,
 }
 
 #[derive(Clone)]
@@ -103,12 +104,23 @@ impl Default for Scene {
 
 impl Scene {
     pub fn with(config: Config) -> Self {
-        Self { events: Vec::new(), config, dialogs: processor_dialog::Config::default(), dropped_at: None }
+        Self {
+            events: Vec::new(),
+            config,
+            dialogs: processor_dialog::Config::default(),
+            dropped_at: None,
+            traced: false,
+        }
     }
 
     /// Requests are over after so many milliseconds.
     pub fn transaction_timeout(&mut self, millis: u64) {
         self.dialogs.transaction_timeout = Some(std::time::Duration::from_millis(millis));
+    }
+
+    /// Somebody wants traces of single requests too.
+    pub fn traced(&mut self) {
+        self.traced = true;
     }
 
     /// Records of media packets are dropped then, in milliseconds.
@@ -205,8 +217,8 @@ impl Scene {
 
     /// The same scene once more.
     pub fn clone_of(&self) -> Self {
-        let Self { events, config, dialogs, dropped_at } = self;
-        Self { events: events.clone(), config: config.clone(), dialogs: dialogs.clone(), dropped_at: *dropped_at }
+        let (events, config, dialogs) = (self.events.clone(), self.config.clone(), self.dialogs.clone());
+        Self { events, config, dialogs, ..*self }
     }
 
     /// Plays everything, one event a batch or all in one, and lets the clock run on for so many milliseconds.
@@ -225,8 +237,13 @@ impl Scene {
     }
 
     fn run(&self, batch_size: usize, then: u64) -> Played {
-        let wanted =
-            CallsWanted { instance: "tests".into(), requests: false, pieces: false, number: None, watched: false };
+        let wanted = CallsWanted {
+            instance: "tests".into(),
+            requests: self.traced,
+            pieces: false,
+            number: None,
+            watched: false,
+        };
         let mut problems = Problems::default();
         let settings = self.config.clone().check(&mut problems).expect("sound");
         let ports = Arc::<MediaPorts>::default();

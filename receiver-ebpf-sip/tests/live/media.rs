@@ -144,8 +144,9 @@ fn a_flood_of_media_loses_media_and_no_sip() {
     });
 }
 
-const CALLS: usize = 100;
-const BETWEEN: usize = 6_000;
+/// Fewer than the ring of SIP has blocks: on a slow machine each message has one of its own.
+const CALLS: usize = 30;
+const BETWEEN: usize = 20_000;
 
 #[test]
 fn the_classic_filter_knows_no_media_and_captures_sip() {

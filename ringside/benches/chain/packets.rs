@@ -26,7 +26,12 @@ pub struct Packets {
 impl Packets {
     /// None yet.
     pub fn new(calls_per_second: u64) -> Self {
-        let traffic = Traffic::new(CALL, calls_per_second);
+        Self::of(CALL, calls_per_second)
+    }
+
+    /// The same of another call.
+    pub fn of(call: &str, calls_per_second: u64) -> Self {
+        let traffic = Traffic::new(call, calls_per_second);
         Self { traffic, calls_per_second, bytes: Vec::new(), ends: Vec::new(), taken: 0 }
     }
 

@@ -6,7 +6,8 @@ use intake::Intake;
 use metrics::Registry;
 use metrics::recorder::Recorder;
 use pipeline::settings::Problems;
-use pipeline::{Facts, FrameBatch, Processor};
+use pipeline::{Common, ComponentId, Facts, FrameBatch, Processor, ProcessorContext};
+use processor_affinity::Affinity;
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
 
@@ -18,6 +19,8 @@ use super::{LABELS, Packets};
 pub enum Stage {
     /// Packets are taken apart: frames.
     Frame,
+    /// It is looked which backend took what.
+    Look,
     /// Messages are parsed, and calls followed: facts.
     Follow,
     /// Slots are given labels.
@@ -28,7 +31,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Frame, Self::Follow, Self::Label, Self::Count];
+    pub const ALL: [Self; 5] = [Self::Frame, Self::Look, Self::Follow, Self::Label, Self::Count];
 }
 
 /// Everything behind a receiver of [`Packets`].
@@ -38,6 +41,8 @@ pub struct Stages {
     /// The frames of the batch.
     pub batch: FrameBatch,
     intake: Intake,
+    /// `None` where nobody looks.
+    affinity: Option<Affinity>,
     dialogs: Dialogs,
     enrich: Enrich,
     facts: Facts,
@@ -45,14 +50,28 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// With tables and timers as full as calls at this rate make them; `trunks`: also counts calls by the carriers at both
-    /// ends.
-    pub fn new(calls_per_second: u64, trunks: bool) -> Self {
+    /// With tables and timers as full as the calls of these packets make them; `trunks`: also counts calls by the carriers
+    /// at both ends; `affinity`: with that processor in front, and this for its table.
+    pub fn of(packets: Packets, trunks: bool, affinity: Option<&str>) -> Self {
         let registry = Registry::new("sip_exporter");
+        let affinity = affinity.map(|table| {
+            let config: processor_affinity::Config = toml::from_str(table).expect("it is TOML");
+            let settings = config.check(&mut Problems::default()).expect("sound settings");
+            let context = ProcessorContext {
+                label_sets: Arc::clone(registry.label_sets()),
+                calls: None,
+                shards: 1,
+                media: None,
+                id: ComponentId::parse("affinity").expect("an id"),
+                common: Common::default(),
+            };
+            Affinity::new(settings, &context)
+        });
         let labels: processor_enrich::Config = toml::from_str(LABELS).expect("it is TOML");
         let labels = labels.check(&mut Problems::default()).expect("sound settings");
         let mut stages = Self {
-            packets: Packets::new(calls_per_second),
+            packets,
+            affinity,
             intake: intake(),
             batch: FrameBatch::default(),
             dialogs: Dialogs::new(processor_dialog::Config::default(), None),
@@ -74,8 +93,13 @@ impl Stages {
     pub fn pass(&mut self, stage: Stage) {
         match stage {
             Stage::Frame => self.packets.take(&mut self.intake, &mut self.batch),
-            Stage::Follow => {
+            Stage::Look => {
                 self.facts.clear();
+                if let Some(affinity) = &mut self.affinity {
+                    affinity.process(&self.batch, &mut self.facts);
+                }
+            }
+            Stage::Follow => {
                 self.dialogs.process(&self.batch, &mut self.facts);
             }
             Stage::Label => self.enrich.process(&self.batch, &mut self.facts),

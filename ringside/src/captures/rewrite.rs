@@ -12,6 +12,9 @@ use crate::settings::share_ports;
 /// The receiver that reads files.
 const PCAP: &str = "pcap";
 
+/// The processor of affinity.
+const AFFINITY: &str = "affinity";
+
 /// The processor of media.
 const MEDIA: &str = "media";
 
@@ -69,9 +72,33 @@ pub fn with_numbers(tree: &mut Node) {
     }
 }
 
+/// Has Call-IDs, addresses and numbers shown as they are.
+pub fn without_privacy(tree: &mut Node) {
+    for (_, section) in tree.entries_mut().filter(|(name, _)| *name == "processors") {
+        for (_, dialog) in section.entries_mut().filter(|(id, _)| is(id, "dialog")) {
+            dialog.set_default(&["calls", "privacy", "numbers"], text("plain"));
+            let calls =
+                dialog.entries_mut().filter(|(name, _)| *name == "calls").flat_map(|(_, calls)| calls.entries_mut());
+            for (_, privacy) in calls.filter(|(name, _)| *name == "privacy") {
+                ["numbers", "call_id", "ip"].into_iter().for_each(|key| privacy.put(key, text("plain")));
+            }
+        }
+    }
+}
+
 /// Has media listened to in every metrics pipeline, with default settings where there are none.
 pub fn with_media(tree: &mut Node) {
-    tree.set_default(&["processors", MEDIA], Node::empty(Place::file(PLACE)));
+    add_processor(tree, MEDIA, |processors| processors.len());
+}
+
+/// Has balanced services looked at in every metrics pipeline, with default settings where there are none.
+pub fn with_affinity(tree: &mut Node) {
+    add_processor(tree, AFFINITY, |_| 0);
+}
+
+/// Puts a processor at a `place` in every metrics pipeline that follows calls and has none of its kind.
+fn add_processor(tree: &mut Node, added: &str, place: impl Fn(&[Node]) -> usize) {
+    tree.set_default(&["processors", added], Node::empty(Place::file(PLACE)));
     let services =
         tree.entries_mut().filter(|(name, _)| *name == "service").flat_map(|(_, service)| service.entries_mut());
     let pipelines = services.filter(|(key, _)| *key == "pipelines").flat_map(|(_, all)| all.entries_mut());
@@ -80,8 +107,8 @@ pub fn with_media(tree: &mut Node) {
     for (_, list) in lists {
         let Value::List(processors) = &mut list.value else { continue };
         let has = |kind: &str| processors.iter().any(|id| matches!(&id.value, Value::Text(id) if is(id, kind)));
-        if has("dialog") && !has(MEDIA) {
-            processors.push(text(MEDIA));
+        if has("dialog") && !has(added) {
+            processors.insert(place(processors), text(added));
         }
     }
 }
@@ -234,6 +261,18 @@ mod tests {
         assert_eq!(processors("metrics/own"), ["dialog", "media/mine"]);
         assert_eq!(processors("metrics/bare"), Vec::<String>::new());
         assert!(plain.get("processors").is_some_and(|all| all.node.get("media").is_some()));
+    }
+
+    #[test]
+    fn services_are_looked_at_before_dialogs_are_followed() {
+        let mut plain = tree(
+            "processors.dialog = {}\nservice.pipelines.metrics.processors = ['dialog', 'enrich']\n\
+             service.pipelines.'metrics/own'.processors = ['affinity/mine', 'dialog']",
+        );
+        with_affinity(&mut plain);
+        let processors = |pipeline: &str| texts(&plain, &["service", "pipelines", pipeline, "processors"]);
+        assert_eq!(processors("metrics"), ["affinity", "dialog", "enrich"]);
+        assert_eq!(processors("metrics/own"), ["affinity/mine", "dialog"]);
     }
 
     #[test]

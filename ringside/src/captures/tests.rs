@@ -1,5 +1,6 @@
 //! What is said of the files that were read; what has to come to the same whatever way a capture is read or was made.
 
+mod balanced;
 mod known;
 mod promises;
 mod shards;

@@ -215,6 +215,36 @@ fn what_is_no_call_is_listed_and_drawn_when_asked_for() {
 }
 
 #[test]
+fn columns_order_and_period_are_of_ones_choice() {
+    let folder = folder();
+    let with = |arguments: &[&str]| printed(&folder, &[&["calls", "calls.pcap"], arguments].concat());
+    let csv = with(&["--format", "csv", "--columns", "call_id,status,header:CSeq", "--sort", "-status"]);
+    let lines: Vec<_> = csv.stdout.lines().collect();
+    assert_eq!(lines[0], "call_id,status,header:CSeq");
+    assert_eq!(lines[1].split(',').take(2).collect::<Vec<_>>(), ["overloaded", "503"]);
+    assert_eq!(lines[2].split(',').take(2).collect::<Vec<_>>(), ["busy", "486"]);
+    assert!(lines[5].starts_with("up,,"), "what has none comes last: {}", csv.stdout);
+    let up: Vec<_> = with(&["--columns", "call_id", "--sort", "status"]).stdout.lines().map(str::to_owned).collect();
+    assert_eq!((up[0].as_str(), up[3].as_str(), up[4].as_str()), ("call_id", "busy", "overloaded"));
+    assert!(up.iter().all(|line| !line.contains(' ')), "{up:?}");
+    let usual = with(&["--format", "csv"]).stdout;
+    assert!(usual.starts_with("start,method,from,to,"), "{usual}");
+    assert!(usual.contains(",'+4930123456,"), "a number is no formula: {usual}");
+    let all = with(&["--since", "2026-01-01", "--until", "2026-01-02T00:00:00Z"]);
+    assert_eq!((all.code, all.stdout.lines().count()), (0, 6), "{}", all.stderr);
+    assert_eq!(with(&["--since", "2026-01-02"]).code, 1);
+    assert_eq!(with(&["--until", "2026-01-01T00:00:00Z"]).code, 1);
+    for wrong in [
+        &["--since", "yesterday"][..],
+        &["--columns", "who"],
+        &["--sort", "x"],
+        &["--columns", "to", "--format", "json"],
+    ] {
+        assert_eq!(with(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_filter_that_cannot_be_read_is_shown_with_the_place() {
     let outcome = printed(&folder(), &["calls", "calls.pcap", "--filter", "outcome == busy and setup > 3"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
@@ -272,4 +302,55 @@ fn captures_are_read_as_replay_reads_them() {
     assert_eq!(elsewhere.code, 1);
     assert!(elsewhere.stderr.contains("try --ports 5060"), "{}", elsewhere.stderr);
     assert_eq!(printed(&folder, &["calls", "calls.pcap", "--number", ""]).code, 2);
+}
+
+#[test]
+fn the_packets_of_a_call_are_cut_out_as_they_were() {
+    let folder = folder();
+    let extract =
+        |arguments: &[&str]| printed(&folder, &[&["extract", "calls.pcap", "-o", "out.pcapng"], arguments].concat());
+    let cut = extract(&["--filter", "outcome == busy"]);
+    assert_eq!((cut.code, cut.stdout.as_str()), (0, ""), "{}", cut.stderr);
+    let objects_of =
+        |file: &str| objects(&printed(&folder, &["ladder", file, "--format", "json", "--call-id", "busy"]));
+    assert_eq!(objects_of("out.pcapng"), objects_of("calls.pcap"), "the same call, with the same times");
+    let all = printed(&folder, &["calls", "out.pcapng", "--all", "--format", "json"]);
+    assert_eq!(objects(&all).len(), 1, "and nothing else");
+    // A call over TCP among others on one connection, in tunnels, in fragments: what our own captures hold.
+    let testdata = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/captures");
+    let mut seen = 0;
+    for file in fs::read_dir(&testdata).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let file = file.display().to_string();
+        let listed = printed(&folder, &["calls", &file, "--all", "--format", "json"]);
+        if listed.code != 0 {
+            continue;
+        }
+        for call in objects(&listed).iter().take(2) {
+            let id = call["call_id"].as_str().expect("a text");
+            let cut = printed(&folder, &["extract", &file, "-o", "one.pcapng", "--call-id", id]);
+            assert_eq!(cut.code, 0, "{file}: {}", cut.stderr);
+            // Where nothing more comes, a wait is not over.
+            let messages = |file: &str| {
+                let drawn = objects(&printed(&folder, &["ladder", file, "--format", "json", "--call-id", id]));
+                drawn.iter().map(|call| call["ladder"].clone()).collect::<Vec<_>>()
+            };
+            assert_eq!(messages("one.pcapng"), messages(&file), "{file}: {id}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen} calls");
+}
+
+#[test]
+fn what_cannot_be_cut_out_is_said_and_nothing_is_written() {
+    let folder = folder();
+    let extract = |arguments: &[&str]| printed(&folder, &[&["extract"], arguments].concat());
+    assert_eq!(extract(&["calls.pcap", "-o", "out.pcapng", "--call-id", "nobody"]).code, 1);
+    assert!(!folder.path().join("out.pcapng").exists());
+    assert_eq!(extract(&["calls.pcap", "-o", "calls.pcap"]).code, 2);
+    assert_eq!(extract(&["-", "-o", "out.pcapng"]).code, 2);
+    assert_eq!(extract(&["calls.pcap"]).code, 2);
+    let nowhere = extract(&["calls.pcap", "-o", "no/such/folder/out.pcapng"]);
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.stderr.contains("see whether its folder exists"), "{}", nowhere.stderr);
 }

@@ -259,6 +259,47 @@ fn what_it_sends_is_safe_with_browsers() {
     end(running);
 }
 
+/// A call on both sides of a translation.
+const BALANCED: &str = "
+     0.0000  alice -> vip@10.96.0.60:5060   INVITE
+     0.0001  alice -> pod@10.244.1.11:5060  INVITE copy
+     0.1000  alice <- vip  486
+     0.1001  alice <- pod  486 copy
+";
+
+#[test]
+fn what_a_balancer_breaks_is_told_with_addresses_as_privacy_says() {
+    for (privacy, client) in [("plain", "10.96.0.60:5060"), ("prefix", "10.96.0.0:5060")] {
+        for shards in ["service.shards=1", "service.shards=3"] {
+            let more = format!("[processors.dialog.calls]\nprivacy.ip = '{privacy}'\n[processors.affinity]");
+            let folder = folder("", &more);
+            folder.write("a.pcap", ladder::pcap::write(&ladder::play(BALANCED), EPOCH));
+            let config = config("", &more).replace("['dialog', 'enrich']", "['affinity', 'dialog', 'enrich']");
+            folder.write("run.toml", config);
+            let (running, announced) = Running::start(folder.path(), &[&RUN[..], &["--set", shards]].concat());
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let mut told = json(&announced, "/api/affinity");
+            while told["services"] == Value::Array(Vec::new()) && Instant::now() < deadline {
+                told = json(&announced, "/api/affinity");
+            }
+            let service = &told["services"][0];
+            assert_eq!((&service["name"], &service["dialogs"]), (&client.into(), &1.into()), "{told:#}");
+            assert_eq!(service["from"], "2026-01-01T00:00:00.000000Z");
+            assert!(privacy == "plain" || !told.to_string().contains("10.244.1.11"), "{told:#}");
+            end(running);
+        }
+    }
+}
+
+#[test]
+fn without_the_processor_nobody_looks_at_balancers() {
+    let folder = folder("", "");
+    let (running, announced) = Running::start(folder.path(), &RUN);
+    let (head, body) = ask(&announced, "/api/affinity", "");
+    assert!(head.starts_with("HTTP/1.1 404") && body.contains("put it before `dialog`"), "{head}\n{body}");
+    end(running);
+}
+
 #[test]
 fn half_requests_of_one_visitor_leave_places_for_others() {
     let folder = folder("", "");

@@ -2,6 +2,7 @@
 //!
 //! Nothing here needs a privilege, and probes go to loopback alone: what captures live is tested in `integration`.
 
+mod advise;
 mod backend;
 mod calls;
 mod checked_in;

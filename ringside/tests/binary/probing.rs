@@ -1,7 +1,7 @@
 //! Probes: `run` with nothing but them, and without any privilege; reload; the command.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -190,6 +190,50 @@ fn without_the_extension_nobody_is_probed() {
     assert!(get(&announced, "/probe?target=127.0.0.1").starts_with("HTTP/1.1 404"));
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().0.code(), Some(0));
+}
+
+/// A page of metrics that is served over and over.
+fn page(text: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\n{text}");
+        }
+    });
+    address
+}
+
+#[test]
+fn doctor_asks_the_instance_that_runs_whether_media_pass_both_ways() {
+    let half = page(
+        "sip_exporter_media_faults_total{fault=\"one_way\",direction=\"caller_only\"} 19\n\
+         sip_exporter_ratio_input_total{input=\"answered\"} 20\n",
+    );
+    let folder = Folder::new();
+    let doctor = |endpoint: SocketAddr, processors: &str| {
+        folder.write(
+            "run.toml",
+            format!(
+                "[receivers.pcap]\nfiles = ['none.pcap']\n[processors.dialog]\n[processors.media]\n[exporters.prometheus]\n\
+                 endpoint = '{endpoint}'\n[service.pipelines.metrics]\nreceivers = ['pcap']\nprocessors = [{processors}]\n\
+                 exporters = ['prometheus']\n"
+            ),
+        );
+        run(folder.path(), &["doctor", "--config", "run.toml"])
+    };
+    let listening = "'dialog', 'media'";
+    let outcome = doctor(half, listening);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{}", outcome.stdout);
+    let found =
+        "\nwarn   media: 19 of 20 calls were heard one way: the mirror shows one direction of media\n       -> mirror";
+    assert!(outcome.stdout.contains(found), "{}", outcome.stdout);
+    // Whoever does not listen to media is told nothing of them.
+    assert!(!doctor(half, "'dialog'").stdout.contains("media"));
+    let nobody = UdpSocket::bind("127.0.0.1:0").expect("some port is free").local_addr().expect("it is bound");
+    assert!(doctor(nobody, listening).stdout.contains("\nok     media: nobody serves http://127.0.0.1:"));
 }
 
 #[test]

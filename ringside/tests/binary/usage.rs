@@ -52,6 +52,7 @@ fn components_lists_what_is_compiled_in() {
         "sip_probe",
         "processors:",
         "dialog",
+        "affinity",
         "enrich",
         "media",
         "sampling",

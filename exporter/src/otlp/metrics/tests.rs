@@ -206,6 +206,7 @@ fn every_metric_has_a_description_no_unit_and_the_kind_that_its_backend_expects(
                     "rtp_streams_active",
                     "trunk_calls",
                     "queue_waiting",
+                    "affinity_pinned_flows",
                 ]
                 .contains(&short);
                 assert!(sum.is_monotonic || counts_what_is_there, "{short}");

@@ -15,7 +15,7 @@ pub struct Attribute {
     /// The type of its value.
     pub kind: Kind,
     /// What carries it, letter for letter: `r`oot, `t`ransaction, ringing or `e`arly media, `s`ession, `m`essage,
-    /// e`v`ent of media.
+    /// e`v`ent of media, report of voice `q`uality.
     pub on: &'static str,
     /// What it says, and when it is left out.
     pub about: &'static str,
@@ -75,11 +75,11 @@ attributes! {
         "Seconds from the answer to the BYE, or to the end without one";
     ERROR_TYPE = "error.type", String, "rt",
         "On errors alone: the status, `timeout` without a final response, or `challenge_abandoned`";
-    CARRIER = "carrier", String, "rt",
+    CARRIER = "carrier", String, "rtq",
         "As the label of the metrics; `other` when nothing matches";
-    UA_TYPE = "ua_type", String, "rt",
+    UA_TYPE = "ua_type", String, "rtq",
         "As the label of the metrics; `other` when nothing matches";
-    CALL_ID = "sip.call_id", String, "rt",
+    CALL_ID = "sip.call_id", String, "rtq",
         "Call-ID, or its hash (`privacy.call_id`)";
     FROM_USER = "sip.from.user", String, "r",
         "User part of From as `privacy.numbers` leaves it; by default left out";
@@ -105,6 +105,12 @@ attributes! {
         "Carrier whose network an INVITE came from; left out where it is no carrier's";
     TRUNK_OUT = "sip.trunk.out", String, "t",
         "Carrier to whose network an INVITE was sent; left out where it is no carrier's";
+    STEER_SERVICE = "sip.steer.service", String, "r",
+        "Balanced service of the configuration that the first INVITE was sent to; left out where it was none";
+    STEER_BACKEND = "sip.steer.backend", String, "r",
+        "Backend that took the first INVITE; left out where that does not show";
+    STEER_MOVED = "sip.steer.moved", Boolean, "r",
+        "On a call to a balanced service: whether another backend took a later request of it";
     HOPS = "sip.hops", Int, "t",
         "On a request outside dialogs: how many hops below this one were seen";
     FORK_WINNER = "sip.fork.winner", Boolean, "e",
@@ -155,6 +161,32 @@ attributes! {
         "Of a fault: the label `fault`";
     MEDIA_MOS_CQ = "sip.media.mos_cq", Double, "v",
         "Of an interval that sounds poor (below 3.5), or well again (above 3.6): its opinion";
+    REPORT_KIND = "sip.media.report.kind", String, "q",
+        "What the report is about: `session`, `interval` or `alert`";
+    REPORT_LOCAL_MOS_LQ = "sip.media.report.local.mos_lq", Double, "q",
+        "What the reporting telephone heard: opinion of listening quality, 1 to 5; left out where it is not reported";
+    REPORT_LOCAL_MOS_CQ = "sip.media.report.local.mos_cq", Double, "q",
+        "What the reporting telephone heard: opinion of conversational quality, 1 to 5; left out where it is not reported";
+    REPORT_LOCAL_LOSS_RATIO = "sip.media.report.local.loss_ratio", Double, "q",
+        "What the reporting telephone heard: share lost in the network, 0 to 1; left out where it is not reported";
+    REPORT_LOCAL_DISCARD_RATIO = "sip.media.report.local.discard_ratio", Double, "q",
+        "What the reporting telephone heard: share discarded by its buffer, 0 to 1; left out where it is not reported";
+    REPORT_LOCAL_RTT = "sip.media.report.local.rtt", Double, "q",
+        "What the reporting telephone heard: round trip, in seconds; left out where it is not reported";
+    REPORT_LOCAL_JITTER = "sip.media.report.local.jitter", Double, "q",
+        "What the reporting telephone heard: jitter between arrivals, in seconds; left out where it is not reported";
+    REPORT_REMOTE_MOS_LQ = "sip.media.report.remote.mos_lq", Double, "q",
+        "What its peer heard, as it knows: opinion of listening quality, 1 to 5; left out where it is not reported";
+    REPORT_REMOTE_MOS_CQ = "sip.media.report.remote.mos_cq", Double, "q",
+        "What its peer heard, as it knows: opinion of conversational quality, 1 to 5; left out where it is not reported";
+    REPORT_REMOTE_LOSS_RATIO = "sip.media.report.remote.loss_ratio", Double, "q",
+        "What its peer heard, as it knows: share lost in the network, 0 to 1; left out where it is not reported";
+    REPORT_REMOTE_DISCARD_RATIO = "sip.media.report.remote.discard_ratio", Double, "q",
+        "What its peer heard, as it knows: share discarded by its buffer, 0 to 1; left out where it is not reported";
+    REPORT_REMOTE_RTT = "sip.media.report.remote.rtt", Double, "q",
+        "What its peer heard, as it knows: round trip, in seconds; left out where it is not reported";
+    REPORT_REMOTE_JITTER = "sip.media.report.remote.jitter", Double, "q",
+        "What its peer heard, as it knows: jitter between arrivals, in seconds; left out where it is not reported";
     RETRANSMISSION_COUNT = "sip.retransmission.count", Int, "rtm",
         "How often it, or a message of it, was sent again; left out for 0";
     MESSAGE_DIRECTION = "sip.message.direction", String, "m",
@@ -181,11 +213,11 @@ attributes! {
         "This side";
     NETWORK_LOCAL_PORT = "network.local.port", Int, "t",
         "Its port";
-    NETWORK_TRANSPORT = "network.transport", String, "rt",
+    NETWORK_TRANSPORT = "network.transport", String, "rtq",
         "`udp` or `tcp`";
-    NETWORK_PROTOCOL_NAME = "network.protocol.name", String, "rt",
+    NETWORK_PROTOCOL_NAME = "network.protocol.name", String, "rtq",
         "`sip`";
-    NETWORK_PROTOCOL_VERSION = "network.protocol.version", String, "rt",
+    NETWORK_PROTOCOL_VERSION = "network.protocol.version", String, "rtq",
         "`2.0`";
 }
 

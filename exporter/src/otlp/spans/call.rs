@@ -17,6 +17,10 @@ pub fn tell(call: &Call, labels: Labels<'_>) -> EncodedCall {
     let root = match record.subject {
         // The one span of a single request is its transaction.
         Subject::Request => Some(0),
+        Subject::Report => {
+            encoded.spans.extend(encoder.reports());
+            return encoded;
+        }
         Subject::Call => record.last.then(|| {
             encoded.spans.push(encoder.call());
             0
@@ -27,6 +31,7 @@ pub fn tell(call: &Call, labels: Labels<'_>) -> EncodedCall {
     encoded.spans.extend(record.ringing.iter().map(|ringing| encoder.ringing(ringing)));
     let sessions = encoded.spans.len();
     encoded.spans.extend(record.sessions.iter().map(|session| encoder.session(session)));
+    encoded.spans.extend(encoder.reports());
     message::show(&encoder, message::Places { root, transactions, sessions }, &mut encoded);
     encoded
 }

@@ -63,6 +63,13 @@ impl<'a> SpanEncoder<'a> {
         if let Some(cause) = record.hangup_cause {
             attributes.int(a::HANGUP_CAUSE, cause);
         }
+        if let Some(steer) = &record.steer {
+            attributes.text(a::STEER_SERVICE, &*steer.service);
+            if let Some(backend) = &steer.backend {
+                attributes.text(a::STEER_BACKEND, &**backend);
+            }
+            attributes.boolean(a::STEER_MOVED, steer.moved);
+        }
         for (attribute, delay) in [
             (a::CALL_SETUP_DELAY, record.setup),
             (a::CALL_RING_DELAY, record.ring),
@@ -198,6 +205,26 @@ impl<'a> SpanEncoder<'a> {
             events,
             ..self.span("session", SpanKind::Internal, session.start, session.end, attributes)
         }
+    }
+
+    /// Reports of voice quality by telephones, each a moment below the call; those that came after its record stand alone.
+    pub fn reports(&self) -> impl Iterator<Item = Span> {
+        let record = self.record;
+        let reports = record.media.iter().filter(|_| record.last).flat_map(|media| &media.reports);
+        reports.zip(0..).map(|(report, number)| {
+            let mut attributes = Attributes::with_room(20);
+            media::describe_report(report, &mut attributes);
+            self.shared(None, record.transport, &mut attributes);
+            let (span_id, parent) = match record.subject {
+                Subject::Report => (record.span, None),
+                Subject::Call | Subject::Request => (media::report_span(record.span, number), Some(record.span)),
+            };
+            Span {
+                span_id: span_id.0.to_vec(),
+                parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
+                ..self.span(media::REPORT, SpanKind::Internal, report.at, Some(report.at), attributes)
+            }
+        })
     }
 
     /// A span of this trace, without identity and parent.

@@ -1,9 +1,11 @@
 //! What callers heard, on the span of a session: attributes of the whole, and events where something began, went wrong, or
-//! sounded poor. They come with the last piece of a call.
+//! sounded poor. They come with the last piece of a call. What telephones report has spans of its own.
 
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use pipeline::call::Side;
-use pipeline::call::media::{CallMedia, POOR, StreamRecord};
+use pipeline::call::ladder::SpanId;
+use pipeline::call::media::{CallMedia, POOR, ReportRecord, StreamRecord};
+use sip::Quality;
 use wire::Timestamp;
 
 use super::attribute::{self as a, Attribute, Attributes};
@@ -14,6 +16,8 @@ pub const START: &str = "sip.media.start";
 pub const FAULT: &str = "sip.media.fault";
 /// An interval sounded poor, or well again.
 pub const QUALITY: &str = "sip.media.quality";
+/// The span of a report of voice quality (RFC 6035).
+pub const REPORT: &str = "voice quality report";
 /// What sounded poor sounds well again above this.
 const WELL: f32 = 3.6;
 
@@ -80,6 +84,62 @@ fn describe_side(stream: &StreamRecord, names: &OfSide, attributes: &mut Attribu
     if let Some(worst) = stream.worst {
         attributes.double(names.worst, worst.into());
     }
+}
+
+/// The attributes of what one party reports.
+struct OfParty {
+    mos_lq: Attribute,
+    mos_cq: Attribute,
+    loss: Attribute,
+    discard: Attribute,
+    rtt: Attribute,
+    jitter: Attribute,
+}
+
+const LOCAL: OfParty = OfParty {
+    mos_lq: a::REPORT_LOCAL_MOS_LQ,
+    mos_cq: a::REPORT_LOCAL_MOS_CQ,
+    loss: a::REPORT_LOCAL_LOSS_RATIO,
+    discard: a::REPORT_LOCAL_DISCARD_RATIO,
+    rtt: a::REPORT_LOCAL_RTT,
+    jitter: a::REPORT_LOCAL_JITTER,
+};
+
+const REMOTE: OfParty = OfParty {
+    mos_lq: a::REPORT_REMOTE_MOS_LQ,
+    mos_cq: a::REPORT_REMOTE_MOS_CQ,
+    loss: a::REPORT_REMOTE_LOSS_RATIO,
+    discard: a::REPORT_REMOTE_DISCARD_RATIO,
+    rtt: a::REPORT_REMOTE_RTT,
+    jitter: a::REPORT_REMOTE_JITTER,
+};
+
+/// Adds what a report says, as far as it does.
+pub(super) fn describe_report(report: &ReportRecord, attributes: &mut Attributes) {
+    attributes.text(a::REPORT_KIND, report.kind.label());
+    for (quality, names) in [(&report.local, LOCAL), (&report.remote, REMOTE)] {
+        let Quality { mos_lq, mos_cq, loss, discard, round_trip_ms, jitter_ms, .. } = *quality;
+        for (attribute, value, scale) in [
+            (names.mos_lq, mos_lq, 1.0),
+            (names.mos_cq, mos_cq, 1.0),
+            (names.loss, loss, 100.0),
+            (names.discard, discard, 100.0),
+            (names.rtt, round_trip_ms, 1000.0),
+            (names.jitter, jitter_ms, 1000.0),
+        ] {
+            if let Some(value) = value {
+                // As it was written: a single precision tenth is no tenth.
+                attributes.double(attribute, (f64::from(value) * 1e4).round() / 1e4 / scale);
+            }
+        }
+    }
+}
+
+/// The span of the `number`th report of a call, which nothing else of it has.
+pub(super) fn report_span(call: SpanId, number: u64) -> SpanId {
+    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+    let id = u64::from_be_bytes(call.0).wrapping_add((number + 1).wrapping_mul(STEP));
+    SpanId(id.max(1).to_be_bytes())
 }
 
 /// What happened within a session, in order of time.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, Session, SpanId, Transaction};
-use pipeline::call::media::{CallMedia, FaultRecord, IntervalRecord, RoundTrip, StreamRecord};
+use pipeline::call::media::{CallMedia, FaultRecord, IntervalRecord, ReportRecord, RoundTrip, StreamRecord};
 use pipeline::call::{CallRecord, Side, Subject};
 use pipeline::media::{Fault, Toward};
 use pipeline::{Call, Slot, Transport};
 use rtp::emodel::Rating;
 use rtp::{Arrival, Codec, Stream};
-use sip::Method;
+use sip::{Method, Quality, ReportKind};
 use wire::Timestamp;
 
 /// Where the call begins.
@@ -241,7 +241,26 @@ pub fn heard() -> CallMedia {
         streams: vec![stream(1, Side::Caller), stream(2, Side::Callee)],
         intervals: vec![interval(16_000, 3.25), interval(26_000, 3.55), interval(36_000, 4.0), interval(46_000, 3.6)],
         round_trip: RoundTrip { total: Some(Duration::from_millis(130)), ..RoundTrip::default() },
+        reports: vec![ReportRecord {
+            kind: ReportKind::Session,
+            at: at(70_000),
+            local: reported(4.2),
+            remote: reported(3.1),
+        }],
         faults: vec![FaultRecord { fault: Fault::OneWay, toward: Toward::CallerOnly, at: at(10_000) }],
         ..CallMedia::default()
+    }
+}
+
+/// What a telephone reports of what one party heard.
+fn reported(mos: f32) -> Quality {
+    Quality {
+        loss: Some(5.0),
+        discard: Some(2.5),
+        round_trip_ms: Some(180.0),
+        jitter_ms: Some(7.0),
+        mos_lq: Some(mos),
+        mos_cq: Some(mos - 0.1),
+        ..Quality::default()
     }
 }

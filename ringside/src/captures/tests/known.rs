@@ -55,10 +55,38 @@ pub(super) struct Known {
 
 /// Reads `captures` with so many shards.
 pub(super) fn read(captures: &[PathBuf], shards: usize) -> Known {
+    read_by(CONFIGURATION, captures, shards)
+}
+
+/// The same, by one, with what is on the ports of SIP taken for WebSockets.
+pub(super) fn read_websockets(captures: &[PathBuf]) -> Known {
+    let configuration = CONFIGURATION.replace("[receivers.pcap]", "[receivers.pcap]\nws_ports = [5060, 5061]");
+    read_by(&configuration, captures, 1)
+}
+
+/// The same with the processor of affinity in front, and a service for it to look at.
+pub(super) fn read_balanced(captures: &[PathBuf], shards: usize) -> Known {
+    let configuration = CONFIGURATION.replace(r#"["dialog", "#, r#"["affinity", "dialog", "#);
+    read_by(&(configuration + SERVICE), captures, shards)
+}
+
+/// That of the captures in `testdata/affinity`.
+const SERVICE: &str = r#"
+    [[processors.affinity.services]]
+    name      = "sbc"
+    addresses = ["10.96.0.60:5060", "[2001:db8:96::60]:5060"]
+    backends  = [
+        { name = "pod1", addresses = ["10.244.1.11:5060", "[2001:db8:244::11]:5060"] },
+        { name = "pod2", addresses = ["10.244.1.12:5060", "[2001:db8:244::12]:5060"] },
+        { name = "pod3", addresses = ["10.244.1.13:5060", "[2001:db8:244::13]:5060"] },
+    ]
+"#;
+
+fn read_by(configuration: &str, captures: &[PathBuf], shards: usize) -> Known {
     let catalogue = catalogue();
     let mut problems = pipeline::settings::Problems::default();
     let set = vec![format!("service.shards={shards}")];
-    let files = vec![("test".to_owned(), CONFIGURATION.to_owned())];
+    let files = vec![("test".to_owned(), configuration.to_owned())];
     let tree = Sources { files, set, may_be_unset: None }.load(&|_| None, &mut problems).expect("it is TOML");
     let checked = Configuration::check(&tree, &catalogue, &mut problems);
     let configuration = checked.unwrap_or_else(|| panic!("{problems}"));

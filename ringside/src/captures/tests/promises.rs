@@ -11,7 +11,7 @@ use ladder::format::{NANOSECONDS, Order};
 use ladder::{Step, frame};
 use proptest::prelude::*;
 
-use super::known::{EPOCH, Written, own, read, steps, traffic};
+use super::known::{EPOCH, Written, own, read, read_websockets, steps, traffic};
 
 /// Link type of Ethernet.
 const ETHERNET: u32 = 1;
@@ -68,8 +68,11 @@ fn captures() -> Vec<PathBuf> {
 /// Series that say what happened. How often the capture itself saw a message, and packets that are not read, is what
 /// differs.
 fn happened(captures: &[PathBuf]) -> Vec<String> {
+    without_what_differs(read(captures, 1).series)
+}
+
+fn without_what_differs(mut series: Vec<String>) -> Vec<String> {
     let apart = ["capture_duplicates_total", "not_read_total", "sip_elsewhere_total"];
-    let mut series = read(captures, 1).series;
     series.retain(|line| !apart.iter().any(|name| line.trim_start_matches("sip_exporter_").starts_with(name)));
     series
 }
@@ -87,6 +90,16 @@ fn difference(one: &[String], other: &[String]) -> Vec<String> {
 /// Every capture and what `made` makes of it come to the same; `made` has nothing to say of some.
 #[track_caller]
 fn check(least: usize, made: impl Fn(&[Packet]) -> Option<Vec<Vec<Packet>>>) {
+    check_by(happened, least, made);
+}
+
+/// The same, with what was made read by `happened_then`.
+#[track_caller]
+fn check_by(
+    happened_then: impl Fn(&[PathBuf]) -> Vec<String>,
+    least: usize,
+    made: impl Fn(&[Packet]) -> Option<Vec<Vec<Packet>>>,
+) {
     let mut wrong = Vec::new();
     let mut looked_at = 0;
     for path in captures() {
@@ -94,7 +107,7 @@ fn check(least: usize, made: impl Fn(&[Packet]) -> Option<Vec<Vec<Packet>>>) {
         looked_at += 1;
         let files: Vec<Written> = files.iter().map(|packets| written(packets)).collect();
         let paths: Vec<PathBuf> = files.iter().map(|file| file.0.clone()).collect();
-        let difference = difference(&happened(std::slice::from_ref(&path)), &happened(&paths));
+        let difference = difference(&happened(std::slice::from_ref(&path)), &happened_then(&paths));
         if !difference.is_empty() {
             wrong.push(format!("{}:\n{}", path.display(), difference.join("\n")));
         }
@@ -152,6 +165,34 @@ fn with_ipv6(steps: &[Step]) -> Vec<Step> {
 #[test]
 fn over_ipv6_it_is_the_same_call() {
     check(115, |packets| Some(vec![framed(&with_ipv6(&datagrams(packets)?))]));
+}
+
+/// The same, each message a text frame of a WebSocket (RFC 6455 §5.2), masked on its way to the lower port.
+fn in_websockets(steps: &[Step]) -> Vec<Packet> {
+    const TEXT: u8 = 0x81;
+    const MASK: [u8; 4] = [0x5a, 0xa5, 0x33, 0xcc];
+    let frames = steps.iter().map(|step| {
+        let len = u16::try_from(step.bytes.len()).expect("a datagram").to_be_bytes();
+        let bytes = if step.source.port() > step.destination.port() {
+            let masked = step.bytes.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+            [TEXT, 0x80 | 126].into_iter().chain(len).chain(MASK).chain(masked).collect()
+        } else {
+            [TEXT, 126].into_iter().chain(len).chain(step.bytes.iter().copied()).collect()
+        };
+        Step { bytes, ..step.clone() }
+    });
+    in_streams(&frames.collect::<Vec<_>>())
+}
+
+#[test]
+fn in_websockets_it_is_the_same_call() {
+    let read = |files: &[PathBuf]| without_what_differs(read_websockets(files).series);
+    check_by(read, 50, |packets| {
+        let steps = datagrams(packets)?;
+        // Shorter ones have another form of length, which a real sender would use.
+        let usual = |step: &Step| is_whole(&step.bytes) && step.bytes.len() > 125;
+        steps.iter().all(usual).then(|| vec![in_websockets(&steps)])
+    });
 }
 
 /// Each message a segment of the stream from its source to its destination.

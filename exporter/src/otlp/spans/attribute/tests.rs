@@ -24,6 +24,7 @@ fn part(letter: char) -> &'static str {
         's' => "session",
         'm' => "message",
         'v' => "media event",
+        'q' => "report",
         other => panic!("{other:?} stands for nothing"),
     }
 }

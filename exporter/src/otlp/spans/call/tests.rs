@@ -6,7 +6,9 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use pipeline::affinity::Steer;
 use pipeline::call::ladder::{LadderForm, Owner, Session, SpanId};
+use pipeline::call::media::CallMedia;
 use pipeline::call::{IN_PROGRESS, Offered};
 use pipeline::{CallRecord, Transport};
 use sip::Method;
@@ -165,6 +167,18 @@ fn an_invite_names_the_carriers_at_its_ends() {
     assert_eq!(first, [Some("office".to_owned()), Some("alpha".to_owned())]);
     assert_eq!(second, [None, Some("beta".to_owned())]);
     assert_eq!(third, [None, None]);
+}
+
+#[test]
+fn a_call_to_a_balanced_service_says_which_backend_took_it() {
+    let of = |backend: Option<&str>, moved| {
+        let steer = Steer { service: "sbc-core".into(), backend: backend.map(Into::into), moved };
+        let encoded = encoded(CallRecord { steer: Some(Box::new(steer)), ..call() });
+        let attributes = texts(&span(&encoded, id(1)).attributes);
+        ["service", "backend", "moved"].map(|key| attributes.get(format!("sip.steer.{key}").as_str()).cloned())
+    };
+    assert_eq!(of(Some("sbc-0"), true), ["sbc-core", "sbc-0", "true"].map(|text| Some(text.to_owned())));
+    assert_eq!(of(None, false), [Some("sbc-core".to_owned()), None, Some("false".to_owned())]);
 }
 
 /// The check value of what OpenSIPS makes of these three.
@@ -485,6 +499,42 @@ fn what_was_heard_is_on_the_session_with_what_happened_when() {
     assert!(encoded.spans.iter().all(|span| span.events.iter().all(|event| !event.name.starts_with("sip.media"))));
 }
 
+#[test]
+fn a_report_of_a_telephone_is_a_span_below_its_call_or_alone_in_its_trace() {
+    let record = CallRecord { media: Some(Box::new(heard())), ..call() };
+    let encoded = encoded(record);
+    let report = encoded.spans.iter().find(|span| span.name == "voice quality report").expect("a report");
+    assert_eq!((&report.trace_id[..], &report.parent_span_id[..]), (&TRACE[..], &CALL.0[..]));
+    assert_eq!(
+        (report.start_time_unix_nano, report.end_time_unix_nano),
+        (at(70_000).as_nanos(), at(70_000).as_nanos())
+    );
+    let value = |key: &str| {
+        let one = report.attributes.iter().find(|one| one.key == key).and_then(|one| one.value.clone());
+        one.and_then(|any| any.value)
+    };
+    assert_eq!(value("sip.media.report.kind"), Some(Value::StringValue("session".to_owned())));
+    assert_eq!(value("sip.media.report.local.mos_lq"), Some(Value::DoubleValue(4.2)));
+    assert_eq!(value("sip.media.report.remote.mos_cq"), Some(Value::DoubleValue(3.0)));
+    assert_eq!(value("sip.media.report.local.loss_ratio"), Some(Value::DoubleValue(0.05)));
+    assert_eq!(value("sip.media.report.local.rtt"), Some(Value::DoubleValue(0.18)));
+    let mut ids: Vec<&[u8]> = encoded.spans.iter().map(|span| &span.span_id[..]).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), encoded.spans.len(), "no span has the id of another");
+
+    let late = CallRecord {
+        trace_id: TRACE,
+        span: id(9),
+        media: Some(Box::new(CallMedia { reports: heard().reports, ..CallMedia::default() })),
+        ..CallRecord::begun(Subject::Report, at(70_000))
+    };
+    assert_eq!(late.spans(), 1);
+    let encoded = self::encoded(late);
+    let [report] = &encoded.spans[..] else { panic!("one span: {encoded:?}") };
+    assert_eq!((&report.trace_id[..], &report.span_id[..], report.parent_span_id.len()), (&TRACE[..], &[9; 8][..], 0));
+}
+
 /// Each attribute stands in the table for the kind of span or message it is on, with its type.
 #[test]
 fn nothing_is_said_that_is_not_in_the_table() {
@@ -496,6 +546,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
     full.transactions[1].reason = Some("No".into());
     full.transactions[1].trunks = Some(Box::new([Some("alpha".into()), Some("beta".into())]));
     full.media = Some(Box::new(heard()));
+    full.steer = Some(Box::new(Steer { service: "sbc".into(), backend: Some("sbc-0".into()), moved: true }));
     let mut open = call();
     open.transactions[0].end = None;
     open.ringing[0].end = None;
@@ -508,6 +559,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
                 "SIP call" => 'r',
                 "ringing" | "early media" => 'e',
                 "session" => 's',
+                "voice quality report" => 'q',
                 _ => 't',
             };
             let spans = span.attributes.iter().map(|one| (on, one));

@@ -1,0 +1,85 @@
+//! `ringside calls --live`: a line for each call as it ends, off the wire.
+//!
+//! The configuration's own receiver of packets, and what is behind it up to the calls; no exporter, no page. It needs the
+//! rights of `run` and gives them up likewise. Interrupted it just ends: nothing is kept that could be lost.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use call_views::View;
+use config::graph::Branch;
+use engine::{FlowContext, Shard, Sink, Turn};
+use pipeline::call::Subject;
+use pipeline::{CallsWanted, Facts, FrameBatch, LabelSets, ReceiverError};
+
+use crate::captures::rewrite;
+use crate::cli::Run;
+use crate::components::catalogue;
+use crate::failure::Failure;
+use crate::settings;
+use crate::show::say;
+
+/// Hands every call that ends to `take`, for ever; it ends when `take` says so. `started`: it captures.
+pub fn follow(
+    run: &Run,
+    wanted: CallsWanted,
+    started: impl FnOnce(),
+    take: impl FnMut(&View<'_>) -> bool + Send + 'static,
+) -> Result<(), Failure> {
+    let catalogue = catalogue();
+    let adjust = &mut |tree: &mut _| {
+        settings::share_ports(tree);
+        rewrite::with_numbers(tree);
+    };
+    let loaded = settings::load_adjusted(run, &catalogue, adjust).map_err(|problems| settings::refused(&problems))?;
+    say(&loaded.warnings.to_string());
+    crate::logs::quiet_panics();
+    let configuration = loaded.configuration;
+    let plan = configuration.graph.shards.iter().find(|plan| {
+        let captures = |id: &pipeline::ComponentId| id.kind() == "ebpf_sip";
+        plan.receivers.iter().any(captures)
+    });
+    let Some(plan) = plan else {
+        let text = "no pipeline captures: name an `ebpf_sip` in `receivers` of one, or no --config";
+        return Err(Failure::Failed(text.to_owned()));
+    };
+    let label_sets = Arc::<LabelSets>::default();
+    let wanted = &|_: &Branch| Some(wanted.clone());
+    // Calls are shown in the order they ended, which one has to see.
+    let context = FlowContext { label_sets: &label_sets, wanted, shards: 1 };
+    let receivers = plan.receivers.iter().map(|id| {
+        let kind = catalogue.receivers.iter().find(|kind| kind.name == id.kind()).expect("it was checked");
+        (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
+    });
+    let mut outlets = Vec::new();
+    let mut shard = Shard::build(plan, receivers.collect(), &configuration, &catalogue, &context, &mut outlets);
+    let (enough, seen_enough) = sync_channel(1);
+    let mut sink = Some(Live { label_sets: Arc::clone(&label_sets), take, enough });
+    shard.add_sinks(|_| sink.take().map(|sink| Box::new(sink) as _));
+    shard.start().map_err(|(_, error)| Failure::from(error))?;
+    receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
+    started();
+    loop {
+        let turn = shard.turn().map_err(|(_, error): (_, ReceiverError)| Failure::from(error))?;
+        if turn == Turn::Ended || seen_enough.try_recv().is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+struct Live<F> {
+    label_sets: Arc<LabelSets>,
+    take: F,
+    enough: SyncSender<()>,
+}
+
+impl<F: FnMut(&View<'_>) -> bool + Send> Sink for Live<F> {
+    fn take(&mut self, _: &FrameBatch, facts: &Facts) {
+        for call in facts.calls.iter().filter(|call| call.record.last && call.record.subject == Subject::Call) {
+            let (carrier, ua_type) = self.label_sets.names(facts.labels(call.record.slot));
+            if !(self.take)(&View { record: &call.record, carrier, ua_type }) {
+                let _ = self.enough.try_send(());
+            }
+        }
+    }
+}
