@@ -55,6 +55,8 @@ pub struct Call {
     pub queued: Chain<QueueCall>,
 }
 
+const _: () = assert!(size_of::<Call>() <= 192);
+
 /// Which calls make room first (3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -88,6 +90,9 @@ pub struct Invite {
     /// Given up and acknowledged: it is over then, unless a final comes before (2.3).
     pub over_by: Option<Timestamp>,
 }
+
+/// With its link in the pool it takes 40 bytes.
+const _: () = assert!(size_of::<Option<Invite>>() <= 32);
 
 /// The lists of all calls.
 #[derive(Default)]
