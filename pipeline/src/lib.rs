@@ -106,6 +106,7 @@ pub mod id;
 pub mod labels;
 pub mod media;
 pub mod pages;
+pub mod prefetch;
 pub mod probes;
 pub mod settings;
 
