@@ -108,6 +108,7 @@ pub mod id;
 pub mod labels;
 pub mod media;
 pub mod pages;
+pub mod prefetch;
 pub mod probes;
 pub mod settings;
 

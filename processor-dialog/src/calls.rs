@@ -6,8 +6,8 @@ use crate::call::{Call, Rank};
 use crate::hash::Key;
 use crate::idle::Idle;
 use crate::index::Index;
-use crate::prefetch::prefetch;
 use crate::slab::Slab;
+use pipeline::prefetch::prefetch;
 
 /// All calls, by Call-ID.
 #[derive(Default)]

@@ -4,7 +4,7 @@
 //! leaves no tombstone, so that steady traffic never makes it grow; and growing looks at no entry.
 //! At most two in three slots are taken, so that a look costs one cache line, also for what is not there.
 
-use crate::prefetch::prefetch;
+use pipeline::prefetch::prefetch;
 
 /// Places by hash; several may have the same.
 #[derive(Default)]

@@ -34,7 +34,6 @@ mod on_request;
 mod on_response;
 mod on_trunk;
 mod pages;
-mod prefetch;
 mod processor;
 mod queue;
 mod queues;

@@ -6,6 +6,7 @@
 //! no lock, no log; a replayed file states the same facts as the live wire. Nothing is allocated for a packet of a stream
 //! that is known. Bounded in every table; beyond a bound the newest is refused and counted.
 
+mod ahead;
 mod calls;
 mod config;
 mod describe;

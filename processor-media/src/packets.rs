@@ -6,6 +6,7 @@ use pipeline::media::{MediaError, MediaFact, MediaTable};
 use rtp::{Arrival, Codec, Header, Stream, Taken};
 use wire::Timestamp;
 
+use crate::ahead::Found;
 use crate::places::Advert;
 use crate::sessions::{Endpoint, Life, toward};
 use crate::state::{Out, State};
@@ -20,10 +21,10 @@ const MOVES: u64 = 1_000_000_000;
 const LATE: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl State {
-    /// Takes a packet.
+    /// Takes a packet, of which it is known what it is about.
     #[inline]
-    pub fn on_packet(&mut self, packet: &MediaPacket, out: &mut Out<'_>) {
-        let Some(destination) = self.places.find(&packet.destination) else {
+    pub fn on_packet(&mut self, packet: &MediaPacket, found: Found, out: &mut Out<'_>) {
+        let Found { destination: Some(destination), key, stream } = found else {
             if self.unknown.is_some() {
                 self.on_unannounced(packet, out);
             }
@@ -32,8 +33,7 @@ impl State {
         let Some(header) = Header::read(&packet.header, packet.len.into()) else {
             return self.on_unreadable(destination, out);
         };
-        let key = self.stream_key(&packet.source, destination, header.ssrc);
-        match self.streams.find(key) {
+        match stream {
             Some(index) => self.on_stream_packet(index, destination, key, packet, &header, out),
             None => self.on_newcomer(destination, key, packet, &header, out),
         }

@@ -37,6 +37,8 @@ pub struct Places {
     slab: Slab<Place>,
     index: HashMap<Address, u32, RandomState>,
     max: usize,
+    /// How often a place came or went.
+    changes: u32,
     /// Where media may go: what a filter in the kernel looks in.
     ports: Option<Arc<MediaPorts>>,
 }
@@ -44,7 +46,7 @@ pub struct Places {
 impl Places {
     /// None yet, at most so many.
     pub fn new(max: usize, ports: Option<Arc<MediaPorts>>) -> Self {
-        Self { slab: Slab::default(), index: HashMap::default(), max, ports }
+        Self { slab: Slab::default(), index: HashMap::default(), max, changes: 0, ports }
     }
 
     /// Has media between all even ports above 1023 kept, or no more.
@@ -63,6 +65,16 @@ impl Places {
     #[inline]
     pub fn find(&self, address: &Address) -> Option<u32> {
         self.index.get(address).copied()
+    }
+
+    /// A number that differs once a place has come or gone.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Loads a place ahead of its use.
+    pub fn prefetch(&self, index: u32) {
+        self.slab.prefetch(index);
     }
 
     /// The place at an index.
@@ -88,6 +100,7 @@ impl Places {
         let place = Place { address, packets: 0, last: Timestamp::ZERO, adverts: Vec::new(), streams: 0 };
         let index = self.slab.insert(place);
         self.index.insert(address, index);
+        self.changes = self.changes.wrapping_add(1);
         Some(index)
     }
 
@@ -140,6 +153,7 @@ impl Places {
     pub fn drop_if_idle(&mut self, index: u32) {
         if let Some(place) = self.slab.get(index).filter(|place| place.streams == 0 && place.adverts.is_empty()) {
             self.index.remove(&place.address);
+            self.changes = self.changes.wrapping_add(1);
             self.slab.remove(index);
         }
     }

@@ -1,5 +1,7 @@
 //! Places for what is held: an index stays as long as its entry.
 
+use pipeline::prefetch::prefetch;
+
 /// Entries by index; places given back are used again.
 pub struct Slab<T> {
     entries: Vec<Option<T>>,
@@ -31,6 +33,14 @@ impl<T> Slab<T> {
     /// The entry at an index, if it is held.
     pub fn get(&self, index: u32) -> Option<&T> {
         self.entries.get(index as usize)?.as_ref()
+    }
+
+    /// Loads the entry at an index ahead of its use.
+    #[inline]
+    pub fn prefetch(&self, index: u32) {
+        if let Some(entry) = self.entries.get(index as usize) {
+            prefetch(entry);
+        }
     }
 
     /// The entry at an index, to change it.

@@ -9,6 +9,7 @@ use pipeline::media::{Heard, MediaError, MediaFact, MediaPorts, MediaTable};
 use pipeline::{Call, Facts, FrameBatch, Slot};
 use wire::Timestamp;
 
+use crate::ahead::{AHEAD, Found};
 use crate::calls::Call as CallState;
 use crate::config::Settings;
 use crate::judge::Hosts;
@@ -105,18 +106,24 @@ impl State {
             out.push(Slot::OTHER, MediaFact::Listening);
         }
         let (mut told, mut reports) = (notes.iter().peekable(), batch.rtcp.iter().peekable());
-        for packet in &batch.media {
-            // What was signalled at the same time was signalled before.
-            while let Some(note) = told.next_if(|note| note.at <= packet.at) {
-                self.fire(note.at, &mut out);
-                self.on_note(note, &mut out);
+        let mut found = [Found::default(); AHEAD];
+        for packets in batch.media.chunks(AHEAD) {
+            let then = self.look_ahead(packets, &mut found);
+            for (packet, found) in packets.iter().zip(&found) {
+                // What was signalled at the same time was signalled before.
+                while let Some(note) = told.next_if(|note| note.at <= packet.at) {
+                    self.fire(note.at, &mut out);
+                    self.on_note(note, &mut out);
+                }
+                while let Some(report) = reports.next_if(|report| report.at <= packet.at) {
+                    self.fire(report.at, &mut out);
+                    self.on_rtcp(report, &batch.bytes[report.range.clone()], &mut out);
+                }
+                self.fire(packet.at, &mut out);
+                let current = then == self.changes();
+                let found = if current { *found } else { self.look_up(packet) };
+                self.on_packet(packet, found, &mut out);
             }
-            while let Some(report) = reports.next_if(|report| report.at <= packet.at) {
-                self.fire(report.at, &mut out);
-                self.on_rtcp(report, &batch.bytes[report.range.clone()], &mut out);
-            }
-            self.fire(packet.at, &mut out);
-            self.on_packet(packet, &mut out);
         }
         loop {
             let (note, report) = (told.peek().map(|note| note.at), reports.peek().map(|report| report.at));

@@ -82,12 +82,14 @@ pub struct Streams {
     /// By [`State::stream_key`], which is a hash already.
     index: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
     max: usize,
+    /// How often a stream came or went.
+    changes: u32,
 }
 
 impl Streams {
     /// None yet, at most so many.
     pub fn new(max: usize) -> Self {
-        Self { slab: Slab::default(), index: HashMap::default(), max }
+        Self { slab: Slab::default(), index: HashMap::default(), max, changes: 0 }
     }
 
     /// Streams held.
@@ -110,7 +112,18 @@ impl Streams {
     pub fn insert(&mut self, key: u64, entry: Entry) -> u32 {
         let index = self.slab.insert(entry);
         self.index.insert(key, index);
+        self.changes = self.changes.wrapping_add(1);
         index
+    }
+
+    /// A number that differs once a stream has come or gone.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Loads a stream ahead of its use.
+    pub fn prefetch(&self, index: u32) {
+        self.slab.prefetch(index);
     }
 
     /// The stream at an index.
@@ -126,6 +139,7 @@ impl Streams {
 
     fn remove(&mut self, index: u32, key: u64) -> Option<Entry> {
         self.index.remove(&key);
+        self.changes = self.changes.wrapping_add(1);
         self.slab.remove(index)
     }
 }
