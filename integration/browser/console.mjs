@@ -155,6 +155,7 @@ async function live(page) {
   await eventually("a bar that grows", async () => (await length()) !== talked);
   await eventually("the end", async () => (await chip.textContent()) === "answered");
   assert.ok((await rungs()) > before);
+  await page.mouse.move(640, 20);
   await eventually("it is no longer among those that are up", async () => (await page.locator(`a.row[data-call="${callId}"]`).count()) === 0);
   assert.equal(await page.evaluate(() => window.unloaded), false, "nothing was loaded anew");
   await page.keyboard.press("Escape");
