@@ -1,7 +1,7 @@
 //! A shard: a set of receivers and what stands behind it.
 //!
 //! One thread does it all, or (`service.shards`) one receives, puts streams together, removes duplicates and hands the
-//! frames out to several that follow them ([`super::split`]).
+//! frames out to several that follow them ([`super::dispatcher`]).
 
 use std::io;
 use std::panic::resume_unwind;
