@@ -64,6 +64,11 @@ async function language(page) {
   assert.equal(await other.inputValue("input[name=filter]"), 'status == 486 and to == "2003"');
   assert.match(await other.title(), /^\S.* · ringside$/);
   await other.context().close();
+  const mistaken = await open(chromium, `${url}?filter=setup+%3E+3`);
+  await mistaken.getByText('character 9: "3" is no duration').waitFor();
+  await eventually("all calls beside the mistake", async () => (await chips(mistaken)).length > 10);
+  assert.deepEqual(await mistaken.wrong(), []);
+  await mistaken.context().close();
   await page.fill("input[name=filter]", "setup > 3");
   await page.getByText('character 9: "3" is no duration').waitFor();
   await page.fill("input[name=filter]", "");

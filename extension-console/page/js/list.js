@@ -47,6 +47,8 @@ export class CallList {
     this.skew = 0;
     this.numbers = null;
     this.wrong = document.getElementById("filter-note");
+    /** The filter that cannot be read, if one stands there: nothing is asked for with it. */
+    this.unreadable = null;
     this.fresh = document.getElementById("fresh");
     /** Calls that came while the pointer was on the list, which does not move under it. */
     this.held = new Set();
@@ -91,7 +93,7 @@ export class CallList {
     const query = new URLSearchParams();
     for (const name of FIELDS) {
       const value = this.form.elements[name].value.trim();
-      if (value) query.set(name, value);
+      if (value && !(name === "filter" && value === this.unreadable)) query.set(name, value);
     }
     query.set("limit", this.limit);
     return query;
@@ -128,6 +130,7 @@ export class CallList {
       // It was changed meanwhile.
       if (filter !== this.form.elements.filter.value.trim()) return false;
     }
+    this.unreadable = wrong ? filter : null;
     this.wrong.textContent = wrong;
     this.wrong.hidden = !wrong;
     this.form.elements.filter.setAttribute("aria-invalid", String(Boolean(wrong)));

@@ -99,7 +99,7 @@ setInterval(() => {
 document.addEventListener("visibilitychange", follow);
 window.addEventListener("popstate", () => {
   list.take(location.search);
-  view.callId === addressed() ? follow() : show(addressed());
+  list.isRight().then(() => (view.callId === addressed() ? follow() : show(addressed())));
 });
 window.addEventListener("pagehide", () => events?.close());
 window.addEventListener("pageshow", (event) => event.persisted && follow());
@@ -158,5 +158,4 @@ window.addEventListener("error", () => toast("Something is wrong with this page;
 
 window.ringsideTheme.show();
 list.take(location.search);
-show(addressed());
-list.isRight();
+list.isRight().then(() => show(addressed()));
