@@ -156,10 +156,7 @@ fn texts<'a>(text: Text, header: &str, view: &View<'a>, hear: &mut dyn FnMut(Cow
             let others = transactions.map(|transaction| transaction.transport);
             others.filter(|transport| *transport != record.transport).for_each(|transport| said(transport.as_str()));
         }
-        Text::TraceId => {
-            let id = record.trace(view.carrier).id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            hear(id.into());
-        }
+        Text::TraceId => hear(call_views::hex_digits(&record.trace(view.carrier).id).into()),
         Text::Codec => media.flat_map(|media| &media.streams).for_each(|stream| said(stream.codec.label())),
         Text::Fault => media.flat_map(|media| &media.faults).for_each(|fault| said(fault.fault.as_str())),
         Text::Header => {

@@ -22,7 +22,7 @@ use pipeline::CallRecord;
 pub use clock::rfc3339;
 pub use exchanges::{Exchange, Exchanges};
 pub use style::Style;
-pub use summary::Summary;
+pub use summary::{Summary, hex_digits};
 pub use table::{appended, columns, table};
 
 /// A call, with the labels it had when its record was made (a record knows its slot alone).

@@ -160,8 +160,8 @@ impl View<'_> {
     }
 }
 
-/// 32 hex digits.
-pub(crate) fn hex_digits(id: &[u8]) -> String {
+/// Two hex digits for each byte.
+pub fn hex_digits(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use intake::{SIP_PORTS, VXLAN_PORTS, check_ports};
+use intake::{ClockMode, IntakeSettings, PortSet, SIP_PORTS, VXLAN_PORTS, check_ports};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How packets of these captures are taken in.
+    pub(crate) fn intake(&self) -> IntakeSettings {
+        IntakeSettings {
+            ws_ports: PortSet::from(&self.ws_ports[..]),
+            vxlan_ports: self.vxlan_ports.clone(),
+            ..IntakeSettings::new(ClockMode::File, PortSet::from(&self.ports[..]))
+        }
+    }
+
     /// Checks the values; `None` after an error, all of which are in `problems`. Whether files exist is not looked at.
     pub fn checked(self, problems: &mut Problems) -> Option<Self> {
         let mut wrong = Problems::default();

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use intake::{Intake, IntakeSettings, PortSet};
 use pipeline::{CaptureStatus, FrameBatch, MediaPorts, Received, Receiver, ReceiverError, Telemetry};
 
 use crate::config::Config;
@@ -30,12 +30,7 @@ pub struct PcapReceiver {
 impl PcapReceiver {
     /// A receiver for `config`; who keeps `report` can see how it gets on.
     pub fn new(config: Config, report: Arc<Report>) -> Self {
-        let settings = IntakeSettings {
-            ws_ports: PortSet::from(&config.ws_ports[..]),
-            vxlan_ports: config.vxlan_ports.clone(),
-            note_other_ports: true,
-            ..IntakeSettings::new(ClockMode::File, PortSet::from(&config.ports[..]))
-        };
+        let settings = IntakeSettings { note_other_ports: true, ..config.intake() };
         Self { config, intake: Intake::new(settings), files: None, report }
     }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use intake::{ClockMode, Intake, IntakeSettings, PortSet};
+use intake::Intake;
 use pipeline::{FrameBatch, ReceiverError, SipFrame, Transport};
 use wire::{Decoded, Decoder, Packet, Timestamp};
 
@@ -91,16 +91,11 @@ impl Messages {
     /// # Errors
     /// Says which file is none, or cannot be read.
     pub fn open(config: &Config) -> Result<Self, ReceiverError> {
-        let settings = IntakeSettings {
-            ws_ports: PortSet::from(&config.ws_ports[..]),
-            vxlan_ports: config.vxlan_ports.clone(),
-            ..IntakeSettings::new(ClockMode::File, PortSet::from(&config.ports[..]))
-        };
         let mut decoder = Decoder::default();
         decoder.set_vxlan_ports(&config.vxlan_ports);
         Ok(Self {
             packets: Packets::open(&config.files)?,
-            intake: Intake::new(settings),
+            intake: Intake::new(config.intake()),
             decoder,
             batch: FrameBatch::default(),
             segments: HashMap::new(),

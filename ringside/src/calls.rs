@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use call_filter::{Field, Said};
-use call_views::{Summary, View};
+use call_filter::{Field, Filter, Said};
+use call_views::{Exchange, Exchanges, Summary, View};
+use pipeline::Call;
 use wire::Timestamp;
 
 use crate::captures::{self, Asked};
@@ -24,25 +25,20 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     if format == CallsFormat::Json && !columns.is_empty() {
         return Err(Failure::Usage("--columns goes with a table or CSV: in JSON every key is there".to_owned()));
     }
-    let with_number = number.is_some();
-    let any = !failed && !poor && !with_number && filter.is_none() && !period.is_limited();
+    let any = !failed && !poor && number.is_none() && filter.is_none() && !period.is_limited();
     let fields = match format {
         CallsFormat::Csv if columns.is_empty() => USUAL.map(|name| Field::parse(name).expect("it is one")).to_vec(),
         _ => columns,
     };
     let asked = fields.iter().chain(sort.iter().map(|sort| &sort.field));
-    let asked = Asked::of(number, filter.as_ref(), poor).with(asked);
+    let choice = Choice { failed, poor, with_number: number.is_some(), filter };
+    let asked = Asked::of(number, choice.filter.as_ref(), poor).with(asked);
     // A row is all that is shown: messages are let go as soon as their call is over.
     let row = {
         let (fields, sort) = (fields.clone(), sort.clone());
         move |view: &View<'_>, times: Option<u32>| -> Option<Row> {
             let summary = Summary { times, ..view.summary() };
-            let matches = (!failed || summary.failed)
-                && (!poor || summary.poor)
-                && (!with_number || view.record.has_number)
-                && period.has(summary.start)
-                && filter.as_ref().is_none_or(|filter| filter.wants(view));
-            matches.then(|| Row {
+            (period.has(summary.start) && choice.wants(view, &summary)).then(|| Row {
                 start: summary.start,
                 cells: fields.iter().map(|field| field.text(view)).collect(),
                 key: sort.as_ref().and_then(|sort| sort.field.first(view)).map(Said::into_owned),
@@ -51,17 +47,11 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
         }
     };
     let of_call = row.clone();
-    let keep = move |view: &View<'_>| of_call(view, None);
-    let mut rows = match all {
-        false => captures::calls(&captures, asked, move |_, view| keep(view))?,
-        true => {
-            let (mut rows, exchanges) = captures::calls_and_more(&captures, asked, false, move |_, view| keep(view))?;
-            let of_exchange =
-                |exchange: &call_views::Exchange| row(&exchange.view(), (exchange.times > 1).then_some(exchange.times));
-            rows.extend(exchanges.iter().filter_map(of_exchange));
-            rows
-        }
-    };
+    let keep = move |_: &Call, view: &View<'_>| of_call(view, None);
+    let more = all.then(|| Exchanges::new(false));
+    let (mut rows, exchanges) = captures::calls(&captures, asked, more, keep)?;
+    let of_exchange = |exchange: &Exchange| row(&exchange.view(), (exchange.times > 1).then_some(exchange.times));
+    rows.extend(exchanges.iter().filter_map(of_exchange));
     if rows.is_empty() {
         let what = match (any, all) {
             (false, false) => "no call matches",
@@ -100,16 +90,12 @@ fn append(arguments: Calls) -> Result<(), Failure> {
             return Err(Failure::Usage("--live prints a table or JSON".to_owned()));
         }
     };
-    let with_number = number.is_some();
-    let wanted = Asked::of(number, filter.as_ref(), poor).wanted();
+    let choice = Choice { failed, poor, with_number: number.is_some(), filter };
+    let wanted = Asked::of(number, choice.filter.as_ref(), poor).wanted();
     let started = || _ = show::append(&titles);
     live::follow(&run, wanted, started, move |view| {
         let summary = view.summary();
-        let matches = (!failed || summary.failed)
-            && (!poor || summary.poor)
-            && (!with_number || view.record.has_number)
-            && filter.as_ref().is_none_or(|filter| filter.wants(view));
-        if !matches {
+        if !choice.wants(view, &summary) {
             return true;
         }
         show::append(&match format {
@@ -121,6 +107,24 @@ fn append(arguments: Calls) -> Result<(), Failure> {
 
 /// Cells of a line where no terminal says how many there are.
 const WITHOUT_TERMINAL: usize = 120;
+
+/// Which calls are wanted, whenever they were.
+#[derive(Clone)]
+struct Choice {
+    failed: bool,
+    poor: bool,
+    with_number: bool,
+    filter: Option<Filter>,
+}
+
+impl Choice {
+    fn wants(&self, view: &View<'_>, summary: &Summary) -> bool {
+        (!self.failed || summary.failed)
+            && (!self.poor || summary.poor)
+            && (!self.with_number || view.record.has_number)
+            && self.filter.as_ref().is_none_or(|filter| filter.wants(view))
+    }
+}
 
 /// What is shown of a call.
 struct Row {

@@ -14,7 +14,7 @@ use call_filter::{Field, Filter};
 use call_views::{Exchange, Exchanges, View};
 use config::graph::{Branch, Signal};
 use config::{Configuration, Node, Service};
-use engine::{FlowContext, Outlet, Shard, Sink, Turn};
+use engine::{Catalogue, FlowContext, Outlet, Shard, Sink, Turn};
 use metrics::Registry;
 use pipeline::call::Subject;
 use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets, SipFrame, Transport};
@@ -25,7 +25,7 @@ use crate::cli::Captures;
 use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs;
-use crate::settings;
+use crate::settings::{self, Loaded};
 use crate::show::{numbered, say};
 use bar::Bar;
 
@@ -69,13 +69,11 @@ impl Reading {
     ) -> Result<Self, Failure> {
         let catalogue = catalogue();
         let mut has_metrics = false;
-        let adjust = &mut |tree: &mut _| {
+        let loaded = load(captures, &catalogue, &mut |tree| {
             has_metrics = rewrite::has_metrics(tree);
             rewrite::for_captures(tree, captures);
             more(tree);
-        };
-        let loaded = settings::load_adjusted(&captures.run, &catalogue, adjust);
-        let loaded = loaded.map_err(|problems| settings::refused(&problems))?;
+        })?;
         say(&loaded.warnings.to_string());
         logs::quiet_panics();
 
@@ -89,11 +87,7 @@ impl Reading {
         };
         let context = FlowContext { label_sets: &label_sets, wanted, shards };
         let plan = &configuration.graph.shards[0];
-        let pcap = configuration.receivers[&plan.receivers[0]].settings();
-        let pcap = pcap.downcast::<receiver_pcap::Config>();
-        let mut pcap = *pcap.expect("the only receiver left is the one that reads files");
-        // As they were given: the tree holds text, and a name need not be that.
-        pcap.files.clone_from(&captures.paths);
+        let pcap = files(&configuration, captures);
         let report = Arc::<Report>::default();
         let receiver = Box::new(PcapReceiver::new(pcap, Arc::clone(&report)));
         let receivers = vec![(plan.receivers[0].clone(), receiver as _)];
@@ -219,26 +213,9 @@ impl Asked {
     }
 }
 
-/// The calls of capture files, those still up included, as `keep` makes something of them; in the order they ended.
+/// The calls of capture files, those still up included, as `keep` makes something of them, in the order they ended; where
+/// `exchanges` are asked for also what happened outside of calls, in the order it began.
 pub fn calls<T: Send + 'static>(
-    captures: &Captures,
-    asked: Asked,
-    keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
-) -> Result<Vec<T>, Failure> {
-    Ok(of_subjects(captures, asked, None, keep)?.0)
-}
-
-/// The same, with what happened outside of calls, in the order it began.
-pub fn calls_and_more<T: Send + 'static>(
-    captures: &Captures,
-    asked: Asked,
-    with_ladders: bool,
-    keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
-) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
-    of_subjects(captures, asked, Some(Exchanges::new(with_ladders)), keep)
-}
-
-fn of_subjects<T: Send + 'static>(
     captures: &Captures,
     asked: Asked,
     exchanges: Option<Exchanges>,
@@ -283,12 +260,22 @@ fn of_subjects<T: Send + 'static>(
 
 /// How captures are read, by the configuration.
 pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
-    let reading = Reading::adjusted(captures, |_| None, true, |_| ())?;
-    let plan = &reading.configuration.graph.shards[0];
-    let config = reading.configuration.receivers[&plan.receivers[0]].settings().downcast::<receiver_pcap::Config>();
-    let mut config = *config.expect("the only receiver left is the one that reads files");
-    config.files.clone_from(&captures.paths);
-    Ok(config)
+    let loaded = load(captures, &catalogue(), &mut |tree| rewrite::for_captures(tree, captures))?;
+    Ok(files(&loaded.configuration, captures))
+}
+
+fn load(captures: &Captures, catalogue: &Catalogue, adjust: &mut dyn FnMut(&mut Node)) -> Result<Loaded, Failure> {
+    settings::load_adjusted(&captures.run, catalogue, adjust).map_err(|problems| settings::refused(&problems))
+}
+
+/// The settings of the receiver that [`rewrite::for_captures`] left alone.
+fn files(configuration: &Configuration, captures: &Captures) -> receiver_pcap::Config {
+    let pcap = configuration.receivers[&configuration.graph.shards[0].receivers[0]].settings();
+    let mut pcap =
+        *pcap.downcast::<receiver_pcap::Config>().expect("the only receiver left is the one that reads files");
+    // As they were given: the tree holds text, and a name need not be that.
+    pcap.files.clone_from(&captures.paths);
+    pcap
 }
 
 /// The Call-ID of a message; `None` without a usable one.
@@ -302,10 +289,10 @@ pub fn call_id<'a>(message: &'a [u8], frame: &SipFrame) -> Option<Cow<'a, str>> 
     Some(String::from_utf8_lossy(message.call_id))
 }
 
-/// A sink that looks at calls.
-struct EachCall<F> {
-    label_sets: Arc<LabelSets>,
-    take: F,
+/// A sink that hands each record that is whole to `take`, with its labels.
+pub struct EachCall<F> {
+    pub label_sets: Arc<LabelSets>,
+    pub take: F,
 }
 
 impl<F: FnMut(&Call, &View<'_>) + Send> Sink for EachCall<F> {

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use call_views::View;
+use call_views::{Exchanges, View};
 use pipeline::CallRecord;
 use receiver_pcap::Writer;
 use receiver_pcap::trace::{Came, Messages, Numbered, Packets};
@@ -43,15 +43,10 @@ pub fn extract(arguments: &Extract) -> Result<(), Failure> {
     };
     let of_call = matches.clone();
     let keep = move |_: &pipeline::Call, view: &View<'_>| of_call(view).then(|| Cut::of(view.record));
-    let calls = match *all || !call_id.is_empty() {
-        false => captures::calls(captures, asked, keep)?,
-        true => {
-            let (mut calls, exchanges) = captures::calls_and_more(captures, asked, false, keep)?;
-            let wanted = exchanges.iter().filter(|exchange| matches(&exchange.view()));
-            calls.extend(wanted.map(|exchange| Cut::of(&exchange.record)));
-            calls
-        }
-    };
+    let more = (*all || !call_id.is_empty()).then(|| Exchanges::new(false));
+    let (mut calls, exchanges) = captures::calls(captures, asked, more, keep)?;
+    let wanted = exchanges.iter().filter(|exchange| matches(&exchange.view()));
+    calls.extend(wanted.map(|exchange| Cut::of(&exchange.record)));
     if calls.is_empty() {
         return Err(Failure::Failed("no call matches, so nothing was written".to_owned()));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_views::{Exchange, View, ladder};
+use call_views::{Exchange, Exchanges, View, ladder};
 use pipeline::{Call, CallRecord};
 
 use crate::captures::{self, Asked};
@@ -30,19 +30,14 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
         let (carrier, ua_type) = (view.carrier.into(), view.ua_type.into());
         of_call(view).then(|| Kept { record: Arc::clone(&call.record), carrier, ua_type })
     };
-    let mut calls = match arguments.all || arguments.call_id.is_some() {
-        false => captures::calls(&arguments.captures, asked, keep)?,
-        true => {
-            let (mut calls, exchanges) = captures::calls_and_more(&arguments.captures, asked, true, keep)?;
-            let wanted = exchanges.into_iter().filter(|exchange| matches(&exchange.view()));
-            calls.extend(wanted.map(|Exchange { record, carrier, ua_type, .. }| Kept {
-                record: Arc::new(record),
-                carrier,
-                ua_type,
-            }));
-            calls
-        }
-    };
+    let more = (arguments.all || arguments.call_id.is_some()).then(|| Exchanges::new(true));
+    let (mut calls, exchanges) = captures::calls(&arguments.captures, asked, more, keep)?;
+    let wanted = exchanges.into_iter().filter(|exchange| matches(&exchange.view()));
+    calls.extend(wanted.map(|Exchange { record, carrier, ua_type, .. }| Kept {
+        record: Arc::new(record),
+        carrier,
+        ua_type,
+    }));
     if calls.is_empty() {
         let what = match &arguments.call_id {
             Some(_) => "no call has this Call-ID: `ringside calls --all --format json` shows them whole",

@@ -4,15 +4,15 @@
 //! rights of `run` and gives them up likewise. Interrupted it just ends: nothing is kept that could be lost.
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use call_views::View;
 use config::graph::Branch;
-use engine::{FlowContext, Shard, Sink, Turn};
+use engine::{FlowContext, Shard, Turn};
 use pipeline::call::Subject;
-use pipeline::{CallsWanted, Facts, FrameBatch, LabelSets, ReceiverError};
+use pipeline::{Call, CallsWanted, LabelSets, ReceiverError};
 
-use crate::captures::rewrite;
+use crate::captures::{EachCall, rewrite};
 use crate::cli::Run;
 use crate::components::catalogue;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub fn follow(
     run: &Run,
     wanted: CallsWanted,
     started: impl FnOnce(),
-    take: impl FnMut(&View<'_>) -> bool + Send + 'static,
+    mut take: impl FnMut(&View<'_>) -> bool + Send + 'static,
 ) -> Result<(), Failure> {
     let catalogue = catalogue();
     let adjust = &mut |tree: &mut _| {
@@ -54,7 +54,12 @@ pub fn follow(
     let mut outlets = Vec::new();
     let mut shard = Shard::build(plan, receivers.collect(), &configuration, &catalogue, &context, &mut outlets);
     let (enough, seen_enough) = sync_channel(1);
-    let mut sink = Some(Live { label_sets: Arc::clone(&label_sets), take, enough });
+    let take = move |_: &Call, view: &View<'_>| {
+        if view.record.subject == Subject::Call && !take(view) {
+            let _ = enough.try_send(());
+        }
+    };
+    let mut sink = Some(EachCall { label_sets: Arc::clone(&label_sets), take });
     shard.add_sinks(|_| sink.take().map(|sink| Box::new(sink) as _));
     shard.start().map_err(|(_, error)| Failure::from(error))?;
     receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
@@ -63,23 +68,6 @@ pub fn follow(
         let turn = shard.turn().map_err(|(_, error): (_, ReceiverError)| Failure::from(error))?;
         if turn == Turn::Ended || seen_enough.try_recv().is_ok() {
             return Ok(());
-        }
-    }
-}
-
-struct Live<F> {
-    label_sets: Arc<LabelSets>,
-    take: F,
-    enough: SyncSender<()>,
-}
-
-impl<F: FnMut(&View<'_>) -> bool + Send> Sink for Live<F> {
-    fn take(&mut self, _: &FrameBatch, facts: &Facts) {
-        for call in facts.calls.iter().filter(|call| call.record.last && call.record.subject == Subject::Call) {
-            let (carrier, ua_type) = self.label_sets.names(facts.labels(call.record.slot));
-            if !(self.take)(&View { record: &call.record, carrier, ua_type }) {
-                let _ = self.enough.try_send(());
-            }
         }
     }
 }
