@@ -18,7 +18,7 @@ use std::process::Command;
 use pipeline::FrameBatch;
 use sip::Framing;
 
-use chain::{BALANCED, CALL, Engine, MESSAGES, Packets, SERVICE, Stage, Stages};
+use chain::{CALL, Engine, MESSAGES, Packets, Stage, Stages};
 
 /// As in the program.
 #[global_allocator]
@@ -28,6 +28,29 @@ static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 const CALLS: usize = 1_000;
 /// New calls a second: enough to have some up and many remembered, few enough to fill the tables soon.
 const RATE: u64 = 50;
+
+/// [`CALL`] on both sides of a translation: to a service, and behind it to a backend.
+const BALANCED: &str = "
+    0.0000 alice -> bob INVITE sdp ua=\"Yealink SIP-T46S 66.85.0.5\" call=@ branch=z9hG4bK-i@ cseq=1 ftag=f@
+    0.0001 alice -> carol INVITE copy call=@
+    0.0010 alice <- bob 100 call=@
+    0.0011 alice <- carol 100 copy call=@
+    0.1000 alice <- bob 180 call=@ tag=t@
+    0.1001 alice <- carol 180 copy call=@
+    2.0000 alice <- bob 200 sdp call=@ tag=t@
+    2.0001 alice <- carol 200 copy call=@
+    2.0100 alice -> bob ACK call=@ branch=z9hG4bK-a@
+    2.0101 alice -> carol ACK copy call=@
+    9.0000 alice -> bob BYE call=@ branch=z9hG4bK-b@ cseq=2 ftag=f@ ttag=t@
+    9.0001 alice -> carol BYE copy call=@
+    9.0100 alice <- bob 200 call=@ of=BYE
+    9.0101 alice <- carol 200 copy call=@ of=BYE";
+
+/// A service that bob is the address of, and carol a backend.
+const SERVICE: &str = r#"
+    services = [{ name = "sbc", addresses = ["198.51.100.20:5060"], backends = [
+        { name = "pod", addresses = ["198.51.100.30:5060"] }, { name = "other", addresses = ["198.51.100.40:5060"] } ] }]
+"#;
 
 /// How far the packets go, each farther than the one before.
 const WAYS: [&str; 7] = ["made", "framed", "parsed", "followed", "labelled", "counted", "trunks"];
