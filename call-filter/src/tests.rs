@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use pipeline::CallRecord;
 use pipeline::call::Subject;
-use pipeline::call::ladder::{Endpoint, SpanId, Transaction};
+use pipeline::call::ladder::{Endpoint, Rare, SpanId, Transaction};
 use pipeline::frame::Transport;
 use proptest::prelude::*;
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn call() -> CallRecord {
         source: 0,
         destination: 1,
         transport: Transport::Udp,
-        outgoing: false,
+        tap: Tap::Recipient,
         hop: false,
         in_dialog: false,
         start,
@@ -45,7 +45,7 @@ fn call() -> CallRecord {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
-        trunks: Some(Box::new([None, Some("east".into())])),
+        rare: Some(Box::new(Rare { trunks: [None, Some("east".into())], ..Rare::default() })),
     }];
     record
 }

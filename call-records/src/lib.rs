@@ -21,6 +21,7 @@
 
 mod begin;
 mod call;
+mod challenged;
 mod change;
 mod config;
 mod headers;

@@ -8,7 +8,7 @@ use pipeline::CallsWanted;
 use pipeline::call::ladder::{self, Owner, SpanId, Transaction, Trunks};
 use pipeline::{SipFrame, Slot};
 use sip::{Message, Via};
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use crate::change::{CallId, DialogId};
 use crate::config::Config;
@@ -49,7 +49,7 @@ impl Observed<'_> {
             source,
             destination,
             transport: self.frame.transport,
-            outgoing: false,
+            tap: self.tap_of_request(),
             hop: false,
             in_dialog: false,
             start,
@@ -60,7 +60,16 @@ impl Observed<'_> {
             timed_out: false,
             retransmissions: 0,
             hops: 0,
-            trunks: None,
+            rare: None,
+        }
+    }
+
+    /// Where its request is captured: a response goes the other way.
+    fn tap_of_request(&self) -> Tap {
+        match self.frame.tap {
+            Tap::Sender if !self.message.is_request() => Tap::Recipient,
+            Tap::Recipient if !self.message.is_request() => Tap::Sender,
+            tap => tap,
         }
     }
 

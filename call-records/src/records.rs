@@ -8,6 +8,7 @@ use pipeline::{CallRecord, Facts, Telemetry};
 use wire::Timestamp;
 
 use crate::call::Call;
+use crate::challenged::ChallengedRequests;
 use crate::change::{CallId, Change, RequestId, Sighting};
 use crate::config::Config;
 use crate::live::Newest;
@@ -24,6 +25,7 @@ pub struct Records {
     pub(crate) hashes: RandomState,
     pub(crate) calls: LinkedHashMap<CallId, Box<Call>>,
     pub(crate) singles: LinkedHashMap<RequestId, Box<Single>>,
+    pub(crate) challenged: ChallengedRequests,
     pub(crate) timers: Timers,
     /// Only where calls are watched.
     pub(crate) newest: Newest,
@@ -53,6 +55,7 @@ impl Records {
             hashes: RandomState::default(),
             calls: LinkedHashMap::new(),
             singles: LinkedHashMap::new(),
+            challenged: ChallengedRequests::default(),
             timers: Timers::default(),
             newest: Newest::default(),
             header_bytes: 0,

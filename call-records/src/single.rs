@@ -8,10 +8,11 @@ use pipeline::call::Subject;
 use pipeline::call::ladder::{Owner, SpanId, Transaction};
 use pipeline::event::Outcome;
 use pipeline::{CallRecord, Facts, Slot};
-use sip::Method;
+use sip::{Method, ReasonProtocol};
 use wire::Timestamp;
 
 use crate::call::{LadderLine, shown};
+use crate::challenged::Challenged;
 use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
 use crate::config::{Ladder, SpanIds};
 use crate::lifetime::T4;
@@ -19,7 +20,7 @@ use crate::observed::{Context, Observed, SlotHolder};
 use crate::pieces::show_endpoints;
 use crate::privacy::Own;
 use crate::records::Records;
-use crate::timeline::{MAX_MESSAGES, mark, reason};
+use crate::timeline::{MAX_MESSAGES, mark, method_original, reason};
 use crate::timers::{Due, Timer};
 use crate::{begin, identity, push_tight};
 
@@ -51,9 +52,17 @@ impl Single {
         let branch = context.config.privacy.branch(branch, &own);
         let ends = [record.source, record.destination];
         let mut entry = seen.transaction([record.span, record.span], branch, ends, record.start);
-        entry.outgoing = frame.outgoing;
+        entry.rare = method_original(seen, &own, context);
         let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
         Self { record, entry, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }
+    }
+
+    /// It repeats a challenged request with credentials.
+    fn follow(&mut self, challenged: Option<Challenged>) {
+        if let Some(challenged) = challenged {
+            self.record.trace_id = challenged.trace_id;
+            self.record.follows = Some(challenged.span);
+        }
     }
 
     /// A transaction above it showed itself: the record is that one's from now on.
@@ -106,6 +115,7 @@ impl Records {
     pub(crate) fn on_single(&mut self, sighting: &Sighting, seen: &Observed<'_>) {
         let (id, is_request) = (sighting.request, seen.message.is_request());
         let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers: None };
+        let challenged = self.challenged.before(seen, self.waits.retry_window);
         self.singles.to_back(&id);
         let Some(single) = self.singles.get_mut(&id) else { return };
         single.record.messages += 1;
@@ -117,7 +127,8 @@ impl Records {
         }
         if sighting.transaction != single.transaction {
             if is_request && sighting.only_root {
-                let root = Single::new(seen, sighting, single.record.slot, &context);
+                let mut root = Single::new(seen, sighting, single.record.slot, &context);
+                root.follow(challenged);
                 single.become_root(root);
             } else {
                 single.entry.hops = single.entry.hops.saturating_add(u16::from(is_request && !sighting.root));
@@ -134,6 +145,10 @@ impl Records {
             single.own.learn(seen.message, &context.config.privacy);
             single.entry.reason = reason(seen, &single.own, &context);
             single.record.hangup_cause = seen.message.q850_cause();
+            single.record.sip_cause = seen.message.cause(ReasonProtocol::Sip);
+        }
+        if matches!(status, 401 | 407) {
+            self.challenged.note(seen, single.record.trace_id, single.record.span);
         }
         single.record.outcome = FINAL;
         single.record.status = Some(status);
@@ -160,6 +175,7 @@ impl Records {
         }
         let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers: None };
         let mut single = Single::new(seen, sighting, slots.hold(sighting.slot), &context);
+        single.follow(self.challenged.before(seen, self.waits.retry_window));
         single.record.messages = 1;
         single.note(seen, sighting.item, context.config.ladder);
         while self.singles.len() >= self.capacity

@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 
-use pipeline::call::ladder::{Endpoint, Owner, Ringing, SpanId};
-use sip::Method;
+use pipeline::call::ladder::{Endpoint, Owner, Rare, Ringing, SpanId};
+use sip::{Method, ReasonProtocol};
 use wire::Timestamp;
 
 use crate::call::{Above, Call, LadderLine, Leg, Ring};
@@ -46,7 +46,7 @@ impl Call {
         if seen.trunks.iter().any(Option::is_some)
             && let Some(leg) = self.leg_of(sighting.transaction)
         {
-            let known = self.legs[leg].entry.trunks.get_or_insert_default();
+            let known = &mut self.legs[leg].entry.rare.get_or_insert_default().trunks;
             for (known, new) in known.iter_mut().zip(seen.trunks) {
                 if new.is_some() {
                     known.clone_from(new);
@@ -121,8 +121,10 @@ impl Call {
         }
         let tells_why = status.is_some_and(|status| status >= 200)
             || status.is_none() && matches!(method, Method::Bye | Method::Cancel);
-        if tells_why && self.record.hangup_cause.is_none() {
-            self.record.hangup_cause = seen.message.q850_cause();
+        if tells_why {
+            let Self { record, .. } = self;
+            record.hangup_cause = record.hangup_cause.or_else(|| message.q850_cause());
+            record.sip_cause = record.sip_cause.or_else(|| message.cause(ReasonProtocol::Sip));
         }
     }
 
@@ -176,7 +178,8 @@ impl Call {
         };
         let branch = context.config.privacy.branch(branch, &self.own);
         let start = self.shown(seen.frame.first).max(self.record.start);
-        let entry = seen.transaction([span, self.parent_of(seen)], branch, [source, destination], start);
+        let mut entry = seen.transaction([span, self.parent_of(seen)], branch, [source, destination], start);
+        entry.rare = method_original(seen, &self.own, context);
         let above: Box<[u64]> = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
         let above = (!above.is_empty()).then(|| Box::new(Above(above)));
         let (transaction, via) = (sighting.transaction, context.hop(&message.via));
@@ -259,7 +262,7 @@ impl Call {
         let leg = &mut self.legs[index];
         leg.entry.parent = parent;
         leg.entry.start = leg.entry.start.min(start);
-        leg.entry.outgoing = seen.frame.outgoing;
+        leg.entry.tap = seen.frame.tap;
         if message.method() != Method::Cancel {
             return;
         }
@@ -362,6 +365,15 @@ pub fn reason(seen: &Observed<'_>, own: &Own, context: &Context<'_>) -> Option<B
     (!reason.is_empty()).then(|| context.config.privacy.cleared(reason, MAX_REASON, own))
 }
 
+/// A method that is not known by name as it was sent, without what may not be shown.
+pub fn method_original(seen: &Observed<'_>, own: &Own, context: &Context<'_>) -> Option<Box<Rare>> {
+    if seen.message.method() != Method::Other {
+        return None;
+    }
+    let method = context.config.privacy.cleared(seen.message.method_name(), MAX_METHOD, own);
+    Some(Box::new(Rare { method_original: Some(method), ..Rare::default() }))
+}
+
 /// An item of the part with a span, to find it by among the messages of one call.
 pub fn mark(span: SpanId, item: u64) -> u32 {
     let mixed = (u64::from_be_bytes(span.0) ^ item.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -391,5 +403,7 @@ const MAX_RINGS: usize = 32;
 const MAX_ENDPOINTS: usize = 32;
 /// Most Vias of a transaction that others are looked for by.
 const MAX_ABOVE: usize = 16;
+/// Longest name of a method kept, in bytes.
+const MAX_METHOD: usize = 32;
 /// Longest reason phrase kept, in bytes.
 const MAX_REASON: usize = 128;

@@ -6,7 +6,6 @@ use pipeline::CallRecord;
 use pipeline::call::ladder::{Message, Owner};
 use pipeline::call::media::{POOR, StreamRecord};
 
-use crate::phrase;
 use crate::style::Colour;
 use crate::text::{cut, printable, width};
 
@@ -119,5 +118,5 @@ pub fn reason<'a>(record: &'a CallRecord, message: &Message) -> Option<Cow<'a, s
         Owner::Session(_) | Owner::Call => None,
     };
     let sent = sent.filter(|transaction| transaction.status == Some(status)).and_then(|sent| sent.reason.as_deref());
-    sent.or_else(|| phrase::registered(status)).map(Cow::Borrowed)
+    sent.or_else(|| sip::registered_phrase(status)).map(Cow::Borrowed)
 }

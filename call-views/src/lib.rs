@@ -10,7 +10,6 @@ mod exchanges;
 mod label;
 pub mod ladder;
 pub mod media;
-mod phrase;
 
 mod style;
 mod summary;

@@ -7,7 +7,7 @@
 
 use intake::{ClockMode, Intake, IntakeSettings};
 use pipeline::FrameBatch;
-use wire::{Link, Packet, Timestamp};
+use wire::{Link, Packet, Tap, Timestamp};
 
 const SENDERS: usize = 16;
 const MAX_STREAMS: usize = 8;
@@ -36,7 +36,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         let at = Timestamp::from_nanos(tenths * 100_000_000);
         batch.clear();
         intake.packet(
-            &Packet { at, link: Link::RawIp, interface: 0, bytes: &bytes, original_len, outgoing: false },
+            &Packet { at, link: Link::RawIp, interface: 0, bytes: &bytes, original_len, tap: Tap::Between },
             &mut batch,
         );
         for frame in &batch.frames {
@@ -52,7 +52,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     for later in [100_000, 200_000] {
         let at = Timestamp::from_nanos((tenths + later) * 100_000_000);
         intake.packet(
-            &Packet { at, link: Link::RawIp, interface: 0, bytes: &[], original_len: 0, outgoing: false },
+            &Packet { at, link: Link::RawIp, interface: 0, bytes: &[], original_len: 0, tap: Tap::Between },
             &mut batch,
         );
     }

@@ -4,7 +4,7 @@
 //! byte of time passed, two bytes of length, then that many bytes.
 #![no_main]
 
-use wire::{Decoded, Decoder, Link, Packet, Timestamp};
+use wire::{Decoded, Decoder, Link, Packet, Tap, Timestamp};
 
 const MAX_FRAGMENTED: usize = 3;
 
@@ -37,7 +37,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             interface: 0,
             bytes,
             original_len: bytes.len() as u32 + cut,
-            outgoing: false,
+            tap: Tap::Between,
         };
         match decoder.decode(&packet) {
             Decoded::Datagram(datagram) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use intake::{ClockMode, Intake, IntakeSettings, PortSet};
 use pipeline::FrameBatch;
-use wire::{Link, Packet, Timestamp};
+use wire::{Link, Packet, Tap, Timestamp};
 
 /// Messages between two times the batch is emptied, as a receiver does.
 const MESSAGES: u32 = 256;
@@ -107,7 +107,7 @@ impl Way {
         // All messages are alike: any closer together they were copies.
         self.at = self.at + Duration::from_millis(30);
         let original_len = bytes.len() as u32;
-        let packet = Packet { at: self.at, link: Link::Ethernet, interface: 0, bytes, original_len, outgoing: false };
+        let packet = Packet { at: self.at, link: Link::Ethernet, interface: 0, bytes, original_len, tap: Tap::Between };
         self.intake.packet(&packet, &mut self.batch);
     }
 

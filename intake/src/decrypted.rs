@@ -88,14 +88,14 @@ impl Decrypted {
 
     /// Gives up holes that nobody fills and directions that say nothing. What comes to light may be a copy too.
     pub fn expire(&mut self, sink: &mut Sink<'_>) {
-        let outgoing = sink.outgoing.take();
+        let tap = sink.tap.take();
         for (end, streams) in [(End::Sender, &mut self.sent), (End::Recipient, &mut self.received)] {
             let known = sink.batch.frames.len();
             streams.expire(sink.stamp.at, sink);
             self.copies.remove(end, known, sink);
         }
         self.copies.expire(sink.stamp.at);
-        sink.outgoing = outgoing;
+        sink.tap = tap;
     }
 
     /// Directions followed, and bytes kept of them.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use pipeline::event::NotRead;
 use pipeline::{FrameBatch, MediaPacket, SipFrame, Telemetry};
 use sip::Payload;
-use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Timestamp};
+use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Tap, Timestamp};
 
 use clock::{Clock, Stamp};
 pub use clock::{ClockMode, IDLE_LAG};
@@ -165,7 +165,7 @@ impl Intake {
         counts.packets += 1;
         let compressed = &mut counts.compressed;
         if !streams.is_empty() {
-            streams.expire(stamp.at, &mut Sink { batch, stamp, outgoing: None, filter, compressed, over_tls: false });
+            streams.expire(stamp.at, &mut Sink { batch, stamp, tap: None, filter, compressed, over_tls: false });
         }
         // Looked at where it stands: taken out, a datagram was copied field by field, twice.
         match &decoder.decode(&Packet { at: stamp.at, ..*packet }) {
@@ -192,7 +192,7 @@ impl Intake {
                     batch.tally.capture_duplicates += 1;
                 } else {
                     let non_sip = batch.tally.non_sip;
-                    sort(datagram, packet.outgoing, stamp, batch);
+                    sort(datagram, packet.tap, stamp, batch);
                     // RTP on a port of SIP (1.1).
                     if self.media && batch.tally.non_sip > non_sip && media::take(datagram, packet, stamp, batch) {
                         counts.media += 1;
@@ -203,9 +203,9 @@ impl Intake {
                 let Segment { source, destination, payload, .. } = *segment;
                 let expected = filter.in_stream(Flow { source, destination }, false);
                 if expected.sip || expected.websocket {
-                    let outgoing = Some(packet.outgoing);
+                    let tap = Some(packet.tap);
                     let compressed = &mut counts.compressed;
-                    let mut sink = Sink { batch, stamp, outgoing, filter, compressed, over_tls: false };
+                    let mut sink = Sink { batch, stamp, tap, filter, compressed, over_tls: false };
                     streams.segment(segment, stamp.at, &mut sink);
                     batch.tally.evicted_streams += streams.evicted() - counts.evicted_streams;
                     counts.evicted_streams = streams.evicted();
@@ -236,8 +236,9 @@ impl Intake {
         batch.tally.clock_steps += u64::from(stamp.stepped);
         let decrypted = self.decrypted.get_or_insert_with(|| Box::new(Decrypted::new(self.max_streams)));
         let (filter, compressed) = (&self.filter, &mut self.counts.compressed);
-        let outgoing = Some(piece.seen_at == End::Sender && !piece.source.ip().is_loopback());
-        decrypted.piece(piece, &mut Sink { batch, stamp, outgoing, filter, compressed, over_tls: true });
+        let sent = piece.seen_at == End::Sender && !piece.source.ip().is_loopback();
+        let tap = Some(if sent { Tap::Sender } else { Tap::Recipient });
+        decrypted.piece(piece, &mut Sink { batch, stamp, tap, filter, compressed, over_tls: true });
     }
 
     /// Takes a packet of media that came another way than [`Intake::packet`]; between packets, in the order of time. Its
@@ -263,7 +264,7 @@ impl Intake {
         self.decoder.expire(batch.now);
         let stamp = self.clock.stamp_of_now();
         let (filter, compressed) = (&self.filter, &mut self.counts.compressed);
-        let mut sink = Sink { batch, stamp, outgoing: None, filter, compressed, over_tls: false };
+        let mut sink = Sink { batch, stamp, tap: None, filter, compressed, over_tls: false };
         self.streams.expire(stamp.at, &mut sink);
         if let Some(decrypted) = &mut self.decrypted {
             sink.over_tls = true;
@@ -320,7 +321,7 @@ impl Intake {
 }
 
 /// Tells what a payload is and counts it or makes it a frame, or several when the kernel merged datagrams.
-fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut FrameBatch) {
+fn sort(datagram: &Datagram<'_>, tap: Tap, stamp: Stamp, batch: &mut FrameBatch) {
     let tally = &mut batch.tally;
     let message = match sip::sort(datagram.payload) {
         Payload::Sip(message) => message,
@@ -337,7 +338,7 @@ fn sort(datagram: &Datagram<'_>, outgoing: bool, stamp: Stamp, batch: &mut Frame
     let frame = SipFrame {
         first: datagram.first,
         wall_offset: stamp.wall_offset,
-        outgoing,
+        tap,
         truncated: datagram.truncated,
         ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
     };

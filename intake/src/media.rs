@@ -17,7 +17,7 @@ pub(super) fn take(datagram: &Datagram<'_>, packet: &Packet<'_>, stamp: Stamp, b
     let at = stamp.at;
     let (source, destination) = (datagram.source.into(), datagram.destination.into());
     let identification = datagram.identification;
-    let seen_at = seen_at(packet.interface, packet.vlan(), packet.outgoing);
+    let seen_at = seen_at(packet.interface, packet.vlan(), packet.tap);
     if is_rtcp(header[1]) {
         let packet = RtcpPacket { range: 0..0, at, source, destination, identification, seen_at };
         batch.push_rtcp(datagram.payload, packet);
@@ -40,7 +40,7 @@ fn take_short(datagram: &Datagram<'_>, packet: &Packet<'_>, stamp: Stamp, batch:
             source: datagram.source.into(),
             destination: datagram.destination.into(),
             identification: datagram.identification,
-            seen_at: seen_at(packet.interface, packet.vlan(), packet.outgoing),
+            seen_at: seen_at(packet.interface, packet.vlan(), packet.tap),
         };
         batch.push_rtcp(datagram.payload, packet);
     }

@@ -10,7 +10,7 @@ mod tls;
 use messages::Messages;
 use pipeline::{FrameBatch, SipFrame, Transport};
 use socket::{Outcome, Socket};
-use wire::{Chunk, Flow, Reader};
+use wire::{Chunk, Flow, Reader, Tap};
 
 use super::clock::Stamp;
 use super::ports::{Expected, PortFilter};
@@ -21,7 +21,7 @@ pub(super) struct Sink<'a> {
     /// The time of the packet at hand.
     pub stamp: Stamp,
     /// Whether this host sent it; `None` when time alone brings bytes to light.
-    pub outgoing: Option<bool>,
+    pub tap: Option<Tap>,
     /// What is expected on which ports.
     pub filter: &'a PortFilter,
     /// WebSocket messages that were compressed and not read.
@@ -127,7 +127,7 @@ impl Reader<Sink<'_>> for SipReader {
 struct Carrier {
     transport: Transport,
     /// This host sends them.
-    outgoing: bool,
+    tap: Tap,
 }
 
 /// What a stream is by its first bytes; `None` if these are too few to tell.
@@ -166,6 +166,6 @@ fn push_frame(start: usize, carrier: Carrier, chunk: &Chunk<'_>, at: usize, sink
         destination: chunk.flow.destination,
         transport,
         truncated: false,
-        outgoing: carrier.outgoing,
+        tap: carrier.tap,
     });
 }

@@ -4,7 +4,7 @@ mod tcp;
 mod websocket;
 
 use pipeline::{Tally, Transport};
-use wire::Link;
+use wire::{Link, Tap};
 
 use super::*;
 
@@ -41,7 +41,7 @@ impl Bench {
     fn packet(&mut self, millis: u64, bytes: &[u8]) {
         let original_len = u32::try_from(bytes.len()).expect("short");
         let (at, link) = (self::at(millis), Link::RawIp);
-        let packet = Packet { at, link, interface: 0, bytes, original_len, outgoing: true };
+        let packet = Packet { at, link, interface: 0, bytes, original_len, tap: Tap::Sender };
         self.intake.packet(&packet, &mut self.batch);
     }
 
@@ -76,7 +76,7 @@ fn a_message_becomes_a_frame() {
         source: "192.0.2.1:5060".parse().expect("an address"),
         destination: "192.0.2.2:5060".parse().expect("an address"),
         transport: Transport::Udp,
-        outgoing: true,
+        tap: Tap::Sender,
         truncated: false,
     };
     assert_eq!(*frame, expected);

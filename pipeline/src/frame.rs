@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use crate::event::{Elsewhere, NotRead};
 use crate::media::{MediaPacket, RtcpPacket};
@@ -55,8 +55,8 @@ pub struct SipFrame {
     pub destination: SocketAddr,
     /// How it travelled.
     pub transport: Transport,
-    /// The host that captured it sent it; `false` where the capture does not say, and on loopback.
-    pub outgoing: bool,
+    /// Where it was captured.
+    pub tap: Tap,
     /// The capture itself cut the packet: bytes are missing that were on the wire.
     pub truncated: bool,
 }
@@ -72,7 +72,7 @@ impl SipFrame {
             source,
             destination,
             transport: Transport::Udp,
-            outgoing: false,
+            tap: Tap::Between,
             truncated: false,
         }
     }

@@ -14,7 +14,7 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 /// An address and port in 18 bytes: IPv4 stands as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ pub struct MediaPacket {
 const _: () = assert!(size_of::<MediaPacket>() == 64);
 
 /// Interface, VLAN and direction as one number: a packet seen at another is a copy.
-pub fn seen_at(interface: u32, vlan: u16, outgoing: bool) -> u32 {
-    (interface << 1 | u32::from(outgoing)).rotate_left(13) ^ u32::from(vlan)
+pub fn seen_at(interface: u32, vlan: u16, tap: Tap) -> u32 {
+    (interface << 1 | u32::from(tap == Tap::Sender)).rotate_left(13) ^ u32::from(vlan)
 }
 
 /// One datagram of RTCP, whole.
@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn places_where_packets_are_seen_differ_by_interface_network_and_direction() {
         let places = [(1, 0, false), (1, 0, true), (2, 0, false), (1, 7, false), (1, 7, true)];
-        let numbers: std::collections::BTreeSet<u32> = places.map(|(i, vlan, out)| seen_at(i, vlan, out)).into();
+        let numbers: std::collections::BTreeSet<u32> =
+            places.map(|(i, vlan, out)| seen_at(i, vlan, if out { Tap::Sender } else { Tap::Recipient })).into();
         assert_eq!(numbers.len(), places.len());
     }
 }

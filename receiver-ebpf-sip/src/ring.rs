@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use wire::{Link, Packet, Timestamp};
+use wire::{Link, Packet, Tap, Timestamp};
 
 use crate::mapping::Mapping;
 use crate::sys;
@@ -138,7 +138,7 @@ impl Ring {
             interface: place.interface,
             bytes: &self.block_bytes()[place.start..place.end],
             original_len: place.original_len,
-            outgoing: place.outgoing,
+            tap: place.tap,
         })
     }
 
@@ -195,8 +195,7 @@ impl Ring {
             start,
             end,
             original_len: header.tp_len.saturating_sub(start.saturating_sub(mac) as u32),
-            // On loopback everything is sent by this host, and received by it.
-            outgoing: address.sll_pkttype == libc::PACKET_OUTGOING && address.sll_hatype != libc::ARPHRD_LOOPBACK,
+            tap: Tap::cooked(address.sll_pkttype, address.sll_hatype),
         };
         self.left -= 1;
         self.offset = self.offset.checked_add(header.tp_next_offset)?;
@@ -244,7 +243,7 @@ struct Place {
     start: usize,
     end: usize,
     original_len: u32,
-    outgoing: bool,
+    tap: Tap,
 }
 
 /// Longest time a packet waits in an open block, usually: as long as caches stay warm is long enough. Kernels without a

@@ -122,7 +122,7 @@ impl Capture {
         let Head { at, link, interface, len, original_len, .. } = self.head?;
         let link = link.unwrap_or(Link::Network { ethertype: 0 });
         let bytes = &self.buffer.rest()[..len];
-        Some(Packet { at, link, interface, bytes, original_len, outgoing: link.is_outgoing(bytes) })
+        Some(Packet { at, link, interface, bytes, original_len, tap: link.tap(bytes) })
     }
 
     /// The same without its bytes.

@@ -92,7 +92,7 @@ const IF_TSRESOL: u16 = 9;
 
 #[cfg(test)]
 mod tests {
-    use wire::{Link, Timestamp};
+    use wire::{Link, Tap, Timestamp};
 
     use super::*;
     use crate::file::Capture;
@@ -107,7 +107,7 @@ mod tests {
         ];
         for (at, link_type, link, bytes) in packets {
             let at = Timestamp::from_nanos(1_767_225_600_000_000_000 + at);
-            let packet = Packet { at, link, interface: 0, bytes, original_len: 99, outgoing: false };
+            let packet = Packet { at, link, interface: 0, bytes, original_len: 99, tap: Tap::Between };
             writer.packet(&packet, link_type).expect("a vector takes everything");
         }
         let written = writer.finish().expect("a vector takes everything");

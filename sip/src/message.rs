@@ -93,7 +93,17 @@ impl<'a> Message<'a> {
 
     /// The first cause of a Q.850 Reason, 0 to 999.
     pub fn q850_cause(&self) -> Option<u16> {
-        self.reasons().filter(|reason| reason.protocol == ReasonProtocol::Q850).find_map(|reason| reason.cause)
+        self.cause(ReasonProtocol::Q850)
+    }
+
+    /// The first cause, 0 to 999, of a Reason by this protocol.
+    pub fn cause(&self, protocol: ReasonProtocol) -> Option<u16> {
+        self.reasons().filter(|reason| reason.protocol == protocol).find_map(|reason| reason.cause)
+    }
+
+    /// The method as it was sent, of a response that of its request.
+    pub fn method_name(&self) -> &'a [u8] {
+        self.cseq.name
     }
 
     /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it

@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
-use wire::{Decoder, Link, Packet, Timestamp};
+use wire::{Decoder, Link, Packet, Tap, Timestamp};
 
 /// Ethernet, IPv4, UDP and 500 bytes from 192.0.2.1:5060 to 192.0.2.2:5060. `flags_and_offset` as in the header.
 fn frame(flags_and_offset: u16, payload: &[u8]) -> Vec<u8> {
@@ -30,7 +30,7 @@ fn decode(criterion: &mut Criterion) {
             interface: 0,
             bytes,
             original_len,
-            outgoing: false,
+            tap: Tap::Between,
         }));
     };
     criterion.bench_function("Ethernet, IPv4, UDP", |bencher| bencher.iter(|| packet(black_box(&whole))));

@@ -15,7 +15,7 @@ mod transport;
 mod tunnel;
 
 pub use decode::{Datagram, Decoded, Decoder, Segment};
-pub use packet::{Link, Packet};
+pub use packet::{Link, Packet, Tap};
 pub use reassembly::ReassemblyCounts;
 pub use skip::Skip;
 pub use stream::{Chunk, Flow, Reader, Streams};

@@ -16,8 +16,20 @@ pub struct Packet<'a> {
     pub bytes: &'a [u8],
     /// Length on the wire; larger than `bytes` when the capture cut the packet.
     pub original_len: u32,
-    /// The host that captured it sent it. Decoding ignores it.
-    pub outgoing: bool,
+    /// Where it was captured. Decoding ignores it.
+    pub tap: Tap,
+}
+
+/// Where a capture stands between the sender of a packet and its recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tap {
+    /// On the host that sent it.
+    Sender,
+    /// On the host it was sent to; on loopback, where one host is both.
+    Recipient,
+    /// Between two other hosts, as on a mirror port; or the capture does not say.
+    #[default]
+    Between,
 }
 
 impl Packet<'_> {
@@ -70,22 +82,39 @@ pub enum Link {
 }
 
 impl Link {
-    /// Whether the link layer itself says that the host that captured `bytes` sent them: Linux "cooked" captures do,
-    /// others do not. A loopback interface shows everything as sent and as received, so there it says nothing.
-    pub fn is_outgoing(self, bytes: &[u8]) -> bool {
+    /// Where `bytes` were captured, as far as the link layer itself says: Linux "cooked" captures do, others do not.
+    pub fn tap(self, bytes: &[u8]) -> Tap {
         match (self, bytes) {
-            (Self::LinuxCooked, [0, kind, hardware @ ..]) => *kind == OUTGOING && !hardware.starts_with(&LOOPBACK),
-            (Self::LinuxCooked2, [_, _, _, _, _, _, _, _, a, b, kind, ..]) => *kind == OUTGOING && [*a, *b] != LOOPBACK,
-            _ => false,
+            (Self::LinuxCooked, [0, kind, a, b, ..])
+            | (Self::LinuxCooked2, [_, _, _, _, _, _, _, _, a, b, kind, ..]) => {
+                Tap::cooked(*kind, u16::from_be_bytes([*a, *b]))
+            }
+            _ => Tap::Between,
         }
     }
 }
 
+impl Tap {
+    /// By type of packet and of hardware as Linux has them (packet(7)). A loopback interface shows everything as sent and
+    /// as received.
+    pub const fn cooked(kind: u8, hardware: u16) -> Self {
+        match kind {
+            OUTGOING if hardware != LOOPBACK => Self::Sender,
+            HOST..=MULTICAST | OUTGOING => Self::Recipient,
+            _ => Self::Between,
+        }
+    }
+}
+
+/// PACKET_HOST; PACKET_BROADCAST lies between it and the next.
+const HOST: u8 = 0;
+/// PACKET_MULTICAST.
+const MULTICAST: u8 = 2;
 /// PACKET_OUTGOING.
 const OUTGOING: u8 = 4;
 
 /// ARPHRD_LOOPBACK.
-const LOOPBACK: [u8; 2] = 772_u16.to_be_bytes();
+const LOOPBACK: u16 = 772;
 
 #[cfg(test)]
 mod tests {
@@ -100,7 +129,7 @@ mod tests {
             interface: 0,
             bytes,
             original_len: bytes.len() as u32,
-            outgoing: false,
+            tap: Tap::Between,
         };
         assert_eq!(packet(Link::Ethernet, &tagged[..]).vlan(), 0x2007);
         assert_eq!(packet(Link::Network { ethertype: 0x8100 }, &tagged[14..]).vlan(), 0x2007);
@@ -109,16 +138,29 @@ mod tests {
     }
 
     #[test]
-    fn cooked_captures_tell_who_sent_a_packet_but_on_loopback() {
-        for (kind, hardware, outgoing) in [(4, 1, true), (0, 1, false), (4, 772, false), (3, 1, false)] {
+    fn cooked_captures_tell_where_they_stand() {
+        use Tap::{Between, Recipient, Sender};
+        for (kind, hardware, tap) in [
+            (0, 1, Recipient),
+            (1, 1, Recipient),
+            (2, 1, Recipient),
+            (3, 1, Between),
+            (4, 1, Sender),
+            (4, 772, Recipient),
+            (0, 772, Recipient),
+            (5, 1, Between),
+        ] {
             let hardware = u16::to_be_bytes(hardware);
             let first = [0, kind, hardware[0], hardware[1], 0, 6];
             let second = [8, 0, 0, 0, 0, 0, 0, 2, hardware[0], hardware[1], kind, 6];
-            assert_eq!(Link::LinuxCooked.is_outgoing(&first), outgoing);
-            assert_eq!(Link::LinuxCooked2.is_outgoing(&second), outgoing);
-            assert!(!Link::Ethernet.is_outgoing(&first));
+            assert_eq!(
+                (Link::LinuxCooked.tap(&first), Link::LinuxCooked2.tap(&second)),
+                (tap, tap),
+                "{kind} {hardware:?}"
+            );
+            assert_eq!(Link::Ethernet.tap(&first), Between);
         }
-        assert!(!Link::LinuxCooked.is_outgoing(&[0]));
-        assert!(!Link::LinuxCooked2.is_outgoing(&[8, 0, 0, 0, 0, 0, 0, 2, 0, 1]));
+        assert_eq!(Link::LinuxCooked.tap(&[0]), Between);
+        assert_eq!(Link::LinuxCooked2.tap(&[8, 0, 0, 0, 0, 0, 0, 2, 0, 1]), Between);
     }
 }

@@ -13,6 +13,9 @@ pub fn resource(attributes: &BTreeMap<String, String>) -> Resource {
     Resource { attributes: given.map(|(key, value)| text(key, value)).collect(), ..Resource::default() }
 }
 
+/// Which version of the semantic conventions names are from; those below `sip.` are proposed to it.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.39.0";
+
 /// The one scope of everything that is exported.
 pub fn scope() -> InstrumentationScope {
     InstrumentationScope {
@@ -57,12 +60,18 @@ fn first_line(files: &[&str]) -> String {
     files.iter().find_map(line).unwrap_or_default()
 }
 
-/// The same after every start, another on every host: SHA-256 of machine id, a zero byte and host name, in hex. The
-/// machine id itself is not to be given away (machine-id(5)).
+/// The same after every start, another on every host: a UUID (version 8, RFC 9562 §5.8) of the SHA-256 of machine id, a zero
+/// byte and host name. The machine id itself is not to be given away (machine-id(5)).
 fn instance_id(machine_id: &str, host_name: &str) -> String {
     let digest = Sha256::new().chain_update(machine_id).chain_update([0]).chain_update(host_name).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let id = u128::from_be_bytes(*digest.first_chunk().expect("a digest is longer than a UUID"));
+    let id = id & !VERSION_AND_VARIANT | 0x8 << 76 | 0b10 << 62;
+    let digits = format!("{id:032x}");
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }
+
+/// Where a UUID says which kind it is.
+const VERSION_AND_VARIANT: u128 = 0xf << 76 | 0b11 << 62;
 
 #[cfg(test)]
 mod tests {
@@ -72,7 +81,8 @@ mod tests {
     fn the_instance_is_told_by_machine_and_host() {
         let id = instance_id("0123456789abcdef", "sbc-1");
         // printf '0123456789abcdef\0sbc-1' | sha256sum
-        assert_eq!(id, "11b84fa926fa5f26d2982e52b42dfb1514749d12f784a124d13eaeba5f240fe3");
+        // but for the digits that say which kind of UUID it is.
+        assert_eq!(id, "11b84fa9-26fa-8f26-9298-2e52b42dfb15");
         assert_ne!(id, instance_id("0123456789abcdef", "sbc-2"));
         assert_ne!(instance_id("a", "bc"), instance_id("ab", "c"));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pipeline::Transport;
 use sip::{Framer, ParseError, Payload, Step};
-use wire::{Chunk, Timestamp};
+use wire::{Chunk, Tap, Timestamp};
 
 use super::{Carrier, Sink, push_frame};
 
@@ -28,7 +28,7 @@ pub(crate) struct Messages {
     /// When the last line ends came, if nothing came since.
     line_ends: Option<Timestamp>,
     /// This host sends them.
-    outgoing: bool,
+    tap: Tap,
 }
 
 /// Whether a segment shows that messages are in a stream, and that one, or a keep-alive, begins with it.
@@ -49,7 +49,7 @@ impl Messages {
 
     /// Takes what is whole; returns how many bytes are done with, or `None` if this is no SIP at all.
     pub fn read(&mut self, chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> Option<usize> {
-        self.outgoing = sink.outgoing.unwrap_or(self.outgoing);
+        self.tap = sink.tap.unwrap_or(self.tap);
         if chunk.gap {
             // What is missing where there was no SIP is no message.
             sink.batch.tally.stream_resyncs += u64::from(!self.is_foreign());
@@ -65,7 +65,7 @@ impl Messages {
                     (self.is_sip, self.foreign) = (true, None);
                     let start = sink.batch.bytes.len();
                     sink.batch.bytes.extend_from_slice(&unread[..len]);
-                    let carrier = Carrier { transport: Transport::Tcp, outgoing: self.outgoing };
+                    let carrier = Carrier { transport: Transport::Tcp, tap: self.tap };
                     push_frame(start, carrier, chunk, done, sink);
                     done += len;
                 }

@@ -4,7 +4,7 @@
 use pipeline::Transport;
 use sip::websocket::copy_message;
 use sip::{Payload, WebSocket, WebSocketStep};
-use wire::Chunk;
+use wire::{Chunk, Tap};
 
 use super::{Carrier, Sink, push_frame};
 
@@ -17,7 +17,7 @@ pub(crate) struct Socket {
     /// The stream had been counted as no SIP before.
     was_counted: bool,
     /// This host sends it.
-    outgoing: bool,
+    tap: Tap,
 }
 
 /// What became of the bytes.
@@ -42,7 +42,7 @@ impl Socket {
 
     /// Takes what is whole.
     pub fn read(&mut self, chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> Outcome {
-        self.outgoing = sink.outgoing.unwrap_or(self.outgoing);
+        self.tap = sink.tap.unwrap_or(self.tap);
         if chunk.gap {
             self.framer.lose(Some(chunk.sequence.wrapping_sub(self.position).into()));
             sink.batch.tally.stream_resyncs += 1;
@@ -92,7 +92,7 @@ impl Socket {
         match sip::sort(&batch.bytes[start..]) {
             Payload::Sip(message) => {
                 let start = batch.bytes.len() - message.len();
-                let carrier = Carrier { transport: Transport::Ws, outgoing: self.outgoing };
+                let carrier = Carrier { transport: Transport::Ws, tap: self.tap };
                 return push_frame(start, carrier, chunk, at, sink);
             }
             Payload::Stun => tally.keepalives_stun += 1,

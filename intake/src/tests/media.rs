@@ -1,4 +1,5 @@
 use pipeline::media::{MediaPacket, seen_at};
+use wire::Tap;
 
 use super::*;
 
@@ -36,7 +37,7 @@ fn of_a_packet_of_media_twelve_bytes_are_kept() {
         header: *RTP.first_chunk().expect("12 bytes"),
         len: RTP.len() as u16,
         identification: 77,
-        seen_at: seen_at(0, 0, true),
+        seen_at: seen_at(0, 0, Tap::Sender),
     };
     assert_eq!(packet, expected);
     assert!(bench.batch.bytes.is_empty());

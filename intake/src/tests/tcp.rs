@@ -46,7 +46,7 @@ fn a_segment_that_is_one_message_becomes_a_frame() {
         source: "192.0.2.1:40000".parse().expect("an address"),
         destination: "192.0.2.2:5060".parse().expect("an address"),
         transport: Transport::Tcp,
-        outgoing: true,
+        tap: Tap::Sender,
         truncated: false,
     };
     assert_eq!((frame, bench.messages()), (&expected, vec![INVITE]));

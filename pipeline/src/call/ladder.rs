@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sip::Method;
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use crate::call::Side;
 use crate::event::Direction;
@@ -44,8 +44,8 @@ pub struct Transaction {
     pub destination: u16,
     /// How the request travelled.
     pub transport: Transport,
-    /// This host sent the request, as the capture shows it.
-    pub outgoing: bool,
+    /// Where its request was captured.
+    pub tap: Tap,
     /// Below another transaction of the same request (`sip-metrics.md` 2.4).
     pub hop: bool,
     /// The request has a To tag.
@@ -66,8 +66,17 @@ pub struct Transaction {
     pub retransmissions: u32,
     /// Transactions below this one, where those are not listed ([`super::Subject::Request`]).
     pub hops: u16,
-    /// The trunks that an INVITE went over (`sip-metrics.md` 4.7); `None` where it went over none.
-    pub trunks: Option<Box<Trunks>>,
+    /// What few transactions have; `None` where it has nothing of it.
+    pub rare: Option<Box<Rare>>,
+}
+
+/// What few transactions have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rare {
+    /// The trunks that an INVITE went over (`sip-metrics.md` 4.7).
+    pub trunks: Trunks,
+    /// The method as it was sent, cleared of numbers, where it is none that is known by name.
+    pub method_original: Option<Box<str>>,
 }
 
 /// Carriers at the ends of a transaction, by [`Direction`].
@@ -76,7 +85,12 @@ pub type Trunks = [Option<Arc<str>>; 2];
 impl Transaction {
     /// The carrier it came from, or was sent to.
     pub fn carrier(&self, direction: Direction) -> Option<&Arc<str>> {
-        self.trunks.as_ref()?[direction.index()].as_ref()
+        self.rare.as_ref()?.trunks[direction.index()].as_ref()
+    }
+
+    /// The method as it was sent, where it is none that is known by name.
+    pub fn method_original(&self) -> Option<&str> {
+        self.rare.as_ref()?.method_original.as_deref()
     }
 
     /// Both, as far as there are any.

@@ -73,6 +73,8 @@ pub struct CallRecord {
     pub offered: Option<Box<Offered>>,
     /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction, of a [`Subject::Report`] its own.
     pub span: SpanId,
+    /// The span of the request that a [`Subject::Request`] repeats with credentials: in the same trace.
+    pub follows: Option<SpanId>,
     /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
     pub debug: bool,
 
@@ -108,6 +110,8 @@ pub struct CallRecord {
     pub disconnected_by: Option<Side>,
     /// Cause of the first Q.850 Reason header on a BYE, CANCEL or final (RFC 3326).
     pub hangup_cause: Option<u16>,
+    /// Cause of the first Reason header there whose protocol is SIP.
+    pub sip_cause: Option<u16>,
     /// First INVITE to first 101-199, else to the deciding final (RFC 6076 §4.3).
     pub setup: Option<Duration>,
     /// First 180 to the answer or the deciding final.
@@ -199,6 +203,7 @@ impl CallRecord {
             trace_id: [0; 16],
             offered: None,
             span: SpanId([0; 8]),
+            follows: None,
             debug: false,
             start,
             until: start,
@@ -215,6 +220,7 @@ impl CallRecord {
             end: None,
             disconnected_by: None,
             hangup_cause: None,
+            sip_cause: None,
             setup: None,
             ring: None,
             duration: None,

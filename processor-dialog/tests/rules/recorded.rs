@@ -2,7 +2,7 @@
 
 use pipeline::CallRecord;
 use pipeline::call::ladder::{Owner, SpanId};
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 /// The spans of a record, each below its parent: name, interval, and what is said of it. What is below a span of
 /// another record comes last, under `elsewhere`.
@@ -48,7 +48,7 @@ pub fn all(record: &CallRecord) -> Vec<Span> {
             (told.in_dialog, "in-dialog"),
             (told.cancelled, "cancelled"),
             (told.timed_out, "timed-out"),
-            (told.outgoing, "outgoing"),
+            (told.tap == Tap::Sender, "outgoing"),
         ] {
             text += &if is { format!(" {word}") } else { String::new() };
         }

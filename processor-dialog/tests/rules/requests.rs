@@ -36,7 +36,7 @@ fn its_cseq_and_branch_make_the_trace() {
     let records = calls(
         Config::default(),
         "0.0 alice -> registrar REGISTER
-         0.1 alice <- registrar 401
+         0.1 alice <- registrar 200
          0.2 alice -> registrar REGISTER
          0.3 alice <- registrar 200",
     );
@@ -47,6 +47,37 @@ fn its_cseq_and_branch_make_the_trace() {
     // printf '\0\0\0\37a84b4c76e66710@pc33.atlanta.com\0\0\0\16314159 OPTIONS\0\0\0\20z9hG4bK776asdhds' | md5sum
     let hex: String = one(raw).trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, "5ead5c206e4cdc96e78419f8652638e6");
+}
+
+/// The retry with credentials, and the one after a stale nonce, are in the trace of the first; a refresh is not.
+#[test]
+fn what_repeats_a_challenged_request_is_in_its_trace() {
+    let records = calls(
+        Config::default(),
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 401
+         0.2 alice -> registrar REGISTER
+         0.3 alice <- registrar 401
+         0.4 alice -> registrar REGISTER
+         0.5 alice <- registrar 200
+       900.0 alice -> registrar REGISTER
+       900.1 alice <- registrar 401
+       961.0 alice -> registrar REGISTER
+       961.1 alice <- registrar 200",
+    );
+    let [first, second, third, refresh, late] = &records[..] else { panic!("{records:#?}") };
+    assert_eq!((first.follows, second.follows, third.follows), (None, Some(first.span), Some(second.span)));
+    assert!(second.trace_id == first.trace_id && third.trace_id == first.trace_id);
+    assert!(refresh.trace_id != first.trace_id && refresh.follows.is_none());
+    assert!(late.trace_id != refresh.trace_id && late.follows.is_none(), "a minute is no retry");
+    let other = calls(
+        Config::default(),
+        "0.0 alice -> registrar REGISTER
+         0.1 alice <- registrar 401
+         0.2 alice -> bob MESSAGE
+         0.3 alice <- bob 200",
+    );
+    assert!(other.iter().all(|record| record.follows.is_none()), "{other:#?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use pipeline::call::ladder::{Endpoint, SpanId, Transaction};
 use pipeline::call::{IN_PROGRESS, Offered};
 use pipeline::{Call, LabelSet, Slot, Transport};
 use sip::Method;
+use wire::Tap;
 
 use super::*;
 
@@ -44,7 +45,7 @@ fn request(trace: u8, status: u16) -> CallRecord {
         source: 0,
         destination: 0,
         transport: Transport::Udp,
-        outgoing: false,
+        tap: Tap::Recipient,
         hop: false,
         in_dialog: false,
         start: START,
@@ -55,7 +56,7 @@ fn request(trace: u8, status: u16) -> CallRecord {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
-        trunks: None,
+        rare: None,
     };
     CallRecord {
         subject: Subject::Request,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use aya::programs::{TestRun, TestRunOptions};
-use wire::{Decoded, Decoder, Link, Packet, Timestamp};
+use wire::{Decoded, Decoder, Link, Packet, Tap, Timestamp};
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn is_wanted(frame: &[u8]) -> bool {
         link: Link::Ethernet,
         at: Timestamp::from_nanos(1),
         interface: 1,
-        outgoing: false,
+        tap: Tap::Between,
     };
     let is_sip = |source: std::net::SocketAddr, destination: std::net::SocketAddr| {
         SIP.contains(&source.port()) || SIP.contains(&destination.port())

@@ -6,7 +6,7 @@ use intake::{ClockMode, Intake, IntakeSettings, PortSet};
 use ladder::traffic::Traffic;
 use ladder::{Step, frame};
 use pipeline::FrameBatch;
-use wire::{Link, Packet, Timestamp};
+use wire::{Link, Packet, Tap, Timestamp};
 
 use super::{CALL, FULL};
 
@@ -71,7 +71,7 @@ impl Packets {
             let start = index.checked_sub(1).map_or(0, |before| self.ends[before].0);
             let bytes = &self.bytes[start..end];
             let original_len = u32::try_from(bytes.len()).expect("one packet");
-            let packet = Packet { at, link: Link::Ethernet, interface: 0, bytes, original_len, outgoing: false };
+            let packet = Packet { at, link: Link::Ethernet, interface: 0, bytes, original_len, tap: Tap::Between };
             intake.packet(&packet, batch);
         }
         self.taken = end;

@@ -153,7 +153,9 @@ fn the_resource_is_told_by_file_service_name_attributes_and_host_in_this_order()
     assert_eq!(resource("service.instance.id").as_deref(), Some("1"));
     let (tree, _) = completed(&text, &[]);
     let id = at(&tree, "service>telemetry>resource>service.instance.id").expect("it has a default");
-    assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let parts: Vec<usize> = id.split('-').map(str::len).collect();
+    assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
+    assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'), "{id}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use prost::Message;
 
 use super::baseline::{Baseline, Mark, Marked, Series};
 use crate::otlp::payload::{Payload, Signal};
-use crate::otlp::resource::text;
+use crate::otlp::resource::{SCHEMA_URL, text};
 
 /// Most data points of a request.
 pub(super) const MAX_POINTS: usize = 8192;
@@ -305,11 +305,11 @@ impl Writer {
             return;
         }
         let Envelope { resource, scope, .. } = &self.envelope;
-        let scope_metrics = ScopeMetrics { scope: Some(scope.clone()), metrics, ..ScopeMetrics::default() };
+        let scope_metrics = ScopeMetrics { scope: Some(scope.clone()), metrics, schema_url: SCHEMA_URL.to_owned() };
         let resource_metrics = ResourceMetrics {
             resource: Some(resource.clone()),
             scope_metrics: vec![scope_metrics],
-            ..ResourceMetrics::default()
+            schema_url: SCHEMA_URL.to_owned(),
         };
         let request = ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] };
         let body = Bytes::from(request.encode_to_vec());

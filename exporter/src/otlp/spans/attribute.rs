@@ -62,11 +62,13 @@ attributes! {
     CALL_OUTCOME = "sip.call.outcome", String, "rtes",
         "How the last attempt ended: `answered`, `redirected`, `busy`, `no_answer`, `declined`, `cancelled`, `ineffective`, `timeout`, `no_final`, `unseen`, `challenge_abandoned`, `client_error`, `server_error`, `global_error`; `in_progress` for a call, and on each part of it, that is still open when the program ends";
     CALL_END = "sip.call.end", String, "rs",
-        "How an answered call ended: `bye`, `481`, `timeout`, `bye_error`, `bye_timeout`, `expired`, `max_age`";
+        "How an answered call ended: `bye`, `dialog_gone` (481 to a request within it), `timeout`, `bye_error`, `bye_timeout`, `expired`, `max_age`";
     CALL_DISCONNECT_PARTY = "sip.call.disconnect_party", String, "rs",
         "Who hung up: `caller` or `callee`";
-    HANGUP_CAUSE = "sip.hangup.cause", Int, "r",
-        "Q.850 cause of the first Reason header on a BYE, CANCEL or final response (RFC 3326)";
+    REASON_PROTOCOL = "sip.reason.protocol", String, "r",
+        "Whose number `sip.reason.cause` is: `Q.850`, or `SIP` where no Reason with a Q.850 cause was seen (RFC 3326)";
+    REASON_CAUSE = "sip.reason.cause", Int, "r",
+        "Cause of the first such Reason header on a BYE, CANCEL or final response";
     CALL_SETUP_DELAY = "sip.call.setup_delay", Double, "r",
         "Seconds from the first INVITE to the first response that tells something, 101 to 199 or final (RFC 6076 §4.3)";
     CALL_RING_DELAY = "sip.call.ring_delay", Double, "r",
@@ -86,13 +88,15 @@ attributes! {
     TO_USER = "sip.to.user", String, "r",
         "User part of To as `privacy.numbers` leaves it; by default left out";
     REQUEST_METHOD = "sip.request.method", String, "rtm",
-        "Method, of a response that of its request; `OTHER` for one that is not known";
+        "Method, of a response that of its request; `_OTHER` for one that is not known. Left out on events of a transaction, which has it";
+    REQUEST_METHOD_ORIGINAL = "sip.request.method_original", String, "t",
+        "The method as it was sent, where it is not known, cleared of numbers";
     RESPONSE_STATUS_CODE = "sip.response.status_code", Int, "rtm",
         "Status: of the response, of the transaction's final response, of the final response that decided the call";
     RESPONSE_REASON = "sip.response.reason", String, "rt",
         "Reason phrase of that final response, cleared of numbers; not on a 2xx";
     CSEQ = "sip.cseq", String, "tm",
-        "CSeq: number and method";
+        "CSeq: number and method; left out on events of a transaction, which has it";
     TRANSACTION_ID = "sip.transaction.id", String, "t",
         "MD5 over the lengths and values of `sip.call_id`, `sip.cseq` and `sip.branch.id`";
     BRANCH_ID = "sip.branch.id", String, "t",
@@ -205,14 +209,28 @@ attributes! {
         "Host of the first Request-URI, else where the request went";
     SERVER_PORT = "server.port", Int, "r",
         "Its port; left out where the Request-URI names none";
+    PEER_SERVICE = "peer.service", String, "t",
+        "Carrier at the other side, told by the INVITEs of the call; left out where it is no carrier's";
+    SERVICE_PEER_NAME = "service.peer.name", String, "t",
+        "The same, by the name that follows `peer.service`";
     NETWORK_PEER_ADDRESS = "network.peer.address", String, "tm",
-        "The other side: who sent the request on a SERVER span, who got it on a CLIENT span";
+        "The other side: who sent the request on a SERVER span, who got it on a CLIENT span; on messages only where its span does not have it";
     NETWORK_PEER_PORT = "network.peer.port", Int, "tm",
         "Its port";
     NETWORK_LOCAL_ADDRESS = "network.local.address", String, "t",
         "This side";
     NETWORK_LOCAL_PORT = "network.local.port", Int, "t",
         "Its port";
+    SOURCE_ADDRESS = "source.address", String, "tm",
+        "Who sent the request, or the message: instead of `network.*` where neither end is known to be this host, as on a mirror port";
+    SOURCE_PORT = "source.port", Int, "tm",
+        "Its port";
+    DESTINATION_ADDRESS = "destination.address", String, "tm",
+        "Whom it was sent to";
+    DESTINATION_PORT = "destination.port", Int, "tm",
+        "Its port";
+    TRANSPORT = "sip.transport", String, "rtq",
+        "`udp`, `tcp`, `tls`, `ws` or `wss`";
     NETWORK_TRANSPORT = "network.transport", String, "rtq",
         "`udp` or `tcp`";
     NETWORK_PROTOCOL_NAME = "network.protocol.name", String, "rtq",
@@ -221,7 +239,7 @@ attributes! {
         "`2.0`";
 }
 
-/// The name of a message's event, log record or span.
+/// The event name of a message's log record.
 pub const MESSAGE: &str = "sip.message";
 
 /// Attributes of one span or message, in the order they are added.

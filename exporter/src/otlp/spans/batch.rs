@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::encoder::EncodedCall;
 use crate::otlp::payload::{Payload, Signal};
+use crate::otlp::resource::SCHEMA_URL;
 
 /// How large requests may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,11 +145,13 @@ impl Open {
 }
 
 /// Everything of a request but its items. Traces and logs have the same shape: `Export…ServiceRequest` (1) holds
-/// `Resource…` (resource 1, scopes 2), which holds `Scope…` (scope 1, items 2).
+/// `Resource…` (resource 1, scopes 2, schema 3), which holds `Scope…` (scope 1, items 2, schema 3).
 #[derive(Debug)]
 struct Envelope {
     resource: Vec<u8>,
     scope: Vec<u8>,
+    /// Field 3 of both.
+    schema_url: Vec<u8>,
 }
 
 impl Envelope {
@@ -161,23 +164,30 @@ impl Envelope {
         Self {
             resource: field(&|out| encode_field(FIRST, resource, out)),
             scope: field(&|out| encode_field(FIRST, scope, out)),
+            schema_url: field(&|out| {
+                head(SCHEMA, SCHEMA_URL.len(), out);
+                out.extend_from_slice(SCHEMA_URL.as_bytes());
+            }),
         }
     }
 
     /// Most bytes it adds.
     fn most_around(&self) -> usize {
-        self.resource.len() + self.scope.len() + 2 * MOST_HEAD
+        self.resource.len() + self.scope.len() + 2 * (self.schema_url.len() + MOST_HEAD)
     }
 
     fn around(&self, items: &[u8]) -> Bytes {
-        let scope_len = self.scope.len() + items.len();
-        let resource_len = self.resource.len() + head_len(scope_len) + scope_len;
+        let schema_len = self.schema_url.len();
+        let scope_len = self.scope.len() + items.len() + schema_len;
+        let resource_len = self.resource.len() + head_len(scope_len) + scope_len + schema_len;
         let mut body = Vec::with_capacity(head_len(resource_len) + resource_len);
         head(FIRST, resource_len, &mut body);
         body.extend_from_slice(&self.resource);
         head(ITEMS, scope_len, &mut body);
         body.extend_from_slice(&self.scope);
         body.extend_from_slice(items);
+        body.extend_from_slice(&self.schema_url);
+        body.extend_from_slice(&self.schema_url);
         body.into()
     }
 }
@@ -186,6 +196,8 @@ impl Envelope {
 const FIRST: u8 = 1 << 3 | 2;
 /// Key of field 2, length-delimited.
 const ITEMS: u8 = 2 << 3 | 2;
+/// Key of field 3, length-delimited.
+const SCHEMA: u8 = 3 << 3 | 2;
 /// A key of one byte and a length of at most ten.
 const MOST_HEAD: usize = 11;
 

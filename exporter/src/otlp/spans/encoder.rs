@@ -1,6 +1,8 @@
 //! The parts of a call as spans: the call itself, transactions, ringing, sessions, and what all of them share.
 
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use pipeline::call::ladder::{Ringing, Session, SpanId, Transaction};
@@ -8,11 +10,11 @@ use pipeline::call::verdict::ErrorType;
 use pipeline::call::{IN_PROGRESS, Subject, Trace};
 use pipeline::event::Direction;
 use pipeline::{Call, CallRecord, Transport};
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use super::attribute::{self as a, Attributes};
 use super::media;
-use super::values::{cseq, ends, hex, network_transport, status, trace_state, transaction_id};
+use super::values::{Ends, cseq, hex, method, network_transport, seconds, status, trace_state, transaction_id};
 
 /// What a call is labelled with, spelled as on metrics.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +57,15 @@ impl<'a> SpanEncoder<'a> {
         let mut attributes = Attributes::with_room(24);
         attributes.text(a::CALL_OUTCOME, record.outcome);
         if let Some(end) = record.end {
-            attributes.text(a::CALL_END, end);
+            attributes.text(a::CALL_END, end_word(end));
         }
         if let Some(side) = record.disconnected_by {
             attributes.text(a::CALL_DISCONNECT_PARTY, side.as_str());
         }
-        if let Some(cause) = record.hangup_cause {
-            attributes.int(a::HANGUP_CAUSE, cause);
+        let reason = record.hangup_cause.map(|cause| ("Q.850", cause));
+        if let Some((protocol, cause)) = reason.or(record.sip_cause.map(|cause| ("SIP", cause))) {
+            attributes.text(a::REASON_PROTOCOL, protocol);
+            attributes.int(a::REASON_CAUSE, cause);
         }
         if let Some(steer) = &record.steer {
             attributes.text(a::STEER_SERVICE, &*steer.service);
@@ -76,7 +80,7 @@ impl<'a> SpanEncoder<'a> {
             (a::CALL_DURATION, record.duration),
         ] {
             if let Some(delay) = delay {
-                attributes.double(attribute, delay.as_secs_f64());
+                attributes.double(attribute, seconds(delay));
             }
         }
         attributes.text(a::REQUEST_METHOD, sip::Method::Invite.as_str());
@@ -112,7 +116,10 @@ impl<'a> SpanEncoder<'a> {
     pub fn transaction(&self, transaction: &Transaction) -> Span {
         let record = self.record;
         let mut attributes = Attributes::with_room(24);
-        attributes.text(a::REQUEST_METHOD, transaction.method.as_str());
+        attributes.text(a::REQUEST_METHOD, method(transaction.method));
+        if let Some(original) = transaction.method_original() {
+            attributes.text(a::REQUEST_METHOD_ORIGINAL, original);
+        }
         if let Some(status) = transaction.status {
             attributes.int(a::RESPONSE_STATUS_CODE, status);
         }
@@ -136,9 +143,18 @@ impl<'a> SpanEncoder<'a> {
         if transaction.retransmissions > 0 {
             attributes.int(a::RETRANSMISSION_COUNT, transaction.retransmissions);
         }
-        let (local, peer) = ends(transaction);
-        self.endpoint(a::NETWORK_LOCAL_ADDRESS, a::NETWORK_LOCAL_PORT, local, &mut attributes);
-        self.endpoint(a::NETWORK_PEER_ADDRESS, a::NETWORK_PEER_PORT, peer, &mut attributes);
+        let ends = Ends::of(transaction);
+        if let Some(carrier) = self.carrier_at(ends.peer()) {
+            attributes.text(a::PEER_SERVICE, carrier);
+            attributes.text(a::SERVICE_PEER_NAME, carrier);
+        }
+        match ends {
+            Ends::Ours { local, peer } => {
+                self.endpoint(a::NETWORK_LOCAL_ADDRESS, a::NETWORK_LOCAL_PORT, local, &mut attributes);
+                self.endpoint(a::NETWORK_PEER_ADDRESS, a::NETWORK_PEER_PORT, peer, &mut attributes);
+            }
+            Ends::Others { source, destination } => self.between(source, destination, &mut attributes),
+        }
         let error = transaction.error();
         self.shared(error, transaction.transport, &mut attributes);
         self.open(transaction.end, &mut attributes);
@@ -149,15 +165,16 @@ impl<'a> SpanEncoder<'a> {
             }
             self.origin(&mut attributes);
         }
-        let kind = if transaction.outgoing { SpanKind::Client } else { SpanKind::Server };
+        let kind = if transaction.tap == Tap::Sender { SpanKind::Client } else { SpanKind::Server };
         let parent = if single { self.trace.parent } else { Some(transaction.parent) };
         Span {
             span_id: transaction.span.0.to_vec(),
             parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
             flags: self.flags(single && parent.is_some()),
+            links: self.links(record.follows.filter(|_| single)),
             dropped_events_count: if single { record.ladder_cut } else { 0 },
             status: status(error),
-            ..self.span(transaction.method.as_str(), kind, transaction.start, transaction.end, attributes)
+            ..self.span(method(transaction.method), kind, transaction.start, transaction.end, attributes)
         }
     }
 
@@ -180,7 +197,7 @@ impl<'a> SpanEncoder<'a> {
         attributes.text(a::DIALOG_ID, hex(&session.dialog_id));
         attributes.int(a::SESSION_SEGMENT, session.segment);
         if let Some(end) = session.ended {
-            attributes.text(a::CALL_END, end);
+            attributes.text(a::CALL_END, end_word(end));
         }
         if let Some(side) = session.disconnected_by {
             attributes.text(a::CALL_DISCONNECT_PARTY, side.as_str());
@@ -191,17 +208,10 @@ impl<'a> SpanEncoder<'a> {
             events = media::events(heard, session.start, session.end);
         }
         self.open(session.end, &mut attributes);
-        let link = |before: SpanId| Link {
-            trace_id: self.trace.id.to_vec(),
-            span_id: before.0.to_vec(),
-            trace_state: self.state.clone(),
-            flags: self.flags(false),
-            ..Link::default()
-        };
         Span {
             span_id: session.span.0.to_vec(),
             parent_span_id: session.parent.0.to_vec(),
-            links: session.previous.map(link).into_iter().collect(),
+            links: self.links(session.previous),
             events,
             ..self.span("session", SpanKind::Internal, session.start, session.end, attributes)
         }
@@ -249,12 +259,26 @@ impl<'a> SpanEncoder<'a> {
         }
     }
 
+    /// The link to a span of this trace that came before.
+    fn links(&self, before: Option<SpanId>) -> Vec<Link> {
+        let link = |before: SpanId| Link {
+            trace_id: self.trace.id.to_vec(),
+            span_id: before.0.to_vec(),
+            trace_state: self.state.clone(),
+            flags: self.flags(false),
+            ..Link::default()
+        };
+        before.map(link).into_iter().collect()
+    }
+
     /// A log record of this trace, without the span it belongs to.
-    pub fn log(&self, at: Timestamp, attributes: Attributes) -> LogRecord {
+    pub fn log(&self, at: Timestamp, body: String, attributes: Attributes) -> LogRecord {
         LogRecord {
             time_unix_nano: at.as_nanos(),
             observed_time_unix_nano: at.as_nanos(),
-            severity_number: opentelemetry_proto::tonic::logs::v1::SeverityNumber::Info.into(),
+            severity_number: SeverityNumber::Info.into(),
+            severity_text: "INFO".to_owned(),
+            body: Some(AnyValue { value: Some(Value::StringValue(body)) }),
             event_name: a::MESSAGE.to_owned(),
             trace_id: self.trace.id.to_vec(),
             flags: self.trace_flags(),
@@ -271,6 +295,7 @@ impl<'a> SpanEncoder<'a> {
         attributes.text(a::CARRIER, self.labels.carrier);
         attributes.text(a::UA_TYPE, self.labels.ua_type);
         attributes.text(a::CALL_ID, &*self.record.call_id);
+        attributes.text(a::TRANSPORT, transport.as_str());
         attributes.text(a::NETWORK_TRANSPORT, network_transport(transport));
         attributes.text(a::NETWORK_PROTOCOL_NAME, "sip");
         attributes.text(a::NETWORK_PROTOCOL_VERSION, "2.0");
@@ -305,6 +330,22 @@ impl<'a> SpanEncoder<'a> {
         attributes.int(port, endpoint.port());
     }
 
+    /// Who sent and who received, where neither is known to be this host.
+    pub fn between(&self, source: u16, destination: u16, attributes: &mut Attributes) {
+        self.endpoint(a::SOURCE_ADDRESS, a::SOURCE_PORT, source, attributes);
+        self.endpoint(a::DESTINATION_ADDRESS, a::DESTINATION_PORT, destination, attributes);
+    }
+
+    /// The carrier whose network an endpoint belongs to, as the INVITEs of the record tell it.
+    fn carrier_at(&self, endpoint: u16) -> Option<&str> {
+        self.record.transactions.iter().find_map(|transaction| {
+            let at = |end, direction| transaction.carrier(direction).filter(|_| end == endpoint);
+            at(transaction.source, Direction::In)
+                .or_else(|| at(transaction.destination, Direction::Out))
+                .map(|name| &**name)
+        })
+    }
+
     /// Marks a part that is still open while nothing more of the call will follow.
     fn open(&self, end: Option<Timestamp>, attributes: &mut Attributes) {
         if end.is_none() {
@@ -321,6 +362,11 @@ impl<'a> SpanEncoder<'a> {
     fn trace_flags(&self) -> u32 {
         if self.trace.id == self.record.trace_id { SAMPLED | RANDOM } else { SAMPLED }
     }
+}
+
+/// How a call ended (`sip-metrics.md` 3.3): a word, also where others have a status.
+fn end_word(end: &'static str) -> &'static str {
+    if end == "481" { "dialog_gone" } else { end }
 }
 
 /// W3C Trace Context, `sampled`.

@@ -12,7 +12,7 @@ use pipeline::{Call, Slot, Transport};
 use rtp::emodel::Rating;
 use rtp::{Arrival, Codec, Stream};
 use sip::{Method, Quality, ReportKind};
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 /// Where the call begins.
 pub const START: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
@@ -47,7 +47,7 @@ pub fn transaction(span: SpanId, method: Method, cseq: u32, start: u64) -> Trans
         source: 0,
         destination: 1,
         transport: Transport::Udp,
-        outgoing: false,
+        tap: Tap::Recipient,
         hop: false,
         in_dialog: false,
         start: at(start),
@@ -58,7 +58,7 @@ pub fn transaction(span: SpanId, method: Method, cseq: u32, start: u64) -> Trans
         timed_out: false,
         retransmissions: 0,
         hops: 0,
-        trunks: None,
+        rare: None,
     }
 }
 
@@ -94,7 +94,7 @@ pub fn call() -> CallRecord {
             parent: id(3),
             source: 1,
             destination: 2,
-            outgoing: true,
+            tap: Tap::Sender,
             hop: true,
             branch: "z9hG4bKproxy".into(),
             end: Some(at(4990)),
@@ -103,7 +103,7 @@ pub fn call() -> CallRecord {
         Transaction {
             source: 1,
             destination: 0,
-            outgoing: true,
+            tap: Tap::Sender,
             in_dialog: true,
             ..transaction(id(5), Method::Bye, 77, 65_000)
         },

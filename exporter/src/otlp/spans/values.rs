@@ -1,21 +1,60 @@
 //! Values of attributes and fields: what a record holds in, as OpenTelemetry and OpenSIPS write it out.
 
+use std::time::Duration;
+
 use md5::{Digest, Md5};
 use opentelemetry_proto::tonic::trace::v1::Status;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use pipeline::Transport;
 use pipeline::call::ladder::Transaction;
 use pipeline::call::verdict::ErrorType;
+use wire::Tap;
 
-/// The two ends of a transaction as indexes: this side and the other.
-pub(super) fn ends(transaction: &Transaction) -> (u16, u16) {
-    let Transaction { source, destination, .. } = *transaction;
-    if transaction.outgoing { (source, destination) } else { (destination, source) }
+/// The ends of a transaction as indexes into the endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// This host is one of them.
+    Ours { local: u16, peer: u16 },
+    /// Neither is known to be this host.
+    Others { source: u16, destination: u16 },
+}
+
+impl Ends {
+    /// Those of a transaction.
+    pub fn of(transaction: &Transaction) -> Self {
+        let Transaction { source, destination, .. } = *transaction;
+        match transaction.tap {
+            Tap::Sender => Self::Ours { local: source, peer: destination },
+            Tap::Recipient => Self::Ours { local: destination, peer: source },
+            Tap::Between => Self::Others { source, destination },
+        }
+    }
+
+    /// The other side; between others that of a SERVER span, which sent the request.
+    pub fn peer(self) -> u16 {
+        match self {
+            Self::Ours { peer, .. } => peer,
+            Self::Others { source, .. } => source,
+        }
+    }
+}
+
+/// The name of a method. One that is not known has the one that the conventions for HTTP give such.
+pub(super) const fn method(method: sip::Method) -> &'static str {
+    match method {
+        sip::Method::Other => "_OTHER",
+        known => known.as_str(),
+    }
 }
 
 /// CSeq as it is written.
 pub(super) fn cseq(number: u32, method: sip::Method) -> String {
     format!("{number} {}", method.as_str())
+}
+
+/// Seconds of a delay, rounded once: whole and fraction added up have digits that nobody measured.
+pub(super) fn seconds(delay: Duration) -> f64 {
+    delay.as_nanos() as f64 / 1e9
 }
 
 /// The status of a span that is an error.

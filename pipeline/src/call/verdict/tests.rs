@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use super::*;
 use crate::call::ladder::SpanId;
@@ -18,7 +18,7 @@ fn transaction(method: Method, status: Option<u16>) -> Transaction {
         source: 0,
         destination: 1,
         transport: Transport::Udp,
-        outgoing: false,
+        tap: Tap::Recipient,
         hop: false,
         in_dialog: false,
         start: Timestamp::ZERO,
@@ -29,7 +29,7 @@ fn transaction(method: Method, status: Option<u16>) -> Transaction {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
-        trunks: None,
+        rare: None,
     }
 }
 

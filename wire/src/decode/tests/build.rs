@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::packet::{Link, Packet};
+use crate::packet::{Link, Packet, Tap};
 use crate::time::Timestamp;
 
 pub const ALICE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -16,7 +16,7 @@ pub const TCP: u8 = 6;
 /// A whole packet, `millis` after the epoch.
 pub fn packet(link: Link, millis: u64, bytes: &[u8]) -> Packet<'_> {
     let original_len = u32::try_from(bytes.len()).expect("a packet of a test is short");
-    Packet { at: Timestamp::from_nanos(millis * 1_000_000), link, interface: 1, bytes, original_len, outgoing: false }
+    Packet { at: Timestamp::from_nanos(millis * 1_000_000), link, interface: 1, bytes, original_len, tap: Tap::Between }
 }
 
 /// Ports 5060 to 5062.

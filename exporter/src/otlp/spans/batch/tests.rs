@@ -72,8 +72,8 @@ fn a_request_is_what_the_official_types_make_of_it() {
     let expected = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(resource()),
-            scope_spans: vec![ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() }],
-            ..ResourceSpans::default()
+            scope_spans: vec![ScopeSpans { scope: Some(scope()), spans, schema_url: SCHEMA_URL.to_owned() }],
+            schema_url: SCHEMA_URL.to_owned(),
         }],
     };
     assert_eq!(decoded(&payload), expected);
@@ -93,8 +93,12 @@ fn log_records_go_their_own_way() {
     let expected = ExportLogsServiceRequest {
         resource_logs: vec![ResourceLogs {
             resource: Some(resource()),
-            scope_logs: vec![ScopeLogs { scope: Some(scope()), log_records: vec![log], ..ScopeLogs::default() }],
-            ..ResourceLogs::default()
+            scope_logs: vec![ScopeLogs {
+                scope: Some(scope()),
+                log_records: vec![log],
+                schema_url: SCHEMA_URL.to_owned(),
+            }],
+            schema_url: SCHEMA_URL.to_owned(),
         }],
     };
     assert_eq!(ExportLogsServiceRequest::decode(payloads[1].body.clone()).expect("a request"), expected);

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -7,12 +8,12 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use pipeline::affinity::Steer;
-use pipeline::call::ladder::{LadderForm, Owner, Session, SpanId};
+use pipeline::call::ladder::{LadderForm, Owner, Rare, Session, SpanId, Trunks};
 use pipeline::call::media::CallMedia;
 use pipeline::call::{IN_PROGRESS, Offered};
 use pipeline::{CallRecord, Transport};
 use sip::Method;
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 use super::super::attribute::{self, Kind};
 use super::super::sample::{CALL, START, TRACE, at, call, heard, id, kept, message, request, transaction};
@@ -23,6 +24,16 @@ const LABELS: Labels<'_> = Labels { carrier: "telecom-alpha", ua_type: "yealink"
 
 fn encoded(record: CallRecord) -> EncodedCall {
     tell(&kept(record), LABELS)
+}
+
+/// What a transaction over these trunks has.
+fn over(trunks: Trunks) -> Option<Box<Rare>> {
+    Some(Box::new(Rare { trunks, ..Rare::default() }))
+}
+
+/// What a transaction has whose method nobody knows.
+fn original(method: &str) -> Option<Box<Rare>> {
+    Some(Box::new(Rare { method_original: Some(method.into()), ..Rare::default() }))
 }
 
 /// The span with this id.
@@ -97,7 +108,8 @@ fn the_root_says_what_became_of_the_call() {
             ("sip.call.outcome", "answered"),
             ("sip.call.end", "bye"),
             ("sip.call.disconnect_party", "callee"),
-            ("sip.hangup.cause", "16"),
+            ("sip.reason.protocol", "Q.850"),
+            ("sip.reason.cause", "16"),
             ("sip.call.setup_delay", "0.4"),
             ("sip.call.ring_delay", "4.6"),
             ("sip.call.duration", "60.0"),
@@ -108,6 +120,7 @@ fn the_root_says_what_became_of_the_call() {
             ("carrier", "telecom-alpha"),
             ("ua_type", "yealink"),
             ("sip.call_id", "a84b4c76e66710@pc33.atlanta.com"),
+            ("sip.transport", "udp"),
             ("network.transport", "udp"),
             ("network.protocol.name", "sip"),
             ("network.protocol.version", "2.0"),
@@ -140,6 +153,7 @@ fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
             ("carrier", "telecom-alpha"),
             ("ua_type", "yealink"),
             ("sip.call_id", "a84b4c76e66710@pc33.atlanta.com"),
+            ("sip.transport", "udp"),
             ("network.transport", "udp"),
             ("network.protocol.name", "sip"),
             ("network.protocol.version", "2.0"),
@@ -157,8 +171,8 @@ fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
 #[test]
 fn an_invite_names_the_carriers_at_its_ends() {
     let mut record = call();
-    record.transactions[0].trunks = Some(Box::new([Some("office".into()), Some("alpha".into())]));
-    record.transactions[1].trunks = Some(Box::new([None, Some("beta".into())]));
+    record.transactions[0].rare = over([Some("office".into()), Some("alpha".into())]);
+    record.transactions[1].rare = over([None, Some("beta".into())]);
     let encoded = encoded(record);
     let [first, second, third] = [2, 3, 4].map(|number| {
         let attributes = texts(&span(&encoded, id(number)).attributes);
@@ -216,16 +230,13 @@ fn every_message_is_an_event_of_its_own_span_once() {
     let count = |number| span(&encoded, id(number)).events.len();
     assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(count), [0, 2, 2, 2, 2, 0, 0, 1]);
     let events = &span(&encoded, id(3)).events;
-    assert!(events.iter().all(|event| event.name == "sip.message"));
+    let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["INVITE", "200"]);
     assert_eq!(events[0].time_unix_nano, at(200).as_nanos());
     assert_attributes(
         &events[0].attributes,
         &[
-            ("sip.request.method", "INVITE"),
-            ("sip.cseq", "2 INVITE"),
             ("sip.message.direction", "to_callee"),
-            ("network.peer.address", "192.0.2.1"),
-            ("network.peer.port", "5060"),
             ("sip.message.size", "500"),
             ("sip.message.sdp", "true"),
             ("sip.retransmission.count", "1"),
@@ -233,18 +244,118 @@ fn every_message_is_an_event_of_its_own_span_once() {
     );
     assert_attributes(
         &events[1].attributes,
+        &[("sip.response.status_code", "200"), ("sip.message.direction", "to_caller"), ("sip.message.size", "500")],
+    );
+    let ack = &span(&encoded, id(8)).events[0];
+    assert_eq!(ack.name, "ACK");
+    assert_attributes(
+        &ack.attributes,
         &[
-            ("sip.request.method", "INVITE"),
-            ("sip.response.status_code", "200"),
-            ("sip.cseq", "2 INVITE"),
-            ("sip.message.direction", "to_caller"),
+            ("sip.request.method", "ACK"),
+            ("sip.cseq", "2 ACK"),
+            ("sip.message.direction", "to_callee"),
             ("network.peer.address", "192.0.2.1"),
             ("network.peer.port", "5060"),
             ("sip.message.size", "500"),
         ],
     );
-    let below = texts(&span(&encoded, id(4)).events[0].attributes);
-    assert_eq!(below["network.peer.address"], "192.0.2.3", "seen from the proxy in between");
+}
+
+/// What its span says is not said again, but what differs is: the ACK of a failure, a response from somewhere else.
+#[test]
+fn an_event_says_what_its_span_does_not() {
+    let mut record = call();
+    let of_invite = |millis, method, status, ends| message(millis, method, status, ends, Owner::Transaction(0));
+    record.ladder = vec![
+        pipeline::call::ladder::Message { cseq: 1, ..of_invite(100, Method::Invite, Some(407), (2, 0)) },
+        pipeline::call::ladder::Message { cseq: 1, ..of_invite(110, Method::Ack, None, (0, 1)) },
+    ];
+    let encoded = encoded(record);
+    let [response, ack] = &span(&encoded, id(2)).events[..] else { panic!("two events") };
+    let response = texts(&response.attributes);
+    assert_eq!((response.get("sip.cseq"), response["network.peer.address"].as_str()), (None, "192.0.2.3"));
+    assert_eq!(ack.name, "ACK");
+    let ack = texts(&ack.attributes);
+    assert_eq!((ack["sip.cseq"].as_str(), ack.get("network.peer.address")), ("1 ACK", None));
+}
+
+/// On a mirror port there is no "here": both ends are named by what they did.
+#[test]
+fn where_neither_end_is_this_host_both_are_named() {
+    let mut record = call();
+    record.transactions.iter_mut().for_each(|transaction| transaction.tap = Tap::Between);
+    let encoded = encoded(record);
+    let attributes = texts(&span(&encoded, id(5)).attributes);
+    let ends = ["source.address", "source.port", "destination.address", "destination.port"];
+    assert_eq!(ends.map(|key| attributes[key].as_str()), ["192.0.2.2", "5060", "192.0.2.1", "5060"]);
+    assert!(!attributes.keys().any(|key| key.starts_with("network.local") || key.starts_with("network.peer")));
+    assert_eq!(span(&encoded, id(5)).kind(), SpanKind::Server);
+    let ack = texts(&span(&encoded, id(8)).events[0].attributes);
+    assert_eq!((ack["source.address"].as_str(), ack["destination.address"].as_str()), ("192.0.2.1", "192.0.2.2"));
+}
+
+#[test]
+fn the_carrier_at_the_other_end_is_the_peer_of_every_transaction() {
+    let mut record = call();
+    record.transactions[1].rare = over([Some("office".into()), None]);
+    record.transactions[2].rare = over([None, Some("beta".into())]);
+    let encoded = encoded(record);
+    let peer = |number| {
+        let attributes = texts(&span(&encoded, id(number)).attributes);
+        ["peer.service", "service.peer.name"].map(|key| attributes.get(key).cloned())
+    };
+    let both = |name: &str| [Some(name.to_owned()), Some(name.to_owned())];
+    assert_eq!([2, 3, 4].map(peer), [both("office"), both("office"), both("beta")]);
+    assert_eq!(peer(5), both("office"), "the BYE went to the caller");
+}
+
+#[test]
+fn a_method_nobody_knows_is_told_as_other_and_as_it_was_sent() {
+    let mut record = call();
+    let strange = &mut record.transactions[3];
+    (strange.method, strange.rare) = (Method::Other, original("BREW"));
+    let encoded = encoded(record);
+    let strange = span(&encoded, id(5));
+    let attributes = texts(&strange.attributes);
+    assert_eq!((strange.name.as_str(), attributes["sip.request.method"].as_str()), ("_OTHER", "_OTHER"));
+    assert_eq!(attributes["sip.request.method_original"], "BREW");
+}
+
+#[test]
+fn a_cause_says_whose_number_it_is() {
+    let of = |q850, sip_cause| {
+        let encoded = encoded(CallRecord { hangup_cause: q850, sip_cause, ..call() });
+        let attributes = texts(&span(&encoded, CALL).attributes);
+        ["sip.reason.protocol", "sip.reason.cause"].map(|key| attributes.get(key).cloned())
+    };
+    assert_eq!(of(Some(17), Some(486)), ["Q.850", "17"].map(|text| Some(text.to_owned())));
+    assert_eq!(of(None, Some(486)), ["SIP", "486"].map(|text| Some(text.to_owned())));
+    assert_eq!(of(None, None), [None, None]);
+}
+
+#[test]
+fn a_retry_with_credentials_links_to_what_was_challenged() {
+    let links = &span(&encoded(CallRecord { follows: Some(id(7)), ..request() }), CALL).links.clone();
+    let [link] = &links[..] else { panic!("one link: {links:?}") };
+    assert_eq!((&link.trace_id[..], &link.span_id[..]), (&TRACE[..], &[7; 8][..]));
+    assert!(span(&encoded(request()), CALL).links.is_empty());
+}
+
+/// The one end that call objects name by a status is a word among words here.
+#[test]
+fn an_end_is_always_a_word() {
+    let mut record = CallRecord { end: Some("481"), ..call() };
+    record.sessions[0].ended = Some("481");
+    let encoded = encoded(record);
+    let end = |number| texts(&span(&encoded, id(number)).attributes)["sip.call.end"].clone();
+    assert_eq!([end(1), end(8)], ["dialog_gone", "dialog_gone"]);
+}
+
+/// Whole and fraction added up would be 1.5033067020000002.
+#[test]
+fn delays_have_the_digits_that_were_measured() {
+    let record = CallRecord { duration: Some(Duration::from_nanos(1_503_306_702)), ..call() };
+    assert_eq!(texts(&span(&encoded(record), CALL).attributes)["sip.call.duration"], "1.503306702");
 }
 
 #[test]
@@ -301,6 +412,26 @@ fn messages_may_be_log_records_with_the_ids_of_their_spans() {
     assert_eq!((first.event_name.as_str(), first.trace_id.as_slice()), ("sip.message", &TRACE[..]));
     assert_eq!((first.time_unix_nano, first.severity_number), (START.as_nanos(), 9));
     assert_eq!(texts(&first.attributes)["sip.request.method"], "INVITE");
+    assert_eq!(first.severity_text, "INFO");
+    let bodies: Vec<&str> = encoded.logs.iter().map(body).collect();
+    assert_eq!(
+        bodies[..4],
+        [
+            "INVITE  192.0.2.1:5060 > 192.0.2.2:5060",
+            "407 Proxy Authentication Required  192.0.2.2:5060 > 192.0.2.1:5060",
+            "INVITE  192.0.2.1:5060 > 192.0.2.2:5060",
+            "INVITE  192.0.2.2:5060 > 192.0.2.3:5060",
+        ]
+    );
+    assert!(bodies[4].starts_with("200 OK  ") && bodies[6].starts_with("ACK  "), "{bodies:?}");
+}
+
+/// What a log viewer shows of a record.
+fn body(log: &opentelemetry_proto::tonic::logs::v1::LogRecord) -> &str {
+    let Some(Value::StringValue(text)) = log.body.as_ref().and_then(|body| body.value.as_ref()) else {
+        panic!("{log:?}")
+    };
+    text
 }
 
 #[test]
@@ -544,7 +675,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
     (full.status, full.outcome) = (Some(503), "ineffective");
     full.transactions[1].status = Some(503);
     full.transactions[1].reason = Some("No".into());
-    full.transactions[1].trunks = Some(Box::new([Some("alpha".into()), Some("beta".into())]));
+    full.transactions[1].rare = over([Some("alpha".into()), Some("beta".into())]);
     full.media = Some(Box::new(heard()));
     full.steer = Some(Box::new(Steer { service: "sbc".into(), backend: Some("sbc-0".into()), moved: true }));
     let mut open = call();
@@ -552,7 +683,10 @@ fn nothing_is_said_that_is_not_in_the_table() {
     open.ringing[0].end = None;
     open.sessions[0].end = None;
     let mut said = BTreeSet::new();
-    for record in [full, open, request()] {
+    let mut mirrored = call();
+    mirrored.transactions.iter_mut().for_each(|transaction| transaction.tap = Tap::Between);
+    mirrored.transactions[3].rare = original("BREW");
+    for record in [full, open, mirrored, request()] {
         let single = record.subject == Subject::Request;
         for span in encoded(record).spans {
             let on = match span.name.as_str() {
@@ -564,7 +698,7 @@ fn nothing_is_said_that_is_not_in_the_table() {
             };
             let spans = span.attributes.iter().map(|one| (on, one));
             let of = |event: &opentelemetry_proto::tonic::trace::v1::span::Event| {
-                if event.name == attribute::MESSAGE { 'm' } else { 'v' }
+                if event.name.starts_with("sip.media.") { 'v' } else { 'm' }
             };
             let events = span.events.iter().flat_map(|event| event.attributes.iter().map(move |one| (of(event), one)));
             for (on, one) in spans.chain(events) {
@@ -593,5 +727,5 @@ fn nothing_is_said_that_is_not_in_the_table() {
 fn a_method_that_is_not_known_has_one_name() {
     let mut record = call();
     record.transactions.push(transaction(id(9), Method::Other, 5, 6000));
-    assert_eq!(span(&encoded(record), id(9)).name, "OTHER");
+    assert_eq!(span(&encoded(record), id(9)).name, "_OTHER");
 }

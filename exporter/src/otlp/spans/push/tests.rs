@@ -134,7 +134,7 @@ fn labels_are_told_by_their_names() {
 #[test]
 fn what_fits_no_request_is_counted() {
     on_paused_time(async {
-        let bench = Bench::start(Limits { max_bytes: 1000, ..LIMITS });
+        let bench = Bench::start(Limits { max_bytes: 800, ..LIMITS });
         bench.call(sample::kept(sample::call())).await;
         let stats = Arc::clone(&bench.stats);
         let sent: u64 = bench.end().await.iter().map(|(_, payload)| payload.items).sum();

@@ -2,7 +2,7 @@
 //! those that came later).
 
 /// The registered reason phrase of a status; `None` for one that is not registered.
-pub const fn registered(status: u16) -> Option<&'static str> {
+pub const fn registered_phrase(status: u16) -> Option<&'static str> {
     Some(match status {
         100 => "Trying",
         180 => "Ringing",
