@@ -45,6 +45,7 @@ fn call() -> CallRecord {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
+        below_remote: false,
         rare: Some(Box::new(Rare { trunks: [None, Some("east".into())], ..Rare::default() })),
     }];
     record

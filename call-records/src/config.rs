@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipeline::call::ladder::LadderForm;
+use pipeline::settings::network::{self, IpNet};
 use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub struct Config {
     pub trace_id: TraceId,
     /// How the ids of spans are made. Default `own`.
     pub span_ids: SpanIds,
+    /// Networks of the hosts whose ringside sends traces too: what one of them sent here hangs below its span. Default none.
+    pub observed: Vec<String>,
     /// What a record may hold.
     pub privacy: Privacy,
     /// How exporters show the messages of a call; `off` keeps none. Default `events`.
@@ -30,6 +33,7 @@ impl Default for Config {
         Self {
             trace_id: TraceId::default(),
             span_ids: SpanIds::default(),
+            observed: Vec::new(),
             privacy: Privacy::default(),
             ladder: Ladder::default(),
             emit: Emit::default(),
@@ -71,7 +75,8 @@ pub enum TraceSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanIds {
-    /// With this program's instance id: two observers of one call never claim the same span.
+    /// With the side that saw it, client or server, so that every host knows the id that another gives; with this program's
+    /// instance id where neither end is this host: two observers of one call never claim the same span.
     #[default]
     Own,
     /// As OpenSIPS names the parents of its spans: for the one observer on the proxy's host.
@@ -169,6 +174,11 @@ pub enum Addresses {
 }
 
 impl Config {
+    /// [`Config::observed`], what cannot be read left out.
+    pub fn fleet(&self) -> Vec<IpNet> {
+        self.observed.iter().filter_map(|text| network::parse(text).ok()).collect()
+    }
+
     /// Every value that cannot be worked with.
     pub fn check(&self, problems: &mut Problems) {
         if self.trace_id.from.is_empty() {
@@ -183,6 +193,18 @@ impl Config {
                 "calls.max_segment",
                 format!("{} is shorter than 1s", duration::format(self.max_segment)),
                 "the default is 15m",
+            );
+        }
+        for (index, text) in self.observed.iter().enumerate() {
+            if let Err((what, help)) = network::parse(text) {
+                problems.error(format!("calls.observed[{index}]"), what, help);
+            }
+        }
+        if !self.observed.is_empty() && self.span_ids == SpanIds::Opensips {
+            problems.error(
+                "calls.observed",
+                "ids as OpenSIPS makes them do not tell the sides of a hop apart",
+                "take out calls.span_ids, or calls.observed",
             );
         }
         if self.privacy.numbers == Numbers::Hmac && self.privacy.key.is_empty() {

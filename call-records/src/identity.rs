@@ -24,7 +24,8 @@ pub fn trace_id(call_id: &[u8]) -> [u8; 16] {
     valid(hash(&[call_id]))
 }
 
-/// The trace a single request is: `cseq` is the value as sent.
+/// The trace a single request is: `cseq` is the value as sent, `branch` that of the lowest Via, so that it is the same on every
+/// hop.
 pub fn request_trace_id(call_id: &[u8], cseq: &[u8], branch: &[u8]) -> [u8; 16] {
     valid(hash(&[call_id, cseq, branch]))
 }
@@ -32,6 +33,29 @@ pub fn request_trace_id(call_id: &[u8], cseq: &[u8], branch: &[u8]) -> [u8; 16] 
 /// The span of a transaction as OpenSIPS names it: the parent of what it tells of the same transaction.
 pub fn opensips_span(call_id: &[u8], cseq: &[u8], branch: &[u8]) -> SpanId {
     span(hash(&[call_id, cseq, branch]))
+}
+
+/// The span of a transaction as everybody names it that knows the side it was seen from.
+pub fn side_span(side: TransactionSide, call_id: &[u8], cseq: &[u8], branch: &[u8]) -> SpanId {
+    span(hash(&[side.as_str().as_bytes(), call_id, cseq, branch]))
+}
+
+/// A side of a transaction (RFC 3261 §17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionSide {
+    /// Who sent the request.
+    Client,
+    /// Who received it.
+    Server,
+}
+
+impl TransactionSide {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
 }
 
 /// A dialog, whichever side its tags are told from.

@@ -77,6 +77,7 @@ impl Records {
         let slot = slots.hold(slot);
         let mut record = begin::record(Subject::Call, seen, slot, &own, config, &self.wanted);
         record.span = begin::root_span(&identity, seen.message);
+        record.parent = seen.span_of_sender(&self.fleet);
         let call = Call {
             began: seen.frame.first,
             record,

@@ -6,12 +6,14 @@ use std::time::Duration;
 use foldhash::quality::RandomState;
 use pipeline::CallsWanted;
 use pipeline::call::ladder::{self, Owner, SpanId, Transaction, Trunks};
+use pipeline::settings::network::IpNet;
 use pipeline::{SipFrame, Slot};
 use sip::{Message, Via};
 use wire::{Tap, Timestamp};
 
 use crate::change::{CallId, DialogId};
-use crate::config::Config;
+use crate::config::{Config, SpanIds};
+use crate::identity::{self, Identity, TransactionSide, side_span};
 
 /// A message, its frame, and the numbers that stand for its values.
 pub struct Observed<'a> {
@@ -60,8 +62,50 @@ impl Observed<'_> {
             timed_out: false,
             retransmissions: 0,
             hops: 0,
+            below_remote: false,
             rare: None,
         }
+    }
+
+    /// The span of its transaction: named by the side that is here, by this instance where none is known to be.
+    pub fn transaction_span(&self, identity: &Identity, span_ids: SpanIds) -> SpanId {
+        let Message { call_id, via, .. } = self.message;
+        let (cseq, branch) = (identity::cseq(self.message), via.branch);
+        match (span_ids, self.tap_of_request()) {
+            (SpanIds::Opensips, _) => identity::opensips_span(call_id, cseq, branch),
+            (SpanIds::Own, Tap::Sender) => self.sides_span(TransactionSide::Client, branch),
+            (SpanIds::Own, Tap::Recipient) => self.sides_span(TransactionSide::Server, branch),
+            (SpanIds::Own, Tap::Between) => identity.span("txn", cseq, branch),
+        }
+    }
+
+    /// The span of the same transaction on the host that sent its request here, where that is one of the fleet.
+    pub fn span_of_sender(&self, fleet: &[IpNet]) -> Option<SpanId> {
+        self.is_from(fleet).then(|| self.sides_span(TransactionSide::Client, self.message.via.branch))
+    }
+
+    /// The same of a request outside dialogs: its sender tells of the transaction it received, where there was one, and of
+    /// none below that.
+    pub fn span_of_sender_of_single(&self, fleet: &[IpNet]) -> Option<SpanId> {
+        if !self.is_from(fleet) {
+            return None;
+        }
+        let above = self.message.vias().nth(1);
+        Some(match above {
+            Some(above) => self.sides_span(TransactionSide::Server, above.branch),
+            None => self.sides_span(TransactionSide::Client, self.message.via.branch),
+        })
+    }
+
+    /// A host of the fleet sent its request here.
+    fn is_from(&self, fleet: &[IpNet]) -> bool {
+        let sender = if self.message.is_request() { self.frame.source } else { self.frame.destination };
+        self.tap_of_request() == Tap::Recipient
+            && fleet.iter().any(|network| network.contains(&sender.ip().to_canonical()))
+    }
+
+    fn sides_span(&self, side: TransactionSide, branch: &[u8]) -> SpanId {
+        side_span(side, self.message.call_id, identity::cseq(self.message), branch)
     }
 
     /// Where its request is captured: a response goes the other way.
@@ -115,6 +159,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     pub wanted: &'a CallsWanted,
     pub hashes: &'a RandomState,
+    /// Networks of the hosts that send traces too.
+    pub fleet: &'a [IpNet],
     /// Header fields are kept: `Some(true)` while there is room for them.
     pub headers: Option<bool>,
 }

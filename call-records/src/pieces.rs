@@ -89,7 +89,7 @@ impl Call {
             let above = here.chain(self.left()).filter_map(nearest);
             if let Some((_, span)) = above.min_by_key(|(place, _)| *place) {
                 let entry = &mut self.legs[index].entry;
-                (entry.parent, entry.hop) = (span, true);
+                (entry.parent, entry.below_remote, entry.hop) = (span, false, true);
             }
         }
         for index in 0..self.legs.len() {
@@ -103,7 +103,7 @@ impl Call {
             let invite = here.chain(self.left()).find(about);
             if let Some(invite) = invite {
                 let entry = &mut self.legs[index].entry;
-                (entry.parent, entry.hop) = (invite.span, invite.hop);
+                (entry.parent, entry.below_remote, entry.hop) = (invite.span, false, invite.hop);
             }
         }
     }

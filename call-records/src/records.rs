@@ -4,6 +4,7 @@ use foldhash::quality::RandomState;
 use hashlink::LinkedHashMap;
 use pipeline::CallsWanted;
 use pipeline::affinity::Steer;
+use pipeline::settings::network::IpNet;
 use pipeline::{CallRecord, Facts, Telemetry};
 use wire::Timestamp;
 
@@ -23,6 +24,7 @@ pub struct Records {
     pub(crate) wanted: CallsWanted,
     pub(crate) waits: Waits,
     pub(crate) hashes: RandomState,
+    pub(crate) fleet: Vec<IpNet>,
     pub(crate) calls: LinkedHashMap<CallId, Box<Call>>,
     pub(crate) singles: LinkedHashMap<RequestId, Box<Single>>,
     pub(crate) challenged: ChallengedRequests,
@@ -49,6 +51,7 @@ impl Records {
     /// No records yet, at most `capacity` of calls and as many of single requests.
     pub fn new(config: Config, wanted: CallsWanted, capacity: usize, waits: Waits) -> Self {
         Self {
+            fleet: config.fleet(),
             config,
             wanted,
             waits,
@@ -66,6 +69,7 @@ impl Records {
 
     /// Takes new settings.
     pub fn reconfigure(&mut self, config: Config, capacity: usize, waits: Waits) {
+        self.fleet = config.fleet();
         (self.config, self.capacity, self.waits) = (config, capacity, waits);
     }
 
@@ -98,7 +102,8 @@ impl Records {
             return;
         }
         let headers = self.wanted.watched.then_some(self.header_bytes < headers::MAX_IN_ALL);
-        let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers };
+        let context =
+            Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, fleet: &self.fleet, headers };
         let listed = call.headers.len();
         call.take(seen, sighting.as_ref(), &context);
         self.header_bytes += headers::bytes(&call.headers[listed..]);

@@ -14,7 +14,7 @@ use wire::Timestamp;
 use crate::call::{LadderLine, shown};
 use crate::challenged::Challenged;
 use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
-use crate::config::{Ladder, SpanIds};
+use crate::config::Ladder;
 use crate::lifetime::T4;
 use crate::observed::{Context, Observed, SlotHolder};
 use crate::pieces::show_endpoints;
@@ -43,12 +43,11 @@ impl Single {
         let (message, frame) = (seen.message, seen.frame);
         let mut record = begin::record(Subject::Request, seen, slot, &own, context.config, context.wanted);
         let (cseq, branch) = (identity::cseq(message), message.via.branch);
-        record.trace_id = identity::request_trace_id(message.call_id, cseq, branch);
+        let first = message.vias().last().map_or(branch, |via| via.branch);
+        record.trace_id = identity::request_trace_id(message.call_id, cseq, first);
         record.offered = None;
-        record.span = match context.config.span_ids {
-            SpanIds::Own => begin::identity(message, context.wanted).span("txn", cseq, branch),
-            SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
-        };
+        record.span = seen.transaction_span(&begin::identity(message, context.wanted), context.config.span_ids);
+        record.parent = seen.span_of_sender_of_single(context.fleet);
         let branch = context.config.privacy.branch(branch, &own);
         let ends = [record.source, record.destination];
         let mut entry = seen.transaction([record.span, record.span], branch, ends, record.start);
@@ -114,7 +113,13 @@ impl Records {
     /// A message of a request that has a record.
     pub(crate) fn on_single(&mut self, sighting: &Sighting, seen: &Observed<'_>) {
         let (id, is_request) = (sighting.request, seen.message.is_request());
-        let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers: None };
+        let context = Context {
+            config: &self.config,
+            wanted: &self.wanted,
+            hashes: &self.hashes,
+            fleet: &self.fleet,
+            headers: None,
+        };
         let challenged = self.challenged.before(seen, self.waits.retry_window);
         self.singles.to_back(&id);
         let Some(single) = self.singles.get_mut(&id) else { return };
@@ -173,7 +178,13 @@ impl Records {
         if !begins {
             return;
         }
-        let context = Context { config: &self.config, wanted: &self.wanted, hashes: &self.hashes, headers: None };
+        let context = Context {
+            config: &self.config,
+            wanted: &self.wanted,
+            hashes: &self.hashes,
+            fleet: &self.fleet,
+            headers: None,
+        };
         let mut single = Single::new(seen, sighting, slots.hold(sighting.slot), &context);
         single.follow(self.challenged.before(seen, self.waits.retry_window));
         single.record.messages = 1;

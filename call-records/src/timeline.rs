@@ -11,7 +11,7 @@ use wire::Timestamp;
 
 use crate::call::{Above, Call, LadderLine, Leg, Ring};
 use crate::change::{Sighting, SightingKind, TransactionId};
-use crate::config::{Ladder, SpanIds};
+use crate::config::Ladder;
 use crate::observed::Context;
 use crate::observed::Observed;
 use crate::privacy::Own;
@@ -146,10 +146,7 @@ impl Call {
     fn open_leg(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) -> Owned {
         let message = seen.message;
         let (cseq, branch) = (identity::cseq(message), message.via.branch);
-        let mut span = match context.config.span_ids {
-            SpanIds::Own => self.identity.span("txn", cseq, branch),
-            SpanIds::Opensips => identity::opensips_span(message.call_id, cseq, branch),
-        };
+        let mut span = seen.transaction_span(&self.identity, context.config.span_ids);
         if self.left().any(|left| left.span == span) {
             return Owned::Late;
         }
@@ -178,7 +175,10 @@ impl Call {
         };
         let branch = context.config.privacy.branch(branch, &self.own);
         let start = self.shown(seen.frame.first).max(self.record.start);
-        let mut entry = seen.transaction([span, self.parent_of(seen)], branch, [source, destination], start);
+        let above_here = seen.span_of_sender(context.fleet);
+        let parent = above_here.unwrap_or_else(|| self.parent_of(seen));
+        let mut entry = seen.transaction([span, parent], branch, [source, destination], start);
+        entry.below_remote = above_here.is_some();
         entry.rare = method_original(seen, &self.own, context);
         let above: Box<[u64]> = message.vias().skip(1).take(MAX_ABOVE).map(|via| context.hop(&via)).collect();
         let above = (!above.is_empty()).then(|| Box::new(Above(above)));
@@ -257,10 +257,10 @@ impl Call {
     fn take_request(&mut self, index: usize, seen: &Observed<'_>) {
         let message = seen.message;
         self.legs[index].entry.in_dialog = !message.to.tag.is_empty();
-        let parent = self.parent_of(seen);
+        let parent = (!self.legs[index].entry.below_remote).then(|| self.parent_of(seen));
         let (start, at) = (self.shown(seen.frame.first), self.shown(seen.now()));
         let leg = &mut self.legs[index];
-        leg.entry.parent = parent;
+        leg.entry.parent = parent.unwrap_or(leg.entry.parent);
         leg.entry.start = leg.entry.start.min(start);
         leg.entry.tap = seen.frame.tap;
         if message.method() != Method::Cancel {

@@ -1,12 +1,10 @@
 //! `[processors.enrich]` in pipeline.toml: a configuration in, tables ready for look-ups or every problem out.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-use pipeline::settings::Problems;
 use pipeline::settings::expressions::Expressions;
+use pipeline::settings::{Problems, network};
 use serde::{Deserialize, Serialize};
 
 use crate::carriers::{Carriers, Network};
@@ -82,31 +80,13 @@ fn check_carriers(carriers: &[Carrier], problems: &mut Problems) -> Carriers {
         }
         for (index, text) in cidrs.iter().enumerate() {
             let path = format!("carriers[{carrier}].cidrs[{index}]");
-            match parse_network(text) {
+            match network::parse(text) {
                 Ok(net) => networks.push(Network { net, carrier, path }),
                 Err((what, help)) => problems.error(path, what, help),
             }
         }
     }
     Carriers::new(networks, |inner, outer| overlap(inner, outer, carriers, problems))
-}
-
-/// The network, or what is wrong with it and the help.
-fn parse_network(text: &str) -> Result<IpNet, (String, String)> {
-    let Ok(net) = text.parse::<IpNet>() else {
-        let help = match text.parse::<IpAddr>() {
-            Ok(address) => format!("write {:?} for this one address", IpNet::from(address).to_string()),
-            Err(_) => "write address/length, such as \"10.1.0.0/16\" or \"2001:db8::/32\"".to_owned(),
-        };
-        return Err((format!("{text:?} is no network"), help));
-    };
-    let network = net.trunc();
-    if net != network {
-        let host = IpNet::from(net.addr());
-        let help = format!("write \"{network}\" for the network or \"{host}\" for the one address");
-        return Err((format!("{text:?} has bits set behind its prefix"), help));
-    }
-    Ok(net)
 }
 
 /// `inner` lies within `outer`, or is the same network; `outer` is the smallest network that does.

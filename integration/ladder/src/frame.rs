@@ -103,6 +103,17 @@ pub fn ethernet(packet: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A Linux "cooked" packet of this type (packet(7)) round an IP packet, from an Ethernet device.
+pub fn cooked(kind: u16, packet: &[u8]) -> Vec<u8> {
+    let ethertype = if packet[0] >> 4 == 4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
+    let (hardware, address_len) = (1_u16, 6_u16);
+    let mut cooked = [kind, hardware, address_len].map(u16::to_be_bytes).concat();
+    cooked.extend([2, 0, 0, 0, 0, 1, 0, 0]);
+    cooked.extend(ethertype.to_be_bytes());
+    cooked.extend(packet);
+    cooked
+}
+
 fn addresses(source: IpAddr, destination: IpAddr) -> Vec<u8> {
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => [source.octets(), destination.octets()].concat(),

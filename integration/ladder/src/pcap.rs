@@ -1,11 +1,16 @@
-//! A ladder as a capture file: classic pcap with nanoseconds, link type Ethernet. And frames out of such a file again.
+//! A ladder as a capture file: classic pcap with nanoseconds, link type Ethernet, or Linux "cooked" as one host saw it. And
+//! frames out of such a file again.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::format::{MICROSECONDS, NANOSECONDS, Order};
 use crate::{Step, frame};
 
 const LINK_ETHERNET: u32 = 1;
+const LINK_LINUX_COOKED: u32 = 113;
+const PACKET_HOST: u16 = 0;
+const PACKET_OUTGOING: u16 = 4;
 
 /// The file, little endian; a step at zero is stamped `epoch` (since 1970-01-01).
 ///
@@ -32,6 +37,26 @@ pub fn push(file: &mut Vec<u8>, step: &Step, identification: u16, epoch: Duratio
     let frame = frame::ethernet(&frame::datagram(step, identification));
     let at = epoch + step.at;
     file.extend(Order::LITTLE.record(at.as_secs(), at.subsec_nanos(), &frame));
+}
+
+/// What a host saw of a ladder: the packets it sent and those it received, "cooked" (LINKTYPE_LINUX_SLL), which tells them
+/// apart.
+///
+/// # Panics
+/// As [`write()`].
+pub fn seen_on(host: IpAddr, steps: &[Step], epoch: Duration) -> Vec<u8> {
+    let mut file = Order::LITTLE.pcap(NANOSECONDS, LINK_LINUX_COOKED);
+    for (step, identification) in steps.iter().zip((1..=u16::MAX).cycle()) {
+        let kind = match host {
+            _ if host == step.source.ip() => PACKET_OUTGOING,
+            _ if host == step.destination.ip() => PACKET_HOST,
+            _ => continue,
+        };
+        let at = epoch + step.at;
+        let packet = frame::cooked(kind, &frame::datagram(step, identification));
+        file.extend(Order::LITTLE.record(at.as_secs(), at.subsec_nanos(), &packet));
+    }
+    file
 }
 
 /// The frames of a classic pcap file, little endian and with microseconds, each with its time since 1970-01-01, as far as

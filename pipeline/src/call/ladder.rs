@@ -66,6 +66,8 @@ pub struct Transaction {
     pub retransmissions: u32,
     /// Transactions below this one, where those are not listed ([`super::Subject::Request`]).
     pub hops: u16,
+    /// Its parent is the span of the host that sent the request here, which that host sends.
+    pub below_remote: bool,
     /// What few transactions have; `None` where it has nothing of it.
     pub rare: Option<Box<Rare>>,
 }

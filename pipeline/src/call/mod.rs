@@ -73,6 +73,9 @@ pub struct CallRecord {
     pub offered: Option<Box<Offered>>,
     /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction, of a [`Subject::Report`] its own.
     pub span: SpanId,
+    /// The span of the first request on the host that sent it here, which that host sends: the parent of [`CallRecord::span`];
+    /// `None` where the record is the first to tell of the call.
+    pub parent: Option<SpanId>,
     /// The span of the request that a [`Subject::Request`] repeats with credentials: in the same trace.
     pub follows: Option<SpanId>,
     /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
@@ -203,6 +206,7 @@ impl CallRecord {
             trace_id: [0; 16],
             offered: None,
             span: SpanId([0; 8]),
+            parent: None,
             follows: None,
             debug: false,
             start,
@@ -247,7 +251,7 @@ impl CallRecord {
             Some(offered) if offered.trusted.iter().any(|name| **name == *carrier) => {
                 Trace { id: offered.trace_id, parent: Some(offered.parent) }
             }
-            _ => Trace { id: self.trace_id, parent: None },
+            _ => Trace { id: self.trace_id, parent: self.parent },
         }
     }
 

@@ -12,7 +12,7 @@ use pipeline::call::live::{LiveAsk, ShownNumber};
 use pipeline::labels::{LabelSets, Name};
 use pipeline::{CallRecord, CallsWanted, Carrier, Facts, FrameBatch, Networks, Processor, SipFrame};
 use processor_dialog::{Config, Dialogs};
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 /// What is exported after a ladder, by name without prefix and labels besides `carrier` and `ua_type`; of trunks with
 /// their carrier.
@@ -129,6 +129,8 @@ pub struct Player {
     calls: Vec<CallRecord>,
     /// How far the wall clock is ahead, in nanoseconds.
     pub wall_offset: i64,
+    /// The host that looks on and takes part; `None` where it is between others.
+    pub host: Option<IpAddr>,
     now: Timestamp,
 }
 
@@ -149,6 +151,7 @@ impl Player {
             labelled,
             calls: Vec::new(),
             wall_offset: 0,
+            host: None,
             now: Timestamp::ZERO,
         }
     }
@@ -180,7 +183,12 @@ impl Player {
         // Keep-alives only move the clock.
         if let Some(step) = step.filter(|step| step.bytes.iter().any(|byte| !b"\r\n".contains(byte))) {
             let frame = SipFrame::datagram(step.source, step.destination, at);
-            batch.push(&step.bytes, SipFrame { wall_offset: self.wall_offset, ..frame });
+            let tap = match self.host {
+                Some(host) if host == step.source.ip() => Tap::Sender,
+                Some(host) if host == step.destination.ip() => Tap::Recipient,
+                _ => Tap::Between,
+            };
+            batch.push(&step.bytes, SipFrame { wall_offset: self.wall_offset, tap, ..frame });
         }
         self.now = at;
         self.facts.clear();

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use call_records::{self, SpanIds, TraceId, TraceSource, trace_id};
-use pipeline::CallsWanted;
-use pipeline::call::Trace;
 use pipeline::call::ladder::SpanId;
+use pipeline::call::{Subject, Trace};
+use pipeline::{CallRecord, CallsWanted};
 use processor_dialog::Config;
+use wire::Tap;
 
-use crate::expect::{call, call_with, calls, calls_for, wanted};
+use crate::expect::{Labelled, Player, call, call_with, calls, calls_for, wanted};
 use crate::recorded::all;
 
 const CALL: &str = "
@@ -183,4 +184,116 @@ fn a_call_marked_for_logging_says_so() {
         call("0.0 alice -> bob INVITE\n 0.1 alice <- bob 407\n 0.2 alice -> bob INVITE hdr=\"Session-ID: ab;logme\"")
             .debug
     );
+}
+
+/// A call and a registration over two proxies.
+const CHAIN: &str = "
+     0.0 alice -> proxy INVITE
+     0.1 proxy -> dave INVITE fwd
+     0.2 dave -> bob INVITE fwd
+     0.5 dave <- bob 180
+     0.6 proxy <- dave 180 fwd
+     0.7 alice <- proxy 180 fwd
+     2.0 dave <- bob 200
+     2.1 proxy <- dave 200 fwd
+     2.2 alice <- proxy 200 fwd
+     2.3 alice -> proxy ACK
+     2.4 proxy -> dave ACK fwd
+     2.5 dave -> bob ACK fwd
+     5.0 alice -> proxy UPDATE
+     5.1 proxy -> dave UPDATE fwd
+     5.2 dave -> bob UPDATE fwd
+     5.3 dave <- bob 200
+     5.4 proxy <- dave 200 fwd
+     5.5 alice <- proxy 200 fwd
+     9.0 dave <- bob BYE
+     9.1 proxy <- dave BYE fwd
+     9.2 alice <- proxy BYE fwd
+     9.3 alice -> proxy 200
+     9.4 proxy -> dave 200 fwd
+     9.5 dave -> bob 200 fwd
+    20.0 alice -> proxy REGISTER call=r
+    20.1 proxy -> dave REGISTER fwd call=r
+    20.2 dave -> bob REGISTER fwd call=r
+    20.3 dave <- bob 403 call=r
+    20.4 proxy <- dave 403 fwd call=r
+    20.5 alice <- proxy 403 fwd call=r";
+
+/// What an instance on a host sees of a ladder, where those of the fleet send traces too.
+fn seen_on(host: &str, fleet: &[&str], ladder: &str) -> Vec<CallRecord> {
+    let address = |name: &str| ladder::endpoint::address(name).ip();
+    let observed = fleet.iter().map(|name| format!("{}/32", address(name))).collect();
+    let calls = call_records::Config { observed, ..call_records::Config::default() };
+    let wanted = CallsWanted { instance: host.into(), ..wanted() };
+    let mut player = Player::wanting(wanted, Config { calls, ..Config::default() }, Labelled::No);
+    player.host = Some(address(host));
+    for step in ladder::play(ladder) {
+        if [step.source.ip(), step.destination.ip()].contains(&address(host)) {
+            player.take(step.at, Some(step));
+        }
+    }
+    player.settle();
+    player.drain()
+}
+
+/// Every span with its parent, of several records; that of a single request is its transaction.
+fn tree(records: &[CallRecord]) -> Vec<(SpanId, Option<SpanId>)> {
+    let of = |record: &CallRecord| {
+        let single = record.subject == Subject::Request;
+        let parts = all(record).into_iter().filter(move |span| !(single && span.id == record.span));
+        let parts: Vec<_> = parts.map(|span| (span.id, Some(span.parent))).collect();
+        [(record.span, record.trace("other").parent)].into_iter().chain(parts)
+    };
+    records.iter().flat_map(of).collect()
+}
+
+#[test]
+fn the_hosts_of_a_fleet_make_one_tree_without_talking_to_each_other() {
+    let fleet = ["proxy", "dave", "bob"];
+    for hosts in [&fleet[..2], &fleet[..]] {
+        let records: Vec<CallRecord> = hosts.iter().flat_map(|host| seen_on(host, hosts, CHAIN)).collect();
+        let traces: HashSet<[u8; 16]> = records.iter().map(|record| record.trace_id).collect();
+        assert_eq!((records.len(), traces.len()), (2 * hosts.len(), 2), "the call and the registration");
+        for trace in traces {
+            let records: Vec<CallRecord> = records.iter().filter(|record| record.trace_id == trace).cloned().collect();
+            let spans = tree(&records);
+            let ids: HashSet<SpanId> = spans.iter().map(|(id, _)| *id).collect();
+            assert_eq!(ids.len(), spans.len(), "no span twice");
+            let roots = spans.iter().filter(|(_, parent)| parent.is_none()).count();
+            let orphans: Vec<_> =
+                spans.iter().filter(|(_, parent)| parent.is_some_and(|id| !ids.contains(&id))).collect();
+            assert_eq!((roots, orphans.len()), (1, 0), "{orphans:?}");
+        }
+    }
+}
+
+/// The server's side of a hop hangs below the client's, request by request, whichever way it goes.
+#[test]
+fn a_server_span_is_below_the_client_span_of_the_host_before() {
+    let fleet = ["proxy", "dave"];
+    let [upper, lower] = fleet.map(|host| seen_on(host, &fleet, CHAIN).remove(0));
+    let sent = |record: &CallRecord, method| {
+        let found = record.transactions.iter().find(|one| one.tap == Tap::Sender && one.method == method);
+        found.map(|one| one.span)
+    };
+    let received = |record: &CallRecord, method| {
+        let found = record.transactions.iter().find(|one| one.tap == Tap::Recipient && one.method == method);
+        found.map(|one| (one.parent, one.below_remote))
+    };
+    use sip::Method::{Bye, Invite, Update};
+    for method in [Invite, Update] {
+        assert_eq!(received(&lower, method), sent(&upper, method).map(|span| (span, true)), "{method:?}");
+    }
+    assert_eq!(received(&upper, Bye), sent(&lower, Bye).map(|span| (span, true)));
+    assert_eq!((lower.parent, upper.parent), (sent(&upper, Invite), None));
+    let by_hand = hashed(&["client", "call-1", "1 INVITE", &upper.transactions[1].branch])[..16].to_owned();
+    assert_eq!(sent(&upper, Invite).map(|span| hex(&span.0)), Some(by_hand));
+}
+
+/// Nothing hangs below a span that nobody sends.
+#[test]
+fn a_sender_that_is_not_of_the_fleet_is_nobodys_parent() {
+    for record in seen_on("dave", &["dave"], CHAIN) {
+        assert_eq!((record.parent, record.transactions.iter().any(|one| one.below_remote)), (None, false));
+    }
 }

@@ -56,6 +56,7 @@ fn request(trace: u8, status: u16) -> CallRecord {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
+        below_remote: false,
         rare: None,
     };
     CallRecord {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use pipeline::settings::{Problems, duration};
+use pipeline::settings::{Problems, duration, network};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Target, TargetConfig, Tls};
@@ -116,15 +116,8 @@ impl Config {
             problems.error("allow", "nobody may be probed", help);
         }
         let networks = cidrs.iter().enumerate().filter_map(|(index, text)| {
-            let network = text.parse::<IpNet>();
-            if network.is_err() {
-                problems.error(
-                    format!("allow.cidrs[{index}]"),
-                    format!("{text:?} is no network"),
-                    "write it as \"192.0.2.0/24\"",
-                );
-            }
-            network.ok()
+            let network = network::parse(text);
+            network.map_err(|(what, help)| problems.error(format!("allow.cidrs[{index}]"), what, help)).ok()
         });
         let networks: Vec<IpNet> = networks.collect();
         for (index, name) in names.iter().enumerate() {

@@ -170,7 +170,7 @@ impl<'a> SpanEncoder<'a> {
         Span {
             span_id: transaction.span.0.to_vec(),
             parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
-            flags: self.flags(single && parent.is_some()),
+            flags: self.flags(single && parent.is_some() || transaction.below_remote),
             links: self.links(record.follows.filter(|_| single)),
             dropped_events_count: if single { record.ladder_cut } else { 0 },
             status: status(error),

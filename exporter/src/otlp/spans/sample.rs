@@ -58,6 +58,7 @@ pub fn transaction(span: SpanId, method: Method, cseq: u32, start: u64) -> Trans
         timed_out: false,
         retransmissions: 0,
         hops: 0,
+        below_remote: false,
         rare: None,
     }
 }

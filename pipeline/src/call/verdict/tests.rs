@@ -29,6 +29,7 @@ fn transaction(method: Method, status: Option<u16>) -> Transaction {
         timed_out: false,
         retransmissions: 0,
         hops: 0,
+        below_remote: false,
         rare: None,
     }
 }
