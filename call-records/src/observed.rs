@@ -11,7 +11,7 @@ use sip::{Message, Via};
 use wire::Timestamp;
 
 use crate::change::{CallId, DialogId};
-use crate::config::Config;
+use crate::config::{Config, Raw};
 
 /// A message, its frame, and the numbers that stand for its values.
 pub struct Observed<'a> {
@@ -111,6 +111,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// What is kept of the messages themselves: nothing where nobody looks at calls.
+    pub fn raw(&self) -> Raw {
+        if self.wanted.watched { self.config.raw } else { Raw::Off }
+    }
+
     /// Sent-by and branch of a Via: what hops are told by.
     pub fn hop(&self, via: &Via<'_>) -> u64 {
         let mut hasher = self.hashes.build_hasher();

@@ -10,12 +10,14 @@ mod exchanges;
 mod label;
 pub mod ladder;
 pub mod media;
+pub mod message;
 mod phrase;
 
 mod style;
 mod summary;
 mod table;
 mod text;
+pub mod unread;
 
 use pipeline::CallRecord;
 
