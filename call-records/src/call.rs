@@ -8,6 +8,7 @@ use wire::Timestamp;
 use crate::change::{DialogId, TransactionId};
 use crate::headers::Kept;
 use crate::identity::Identity;
+use crate::kept;
 use crate::lifetime::Life;
 use crate::privacy::Own;
 
@@ -31,6 +32,8 @@ pub struct Call {
     pub ladder: Vec<LadderLine>,
     /// The header fields of each of them; none at all where nobody looks at calls.
     pub headers: Vec<Kept>,
+    /// The messages themselves, and when they were sent again; `None` where there is nothing of either.
+    pub kept: Option<Box<kept::Kept>>,
     /// What left with earlier pieces; `None` before the first.
     pub earlier: Option<Box<Earlier>>,
     /// A piece leaves when the message at hand is through.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipeline::call::ladder::LadderForm;
+use pipeline::call::sent::MAX_SENT_IN_ALL;
 use pipeline::settings::network::{self, IpNet};
 use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,11 @@ pub struct Config {
     pub privacy: Privacy,
     /// How exporters show the messages of a call; `off` keeps none. Default `events`.
     pub ladder: Ladder,
+    /// What is kept of the messages themselves, for whoever looks at calls. Default `off`.
+    pub raw: Raw,
+    /// Most bytes of them kept of all calls that are up; not a key.
+    #[serde(skip)]
+    pub raw_room: usize,
     /// When a record leaves. Default `on_end`.
     pub emit: Emit,
     /// Calls older than this leave in pieces, their sessions cut into segments. Default 15 min, at least 1 s.
@@ -36,6 +42,8 @@ impl Default for Config {
             observed: Vec::new(),
             privacy: Privacy::default(),
             ladder: Ladder::default(),
+            raw: Raw::default(),
+            raw_room: MAX_SENT_IN_ALL,
             emit: Emit::default(),
             max_segment: Duration::from_secs(15 * 60),
         }
@@ -110,6 +118,19 @@ impl Ladder {
     }
 }
 
+/// What is kept of the messages of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Raw {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Start line and header fields.
+    Headers,
+    /// The body too.
+    Full,
+}
+
 /// When a record leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,6 +202,20 @@ impl Config {
 
     /// Every value that cannot be worked with.
     pub fn check(&self, problems: &mut Problems) {
+        if self.raw != Raw::Off && self.privacy.numbers != Numbers::Plain {
+            problems.error(
+                "calls.raw",
+                "messages name who calls whom, which privacy hides",
+                "set calls.privacy.numbers = \"plain\", or calls.raw = \"off\"",
+            );
+        }
+        if self.raw != Raw::Off && (self.privacy.ip != Addresses::Plain || self.privacy.call_id != CallIds::Plain) {
+            problems.error(
+                "calls.raw",
+                "messages have addresses and Call-IDs in them, which privacy hides",
+                "set calls.privacy.ip and calls.privacy.call_id to \"plain\", or calls.raw = \"off\"",
+            );
+        }
         if self.trace_id.from.is_empty() {
             problems.error(
                 "calls.trace_id.from",

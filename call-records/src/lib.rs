@@ -17,6 +17,7 @@
 //! | `pieces` | what leaves: hops under each other, pieces of long calls, privacy |
 //! | `single` | requests outside calls |
 //! | `live`, `headers` | for those who look at calls: those that are up, and what their messages said |
+//! | `kept`, `credentials` | messages as they were sent; what is blanked of them |
 //! | `identity`, `privacy`, `config` | ids; what may be shown, and where the call's names stand in a text; what is configured |
 
 mod begin;
@@ -24,8 +25,10 @@ mod call;
 mod challenged;
 mod change;
 mod config;
+mod credentials;
 mod headers;
 mod identity;
+mod kept;
 mod lifetime;
 mod live;
 mod observed;
@@ -40,7 +43,7 @@ mod timers;
 mod unanswered;
 
 pub use change::{CallId, Change, DialogId, RequestId, Sighting, SightingKind, TransactionId};
-pub use config::{Addresses, CallIds, Config, Emit, Ladder, Numbers, Privacy, SpanIds, TraceId, TraceSource};
+pub use config::{Addresses, CallIds, Config, Emit, Ladder, Numbers, Privacy, Raw, SpanIds, TraceId, TraceSource};
 pub use identity::trace_id;
 pub use observed::{Observed, SlotHolder, Waits};
 pub use records::Records;

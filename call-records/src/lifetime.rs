@@ -14,6 +14,7 @@ use wire::Timestamp;
 use crate::call::{Call, MAX_CALLERS};
 use crate::change::{CallId, DialogId};
 use crate::config::Emit;
+use crate::kept::Holder;
 use crate::observed::{Observed, SlotHolder};
 use crate::privacy::Own;
 use crate::records::Records;
@@ -91,6 +92,7 @@ impl Records {
             sessions: Vec::new(),
             ladder: Vec::new(),
             headers: Vec::new(),
+            kept: None,
             earlier: None,
             piece_due: false,
         };
@@ -223,6 +225,7 @@ impl Records {
             call.close(self.waits.timeout, self.waits.proceeding);
         }
         self.header_bytes -= headers::bytes(&call.headers);
+        self.room.set(Holder::Call(id), 0);
         let record = call.whole(&self.config.privacy);
         self.send(record, out);
     }

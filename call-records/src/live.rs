@@ -74,6 +74,7 @@ impl Call {
             transactions: self.legs.iter().map(|leg| leg.entry.clone()).collect(),
             ladder: self.ladder.iter().map(|line| line.entry).collect(),
             headers: headers::shown(self.headers.clone(), &self.own, privacy),
+            sent: self.kept.as_ref().and_then(|kept| kept.sent(self.ladder.iter())),
             ..self.outline(privacy)
         }
     }

@@ -12,7 +12,7 @@ use sip::{Message, Via};
 use wire::{Tap, Timestamp};
 
 use crate::change::{CallId, DialogId};
-use crate::config::{Config, SpanIds};
+use crate::config::{Config, Raw, SpanIds};
 use crate::identity::{self, Identity, TransactionSide, side_span};
 
 /// A message, its frame, and the numbers that stand for its values.
@@ -166,6 +166,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// What is kept of the messages themselves: nothing where nobody looks at calls.
+    pub fn raw(&self) -> Raw {
+        if self.wanted.watched { self.config.raw } else { Raw::Off }
+    }
+
     /// Sent-by and branch of a Via: what hops are told by.
     pub fn hop(&self, via: &Via<'_>) -> u64 {
         let mut hasher = self.hashes.build_hasher();

@@ -4,14 +4,16 @@
 //! later piece. Here hops are put under each other, and addresses are shown as privacy allows.
 
 use pipeline::call::ladder::{Endpoint, Message, Owner, Ringing, Session, SpanId, Transaction};
+use pipeline::call::sent::Sent;
 use pipeline::{CallRecord, Facts};
 use sip::Method;
 use wire::Timestamp;
 
-use crate::call::{Call, Closed, Left, Leg};
+use crate::call::{Call, Closed, LadderLine, Left, Leg};
 use crate::change::CallId;
 use crate::config::Privacy;
 use crate::headers::Kept;
+use crate::kept::Holder;
 use crate::records::Records;
 use crate::{headers, push_tight};
 
@@ -23,6 +25,7 @@ struct Parts {
     sessions: Vec<Session>,
     ladder: Vec<Message>,
     headers: Vec<Kept>,
+    sent: Option<Box<Sent>>,
 }
 
 impl Records {
@@ -32,6 +35,8 @@ impl Records {
         let before = headers::bytes(&call.headers);
         let record = call.piece(cut, &self.config.privacy);
         self.header_bytes -= before - headers::bytes(&call.headers);
+        let kept = call.kept.as_ref().map_or(0, |kept| kept.bytes());
+        self.room.set(Holder::Call(id), kept);
         self.counts.pieces += 1;
         self.send(record, out);
     }
@@ -49,6 +54,7 @@ impl Call {
             self.rings.into_iter().zip(root_rings).filter(|(_, root)| *root).map(|(ring, _)| ring.entry).collect();
         record.sessions = self.sessions.into_iter().map(|session| session.entry).collect();
         record.headers = headers::shown(self.headers, &self.own, privacy);
+        record.sent = self.kept.and_then(|kept| kept.sent(self.ladder.iter()));
         record.ladder = self.ladder.into_iter().map(|line| line.entry).collect();
         show_endpoints(&mut record.endpoints, privacy);
         record
@@ -68,6 +74,7 @@ impl Call {
             sessions: parts.sessions,
             ladder: parts.ladder,
             headers: headers::shown(parts.headers, &self.own, privacy),
+            sent: parts.sent,
             ..self.record.clone()
         };
         show_endpoints(&mut record.endpoints, privacy);
@@ -170,6 +177,7 @@ impl Call {
             sessions.push(place);
         }
         let mut said = std::mem::take(&mut self.headers).into_iter();
+        let mut left: Vec<LadderLine> = Vec::new();
         for mut line in std::mem::take(&mut self.ladder) {
             let (leaves, owner) = match line.entry.owner {
                 Owner::Transaction(leg) => (goes[usize::from(leg)], Owner::Transaction(legs[usize::from(leg)])),
@@ -185,10 +193,15 @@ impl Call {
             if leaves {
                 parts.ladder.push(line.entry);
                 parts.headers.extend(said);
+                left.push(line);
             } else {
                 self.ladder.push(line);
                 self.headers.extend(said);
             }
+        }
+        if let Some(kept) = &mut self.kept {
+            parts.sent = kept.sent(left.iter());
+            kept.retain(|mark| self.ladder.iter().any(|line| line.mark == mark));
         }
         parts
     }

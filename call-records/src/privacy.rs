@@ -10,11 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
+use pipeline::Refused;
 use pipeline::call::live::ShownNumber;
 use sha2::{Digest, Sha256};
 use sip::Message;
 
 use crate::config::{Addresses, CallIds, Numbers, Privacy};
+use crate::credentials::blanked;
 pub use own::Own;
 use own::{digits_of, numbers_in, users};
 
@@ -75,6 +77,21 @@ impl Privacy {
     /// What may be shown of an address.
     pub fn address(&self, address: SocketAddr) -> SocketAddr {
         SocketAddr::new(self.ip(address.ip()), address.port())
+    }
+
+    /// What may be shown of a message that could not be read. Who it is about nobody knows, so of its first line only the first
+    /// word stays where numbers are hidden: a method or a version.
+    pub fn refused(&self, refused: &Refused) -> Refused {
+        let line = match self.numbers {
+            Numbers::Plain => blanked(&refused.line),
+            _ => {
+                let word = refused.line.split(|byte| *byte == b' ').next().unwrap_or_default();
+                let is_harmless = word.len() <= MAX_WORD && word.iter().all(|byte| byte.is_ascii_uppercase());
+                if is_harmless || word == b"SIP/2.0" { word.into() } else { Box::default() }
+            }
+        };
+        let [source, destination] = [refused.source, refused.destination].map(|address| self.address(address));
+        Refused { source, destination, line, ..refused.clone() }
     }
 
     fn ip(&self, ip: IpAddr) -> IpAddr {
@@ -232,6 +249,8 @@ fn hex(bytes: &[u8]) -> Box<str> {
 
 /// Longest Call-ID kept, in bytes.
 const MAX_CALL_ID: usize = 1024;
+/// Longest first word shown of a message that could not be read: `SUBSCRIBE` and longer ones.
+const MAX_WORD: usize = 16;
 /// Longest user part kept.
 const MAX_USER: usize = 128;
 /// Longest branch kept.

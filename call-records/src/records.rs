@@ -11,7 +11,8 @@ use wire::Timestamp;
 use crate::call::Call;
 use crate::challenged::ChallengedRequests;
 use crate::change::{CallId, Change, RequestId, Sighting};
-use crate::config::Config;
+use crate::config::{Config, Raw};
+use crate::kept::{Holder, Kept, Room, Why};
 use crate::live::Newest;
 use crate::observed::{Context, Observed, SlotHolder, Waits};
 use crate::single::Single;
@@ -33,6 +34,8 @@ pub struct Records {
     pub(crate) newest: Newest,
     /// Bytes of header fields kept of calls that are up.
     pub(crate) header_bytes: usize,
+    /// What is kept of the messages themselves.
+    pub(crate) room: Room,
     pub(crate) counts: Counts,
     pub(crate) capacity: usize,
 }
@@ -62,6 +65,7 @@ impl Records {
             timers: Timers::default(),
             newest: Newest::default(),
             header_bytes: 0,
+            room: Room::default(),
             counts: Counts::default(),
             capacity,
         }
@@ -71,6 +75,10 @@ impl Records {
     pub fn reconfigure(&mut self, config: Config, capacity: usize, waits: Waits) {
         self.fleet = config.fleet();
         (self.config, self.capacity, self.waits) = (config, capacity, waits);
+        if self.config.raw == Raw::Off {
+            // Whoever turns it off, or hides numbers, wants nothing of it left.
+            self.let_go(0);
+        }
     }
 
     /// A message went through the rules: `changes` is what they made of it, in order, `sighting` what it turned out to be;
@@ -108,9 +116,33 @@ impl Records {
         call.take(seen, sighting.as_ref(), &context);
         self.header_bytes += headers::bytes(&call.headers[listed..]);
         let piece_due = std::mem::take(&mut call.piece_due);
+        if let Some(kept) = call.kept.as_deref_mut() {
+            self.room.take_refused(kept);
+            let bytes = kept.bytes();
+            self.hold(Holder::Call(seen.call), bytes);
+        }
         self.calls.to_back(&seen.call);
         if piece_due {
             self.send_piece(seen.call, None, out);
+        }
+    }
+
+    /// A record keeps so many bytes of messages now; where all are too many, those that have been kept longest go.
+    pub(crate) fn hold(&mut self, holder: Holder, bytes: usize) {
+        self.room.set(holder, bytes);
+        self.let_go(self.config.raw_room);
+    }
+
+    /// Lets messages go that have been kept longest, until all are at most so many bytes.
+    fn let_go(&mut self, most: usize) {
+        while let Some(oldest) = self.room.exceeds(most) {
+            let kept: Option<&mut Kept> = match &oldest {
+                Holder::Call(call) => self.calls.get_mut(call).and_then(|call| call.kept.as_deref_mut()),
+                Holder::Single(request) => self.singles.get_mut(request).and_then(|single| single.kept.as_deref_mut()),
+            };
+            let messages = kept.map_or(0, Kept::let_go);
+            self.room.refuse(Why::All, messages);
+            self.room.set(oldest, 0);
         }
     }
 
@@ -235,6 +267,10 @@ impl Records {
         };
         for (kind, count) in [("call", counts.calls), ("piece", counts.pieces), ("request", counts.requests)] {
             counter("otelcol_processor_call_records", vec![("kind", kind.to_owned())], count);
+        }
+        for (why, reason) in [(Why::Call, "call_full"), (Why::All, "all_full")] {
+            let labels = vec![("reason", reason.to_owned())];
+            counter("otelcol_processor_refused_raw_messages", labels, self.room.refused(why));
         }
         counter("otelcol_processor_evicted_call_records", Vec::new(), counts.evicted);
         counter("otelcol_processor_cut_ladders", Vec::new(), counts.cut);

@@ -14,7 +14,8 @@ use wire::Timestamp;
 use crate::call::{LadderLine, shown};
 use crate::challenged::Challenged;
 use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
-use crate::config::Ladder;
+use crate::config::{Ladder, Raw};
+use crate::kept::{Holder, Kept};
 use crate::lifetime::T4;
 use crate::observed::{Context, Observed, SlotHolder};
 use crate::pieces::show_endpoints;
@@ -32,6 +33,7 @@ pub struct Single {
     own: Own,
     wall_offset: i64,
     ladder: Vec<LadderLine>,
+    pub kept: Option<Box<Kept>>,
     timer: Timer,
 }
 
@@ -53,7 +55,7 @@ impl Single {
         let mut entry = seen.transaction([record.span, record.span], branch, ends, record.start);
         entry.rare = method_original(seen, &own, context);
         let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
-        Self { record, entry, transaction, own, wall_offset, ladder: Vec::new(), timer: Timer::default() }
+        Self { record, entry, transaction, own, wall_offset, ladder: Vec::new(), kept: None, timer: Timer::default() }
     }
 
     /// It repeats a challenged request with credentials.
@@ -81,8 +83,8 @@ impl Single {
         self.record.measured = measured;
     }
 
-    fn note(&mut self, seen: &Observed<'_>, item: u64, ladder: Ladder) {
-        if ladder == Ladder::Off {
+    fn note(&mut self, seen: &Observed<'_>, item: u64, context: &Context<'_>) {
+        if context.config.ladder == Ladder::Off {
             return;
         }
         let place = |address| self.record.endpoints.iter().position(|endpoint| endpoint.address == address);
@@ -93,10 +95,14 @@ impl Single {
         let ends = [source as u16, destination as u16];
         let at = shown(seen.now(), self.wall_offset);
         let entry = seen.line(at, ends, Owner::Transaction(0), seen.message.is_request());
-        push_tight(&mut self.ladder, LadderLine { entry, mark: mark(SPAN, item) }, 2);
+        let mark = mark(SPAN, item);
+        push_tight(&mut self.ladder, LadderLine { entry, mark }, 2);
+        if context.raw() != Raw::Off {
+            self.kept.get_or_insert_default().keep(mark, seen.message, context.raw());
+        }
     }
 
-    fn repeat(&mut self, sighting: &Sighting) {
+    fn repeat(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) {
         self.record.retransmissions += 1;
         if sighting.transaction != self.transaction {
             return;
@@ -105,6 +111,10 @@ impl Single {
         let mark = mark(SPAN, sighting.item);
         if let Some(line) = self.ladder.iter_mut().find(|line| line.mark == mark) {
             line.entry.retransmissions = line.entry.retransmissions.saturating_add(1);
+            if context.wanted.watched {
+                let at = shown(seen.now(), self.wall_offset);
+                self.kept.get_or_insert_default().again(mark, at, seen.message, context.raw());
+            }
         }
     }
 }
@@ -126,7 +136,10 @@ impl Records {
         single.record.messages += 1;
         single.record.until = single.record.until.max(shown(seen.now(), single.wall_offset));
         match sighting.kind {
-            SightingKind::Retransmission => return single.repeat(sighting),
+            SightingKind::Retransmission => {
+                single.repeat(seen, sighting, &context);
+                return self.hold_single(id);
+            }
             SightingKind::Copy => return,
             SightingKind::First => {}
         }
@@ -140,9 +153,9 @@ impl Records {
                 return;
             }
         }
-        single.note(seen, sighting.item, context.config.ladder);
+        single.note(seen, sighting.item, &context);
         let Some(status) = seen.message.status().filter(|status| *status >= 200 && single.entry.end.is_none()) else {
-            return;
+            return self.hold_single(id);
         };
         single.entry.end = Some(shown(seen.now(), single.wall_offset));
         single.entry.status = Some(status);
@@ -158,6 +171,16 @@ impl Records {
         single.record.outcome = FINAL;
         single.record.status = Some(status);
         self.timers.set(&mut single.timer, seen.now() + T4, Due::Single(id));
+        self.hold_single(id);
+    }
+
+    /// Counts what a single request keeps of its messages.
+    fn hold_single(&mut self, id: RequestId) {
+        if let Some(kept) = self.singles.get_mut(&id).and_then(|single| single.kept.as_deref_mut()) {
+            self.room.take_refused(kept);
+            let bytes = kept.bytes();
+            self.hold(Holder::Single(id), bytes);
+        }
     }
 
     /// A message of a request without a record, outside any call on record: it begins one, where it may.
@@ -188,7 +211,7 @@ impl Records {
         let mut single = Single::new(seen, sighting, slots.hold(sighting.slot), &context);
         single.follow(self.challenged.before(seen, self.waits.retry_window));
         single.record.messages = 1;
-        single.note(seen, sighting.item, context.config.ladder);
+        single.note(seen, sighting.item, &context);
         while self.singles.len() >= self.capacity
             && let Some((&oldest, _)) = self.singles.front()
         {
@@ -196,6 +219,7 @@ impl Records {
             self.send_single(oldest, slots, out);
         }
         self.singles.insert(sighting.request, Box::new(single));
+        self.hold_single(sighting.request);
     }
 
     /// No final came in time.
@@ -220,11 +244,13 @@ impl Records {
     /// Nothing more is awaited of a single request, or its request was forgotten: what is not over by now never will be.
     pub(crate) fn send_single(&mut self, id: RequestId, slots: &mut impl SlotHolder, out: &mut Facts) {
         let Some(single) = self.singles.remove(&id) else { return };
-        let Single { mut record, entry, ladder, mut timer, .. } = *single;
+        let Single { mut record, entry, ladder, kept, mut timer, .. } = *single;
+        self.room.set(Holder::Single(id), 0);
         self.timers.cancel(&mut timer);
         slots.release(record.slot);
         self.counts.requests += 1;
         record.transactions = vec![entry];
+        record.sent = kept.and_then(|kept| kept.sent(ladder.iter()));
         record.ladder = ladder.into_iter().map(|line| line.entry).collect();
         show_endpoints(&mut record.endpoints, &self.config.privacy);
         self.send(record, out);

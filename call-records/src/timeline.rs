@@ -9,9 +9,9 @@ use pipeline::call::ladder::{Endpoint, Owner, Rare, Ringing, SpanId};
 use sip::{Method, ReasonProtocol};
 use wire::Timestamp;
 
-use crate::call::{Above, Call, LadderLine, Leg, Ring};
+use crate::call::{Above, Call, LadderLine, Leg, Ring, shown};
 use crate::change::{Sighting, SightingKind, TransactionId};
-use crate::config::Ladder;
+use crate::config::{Ladder, Raw};
 use crate::observed::Context;
 use crate::observed::Observed;
 use crate::privacy::Own;
@@ -40,7 +40,7 @@ impl Call {
         };
         match sighting.kind {
             SightingKind::First => self.take_first(seen, sighting, context),
-            SightingKind::Retransmission => self.take_repeat(sighting),
+            SightingKind::Retransmission => self.take_repeat(seen, sighting, context),
             SightingKind::Copy => {}
         }
         if seen.trunks.iter().any(Option::is_some)
@@ -55,7 +55,7 @@ impl Call {
         }
     }
 
-    fn take_repeat(&mut self, sighting: &Sighting) {
+    fn take_repeat(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) {
         self.record.retransmissions += 1;
         let leg = self.legs.iter_mut().find(|leg| leg.transaction == sighting.transaction);
         let of = match leg {
@@ -68,6 +68,10 @@ impl Call {
         let mark = mark(of, sighting.item);
         if let Some(line) = self.ladder.iter_mut().find(|line| line.mark == mark) {
             line.entry.retransmissions = line.entry.retransmissions.saturating_add(1);
+            if context.wanted.watched {
+                let at = shown(seen.now(), self.wall_offset);
+                self.kept.get_or_insert_default().again(mark, at, seen.message, context.raw());
+            }
         }
     }
 
@@ -79,7 +83,7 @@ impl Call {
                 let of = self.legs[leg].entry.span;
                 // A transaction that was forgotten, and is repeated later than anybody should.
                 if self.ladder.iter().any(|line| line.mark == mark(of, sighting.item)) {
-                    return self.take_repeat(sighting);
+                    return self.take_repeat(seen, sighting, context);
                 }
                 self.advance(leg, seen, sighting, context);
                 of
@@ -327,6 +331,9 @@ impl Call {
             let kept = room.then(|| headers::kept(message, &context.config.privacy)).flatten();
             push_tight(&mut self.headers, kept, USUAL_MESSAGES);
             self.headers[place..].rotate_right(1);
+        }
+        if context.raw() != Raw::Off {
+            self.kept.get_or_insert_default().keep(mark, message, context.raw());
         }
         true
     }

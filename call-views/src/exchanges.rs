@@ -110,7 +110,7 @@ impl Exchanges {
     fn begin(&mut self, view: &View<'_>) {
         let mut record = view.record.clone();
         if !self.with_ladders {
-            (record.ladder, record.headers) = (Vec::new(), Box::default());
+            (record.ladder, record.headers, record.sent) = (Vec::new(), Box::default(), None);
         }
         record.outcome = outcome(&record);
         record.status = record.status();
@@ -165,6 +165,9 @@ impl Attempt for CallRecord {
             pipeline::call::ladder::Transaction { source, destination, ..transaction.clone() }
         }));
         if with_ladders {
+            if let Some(sent) = &next.sent {
+                self.sent.get_or_insert_default().append(self.ladder.len(), sent, next.ladder.len());
+            }
             self.headers = std::mem::take(&mut self.headers).into_iter().chain(next.headers.iter().cloned()).collect();
             self.ladder.extend(next.ladder.iter().map(|message| {
                 let owner = match message.owner {

@@ -10,11 +10,13 @@ mod exchanges;
 mod label;
 pub mod ladder;
 pub mod media;
+pub mod message;
 
 mod style;
 mod summary;
 mod table;
 mod text;
+pub mod unread;
 
 use pipeline::CallRecord;
 

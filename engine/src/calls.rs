@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use metrics::Registry;
-use pipeline::{CallQueue, Facts, FrameBatch, KeptCall, LabelSets};
+use pipeline::{Call, CallQueue, Facts, FrameBatch, KeptCall, LabelSets};
 use tokio::sync::mpsc::Sender;
 
 use super::Sink;
@@ -40,6 +40,8 @@ impl Sink for CallSink {
     fn take(&mut self, _: &FrameBatch, facts: &Facts) {
         for call in &facts.calls {
             let labels = facts.labels(call.record.slot);
+            // Messages are for those who look at calls: a queue of traces need not hold them.
+            let call = Call { record: call.record.without_messages(), threshold: call.threshold };
             if self.offer(&KeptCall { call: call.clone(), labels }) && !call.record.measured.is_empty() {
                 let (carrier, _) = self.label_sets.names(labels);
                 let trace_id = call.record.trace(carrier).id;

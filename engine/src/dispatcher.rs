@@ -56,7 +56,9 @@ impl Dispatcher {
                 worker.open()?.push_rtcp(&batch.bytes[packet.range.clone()], packet.clone());
             }
         }
-        self.workers[0].open()?.tally = batch.tally.clone();
+        let first = self.workers[0].open()?;
+        first.tally = batch.tally.clone();
+        first.refused.clone_from(&batch.refused);
         self.workers.iter_mut().try_for_each(|worker| {
             worker.open()?.now = batch.now;
             worker.close()

@@ -11,6 +11,7 @@ use config::graph::ShardPlan;
 use config::{Configuration, Role};
 use pipeline::call::Subject;
 use pipeline::call::watch::Question;
+use pipeline::refused::Newest;
 use pipeline::{Call, CallRecord, ComponentId, Facts, FrameBatch, KeptCall, Watch};
 use tokio::sync::mpsc::Sender;
 
@@ -57,12 +58,24 @@ impl Watchers {
 }
 
 /// Where calls come out for watchers: behind what labels them, before anything chooses among them.
-pub(super) struct WatchSink(Vec<(Arc<Watch>, Sender<KeptCall>)>);
+pub(super) struct WatchSink(Vec<Fed>);
+
+/// One that is fed.
+struct Fed {
+    watch: Arc<Watch>,
+    entrance: Sender<KeptCall>,
+    /// Messages that could not be read and that it is still to be told of.
+    unread: Newest,
+}
 
 impl WatchSink {
     /// Feeds `watches`.
     fn new<'a>(watches: impl Iterator<Item = &'a Arc<Watch>>) -> Self {
-        Self(watches.filter_map(|watch| watch.entrance().map(|sender| (Arc::clone(watch), sender))).collect())
+        let fed = |watch: &Arc<Watch>| {
+            let entrance = watch.entrance()?;
+            Some(Fed { watch: Arc::clone(watch), entrance, unread: Newest::default() })
+        };
+        Self(watches.filter_map(fed).collect())
     }
 }
 
@@ -70,8 +83,14 @@ impl Sink for WatchSink {
     fn take(&mut self, _: &FrameBatch, facts: &Facts) {
         for call in facts.calls.iter().filter(|call| call.record.subject == Subject::Call) {
             let labels = facts.labels(call.record.slot);
-            for (watch, sender) in &self.0 {
-                watch.offer(sender, KeptCall { call: call.clone(), labels });
+            for Fed { watch, entrance, .. } in &self.0 {
+                watch.offer(entrance, KeptCall { call: call.clone(), labels });
+            }
+        }
+        for Fed { watch, unread, .. } in &mut self.0 {
+            facts.refused.iter().for_each(|refused| unread.push(refused.clone()));
+            if !unread.is_empty() {
+                watch.tell_unread(unread);
             }
         }
     }

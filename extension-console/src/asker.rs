@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pipeline::affinity::Report;
 use pipeline::call::live::{LiveAsk, ShownNumber};
+use pipeline::refused::Newest;
 use pipeline::{KeptCall, Watch};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
@@ -38,6 +39,11 @@ impl Asker {
     /// Calls that ended and were not taken in time.
     pub fn refused(&self) -> u64 {
         self.watch.refused()
+    }
+
+    /// The newest messages that could not be read.
+    pub fn unread(&self) -> Newest {
+        self.watch.unread()
     }
 
     /// The calls that began last and are up, `most` at most; `None` when that was asked a moment ago.

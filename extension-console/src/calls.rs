@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pipeline::call::live::ShownNumber;
+use pipeline::call::sent::MAX_SENT_IN_ALL;
 use pipeline::{KeptCall, LabelSets};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Duration, sleep};
@@ -25,12 +26,16 @@ struct Held {
     live: Vec<Entry>,
     pieces: Pieces,
     most: usize,
+    /// Bytes of the messages of those that ended.
+    sent: usize,
+    /// So many of those in front have none any more.
+    bare: usize,
 }
 
 impl Calls {
     /// None yet, and never more than `most` that ended.
     pub fn new(label_sets: Arc<LabelSets>, most: usize) -> Self {
-        let held = Held { ended: VecDeque::new(), live: Vec::new(), pieces: Pieces::default(), most };
+        let held = Held { ended: VecDeque::new(), live: Vec::new(), pieces: Pieces::default(), most, sent: 0, bare: 0 };
         Self { label_sets, held: Mutex::new(held) }
     }
 
@@ -80,6 +85,7 @@ impl Calls {
             if entry.record.piece > 1 {
                 entry.record = held.pieces.finish(&key, &entry.record);
             }
+            held.sent += sent(&entry);
             held.ended.push_back(entry);
         }
         held.cut();
@@ -144,8 +150,22 @@ impl Calls {
 impl Held {
     fn cut(&mut self) {
         let beyond = self.ended.len().saturating_sub(self.most);
-        self.ended.drain(..beyond);
+        self.sent -= self.ended.drain(..beyond).map(|entry| sent(&entry)).sum::<usize>();
+        self.bare = self.bare.saturating_sub(beyond);
+        // Messages go before their calls, those of the oldest first.
+        while self.sent > MAX_SENT_IN_ALL
+            && let Some(oldest) = self.ended.get_mut(self.bare)
+        {
+            self.sent -= sent(oldest);
+            oldest.record = oldest.record.without_messages();
+            self.bare += 1;
+        }
     }
+}
+
+/// Bytes of the messages of a call.
+fn sent(entry: &Entry) -> usize {
+    entry.record.sent.as_ref().map_or(0, |sent| sent.bytes())
 }
 
 /// How long calls that end are gathered.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use pipeline::CallRecord;
 use pipeline::call::ladder::{Message, Owner};
+use pipeline::call::sent::{MAX_SENT, Sent};
 
 use crate::entry::Key;
 
@@ -66,10 +67,10 @@ fn join(before: &CallRecord, later: &CallRecord) -> CallRecord {
     whole.sessions = chained(&before.sessions, later.sessions.iter().cloned());
     // Messages of what had not ended wait for a later piece: by time again, each with its headers.
     let headers = |record: &CallRecord, index: usize| record.headers.get(index).cloned().unwrap_or_default();
-    let mut messages: Vec<(Message, Box<str>)> =
-        before.ladder.iter().enumerate().map(|(index, message)| (*message, headers(before, index))).collect();
-    messages.extend(later.ladder.iter().enumerate().map(|(index, message)| (moved(message), headers(later, index))));
-    messages.sort_by_key(|(message, _)| message.at);
+    let of_before = before.ladder.iter().enumerate().map(|(index, message)| (*message, headers(before, index)));
+    let of_later = later.ladder.iter().enumerate().map(|(index, message)| (moved(message), headers(later, index)));
+    let mut messages: Vec<(usize, (Message, Box<str>))> = of_before.chain(of_later).enumerate().collect();
+    messages.sort_by_key(|(_, (message, _))| message.at);
     let beyond = messages.len().saturating_sub(MAX_MESSAGES);
     if beyond > 0 {
         // The beginning and the end say most; what is cut is counted.
@@ -77,7 +78,13 @@ fn join(before: &CallRecord, later: &CallRecord) -> CallRecord {
     }
     whole.ladder_cut = later.ladder_cut.max(before.ladder_cut) + beyond as u32;
     let said: Vec<Box<str>>;
-    (whole.ladder, said) = messages.into_iter().unzip();
+    let places: Vec<usize>;
+    (places, (whole.ladder, said)) = messages.into_iter().unzip();
+    let mut sent = before.sent.as_deref().cloned().unwrap_or_default();
+    sent.append(before.ladder.len(), later.sent.as_deref().unwrap_or(&Sent::default()), later.ladder.len());
+    let mut sent = sent.rearranged(&places);
+    sent.limit(MAX_SENT);
+    whole.sent = (!sent.is_empty()).then(|| Box::new(sent));
     let said_nothing = said.iter().all(|lines| lines.is_empty());
     whole.headers = if said_nothing { Box::default() } else { said.into() };
     whole

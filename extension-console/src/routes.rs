@@ -71,6 +71,7 @@ async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> R
     match path {
         "/api/now" => json(&site.now(), busy),
         "/api/calls" => answer_calls(site, query, busy).await,
+        "/api/refused" => json(&serde_json::json!({ "messages": site.unread() }), busy),
         "/api/filter" => answer_filter(query, busy),
         "/api/affinity" => match site.affinity().await {
             Some(report) => json(&affinity::json(&report), busy),
@@ -145,8 +146,7 @@ fn without_token(path: &str, query: &str) -> HeaderValue {
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const PATHS: &str =
-    "Here are /, /api/calls, /api/calls/{call-id}, /api/filter, /api/affinity, /api/now and /api/events.\n";
+const PATHS: &str = "Here are /, /api/calls, /api/calls/{call-id}, /api/filter, /api/affinity, /api/refused, /api/now and /api/events.\n";
 const NOT_LOOKED: &str = "no pipeline has the processor `affinity`; put it before `dialog`";
 const NOT_HERE: &str = "This console answers to localhost, to addresses, and with a token to the name of its host.\n";
 const NEEDS_TOKEN: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\

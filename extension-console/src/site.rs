@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use call_views::unread::Unread;
 use endpoint::Load;
 use metrics::{ExtensionContext, Registry};
 use pipeline::affinity::Report;
@@ -60,6 +61,8 @@ pub struct Now {
     calls: Shown,
     figures: Option<Figures>,
     carriers: Vec<Arc<str>>,
+    /// When the newest message came that could not be read; `null` before the first.
+    unread: Option<String>,
     pages: usize,
 }
 
@@ -165,6 +168,11 @@ impl Site {
         ended.or_else(|| self.calls.ended(call_id))
     }
 
+    /// The newest messages that could not be read.
+    pub fn unread(&self) -> Vec<Unread> {
+        self.asker.as_ref().map_or_else(Vec::new, |asker| Unread::list(asker.unread().iter(), true))
+    }
+
     /// What was found about backends of services; `None` where no processor looks.
     pub async fn affinity(&self) -> Option<Report> {
         self.asker.as_ref()?.affinity().await
@@ -186,6 +194,7 @@ impl Site {
             calls: Shown { kept, most: self.calls.most(), refused },
             figures: self.registry.as_ref().map(|registry| Figures::of(&registry.snapshot(), &past)),
             carriers: self.calls.carriers(),
+            unread: self.unread().last().map(|unread| call_views::rfc3339(unread.time)),
             pages: self.pages.count(),
         }
     }

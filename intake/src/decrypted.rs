@@ -67,7 +67,7 @@ impl Decrypted {
         let flow = Flow { source: piece.source, destination: piece.destination };
         // What is no message is counted at one end alone.
         let counted_elsewhere = piece.seen_at == End::Recipient && self.sent.follows(&flow);
-        let tally = counted_elsewhere.then(|| sink.batch.tally.clone());
+        let counted = counted_elsewhere.then(|| (sink.batch.tally.clone(), sink.batch.refused.clone()));
         let known = sink.batch.frames.len();
         let streams = match piece.seen_at {
             End::Sender => &mut self.sent,
@@ -77,8 +77,8 @@ impl Decrypted {
         if !piece.ended || streams.stands_at(&flow, piece.sequence) {
             streams.segment(&segment(piece), sink.stamp.at, sink);
         }
-        if let Some(tally) = tally {
-            sink.batch.tally = tally;
+        if let Some(counted) = counted {
+            (sink.batch.tally, sink.batch.refused) = counted;
         }
         self.copies.remove(piece.seen_at, known, sink);
         let evicted = self.sent.evicted() + self.received.evicted();

@@ -16,8 +16,8 @@ mod streams;
 use std::time::Duration;
 
 use pipeline::event::NotRead;
-use pipeline::{FrameBatch, MediaPacket, SipFrame, Telemetry};
-use sip::Payload;
+use pipeline::{FrameBatch, MediaPacket, Refused, SipFrame, Telemetry};
+use sip::{ParseError, Payload};
 use wire::{Datagram, Decoded, Decoder, Flow, Packet, Segment, Skip, Streams, Tap, Timestamp};
 
 use clock::{Clock, Stamp};
@@ -322,19 +322,6 @@ impl Intake {
 
 /// Tells what a payload is and counts it or makes it a frame, or several when the kernel merged datagrams.
 fn sort(datagram: &Datagram<'_>, tap: Tap, stamp: Stamp, batch: &mut FrameBatch) {
-    let tally = &mut batch.tally;
-    let message = match sip::sort(datagram.payload) {
-        Payload::Sip(message) => message,
-        Payload::Stun => return tally.keepalives_stun += 1,
-        Payload::Crlf => return tally.keepalives_crlf += 1,
-        Payload::StartLineError => return tally.start_line_errors += 1,
-        Payload::NonSip => return tally.non_sip += 1,
-    };
-    let is_whole = !datagram.truncated && message.len() == datagram.payload.len();
-    let size = sip::merged_size(message).filter(|_| is_whole).unwrap_or(message.len());
-    if size > MAX_MESSAGE {
-        return tally.too_large += 1;
-    }
     let frame = SipFrame {
         first: datagram.first,
         wall_offset: stamp.wall_offset,
@@ -342,6 +329,23 @@ fn sort(datagram: &Datagram<'_>, tap: Tap, stamp: Stamp, batch: &mut FrameBatch)
         truncated: datagram.truncated,
         ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
     };
+    let tally = &mut batch.tally;
+    let message = match sip::sort(datagram.payload) {
+        Payload::Sip(message) => message,
+        Payload::Stun => return tally.keepalives_stun += 1,
+        Payload::Crlf => return tally.keepalives_crlf += 1,
+        Payload::StartLineError => {
+            tally.start_line_errors += 1;
+            return batch.refused.push(Refused::new(datagram.payload, &frame, ParseError::StartLine));
+        }
+        Payload::NonSip => return tally.non_sip += 1,
+    };
+    let is_whole = !datagram.truncated && message.len() == datagram.payload.len();
+    let size = sip::merged_size(message).filter(|_| is_whole).unwrap_or(message.len());
+    if size > MAX_MESSAGE {
+        tally.too_large += 1;
+        return batch.refused.push(Refused::new(message, &frame, ParseError::TooLarge));
+    }
     if size == message.len() {
         return batch.push(message, frame);
     }

@@ -7,8 +7,11 @@ mod messages;
 mod socket;
 mod tls;
 
+use std::ops::Range;
+
 use messages::Messages;
-use pipeline::{FrameBatch, SipFrame, Transport};
+use pipeline::{FrameBatch, Refused, SipFrame, Transport};
+use sip::ParseError;
 use socket::{Outcome, Socket};
 use wire::{Chunk, Flow, Reader, Tap};
 
@@ -151,14 +154,25 @@ fn beginning(chunk: &Chunk<'_>, sink: &mut Sink<'_>) -> Option<SipReader> {
 
 /// Makes a frame of the last bytes of the batch, from `start` on; its first byte stood at `at` of the chunk.
 fn push_frame(start: usize, carrier: Carrier, chunk: &Chunk<'_>, at: usize, sink: &mut Sink<'_>) {
-    let Sink { batch, stamp, over_tls, .. } = sink;
+    let frame = frame(start..sink.batch.bytes.len(), carrier, chunk, at, sink);
+    sink.batch.frames.push(frame);
+}
+
+/// Notes what stands at `at` of the chunk and cannot be read.
+fn refuse(message: &[u8], carrier: Carrier, reason: ParseError, chunk: &Chunk<'_>, at: usize, sink: &mut Sink<'_>) {
+    let frame = frame(0..0, carrier, chunk, at, sink);
+    sink.batch.refused.push(Refused::new(message, &frame, reason));
+}
+
+fn frame(range: Range<usize>, carrier: Carrier, chunk: &Chunk<'_>, at: usize, sink: &Sink<'_>) -> SipFrame {
+    let Sink { stamp, over_tls, .. } = sink;
     let transport = match (carrier.transport, over_tls) {
         (Transport::Tcp, true) => Transport::Tls,
         (Transport::Ws, true) => Transport::Wss,
         (transport, _) => transport,
     };
-    batch.frames.push(SipFrame {
-        range: start..batch.bytes.len(),
+    SipFrame {
+        range,
         first: if at < chunk.fresh { chunk.first } else { chunk.fresh_at },
         at: stamp.at,
         wall_offset: stamp.wall_offset,
@@ -167,5 +181,5 @@ fn push_frame(start: usize, carrier: Carrier, chunk: &Chunk<'_>, at: usize, sink
         transport,
         truncated: false,
         tap: carrier.tap,
-    });
+    }
 }

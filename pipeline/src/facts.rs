@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::event::{Event, Fact, Slot};
 use crate::labels::LabelSet;
 use crate::media::{Heard, MediaFact, Note};
+use crate::refused::Newest;
 
 /// Where a slot's request came from: what enrichment looks at, stated once per slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Facts {
     pub notes: Vec<Note>,
     /// Where calls went, in the order of the frames; none unless a processor of affinity is in the pipeline.
     pub steered: Vec<Steered>,
+    /// The newest messages that could not be read, as privacy shows them.
+    pub refused: Newest,
     labels: Vec<LabelSet>,
 }
 
@@ -53,6 +56,7 @@ impl Facts {
         self.notes.clear();
         self.heard.clear();
         self.steered.clear();
+        self.refused.clear();
     }
 
     /// Becomes a copy of a batch, for a branch of the graph: slots keep the labels this branch gave them, those
@@ -72,6 +76,7 @@ impl Facts {
         self.calls.clone_from(&other.calls);
         self.notes.clone_from(&other.notes);
         self.steered.clone_from(&other.steered);
+        self.refused.clone_from(&other.refused);
         for origin in &other.origins {
             self.label(origin.slot, other.labels(origin.slot));
         }

@@ -9,6 +9,7 @@ use wire::{Tap, Timestamp};
 
 use crate::event::{Elsewhere, NotRead};
 use crate::media::{MediaPacket, RtcpPacket};
+use crate::refused::Newest;
 
 /// How a message travelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +95,8 @@ pub struct FrameBatch {
     pub now: Timestamp,
     /// What the receiver counted on the way and no frame shows.
     pub tally: Tally,
+    /// The newest of what it counted as messages that cannot be read.
+    pub refused: Newest,
 }
 
 impl FrameBatch {
@@ -104,6 +107,7 @@ impl FrameBatch {
         self.media.clear();
         self.rtcp.clear();
         self.tally = Tally::default();
+        self.refused.clear();
     }
 
     /// Adds a message: its bytes, and how it came. The frame's place becomes that of the bytes.

@@ -110,6 +110,7 @@ pub mod media;
 pub mod pages;
 pub mod prefetch;
 pub mod probes;
+pub mod refused;
 pub mod settings;
 
 pub use call::queue::{CallQueue, KeptCall};
@@ -126,3 +127,4 @@ pub use frame::{FrameBatch, SipFrame, Tally, Transport};
 pub use id::ComponentId;
 pub use labels::{LabelSet, LabelSets};
 pub use media::{MediaPacket, MediaPorts, Note, RtcpPacket};
+pub use refused::Refused;

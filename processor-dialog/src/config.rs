@@ -121,7 +121,9 @@ impl Config {
 
     /// The part of one of so many `shards`: of the bounds an equal share, of everything else all.
     pub(crate) fn divided(self, shards: usize) -> Self {
-        Self { max_calls: self.max_calls.div_ceil(shards), ..self }
+        let raw_room = self.calls.raw_room / shards;
+        let calls = calls::Config { raw_room, ..self.calls };
+        Self { max_calls: self.max_calls.div_ceil(shards), calls, ..self }
     }
 
     /// What requests wait for.

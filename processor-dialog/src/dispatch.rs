@@ -10,7 +10,7 @@ use pipeline::CallsWanted;
 use pipeline::call::ladder::Trunks;
 use pipeline::event::{Evicted, Fact};
 use pipeline::probes::is_probe;
-use pipeline::{Facts, FrameBatch, LabelSets, Networks, SipFrame, Slot, Transport};
+use pipeline::{Facts, FrameBatch, LabelSets, Networks, Refused, SipFrame, Slot, Transport};
 use sip::{Framing, Message, ParseError};
 use wire::Timestamp;
 
@@ -120,6 +120,9 @@ impl State {
     /// Takes a batch: each frame after what was due before it, then what falls due by the batch's end.
     pub fn take(&mut self, batch: &FrameBatch, out: &mut Facts) {
         self.slots.next_batch();
+        for refused in batch.refused.iter() {
+            out.refused.push(self.config.calls.privacy.refused(refused));
+        }
         if let Some(notes) = &mut self.notes {
             notes.next_batch();
         }
@@ -160,7 +163,11 @@ impl State {
     fn on_message(&mut self, batch: &FrameBatch, parsed: &Parsed<'_>, out: &mut Facts) {
         let message = match &parsed.message {
             Ok(message) => message,
-            Err(error) => return out.push(Slot::OTHER, Fact::ParseFailed(*error)),
+            Err(error) => {
+                let refused = Refused::new(batch.message(parsed.frame), parsed.frame, *error);
+                out.refused.push(self.config.calls.privacy.refused(&refused));
+                return out.push(Slot::OTHER, Fact::ParseFailed(*error));
+            }
         };
         if is_probe(message) {
             return out.push(Slot::OTHER, Fact::ProbeSeen);

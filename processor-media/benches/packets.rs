@@ -72,7 +72,7 @@ fn packet(nth: u64, streams: u32) -> MediaPacket {
         header,
         len: 172,
         identification: 0,
-        seen_at: seen_at(1, 0, false),
+        seen_at: seen_at(1, 0, wire::Tap::Recipient),
     }
 }
 

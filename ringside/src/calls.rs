@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use call_filter::{Field, Filter, Said};
+use call_views::unread::{self, Unread};
 use call_views::{Exchange, Exchanges, Summary, View};
 use pipeline::Call;
 use wire::Timestamp;
@@ -19,6 +20,9 @@ use crate::terminal;
 pub fn calls(arguments: Calls) -> Result<(), Failure> {
     if arguments.live {
         return append(arguments);
+    }
+    if arguments.refused {
+        return refused(arguments);
     }
     let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, .. } = arguments;
     let captures = Captures { paths, ports, run };
@@ -78,6 +82,21 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
             call_views::columns(&titles, &cells, &terminal::style(None))
         }
     })
+}
+
+/// The newest messages that could not be read.
+fn refused(arguments: Calls) -> Result<(), Failure> {
+    let Calls { paths, ports, run, format, .. } = arguments;
+    let style = terminal::style(None);
+    let list = Unread::list(captures::refused(&Captures { paths, ports, run })?.iter(), style.unicode);
+    if list.is_empty() {
+        return Err(Failure::Failed("every message in these captures could be read".to_owned()));
+    }
+    match format {
+        CallsFormat::Table => print(&unread::table(&list, &style)),
+        CallsFormat::Json => print(&list.iter().map(line).collect::<String>()),
+        CallsFormat::Csv => Err(Failure::Usage("--refused prints a table or JSON".to_owned())),
+    }
 }
 
 /// A line for each call that ends, for ever; it ends when nobody reads any more.

@@ -8,7 +8,7 @@ pub mod rewrite;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use call_filter::{Field, Filter};
 use call_views::{Exchange, Exchanges, View};
@@ -17,7 +17,8 @@ use config::{Configuration, Node, Service};
 use engine::{Catalogue, FlowContext, Outlet, Shard, Sink, Turn};
 use metrics::Registry;
 use pipeline::call::Subject;
-use pipeline::{Call, CallsWanted, ComponentId, Facts, FrameBatch, LabelSets, SipFrame, Transport};
+use pipeline::refused::Newest;
+use pipeline::{Call, CallsWanted, ComponentId, Fact, Facts, FrameBatch, LabelSets, SipFrame, Transport};
 use receiver_pcap::{PassedOver, PcapReceiver, Report};
 use sip::Framing;
 
@@ -167,8 +168,15 @@ impl Reading {
 
     /// Tells the operator what of the files could not be read, and where else SIP was.
     pub fn say_remarks(&self) {
-        let seen = self.seen.0.load(Ordering::Relaxed);
-        remarks(&self.report, seen).iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
+        let seen = self.seen.any.load(Ordering::Relaxed);
+        let mut remarks = remarks(&self.report, seen);
+        let (number, newest) = &*self.seen.refused();
+        if let Some(last) = newest.iter().max_by_key(|refused| refused.at) {
+            let (s, reason, source) = (if *number == 1 { "" } else { "s" }, last.reason.reason(), last.source);
+            let more = "`ringside calls --refused` shows the newest";
+            remarks.push(format!("{number} message{s} could not be read, the last ({reason}) from {source}: {more}"));
+        }
+        remarks.iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
     }
 }
 
@@ -178,18 +186,30 @@ pub struct Asked {
     headers: bool,
     media: bool,
     undisguised: bool,
+    messages: bool,
 }
 
 impl Asked {
     /// Calls with `number` that `filter` wants; `media`: with what callers heard, whatever the pipelines say.
     pub fn of(number: Option<String>, filter: Option<&Filter>, media: bool) -> Self {
         let headers = filter.is_some_and(Filter::needs_headers);
-        Self { number, headers, media: media || filter.is_some_and(Filter::needs_media), undisguised: false }
+        Self {
+            number,
+            headers,
+            media: media || filter.is_some_and(Filter::needs_media),
+            undisguised: false,
+            messages: false,
+        }
     }
 
     /// With Call-IDs and addresses as they are, whatever the configuration hides: packets are handed on whole.
     pub fn undisguised(self) -> Self {
         Self { undisguised: true, ..self }
+    }
+
+    /// With the messages themselves and the times of repeats.
+    pub fn with_messages(self, messages: bool) -> Self {
+        Self { messages, headers: self.headers || messages, ..self }
     }
 
     /// With what these fields ask for besides.
@@ -221,13 +241,16 @@ pub fn calls<T: Send + 'static>(
     exchanges: Option<Exchanges>,
     mut keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
 ) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
-    let (media, undisguised) = (asked.media, asked.undisguised);
+    let (media, undisguised, messages) = (asked.media, asked.undisguised, asked.messages);
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
         if undisguised {
             rewrite::without_privacy(tree);
         }
         rewrite::with_messages(tree);
+        if messages {
+            rewrite::with_raw(tree);
+        }
         if media {
             rewrite::with_media(tree);
         }
@@ -256,6 +279,15 @@ pub fn calls<T: Send + 'static>(
     drop(reading);
     let exchanges = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok((calls.into_iter().collect(), exchanges.map_or_else(Vec::new, Exchanges::into_list)))
+}
+
+/// The newest messages of capture files that could not be read.
+pub fn refused(captures: &Captures) -> Result<Newest, Failure> {
+    let mut reading = Reading::adjusted(captures, |_| None, true, rewrite::with_numbers)?;
+    reading.read()?;
+    remarks(&reading.report, true).iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
+    let (_, newest) = &*reading.seen.refused();
+    Ok(newest.clone())
 }
 
 /// How captures are read, by the configuration.
@@ -304,14 +336,31 @@ impl<F: FnMut(&Call, &View<'_>) + Send> Sink for EachCall<F> {
     }
 }
 
-/// Whether any SIP came.
+/// Whether any SIP came, and which of it could not be read.
 #[derive(Clone, Default)]
-struct Seen(Arc<AtomicBool>);
+struct Seen {
+    any: Arc<AtomicBool>,
+    /// How many messages, and the newest of them.
+    refused: Arc<Mutex<(u64, Newest)>>,
+}
+
+impl Seen {
+    fn refused(&self) -> MutexGuard<'_, (u64, Newest)> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Sink for Seen {
-    fn take(&mut self, batch: &FrameBatch, _: &Facts) {
+    fn take(&mut self, batch: &FrameBatch, facts: &Facts) {
         if !batch.frames.is_empty() {
-            self.0.store(true, Ordering::Relaxed);
+            self.any.store(true, Ordering::Relaxed);
+        }
+        if !facts.refused.is_empty() {
+            let failed = facts.events.iter().filter(|event| matches!(event.fact, Fact::ParseFailed(_))).count() as u64;
+            let tally = &batch.tally;
+            let (number, newest) = &mut *self.refused();
+            *number += failed + tally.start_line_errors + tally.too_large + tally.content_length_errors;
+            facts.refused.iter().for_each(|refused| newest.push(refused.clone()));
         }
     }
 }

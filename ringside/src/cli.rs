@@ -131,6 +131,9 @@ pub struct Calls {
     /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
     #[arg(long)]
     pub all: bool,
+    /// Instead of calls the newest messages that could not be read (parse_errors_total), with their first lines
+    #[arg(long, conflicts_with_all = ["live", "all", "failed", "poor", "number", "filter", "since", "until", "columns", "sort"])]
+    pub refused: bool,
     /// Only calls that failed: those that are errors in a trace, and those whose BYE was not answered, or not well
     #[arg(long)]
     pub failed: bool,
@@ -216,6 +219,12 @@ pub struct Ladder {
     pub filter: Option<Filter>,
     #[command(flatten)]
     pub period: Period,
+    /// Below the ladder each message: start line, header fields, what its session description says, what is new in it
+    #[arg(long, conflicts_with = "raw")]
+    pub headers: bool,
+    /// The same with bodies; credentials and keys are blanked
+    #[arg(long)]
+    pub raw: bool,
     /// How the messages are drawn
     #[arg(long, value_enum, default_value_t = LadderFormat::Text)]
     pub format: LadderFormat,

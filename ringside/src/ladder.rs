@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use call_views::message::{self, Detail};
 use call_views::{Exchange, Exchanges, View, ladder};
 use pipeline::{Call, CallRecord};
 
@@ -18,7 +19,8 @@ const WITHOUT_TERMINAL: usize = 80;
 /// Draws the calls that match.
 pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
     let (wanted, filter) = (arguments.call_id.clone(), arguments.filter.clone());
-    let asked = Asked::of(None, filter.as_ref(), true);
+    let messages = arguments.headers || arguments.raw;
+    let asked = Asked::of(None, filter.as_ref(), true).with_messages(messages);
     let period = arguments.period;
     let matches = move |view: &View<'_>| {
         period.has(view.record.start)
@@ -47,15 +49,24 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
         return Err(Failure::Failed(what.to_owned()));
     }
     calls.sort_by_key(|call| call.record.start);
-    print(&drawn(&calls, arguments.format))
+    let detail = match (arguments.headers, arguments.raw) {
+        (_, true) => Some(Detail::All),
+        (true, false) => Some(Detail::Headers),
+        (false, false) => None,
+    };
+    print(&drawn(&calls, arguments.format, detail))
 }
 
-fn drawn(calls: &[Kept], format: LadderFormat) -> String {
+fn drawn(calls: &[Kept], format: LadderFormat, detail: Option<Detail>) -> String {
     let views = calls.iter().map(Kept::view);
     match format {
         LadderFormat::Text => {
             let style = terminal::style(Some(WITHOUT_TERMINAL));
-            views.map(|view| ladder::text(&view, &style)).collect::<Vec<_>>().join("\n\n")
+            let text = |view: View<'_>| {
+                let messages = detail.map(|detail| format!("\n{}", message::all(&view, detail, &style)));
+                ladder::text(&view, &style) + &messages.unwrap_or_default()
+            };
+            views.map(text).collect::<Vec<_>>().join("\n\n")
         }
         // A diagram holds one call; a document may hold several.
         LadderFormat::Mermaid => match calls {
@@ -65,7 +76,16 @@ fn drawn(calls: &[Kept], format: LadderFormat) -> String {
                 views.map(fenced).collect::<Vec<_>>().join("\n")
             }
         },
-        LadderFormat::Json => views.map(|view| line(&ladder::json(&view))).collect(),
+        LadderFormat::Json => {
+            let object = |view: View<'_>| {
+                let mut object = ladder::json(&view);
+                if detail != Some(Detail::All) {
+                    object.ladder.iter_mut().for_each(|step| step.raw = None);
+                }
+                line(&object)
+            };
+            views.map(object).collect()
+        }
     }
 }
 

@@ -180,6 +180,24 @@ impl<'a> Message<'a> {
         self.lazy.values.filled_bytes(Header::ContentType)
     }
 
+    /// All of it as it was sent, from its start line on, with what stands behind its body.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.lazy.values.bytes
+    }
+
+    /// The header block as it was sent: start line, fields and the empty line.
+    pub fn head(&self) -> &'a [u8] {
+        let all = self.bytes();
+        let mut at = 0;
+        for line in all.split_inclusive(|byte| *byte == b'\n') {
+            at += line.len();
+            if matches!(line, b"\r\n" | b"\n") {
+                break;
+            }
+        }
+        &all[..at]
+    }
+
     /// The body as far as it was captured and Content-Length covers it.
     pub fn body(&self) -> &'a [u8] {
         self.lazy.body

@@ -26,6 +26,24 @@ fn numbers_are_shown_as_configured() {
 }
 
 #[test]
+fn of_a_message_that_could_not_be_read_the_first_word_is_shown() {
+    let address = "192.0.2.77:5060".parse().expect("an address");
+    let frame = pipeline::SipFrame::datagram(address, address, wire::Timestamp::ZERO);
+    let shown = |privacy: Privacy, line: &str| {
+        let refused = Refused::new(line.as_bytes(), &frame, sip::ParseError::MissingHeader);
+        let shown = privacy.refused(&refused);
+        (String::from_utf8_lossy(&shown.line).into_owned(), shown.source.to_string())
+    };
+    let plain = Privacy { ip: Addresses::Prefix, ..privacy(Numbers::Plain) };
+    let line = "INVITE sip:+4930:secret@h SIP/2.0";
+    assert_eq!(shown(plain, line), ("INVITE sip:+4930:***@h SIP/2.0".to_owned(), "192.0.2.0:5060".to_owned()));
+    for (line, expected) in [(line, "INVITE"), ("SIP/2.0 999 +4930", "SIP/2.0"), ("+4930123456 x", ""), ("alice x", "")]
+    {
+        assert_eq!(shown(privacy(Numbers::Drop), line).0, expected);
+    }
+}
+
+#[test]
 fn text_keeps_no_number_of_the_call() {
     let names = ["+4915112345", "4711", "bob", "Alice.Smith"];
     for (text, expected) in [

@@ -5,6 +5,7 @@ use serde::Serialize;
 use wire::Timestamp;
 
 use crate::label::reason;
+use crate::message::{Medium, Repeats, Told, again};
 use crate::summary::time;
 use crate::{Summary, View};
 
@@ -53,6 +54,18 @@ pub struct Step {
     /// Its header fields as far as they may be shown, a line each; left out where none are on record.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Box<str>>,
+    /// When it was sent again, in seconds since the first message; left out where that is not on record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<f64>,
+    /// What its session description says of each medium; left out where messages are not on record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<Medium>,
+    /// The message it repeats, and what is new in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+    /// Itself, without credentials, printable; left out where it is not on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
 }
 
 /// The ladder as JSON.
@@ -61,19 +74,32 @@ pub fn json(view: &View<'_>) -> Ladder {
     let start = record.ladder.first().map_or(record.start, |message| message.at);
     let headers =
         |index: usize| record.headers.get(index).map_or_else(Vec::new, |lines| lines.lines().map(Box::from).collect());
-    let steps = record.ladder.iter().enumerate().map(|(index, message)| Step {
-        time: message.at,
-        offset_seconds: (message.at - start).as_secs_f64(),
-        source: message.source,
-        destination: message.destination,
-        method: message.method.as_str(),
-        status: message.status,
-        reason: reason(record, message).map(|reason| reason.into_owned()),
-        cseq: message.cseq,
-        sdp: message.sdp,
-        bytes: message.bytes,
-        retransmissions: message.retransmissions,
-        headers: headers(index),
+    let steps = record.ladder.iter().enumerate().map(|(index, message)| {
+        let (media, repeats, raw) = match Told::of(record, index, true) {
+            Some(told) => {
+                let text = told.text();
+                (told.media, told.repeats, Some(text))
+            }
+            None => (Vec::new(), None, None),
+        };
+        Step {
+            time: message.at,
+            offset_seconds: (message.at - start).as_secs_f64(),
+            source: message.source,
+            destination: message.destination,
+            method: message.method.as_str(),
+            status: message.status,
+            reason: reason(record, message).map(|reason| reason.into_owned()),
+            cseq: message.cseq,
+            sdp: message.sdp,
+            bytes: message.bytes,
+            retransmissions: message.retransmissions,
+            headers: headers(index),
+            again: again(record, index).map(|(at, _)| (at - start).as_secs_f64()).collect(),
+            media,
+            repeats,
+            raw,
+        }
     });
     Ladder {
         summary: view.summary(),

@@ -10,8 +10,11 @@ mod lines;
 mod mermaid;
 mod row;
 
+use pipeline::CallRecord;
+use pipeline::call::ladder::Message;
 use wire::Timestamp;
 
+use crate::label::Label;
 use crate::style::{Colour, Style};
 use crate::text::{fill, left};
 use crate::{View, clock};
@@ -58,6 +61,11 @@ pub fn text(view: &View<'_>, style: &Style) -> String {
 
 /// Lines after which the names of the endpoints are repeated below.
 const ONE_SCREEN: usize = 40;
+
+/// What stands on the arrow of a message.
+pub(crate) fn arrow_label(record: &CallRecord, message: &Message, unicode: bool) -> String {
+    Label::new(record, message, unicode).full()
+}
 
 /// `1 message`, `2 messages`.
 pub(crate) fn messages(count: u32) -> String {

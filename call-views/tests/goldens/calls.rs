@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use call_records::{Config as Calls, Numbers, Privacy};
+use call_records::{Config as Calls, Numbers, Privacy, Raw};
 use call_views::{Exchange, Exchanges, View};
 use pipeline::call::media::{CallMedia, FaultRecord, IntervalRecord, StreamRecord};
 use pipeline::call::{Side, Subject};
@@ -39,6 +39,13 @@ pub fn play(flow: &str) -> Vec<Played> {
     played
 }
 
+/// The same with their messages.
+pub fn play_messages(flow: &str) -> Vec<Played> {
+    let mut played = kept(flow, false, Raw::Full);
+    played.sort_by_key(|call| call.record.start);
+    played
+}
+
 /// What was no call in a flow, in the order it began.
 pub fn play_exchanges(flow: &str) -> Vec<Exchange> {
     let mut exchanges = Exchanges::new(true);
@@ -50,9 +57,14 @@ pub fn play_exchanges(flow: &str) -> Vec<Exchange> {
 
 /// The records of a flow, in the order they left.
 fn records(flow: &str, requests: bool) -> Vec<Played> {
-    let wanted = CallsWanted { instance: "views".into(), requests, pieces: false, number: None, watched: false };
+    kept(flow, requests, Raw::Off)
+}
+
+fn kept(flow: &str, requests: bool, raw: Raw) -> Vec<Played> {
+    let watched = raw != Raw::Off;
+    let wanted = CallsWanted { instance: "views".into(), requests, pieces: false, number: None, watched };
     let privacy = Privacy { numbers: Numbers::Plain, ..Privacy::default() };
-    let config = Config { calls: Calls { privacy, ..Calls::default() }, ..Config::default() };
+    let config = Config { calls: Calls { privacy, raw, ..Calls::default() }, ..Config::default() };
     let mut dialogs = Dialogs::new(config, Some(wanted));
     let mut facts = Facts::default();
     let mut calls = Vec::new();

@@ -9,9 +9,10 @@ mod traits;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use call_views::message::{self, Detail};
 use call_views::{Style, Summary, ladder};
 
-use calls::{Played, hear, play, play_exchanges};
+use calls::{Played, hear, play, play_exchanges, play_messages};
 
 #[test]
 fn ladders_are_shown_as_in_their_folders() {
@@ -76,6 +77,26 @@ fn what_is_no_call_is_shown_as_in_its_folder() {
         let style = Style { width: Some(80), unicode: true, colour: false };
         let ladders: Vec<_> = exchanges.iter().map(|exchange| ladder::text(&exchange.view(), &style)).collect();
         compare(&case.join("ladders"), &ladders.join("\n"), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn messages_are_shown_as_in_their_folders() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    let mut wrong = Vec::new();
+    for case in folders(&folder) {
+        let calls = play_messages(&fs::read_to_string(case.join("flow")).expect("every case has a flow"));
+        let style = |cells, unicode| Style { width: Some(cells), unicode, colour: false };
+        let shown = |detail, style: &Style| {
+            calls.iter().map(|call| message::all(&call.view(), detail, style)).collect::<Vec<_>>().join("\n")
+        };
+        compare(&case.join("80"), &shown(Detail::All, &style(80, true)), &mut wrong);
+        compare(&case.join("40.ascii"), &shown(Detail::All, &style(40, false)), &mut wrong);
+        compare(&case.join("headers"), &shown(Detail::Headers, &style(120, true)), &mut wrong);
+        let objects = calls.iter().map(|call| ladder::json(&call.view()));
+        let objects = objects.map(|object| serde_json::to_string_pretty(&object).expect("it can be written") + "\n");
+        compare(&case.join("json"), &objects.collect::<String>(), &mut wrong);
     }
     assert!(wrong.is_empty(), "shown otherwise than in:\n{}", wrong.join("\n"));
 }

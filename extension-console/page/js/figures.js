@@ -38,6 +38,10 @@ const WINDOW = 10;
 const past = [];
 let shownTables = "";
 let latest = null;
+/** When the newest message came that could not be read, of which that was fetched, and what was. */
+let newest = null;
+let fetched = null;
+let unread = [];
 
 const percent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
@@ -52,6 +56,17 @@ export function showFigures(now) {
   showTiles(figures);
   showTargets(figures);
   latest = figures;
+  newest = now.unread;
+  showTables();
+}
+
+/** Fetches the messages that could not be read, once for each that came since. */
+async function fetchUnread() {
+  if (newest === fetched) return;
+  fetched = newest;
+  const reply = await fetch("/api/refused");
+  if (!reply.ok) return;
+  unread = (await reply.json()).messages;
   showTables();
 }
 
@@ -167,7 +182,8 @@ function showTables() {
   const figures = latest;
   const element = document.getElementById("tables");
   if (!element.parentElement.open || !figures) return;
-  const key = JSON.stringify([figures.ratios, figures.recent, figures.outcomes, figures.means, figures.parties]);
+  fetchUnread();
+  const key = JSON.stringify([figures.ratios, figures.recent, figures.outcomes, figures.means, figures.parties, unread]);
   if (key === shownTables) return;
   shownTables = key;
   const minutes = Math.max(1, Math.round(figures.recent_seconds / 60));
@@ -211,5 +227,16 @@ function showTables() {
       ]),
       2,
     ),
+    ...(unread.length === 0 ? [] : [unreadTable()]),
   );
+}
+
+function unreadTable() {
+  const rows = unread.toReversed().map(({ time, source, reason, why, line }) => [
+    `${time.slice(0, 10)} ${time.slice(11, 23)}`,
+    source,
+    h("span", { title: why }, reason),
+    h("code", {}, line),
+  ]);
+  return table("messages that could not be read (parse_errors_total), the newest first", ["UTC", "from", "reason", "first line"], rows, 4);
 }

@@ -1,7 +1,7 @@
 // The ladder: a column for each endpoint, a rung for each message, what it said on a click; a double line where a stream
 // of media begins, and where it ends.
 
-import { h, isPoor, seconds, timeOfDay } from "./dom.js";
+import { copy, h, isPoor, seconds, timeOfDay } from "./dom.js";
 
 /** Silence that is set off, in seconds. */
 const SILENCE = 1;
@@ -197,6 +197,24 @@ function rung(call, message, delta, index, open) {
   return [h("div", { role: "listitem" }, button, said)];
 }
 
+/** A medium of a session description in a line. */
+function wordsOf({ kind, address, port, private: hidden, direction, encrypted, codecs }) {
+  const where = address === null ? `port ${port}` : address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  const marks = [hidden && "private address", port === 0 && "refused", direction !== "sendrecv" && direction, encrypted && "encrypted"];
+  return [`${kind} ${where}`, ...codecs, ...marks.filter(Boolean).map((mark) => `(${mark})`)].join(" ");
+}
+
+/** What is new in a message beside the one it repeats. */
+function difference(call, { message, way, removed, added }) {
+  const why = { hop: "passed on", credentials: "sent again with credentials", retry: "sent again" }[way];
+  const line = (mark, is) => (text) => h("span", { class: is }, `${mark} ${text}\n`);
+  const first = call.ladder[message];
+  return [
+    h("p", {}, `Message ${message + 1} (${timeOfDay(first.time, true)}), ${why}${removed.length + added.length ? ":" : ", the same."}`),
+    removed.length + added.length > 0 && h("pre", { class: "difference" }, removed.map(line("−", "gone")), added.map(line("+", "new"))),
+  ].filter(Boolean);
+}
+
 /** What a message said, as far as it is on record. */
 function details(call, message) {
   const again = message.retransmissions ? `, sent ${message.retransmissions + 1} times` : "";
@@ -212,7 +230,16 @@ function details(call, message) {
       { class: name },
       pairs.flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]),
     );
+  const others = (message.again || []).map((at) => `+${seconds(at - message.offset_seconds)} s`);
+  if (others.length > 0) facts.push(["sent again", others.join(", ")]);
+  for (const medium of message.media || []) facts.push(["media", wordsOf(medium)]);
   const parts = [list(facts, "")];
+  if (message.repeats) parts.push(...difference(call, message.repeats));
+  if (message.raw) {
+    const text = h("pre", {}, message.raw);
+    parts.push(text, h("button", { type: "button", class: "quiet", onclick: () => copy(message.raw, "Message") }, "Copy message"));
+    return parts;
+  }
   const lines = message.headers || [];
   if (lines.length === 0) {
     parts.push(h("p", {}, "Its header fields are not on record."));
@@ -229,7 +256,7 @@ function details(call, message) {
       "p",
       {},
       all
-        ? "Credentials and bodies are not kept."
+        ? "Credentials are not kept, and bodies only where processors.dialog.calls.raw says so."
         : "Fields that say who calls whom are not kept (privacy.numbers), nor are credentials and bodies.",
     ),
   );

@@ -7,7 +7,7 @@ use pipeline::Transport;
 use sip::{Framer, ParseError, Payload, Step};
 use wire::{Chunk, Tap, Timestamp};
 
-use super::{Carrier, Sink, push_frame};
+use super::{Carrier, Sink, push_frame, refuse};
 
 /// Line ends that follow others later than this are another keep-alive, not a ping that was cut in two: pings are
 /// tens of seconds apart (RFC 5626 §4.4.1).
@@ -65,8 +65,7 @@ impl Messages {
                     (self.is_sip, self.foreign) = (true, None);
                     let start = sink.batch.bytes.len();
                     sink.batch.bytes.extend_from_slice(&unread[..len]);
-                    let carrier = Carrier { transport: Transport::Tcp, tap: self.tap };
-                    push_frame(start, carrier, chunk, done, sink);
+                    push_frame(start, self.carrier(), chunk, done, sink);
                     done += len;
                 }
                 Step::LineEnds(len) => {
@@ -94,6 +93,7 @@ impl Messages {
                 Step::StartLineError => {
                     (self.line_ends, self.foreign) = (None, Some(0));
                     sink.batch.tally.start_line_errors += 1;
+                    refuse(unread, self.carrier(), ParseError::StartLine, chunk, done, sink);
                 }
                 Step::Error(error, len) => {
                     let tally = &mut sink.batch.tally;
@@ -102,10 +102,15 @@ impl Messages {
                         _ => tally.too_large += 1,
                     }
                     tally.stream_resyncs += 1;
+                    refuse(unread, self.carrier(), error, chunk, done, sink);
                     done += len;
                 }
             }
         }
+    }
+
+    fn carrier(&self) -> Carrier {
+        Carrier { transport: Transport::Tcp, tap: self.tap }
     }
 
     fn line_ends(&mut self, at: Timestamp, sink: &mut Sink<'_>) {

@@ -3,10 +3,10 @@
 
 use pipeline::Transport;
 use sip::websocket::copy_message;
-use sip::{Payload, WebSocket, WebSocketStep};
+use sip::{ParseError, Payload, WebSocket, WebSocketStep};
 use wire::{Chunk, Tap};
 
-use super::{Carrier, Sink, push_frame};
+use super::{Carrier, Sink, push_frame, refuse};
 
 /// One direction of a WebSocket; a new one stands before its upgrade.
 #[derive(Debug, Default)]
@@ -70,6 +70,7 @@ impl Socket {
                 }
                 WebSocketStep::TooLarge(len) => {
                     tally.too_large += 1;
+                    refuse(&[], self.carrier(), ParseError::TooLarge, chunk, done, sink);
                     len
                 }
                 WebSocketStep::Malformed(len) => {
@@ -83,6 +84,10 @@ impl Socket {
         Outcome::Read(done)
     }
 
+    fn carrier(&self) -> Carrier {
+        Carrier { transport: Transport::Ws, tap: self.tap }
+    }
+
     /// Sorts the message in `frames`, which stand at `at` of the chunk, as a datagram would be.
     fn message(&self, frames: &[u8], chunk: &Chunk<'_>, at: usize, sink: &mut Sink<'_>) {
         let Sink { batch, .. } = sink;
@@ -92,12 +97,15 @@ impl Socket {
         match sip::sort(&batch.bytes[start..]) {
             Payload::Sip(message) => {
                 let start = batch.bytes.len() - message.len();
-                let carrier = Carrier { transport: Transport::Ws, tap: self.tap };
-                return push_frame(start, carrier, chunk, at, sink);
+                return push_frame(start, self.carrier(), chunk, at, sink);
             }
             Payload::Stun => tally.keepalives_stun += 1,
             Payload::Crlf => tally.keepalives_crlf += 1,
-            Payload::StartLineError => tally.start_line_errors += 1,
+            Payload::StartLineError => {
+                tally.start_line_errors += 1;
+                let message = batch.bytes.split_off(start);
+                return refuse(&message, self.carrier(), ParseError::StartLine, chunk, at, sink);
+            }
             Payload::NonSip => tally.non_sip += 1,
         }
         batch.bytes.truncate(start);

@@ -2,13 +2,14 @@
 //!
 //! The dialog processor makes records, later stages read them: sampling decides which leave, exporters turn them
 //! into spans, commands and pages draw them. Privacy is applied when a record is made: what may not be shown is
-//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`media`] what callers heard, [`verdict`] says what is an error, [`live`] what may be
-//! asked of calls that are up.
+//! not in it, so no later stage can give it away. [`ladder`] holds the parts, [`media`] what callers heard, [`verdict`] says what is an error, [`sent`] what was
+//! sent, [`live`] what may be asked of calls that are up.
 
 pub mod ladder;
 pub mod live;
 pub mod media;
 pub mod queue;
+pub mod sent;
 pub mod verdict;
 pub mod watch;
 
@@ -141,6 +142,8 @@ pub struct CallRecord {
     /// Header fields of each message of the ladder, a line each, as far as privacy allows; an empty text where none
     /// were kept. No element at all unless somebody asked ([`crate::CallsWanted::watched`]).
     pub headers: Box<[Box<str>]>,
+    /// The messages of the ladder themselves, and when they were sent again; `None` where there is nothing of either.
+    pub sent: Option<Box<sent::Sent>>,
     /// Messages beyond the bound of the ladder: counted, not listed.
     pub ladder_cut: u32,
     /// How exporters of traces show the ladder.
@@ -237,6 +240,7 @@ impl CallRecord {
             sessions: Vec::new(),
             ladder: Vec::new(),
             headers: Box::default(),
+            sent: None,
             ladder_cut: 0,
             ladder_form: LadderForm::Events,
             hides_addresses: false,
@@ -261,6 +265,14 @@ impl CallRecord {
         let call = self.last && self.subject == Subject::Call;
         let reports = self.media.as_ref().filter(|_| self.last).map_or(0, |media| media.reports.len());
         parts as u64 + u64::from(call) + reports as u64
+    }
+
+    /// The same without its messages, for those who keep calls and show no messages.
+    pub fn without_messages(self: &Arc<Self>) -> Arc<Self> {
+        match &self.sent {
+            Some(sent) if !sent.messages.is_empty() => Arc::new(Self { sent: None, ..(**self).clone() }),
+            _ => Arc::clone(self),
+        }
     }
 
     /// The endpoint a part names by its index.

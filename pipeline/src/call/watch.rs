@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::live::{LiveAsk, ShownNumber};
 use super::queue::KeptCall;
 use crate::affinity::Report;
+use crate::refused::Newest;
 
 /// The way of one watcher to the calls.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Watch {
     sender: Mutex<Option<Sender<KeptCall>>>,
     receiver: Mutex<Option<Receiver<KeptCall>>>,
     refused: AtomicU64,
+    unread: Mutex<Newest>,
 }
 
 /// What a shard is asked.
@@ -43,6 +45,7 @@ impl Watch {
             sender: Mutex::new(Some(sender)),
             receiver: Mutex::new(Some(receiver)),
             refused: AtomicU64::new(0),
+            unread: Mutex::default(),
         }
     }
 
@@ -54,6 +57,19 @@ impl Watch {
     /// Calls that were turned away, because those before them were not taken in time.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The newest messages that could not be read, in the order shards told of them.
+    pub fn unread(&self) -> Newest {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes messages that could not be read out of `newest`, unless somebody looks at those before right now.
+    pub fn tell_unread(&self, newest: &mut Newest) {
+        if let Ok(mut unread) = self.unread.try_lock() {
+            newest.iter().for_each(|refused| unread.push(refused.clone()));
+            newest.clear();
+        }
     }
 
     /// Asks every shard. One that does not take the question, or ends, is left out.

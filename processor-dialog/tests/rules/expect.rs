@@ -235,6 +235,11 @@ impl Player {
         told
     }
 
+    /// Gives it new settings; keys that need a restart.
+    pub fn reconfigure(&mut self, config: Config) -> Vec<&'static str> {
+        self.dialogs.reconfigure(Box::new(config))
+    }
+
     /// How a number is shown.
     pub fn shown(&self, number: &str) -> Option<ShownNumber> {
         self.dialogs.shown_number(number)

@@ -22,6 +22,7 @@ mod recorded;
 mod records;
 mod registrations;
 mod requests;
+mod sent;
 mod sessions;
 mod spans;
 mod traffic;

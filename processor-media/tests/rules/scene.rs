@@ -12,7 +12,7 @@ use pipeline::settings::Problems;
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, MediaPorts, Processor, SipFrame};
 use processor_dialog::Dialogs;
 use processor_media::{Config, Media};
-use wire::Timestamp;
+use wire::{Tap, Timestamp};
 
 pub const ALICE: &str = "192.0.2.10:40010";
 pub const BOB: &str = "198.51.100.20:50010";
@@ -171,7 +171,7 @@ impl Scene {
                 header,
                 len: 172,
                 identification: rtp.identification.wrapping_add(if rtp.identification == 0 { 0 } else { number }),
-                seen_at: seen_at(1, rtp.vlan, false),
+                seen_at: seen_at(1, rtp.vlan, Tap::Recipient),
             }),
         ));
     }

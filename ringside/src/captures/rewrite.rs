@@ -132,6 +132,18 @@ pub fn with_messages(tree: &mut Node) {
     }
 }
 
+/// Has records keep the messages themselves.
+pub fn with_raw(tree: &mut Node) {
+    for (_, section) in tree.entries_mut().filter(|(name, _)| *name == "processors") {
+        for (_, dialog) in section.entries_mut().filter(|(id, _)| is(id, "dialog")) {
+            dialog.set_default(&["calls", "raw"], text("full"));
+            for (_, calls) in dialog.entries_mut().filter(|(name, _)| *name == "calls") {
+                calls.put("raw", text("full"));
+            }
+        }
+    }
+}
+
 /// Where calls are only traced, those that are not chosen would not be seen: a pipeline like the first, with all.
 fn add_metrics(pipelines: &mut Node) {
     let mut metrics = None;

@@ -354,3 +354,102 @@ fn what_cannot_be_cut_out_is_said_and_nothing_is_written() {
     assert_eq!(nowhere.code, 1);
     assert!(nowhere.stderr.contains("see whether its folder exists"), "{}", nowhere.stderr);
 }
+
+/// A challenge and its answer, the second with credentials.
+const CHALLENGED: &str = "
+    0.000 alice -> bob INVITE sdp
+    0.500 alice -> bob INVITE again
+    0.510 alice <- bob 407
+    0.520 alice -> bob ACK
+    0.530 alice -> bob INVITE sdp hdr=\"Authorization: Digest username=\\\"alice\\\", response=\\\"758724523\\\"\"
+    0.700 alice <- bob 486
+    0.710 alice -> bob ACK
+";
+
+fn challenged() -> Folder {
+    let folder = Folder::new();
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(CHALLENGED), EPOCH));
+    folder
+}
+
+#[test]
+fn messages_stand_below_the_ladder_without_their_credentials() {
+    let folder = challenged();
+    let raw = printed(&folder, &["ladder", "calls.pcap", "--raw"]);
+    assert_eq!((raw.code, raw.stderr.as_str()), (0, ""));
+    for line in [
+        "1 of 6  00:00:00.000  192.0.2.10:5060 > 198.51.100.20:5060  INVITE (SDP) x2",
+        "sent again  +0.500 s",
+        "media       audio 192.0.2.10:40000 PCMU",
+        "INVITE sip:bob@198.51.100.20:5060 SIP/2.0",
+        "m=audio 40000 RTP/AVP 0",
+        "repeats     message 1, sent again with credentials",
+        "+ Authorization: Digest username=\"alice\", response=***",
+    ] {
+        assert!(raw.stdout.lines().any(|printed| printed == line), "no {line:?} in\n{}", raw.stdout);
+    }
+    assert!(!raw.stdout.contains("758724523"));
+    let headers = printed(&folder, &["ladder", "calls.pcap", "--headers"]).stdout;
+    assert!(headers.contains("\nCall-ID: call-1\n") && headers.contains("media ") && !headers.contains("m=audio"));
+    let plain = printed(&folder, &["ladder", "calls.pcap"]).stdout;
+    assert!(raw.stdout.starts_with(&plain) && headers.starts_with(&plain));
+}
+
+#[test]
+fn messages_are_part_of_the_object_where_they_were_asked_for() {
+    let folder = challenged();
+    let steps = |more: &str| {
+        let outcome = printed(&folder, &["ladder", "calls.pcap", "--format", "json", more]);
+        objects(&outcome)[0]["ladder"].as_array().expect("a list").clone()
+    };
+    let raw = steps("--raw");
+    assert_eq!(raw[0]["again"], serde_json::json!([0.5]));
+    assert_eq!(raw[0]["media"][0]["codecs"], serde_json::json!(["PCMU"]));
+    assert_eq!((&raw[3]["repeats"]["message"], &raw[3]["repeats"]["way"]), (&0.into(), &"credentials".into()));
+    assert!(raw[0]["raw"].as_str().is_some_and(|text| text.contains("\n\nv=0\n")));
+    let headers = steps("--headers");
+    assert!(headers[0]["raw"].is_null() && headers[0]["headers"].is_array() && headers[0]["media"].is_array());
+    assert!(steps("--all")[0]["headers"].is_null());
+}
+
+#[test]
+fn who_hides_numbers_sees_no_messages() {
+    let folder = challenged();
+    let arguments = ["ladder", "calls.pcap", "--raw", "--set", "processors.dialog.calls.privacy.numbers=mask"];
+    let outcome = printed(&folder, &arguments);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
+    assert!(
+        outcome.stderr.contains("set calls.privacy.numbers = \"plain\", or calls.raw = \"off\""),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn messages_that_could_not_be_read_are_told_and_shown() {
+    let broken = "
+        1.0 alice -> bob raw=\"INVITE sip:bob:secret@example.org SIP/2.0\\r\\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\\r\\n\\r\\n\"
+        2.0 carol -> bob raw=\"HELLO sip:bob SIP/2.0 \\x1b[2J\\r\\nVia: x\\r\\n\\r\\n\"
+        3.0 alice -> bob OPTIONS call=ping
+    ";
+    let folder = Folder::new();
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(broken), EPOCH));
+    let listed = printed(&folder, &["calls", "calls.pcap", "--all"]);
+    let remark = "2 messages could not be read, the last (start_line) from 198.51.100.30:5060: \
+                  `ringside calls --refused` shows the newest";
+    assert_eq!((listed.code, listed.stderr.trim_start_matches("ringside: ").trim_end()), (0, remark));
+    let shown = printed(&folder, &["calls", "calls.pcap", "--refused", "--format", "json"]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    let shown = objects(&shown);
+    let of = |at: usize| (shown[at]["reason"].as_str().expect("text"), shown[at]["line"].as_str().expect("text"));
+    assert_eq!(of(0), ("missing_header", "INVITE sip:bob:***@example.org SIP/2.0"));
+    assert_eq!(of(1), ("start_line", "HELLO sip:bob SIP/2.0 \\u{1b}[2J"));
+    let table = printed(&folder, &["calls", "calls.pcap", "--refused"]).stdout;
+    assert!(table.starts_with("time ") && table.contains(" missing_header  INVITE sip:"), "{table}");
+}
+
+#[test]
+fn where_every_message_could_be_read_there_is_none_to_show() {
+    let outcome = printed(&folder(), &["calls", "calls.pcap", "--refused"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""));
+}

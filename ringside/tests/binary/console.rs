@@ -99,6 +99,36 @@ fn calls_are_found_in_whichever_shard_they_are() {
     list_filter_and_show("service.shards=3");
 }
 
+#[test]
+fn messages_are_told_where_they_are_kept() {
+    let folder = folder("", "[processors.dialog.calls]\nraw = 'full'\nprivacy.numbers = 'plain'");
+    let (running, announced) = Running::start(folder.path(), &RUN);
+    listed(&announced, "", &[UP, "busy", "done"]);
+    for call in ["done", "up%2F1%25%26%3Cb%3E"] {
+        let told = json(&announced, &format!("/api/calls/{call}"));
+        let invite = told["ladder"][0]["raw"].as_str().unwrap_or_default();
+        assert!(invite.starts_with("INVITE sip:"), "{told:#}");
+    }
+    let told = json(&announced, "/api/calls/done");
+    assert_eq!(told["ladder"][0]["media"][0]["codecs"], serde_json::json!(["PCMU"]));
+    end(running);
+}
+
+#[test]
+fn messages_that_could_not_be_read_are_shown() {
+    let folder = folder("", PLAIN);
+    let broken = "1.0 alice -> bob raw=\"INVITE sip:bob@example.org SIP/2.0\\r\\nVia: SIP/2.0/UDP h\\r\\n\\r\\n\"";
+    folder.write("a.pcap", ladder::pcap::write(&ladder::play(&format!("{CALLS}{broken}")), EPOCH));
+    let (running, announced) = Running::start(folder.path(), &RUN);
+    listed(&announced, "", &[UP, "busy", "done"]);
+    let refused = json(&announced, "/api/refused");
+    let message = &refused["messages"][0];
+    assert_eq!((&message["reason"], &message["source"]), (&"missing_header".into(), &"192.0.2.10:5060".into()));
+    assert_eq!(message["line"], "INVITE sip:bob@example.org SIP/2.0");
+    assert_eq!(json(&announced, "/api/now")["unread"], message["time"]);
+    end(running);
+}
+
 fn list_filter_and_show(shards: &str) {
     let folder = folder("trace_url = 'http://t/{trace_id}/{call_id}'", PLAIN);
     let (running, announced) = Running::start(folder.path(), &[&RUN[..], &["--set", shards]].concat());
