@@ -61,7 +61,7 @@ impl Otlp {
         let pusher = Pusher::new(registry, resource, scope, self.settings.temporality, Arc::clone(&self.stats));
         let (pace, paced) = watch::channel(metrics_pace(&self.settings));
         let sender = sender.clone();
-        let handle = tokio::spawn(metrics::run(pusher, paced, move || sender.get()));
+        let handle = tokio::spawn(metrics::run(pusher, paced, phase(), move || sender.get()));
         Some(Task { pace, handle })
     }
 
@@ -73,7 +73,7 @@ impl Otlp {
         let sender = sender.clone();
         let enqueue = async move |payload: Payload| {
             // What is refused is counted there.
-            let _ = sender.get().enqueue(payload);
+            let _ = sender.get().enqueue(payload).await;
         };
         let label_sets = Arc::clone(&self.context.label_sets);
         let handle = tokio::spawn(spans::push(calls, label_sets, batcher, paced, Arc::clone(&self.stats), enqueue));
@@ -207,6 +207,11 @@ impl Reports for Stats {
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         self.report(out);
     }
+}
+
+/// When within an interval metrics are pushed: at random, 0 to 1. In the middle where the system has no randomness.
+fn phase() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 fn metrics_pace(settings: &Settings) -> metrics::Pace {

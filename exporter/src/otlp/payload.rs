@@ -65,6 +65,20 @@ pub struct Payload {
     pub important: bool,
 }
 
+/// A payload as it travels: compressed and framed. It waits and is retried in this form, so that a queue of so many bytes
+/// holds as many requests as it can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    /// Who takes it.
+    pub signal: Signal,
+    /// The body of an HTTP request.
+    pub body: Bytes,
+    /// As of the payload.
+    pub items: u64,
+    /// As of the payload.
+    pub important: bool,
+}
+
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

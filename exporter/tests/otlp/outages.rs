@@ -20,7 +20,7 @@ async fn what_the_queue_holds_while_a_server_is_down_arrives_when_it_is_up() {
         let down = Reserved::new();
         let client = Client::start(settings(protocol, down.address));
         for number in 0..20 {
-            client.sender.enqueue(spans(&format!("call-{number}"), 2)).unwrap();
+            client.sender.enqueue(spans(&format!("call-{number}"), 2)).await.unwrap();
         }
         client.until(|client| client.count("otelcol_exporter_retries") >= 5).await;
         assert_eq!((client.sent(), client.failed(), client.refused()), (0, 0, 0));
@@ -39,10 +39,10 @@ async fn a_server_that_restarts_gets_what_it_missed() {
     for protocol in BOTH {
         let server = Server::start(protocol);
         let client = Client::start(settings(protocol, server.address));
-        client.sender.enqueue(spans("before", 1)).unwrap();
+        client.sender.enqueue(spans("before", 1)).await.unwrap();
         client.until(|client| client.sent() == 1).await;
         let down = server.stop().await;
-        client.sender.enqueue(spans("meanwhile", 1)).unwrap();
+        client.sender.enqueue(spans("meanwhile", 1)).await.unwrap();
         client.until(|client| client.count("otelcol_exporter_retries") >= 2).await;
         let server = down.start(protocol, None);
         client.until(|client| client.sent() == 2).await;
@@ -125,7 +125,7 @@ async fn a_stop_while_the_server_is_down_ends_in_time_and_counts_what_is_lost() 
         settings.retry.initial_interval = FOREVER;
         let client = Client::start(settings);
         for _ in 0..5 {
-            client.sender.enqueue(spans("a", 2)).unwrap();
+            client.sender.enqueue(spans("a", 2)).await.unwrap();
         }
         let begun = Instant::now();
         let deadline = tokio::time::Instant::now() + Duration::from_millis(200);
@@ -133,7 +133,7 @@ async fn a_stop_while_the_server_is_down_ends_in_time_and_counts_what_is_lost() 
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         assert_eq!((client.failed(), client.sent()), (10, 0));
         assert_eq!(client.count("otelcol_exporter_queue_size"), 0);
-        assert!(client.sender.enqueue(spans("late", 1)).is_err());
+        assert!(client.sender.enqueue(spans("late", 1)).await.is_err());
         assert_eq!(client.sender.send_now(spans("late", 1)).await, GAVE_UP);
     }
 }
@@ -149,7 +149,7 @@ async fn a_stop_does_not_wait_out_a_long_pause_between_attempts() {
         settings.retry.max_elapsed_time = Duration::ZERO;
         let client = Client::start(settings);
         for number in 0..4 {
-            client.sender.enqueue(spans(&format!("call-{number}"), 1)).unwrap();
+            client.sender.enqueue(spans(&format!("call-{number}"), 1)).await.unwrap();
         }
         server.requests(2).await;
         client.sender.flush(Some(tokio::time::Instant::now() + Duration::from_secs(60))).await;
@@ -164,7 +164,7 @@ async fn a_server_that_hangs_does_not_hold_up_a_stop() {
         server.script([Step::Hang, Step::Hang, Step::Hang]);
         let client = Client::start(settings(protocol, server.address));
         for _ in 0..3 {
-            client.sender.enqueue(spans("a", 1)).unwrap();
+            client.sender.enqueue(spans("a", 1)).await.unwrap();
         }
         server.requests(2).await;
         client.sender.flush(Some(tokio::time::Instant::now() + Duration::from_millis(100))).await;
@@ -179,7 +179,7 @@ async fn a_flush_without_a_deadline_retries_as_always() {
         server.script([Step::Status(503, None), Step::Reset, Step::Status(429, Some("1".to_owned()))]);
         let client = Client::start(settings(protocol, server.address));
         for number in 0..3 {
-            client.sender.enqueue(spans(&format!("call-{number}"), 1)).unwrap();
+            client.sender.enqueue(spans(&format!("call-{number}"), 1)).await.unwrap();
         }
         client.sender.flush(None).await;
         assert_eq!((client.sent(), server.taken().len()), (3, 3));

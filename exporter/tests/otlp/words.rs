@@ -44,7 +44,7 @@ async fn an_outage_is_one_line_and_its_end_another() {
         let down = Reserved::new();
         let client = Client::start(settings(protocol, down.address));
         for _ in 0..10 {
-            client.sender.enqueue(spans("a", 1)).unwrap();
+            client.sender.enqueue(spans("a", 1)).await.unwrap();
         }
         client.until(|client| client.count("otelcol_exporter_retries") >= 20).await;
         let noted = lines();

@@ -105,9 +105,10 @@ pub struct Pace {
     pub stop: bool,
 }
 
-/// Pushes at `pace` until that says stop, and then once more. `sender` tells who sends now.
-pub async fn run(pusher: Pusher, mut pace: watch::Receiver<Pace>, sender: impl Fn() -> Arc<Sender>) {
-    let mut next = Instant::now() + pace.borrow_and_update().interval;
+/// Pushes at `pace` until that says stop, and then once more. The first push comes after `phase` of an interval, 0 to 1, so
+/// that programs started together do not push together. `sender` tells who sends now.
+pub async fn run(pusher: Pusher, mut pace: watch::Receiver<Pace>, phase: f64, sender: impl Fn() -> Arc<Sender>) {
+    let mut next = Instant::now() + pace.borrow_and_update().interval.mul_f64(phase);
     loop {
         let Pace { interval, patience, max_bytes, stop } = *pace.borrow_and_update();
         if stop {

@@ -1,4 +1,4 @@
-//! The way of one request: packed once, tried until it arrives, is refused for good, or its time is over.
+//! The way of one request: packed once before it waits, tried until it arrives, is refused for good, or its time is over.
 //!
 //! Counts what became of it and tells the log when the server's health changes. Dropping the future withdraws
 //! the request; nothing is counted then but that no request is in flight any more.
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::config::{Protocol, Settings};
-use super::super::payload::{Failure, Outcome, Payload, Refused, Signal};
+use super::super::payload::{Failure, Outcome, Packed, Payload, Refused, Signal};
 use super::super::stats::Stats;
 use super::backoff::Backoff;
 use super::health::{ServerHealth, Transition};
@@ -76,14 +76,21 @@ impl Delivery {
         Err(refused)
     }
 
-    /// Sends one that was checked.
-    pub(super) async fn deliver(&self, payload: Payload) -> Outcome {
-        let (signal, items) = (payload.signal, payload.items);
+    /// Makes of one that was checked what travels.
+    pub(super) async fn pack(&self, payload: Payload) -> Packed {
+        let Payload { signal, body, items, important } = payload;
+        let body = wire::pack(body, self.settings.protocol, self.settings.compression).await;
+        Packed { signal, body, items, important }
+    }
+
+    /// Sends one.
+    pub(super) async fn deliver(&self, packed: Packed) -> Outcome {
+        let (signal, items) = (packed.signal, packed.items);
         let outcome = tokio::select! {
             // What is left when the time is over is not even begun.
             biased;
             () = self.is_over() => Outcome::Failed(Failure::GaveUp),
-            outcome = self.attempts(payload) => outcome,
+            outcome = self.attempts(packed) => outcome,
         };
         match outcome {
             Outcome::Accepted { rejected } => {
@@ -98,9 +105,8 @@ impl Delivery {
         outcome
     }
 
-    async fn attempts(&self, payload: Payload) -> Outcome {
-        let Payload { signal, body, items, .. } = payload;
-        let body = wire::pack(body, self.settings.protocol, self.settings.compression).await;
+    async fn attempts(&self, packed: Packed) -> Outcome {
+        let Packed { signal, body, items, .. } = packed;
         let mut backoff = Backoff::new(&self.settings.retry);
         let begun = Instant::now();
         loop {

@@ -1,7 +1,7 @@
 //! The sender: encoded requests in, OTLP over gRPC or HTTP out, whatever the server does.
 //!
-//! A request waits in the [`queue`](self), is taken by one of a few consumers and stays with it until it has arrived
-//! or will not (`delivery`): packed once (`wire`), sent (`grpc`, `http` over `connect` and `tls`), the answer judged
+//! A request is packed once (`wire`), waits in the [`queue`](self), is taken by one of a few consumers and stays with it
+//! until it has arrived or will not (`delivery`): sent (`grpc`, `http` over `connect` and `tls`), the answer judged
 //! (`reply`, `throttle`, `verdict`), retried (`backoff`). It never looks into a request, never waits for a server
 //! where it is called, and never logs what was sent, a header, or a word the server said (`health`).
 
@@ -59,10 +59,11 @@ impl Sender {
         Ok(Self { shared, end, consumers: Mutex::new(consumers) })
     }
 
-    /// Puts one request into the queue. Never waits; what is refused is counted.
-    pub fn enqueue(&self, payload: Payload) -> Result<(), Refused> {
+    /// Compresses one request and puts it into the queue. Waits for no server; what is refused is counted.
+    pub async fn enqueue(&self, payload: Payload) -> Result<(), Refused> {
         self.shared.delivery.check(&payload)?;
-        self.shared.queue().push(payload)?;
+        let packed = self.shared.delivery.pack(payload).await;
+        self.shared.queue().push(packed)?;
         self.shared.changed.notify_one();
         Ok(())
     }
@@ -73,7 +74,7 @@ impl Sender {
     /// withdraws it, uncounted, in favour of newer values.
     pub async fn send_now(&self, payload: Payload) -> Outcome {
         match self.shared.delivery.check(&payload) {
-            Ok(()) => self.shared.delivery.deliver(payload).await,
+            Ok(()) => self.shared.delivery.deliver(self.shared.delivery.pack(payload).await).await,
             Err(refused) => Outcome::Failed(Failure::Refused(refused)),
         }
     }
@@ -106,9 +107,9 @@ impl Shared {
                 (queue.take(), queue.is_over())
             };
             match taken {
-                Some(payload) => {
-                    let bytes = payload.body.len();
-                    self.delivery.deliver(payload).await;
+                Some(packed) => {
+                    let bytes = packed.body.len();
+                    self.delivery.deliver(packed).await;
                     self.queue().done(bytes);
                 }
                 None if over => return,

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::config;
-use super::super::payload::{Payload, Refused};
+use super::super::payload::{Packed, Refused};
 use super::super::stats::Stats;
 
 /// The queue of one exporter.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: VecDeque<Payload>,
+    waiting: VecDeque<Packed>,
     /// Bytes of what waits and of what was taken and is not done.
     bytes: usize,
     /// Requests taken and not done.
@@ -41,29 +41,29 @@ impl Queue {
     }
 
     /// Takes one in, at the cost of others if it is important. What is turned away is counted here.
-    pub(super) fn push(&mut self, payload: Payload) -> Result<(), Refused> {
+    pub(super) fn push(&mut self, packed: Packed) -> Result<(), Refused> {
         let refused = if self.closed {
             Some(Refused::Stopped)
-        } else if !self.make_room(&payload) {
+        } else if !self.make_room(&packed) {
             Some(Refused::QueueFull)
         } else {
             None
         };
         if let Some(refused) = refused {
-            self.stats.enqueue_failed(payload.signal, refused, payload.items);
+            self.stats.enqueue_failed(packed.signal, refused, packed.items);
             return Err(refused);
         }
-        self.bytes += payload.body.len();
-        self.waiting.push_back(payload);
+        self.bytes += packed.body.len();
+        self.waiting.push_back(packed);
         self.tell();
         Ok(())
     }
 
     /// The one that waits longest. Its bytes count until [`Queue::done`].
-    pub(super) fn take(&mut self) -> Option<Payload> {
-        let payload = self.waiting.pop_front()?;
+    pub(super) fn take(&mut self) -> Option<Packed> {
+        let packed = self.waiting.pop_front()?;
         self.taken += 1;
-        Some(payload)
+        Some(packed)
     }
 
     /// What was taken, `bytes` long, arrived or will not.
@@ -83,16 +83,16 @@ impl Queue {
         self.closed && self.waiting.is_empty()
     }
 
-    /// Says whether the payload fits, after dropping what it may displace; drops nothing if it would not fit even then.
-    fn make_room(&mut self, payload: &Payload) -> bool {
-        let excess = (self.bytes + payload.body.len()).saturating_sub(self.capacity);
+    /// Says whether the packed fits, after dropping what it may displace; drops nothing if it would not fit even then.
+    fn make_room(&mut self, packed: &Packed) -> bool {
+        let excess = (self.bytes + packed.body.len()).saturating_sub(self.capacity);
         let crowded = self.waiting.len() + self.taken >= self.places;
         if excess == 0 && !crowded {
             return true;
         }
         let displaceable = || self.waiting.iter().filter(|one| !one.important);
         let room: usize = displaceable().map(|one| one.body.len()).sum();
-        if !payload.important || room < excess || displaceable().next().is_none() {
+        if !packed.important || room < excess || displaceable().next().is_none() {
             return false;
         }
         let mut freed = 0;
@@ -118,8 +118,8 @@ mod tests {
     use super::super::super::payload::Signal;
     use super::*;
 
-    fn payload(number: u64, bytes: usize, important: bool) -> Payload {
-        Payload { signal: Signal::Traces, body: vec![0; bytes].into(), items: number, important }
+    fn payload(number: u64, bytes: usize, important: bool) -> Packed {
+        Packed { signal: Signal::Traces, body: vec![0; bytes].into(), items: number, important }
     }
 
     fn queue(queue_size: usize, enabled: bool) -> (Queue, Arc<Stats>) {
