@@ -13,12 +13,14 @@ use crate::identity::{self, Identity};
 use crate::observed::Observed;
 use crate::privacy::Own;
 
-/// The beginning of a record: everything but its parts, its span, and for a request its trace.
+/// The beginning of a record: everything but its parts, its span, and for a request its trace. `ids` is the Call-ID, or what
+/// stands for it in ids.
 pub fn record(
     subject: Subject,
     seen: &Observed<'_>,
     slot: Slot,
     own: &Own,
+    ids: &[u8],
     config: &Config,
     wanted: &CallsWanted,
 ) -> CallRecord {
@@ -26,7 +28,7 @@ pub fn record(
     let start = shown(frame.first, frame.wall_offset);
     let number = |uri| sip::uri::user(uri).and_then(|user| privacy.number(user));
     let user_agent = message.user_agent().map(|value| privacy.cleared(&value, MAX_USER_AGENT, own));
-    let (trace_id, offered) = trace(message, config);
+    let (trace_id, offered) = trace(message, ids, config);
     CallRecord {
         key: seen.call,
         slot,
@@ -57,7 +59,7 @@ fn endpoints(seen: &Observed<'_>) -> Vec<Endpoint> {
 
 /// The trace by the configured order, and what the caller offers where that comes first. Without anything else the
 /// trace is that of the Call-ID.
-fn trace(message: &Message<'_>, config: &Config) -> ([u8; 16], Option<Offered>) {
+fn trace(message: &Message<'_>, ids: &[u8], config: &Config) -> ([u8; 16], Option<Offered>) {
     let mut offered = None;
     for source in &config.trace_id.from {
         match source {
@@ -79,7 +81,7 @@ fn trace(message: &Message<'_>, config: &Config) -> ([u8; 16], Option<Offered>) 
             }
         }
     }
-    (identity::trace_id(message.call_id), offered)
+    (identity::trace_id(ids), offered)
 }
 
 /// Host and port of the Request-URI.
@@ -87,11 +89,6 @@ fn server(message: &Message<'_>, own: &Own, config: &Config) -> Option<(Box<str>
     let Start::Request { uri, .. } = message.start else { return None };
     let (host, port) = sip::uri::host_port(uri)?;
     Some((config.privacy.host(host, own)?, port))
-}
-
-/// Ids of the spans of a record.
-pub fn identity(message: &Message<'_>, wanted: &CallsWanted) -> Identity {
-    Identity::new(&wanted.instance, message.call_id)
 }
 
 /// The span of a call as a whole.

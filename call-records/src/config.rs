@@ -8,6 +8,8 @@ use pipeline::settings::network::{self, IpNet};
 use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
+use crate::privacy::{Own, keyed};
+
 /// Records of whole calls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
@@ -59,11 +61,14 @@ pub struct TraceId {
     pub from: Vec<TraceSource>,
     /// Carriers (the label) whose `traceparent` is adopted. Default none.
     pub trusted_carriers: Vec<String>,
+    /// The secret that ids are made with where the Call-ID is not shown, the same on every host of a fleet. Default: one of this
+    /// process alone.
+    pub key: String,
 }
 
 impl Default for TraceId {
     fn default() -> Self {
-        Self { from: vec![TraceSource::CallId], trusted_carriers: Vec::new() }
+        Self { from: vec![TraceSource::CallId], trusted_carriers: Vec::new(), key: String::new() }
     }
 }
 
@@ -153,7 +158,8 @@ pub struct Privacy {
     pub call_id: CallIds,
     /// What becomes of addresses. Default `plain`.
     pub ip: Addresses,
-    /// The secret of `hmac`, and of `hash` where it is set.
+    /// The secret of `hmac` and `hash`. Where it is empty, a Call-ID that is hidden for what it holds is hashed with a secret of
+    /// this process.
     pub key: String,
 }
 
@@ -179,7 +185,7 @@ pub enum CallIds {
     /// As they are, unless they hold what the other keys hide.
     #[default]
     Plain,
-    /// The first 32 hex digits of HMAC-SHA-256 under `privacy.key`, or of SHA-256 where there is none.
+    /// The first 32 hex digits of HMAC-SHA-256 under `privacy.key`.
     Hash,
 }
 
@@ -195,6 +201,12 @@ pub enum Addresses {
 }
 
 impl Config {
+    /// What ids are made of instead of a Call-ID that is not shown: it is found again from a hash of it by whoever guesses it.
+    pub fn id_token(&self, call_id: &[u8], own: &Own) -> Option<Box<[u8; 16]>> {
+        let hidden = self.privacy.hides(call_id, own);
+        hidden.then(|| Box::new(*keyed(&self.trace_id.key, call_id).first_chunk().expect("it has 32 bytes")))
+    }
+
     /// [`Config::observed`], what cannot be read left out.
     pub fn fleet(&self) -> Vec<IpNet> {
         self.observed.iter().filter_map(|text| network::parse(text).ok()).collect()
@@ -240,6 +252,13 @@ impl Config {
                 "calls.observed",
                 "ids as OpenSIPS makes them do not tell the sides of a hop apart",
                 "take out calls.span_ids, or calls.observed",
+            );
+        }
+        if self.privacy.call_id == CallIds::Hash && self.privacy.key.is_empty() {
+            problems.error(
+                "calls.privacy.call_id",
+                "\"hash\" needs a secret: without one, whoever guesses a Call-ID can try it",
+                "set calls.privacy.key, best as \"${env:NAME}\"",
             );
         }
         if self.privacy.numbers == Numbers::Hmac && self.privacy.key.is_empty() {

@@ -63,21 +63,32 @@ pub fn dialog_id(call_id: &[u8], tag: &[u8], other: &[u8]) -> [u8; 16] {
     hash(&[call_id, tag.min(other), tag.max(other)])
 }
 
-/// Makes the ids of one call's spans. Holds what the instance and the Call-ID left behind in the hash, and neither.
-pub struct Identity(Md5);
+/// Makes the ids of one call's spans.
+pub struct Identity {
+    /// What the instance and the Call-ID left behind in the hash.
+    begun: Md5,
+    /// What stands for the Call-ID, where that is not shown.
+    token: Option<Box<[u8; 16]>>,
+}
 
 impl Identity {
-    /// Of a call as this instance sees it.
-    pub fn new(instance: &str, call_id: &[u8]) -> Self {
-        let mut md5 = Md5::new();
-        feed(&mut md5, instance.as_bytes());
-        feed(&mut md5, call_id);
-        Self(md5)
+    /// Of a call as this instance sees it. `token` stands for a Call-ID that is not shown: from hashes of the Call-ID itself
+    /// whoever guesses it could tell that he did.
+    pub fn new(instance: &str, call_id: &[u8], token: Option<Box<[u8; 16]>>) -> Self {
+        let mut begun = Md5::new();
+        feed(&mut begun, instance.as_bytes());
+        feed(&mut begun, token.as_ref().map_or(call_id, |token| &token[..]));
+        Self { begun, token }
+    }
+
+    /// What ids have of the Call-ID, which is that of `message`.
+    pub fn call_id<'a>(&'a self, message: &Message<'a>) -> &'a [u8] {
+        self.token.as_ref().map_or(message.call_id, |token| &token[..])
     }
 
     /// The span that plays `role`: `cseq` is the value as sent, `what` a branch or a To tag.
     pub fn span(&self, role: &str, cseq: &[u8], what: &[u8]) -> SpanId {
-        let mut md5 = self.0.clone();
+        let mut md5 = self.begun.clone();
         [role.as_bytes(), cseq, what].iter().for_each(|part| feed(&mut md5, part));
         span(md5.finalize().into())
     }
@@ -166,9 +177,9 @@ mod tests {
     #[test]
     fn own_ids_are_the_hash_of_instance_call_role_and_what_the_span_is_of() {
         let whole = hash(&[b"instance", CALL_ID, b"txn", b"1 BYE", b"z9hG4bKx"]);
-        let own = Identity::new("instance", CALL_ID).span("txn", b"1 BYE", b"z9hG4bKx");
+        let own = Identity::new("instance", CALL_ID, None).span("txn", b"1 BYE", b"z9hG4bKx");
         assert_eq!(own, span(whole));
-        assert_ne!(own, Identity::new("other", CALL_ID).span("txn", b"1 BYE", b"z9hG4bKx"));
+        assert_ne!(own, Identity::new("other", CALL_ID, None).span("txn", b"1 BYE", b"z9hG4bKx"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use wire::Timestamp;
 use crate::call::{Call, MAX_CALLERS};
 use crate::change::{CallId, DialogId};
 use crate::config::Emit;
+use crate::identity::Identity;
 use crate::kept::Holder;
 use crate::observed::{Observed, SlotHolder};
 use crate::privacy::Own;
@@ -74,11 +75,13 @@ impl Records {
         let config = &self.config;
         let mut own = Own::default();
         own.learn(seen.message, &config.privacy);
-        let identity = begin::identity(seen.message, &self.wanted);
+        let token = config.id_token(seen.message.call_id, &own);
+        let identity = Identity::new(&self.wanted.instance, seen.message.call_id, token);
         let slot = slots.hold(slot);
-        let mut record = begin::record(Subject::Call, seen, slot, &own, config, &self.wanted);
+        let ids = identity.call_id(seen.message);
+        let mut record = begin::record(Subject::Call, seen, slot, &own, ids, config, &self.wanted);
         record.span = begin::root_span(&identity, seen.message);
-        record.parent = seen.span_of_sender(&self.fleet);
+        record.parent = seen.span_of_sender(&self.fleet, &identity);
         let call = Call {
             began: seen.frame.first,
             record,

@@ -69,31 +69,30 @@ impl Observed<'_> {
 
     /// The span of its transaction: named by the side that is here, by this instance where none is known to be.
     pub fn transaction_span(&self, identity: &Identity, span_ids: SpanIds) -> SpanId {
-        let Message { call_id, via, .. } = self.message;
-        let (cseq, branch) = (identity::cseq(self.message), via.branch);
+        let (cseq, branch) = (identity::cseq(self.message), self.message.via.branch);
         match (span_ids, self.tap_of_request()) {
-            (SpanIds::Opensips, _) => identity::opensips_span(call_id, cseq, branch),
-            (SpanIds::Own, Tap::Sender) => self.sides_span(TransactionSide::Client, branch),
-            (SpanIds::Own, Tap::Recipient) => self.sides_span(TransactionSide::Server, branch),
+            (SpanIds::Opensips, _) => identity::opensips_span(identity.call_id(self.message), cseq, branch),
+            (SpanIds::Own, Tap::Sender) => self.sides_span(TransactionSide::Client, branch, identity),
+            (SpanIds::Own, Tap::Recipient) => self.sides_span(TransactionSide::Server, branch, identity),
             (SpanIds::Own, Tap::Between) => identity.span("txn", cseq, branch),
         }
     }
 
     /// The span of the same transaction on the host that sent its request here, where that is one of the fleet.
-    pub fn span_of_sender(&self, fleet: &[IpNet]) -> Option<SpanId> {
-        self.is_from(fleet).then(|| self.sides_span(TransactionSide::Client, self.message.via.branch))
+    pub fn span_of_sender(&self, fleet: &[IpNet], identity: &Identity) -> Option<SpanId> {
+        self.is_from(fleet).then(|| self.sides_span(TransactionSide::Client, self.message.via.branch, identity))
     }
 
     /// The same of a request outside dialogs: its sender tells of the transaction it received, where there was one, and of
     /// none below that.
-    pub fn span_of_sender_of_single(&self, fleet: &[IpNet]) -> Option<SpanId> {
+    pub fn span_of_sender_of_single(&self, fleet: &[IpNet], identity: &Identity) -> Option<SpanId> {
         if !self.is_from(fleet) {
             return None;
         }
         let above = self.message.vias().nth(1);
         Some(match above {
-            Some(above) => self.sides_span(TransactionSide::Server, above.branch),
-            None => self.sides_span(TransactionSide::Client, self.message.via.branch),
+            Some(above) => self.sides_span(TransactionSide::Server, above.branch, identity),
+            None => self.sides_span(TransactionSide::Client, self.message.via.branch, identity),
         })
     }
 
@@ -104,8 +103,8 @@ impl Observed<'_> {
             && fleet.iter().any(|network| network.contains(&sender.ip().to_canonical()))
     }
 
-    fn sides_span(&self, side: TransactionSide, branch: &[u8]) -> SpanId {
-        side_span(side, self.message.call_id, identity::cseq(self.message), branch)
+    fn sides_span(&self, side: TransactionSide, branch: &[u8], identity: &Identity) -> SpanId {
+        side_span(side, identity.call_id(self.message), identity::cseq(self.message), branch)
     }
 
     /// Where its request is captured: a response goes the other way.

@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit, Mac};
 use pipeline::Refused;
 use pipeline::call::live::ShownNumber;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use sip::Message;
 
 use crate::config::{Addresses, CallIds, Numbers, Privacy};
@@ -35,16 +36,31 @@ impl Privacy {
                 }));
                 Some(masked.into())
             }
-            Numbers::Hmac => Some(hex(&self.keyed(user)[..8])),
+            Numbers::Hmac => Some(self.number_token(user)),
         }
+    }
+
+    /// The token of a number under `hmac`: of one that is written with `+`, with `00` or with neither the same.
+    pub fn number_token(&self, user: &[u8]) -> Box<str> {
+        hex(&self.keyed(&international(user))[..8])
+    }
+
+    /// Whether a Call-ID is not shown as it is.
+    pub fn hides(&self, call_id: &[u8], own: &Own) -> bool {
+        self.call_id == CallIds::Hash || self.gives_away(call_id, own)
     }
 
     /// What may be shown of a Call-ID. One that has in it what is to be hidden elsewhere is not shown either.
     pub fn call_id(&self, call_id: &[u8], own: &Own) -> Box<str> {
-        if self.call_id == CallIds::Hash || self.gives_away(call_id, own) {
+        if self.hides(call_id, own) {
             return self.hashed(call_id);
         }
-        text(call_id, MAX_CALL_ID).into()
+        Self::as_text(call_id).into()
+    }
+
+    /// A Call-ID that is shown.
+    pub fn as_text(call_id: &[u8]) -> Cow<'_, str> {
+        text(call_id, MAX_CALL_ID)
     }
 
     /// What may be shown of a branch: a token nobody reads, so it is kept or hashed as a whole.
@@ -155,14 +171,11 @@ impl Privacy {
     }
 
     fn hashed(&self, value: &[u8]) -> Box<str> {
-        let digest: [u8; 32] = if self.key.is_empty() { Sha256::digest(value).into() } else { self.keyed(value) };
-        hex(&digest[..16])
+        hex(&self.keyed(value)[..16])
     }
 
     fn keyed(&self, value: &[u8]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_bytes()).expect("HMAC takes any key");
-        mac.update(value);
-        mac.finalize().into_bytes().into()
+        keyed(&self.key, value)
     }
 
     /// Whether the message has the number somebody looks for: as the last digits of the user part of From, To,
@@ -170,9 +183,42 @@ impl Privacy {
     pub fn has_number(&self, wanted: &str, message: &Message<'_>) -> bool {
         let wanted_digits: Vec<u8> = wanted.bytes().filter(u8::is_ascii_digit).collect();
         users(message).any(|user| match self.numbers {
-            Numbers::Hmac => self.keyed(user) == self.keyed(wanted.as_bytes()),
+            Numbers::Hmac => international(user) == international(wanted.as_bytes()),
             _ => !wanted_digits.is_empty() && digits_of(user).collect::<Vec<u8>>().ends_with(&wanted_digits),
         })
+    }
+}
+
+/// HMAC-SHA-256 of a value. Without a key it is under a secret of this process: what is guessed cannot be tried out, and after
+/// a restart the same value has another token.
+pub fn keyed(key: &str, value: &[u8]) -> [u8; 32] {
+    static SECRET: OnceLock<[u8; 32]> = OnceLock::new();
+    let secret = || {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("the system has randomness");
+        secret
+    };
+    let key = if key.is_empty() { SECRET.get_or_init(secret) } else { key.as_bytes() };
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
+    mac.update(value);
+    mac.finalize().into_bytes().into()
+}
+
+/// A number as its country code begins: digits alone, without the `+` or the `00` before them and without what parts them. A
+/// user part that is no number as it stands.
+fn international(user: &[u8]) -> Cow<'_, [u8]> {
+    let bare = user.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let plus = [&b"+"[..], b"%2b", b"%2B"].into_iter().find_map(|plus| bare.strip_prefix(plus));
+    let number = plus.unwrap_or(bare);
+    if !number.first().is_some_and(u8::is_ascii_digit)
+        || !number.iter().all(|byte| byte.is_ascii_digit() || b"-.() ".contains(byte))
+    {
+        return Cow::Borrowed(user);
+    }
+    let digits: Vec<u8> = number.iter().copied().filter(u8::is_ascii_digit).collect();
+    match digits.strip_prefix(b"00") {
+        Some(rest) if plus.is_none() && !rest.is_empty() => Cow::Owned(rest.to_vec()),
+        _ => Cow::Owned(digits),
     }
 }
 

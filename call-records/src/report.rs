@@ -41,14 +41,16 @@ impl Records {
         let mut own = Own::default();
         own.learn(response, privacy);
         own.learn_report(report.body, privacy);
-        let span = Identity::new(&self.wanted.instance, report.call_id);
+        let token = self.config.id_token(report.call_id, &own);
+        let trace_id = identity::trace_id(token.as_ref().map_or(report.call_id, |token| &token[..]));
+        let span = Identity::new(&self.wanted.instance, report.call_id, token);
         let span = span.span("report", identity::cseq(response), response.via.branch);
         // A response comes from where its request went.
         let endpoints = [frame.destination, frame.source].map(|address| Endpoint { address: privacy.address(address) });
         let record = CallRecord {
             slot,
             call_id: privacy.call_id(report.call_id, &own),
-            trace_id: identity::trace_id(report.call_id),
+            trace_id,
             span,
             outcome: FINAL,
             destination: 1,

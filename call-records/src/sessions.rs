@@ -39,7 +39,7 @@ impl Call {
             parent: self.record.span,
             previous: None,
             segment: 1,
-            dialog_id: identity::dialog_id(message.call_id, message.from.tag, tag),
+            dialog_id: identity::dialog_id(self.identity.call_id(message), message.from.tag, tag),
             // What waited for its cause may have been captured before the record began.
             start: self.shown(seen.now()).max(self.record.start),
             end: None,

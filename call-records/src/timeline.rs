@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 
 use pipeline::call::ladder::{Endpoint, Owner, Rare, Ringing, SpanId};
-use sip::{Method, ReasonProtocol};
+use sip::{Message, Method, ReasonProtocol};
 use wire::Timestamp;
 
 use crate::call::{Above, Call, LadderLine, Leg, Ring, shown};
 use crate::change::{Sighting, SightingKind, TransactionId};
+use crate::config::Privacy;
 use crate::config::{Ladder, Raw};
 use crate::observed::Context;
 use crate::observed::Observed;
@@ -107,7 +108,7 @@ impl Call {
         let message = seen.message;
         let (method, status) = (message.method(), message.status());
         if method == Method::Invite && status.is_none() {
-            self.own.learn(message, &context.config.privacy);
+            self.learn_names(message, context);
             if message.to.tag.is_empty() {
                 let from = tag_mark(seen.from);
                 if !self.is_caller(from)
@@ -129,6 +130,15 @@ impl Call {
             let Self { record, .. } = self;
             record.hangup_cause = record.hangup_cause.or_else(|| message.q850_cause());
             record.sip_cause = record.sip_cause.or_else(|| message.cause(ReasonProtocol::Sip));
+        }
+    }
+
+    /// Who a message names. A Call-ID that turns out to hold one of them is not shown any more; ids made of it stay.
+    fn learn_names(&mut self, message: &Message<'_>, context: &Context<'_>) {
+        let privacy = &context.config.privacy;
+        self.own.learn(message, privacy);
+        if *self.record.call_id == *Privacy::as_text(message.call_id) && privacy.hides(message.call_id, &self.own) {
+            self.record.call_id = privacy.call_id(message.call_id, &self.own);
         }
     }
 
@@ -179,7 +189,7 @@ impl Call {
         };
         let branch = context.config.privacy.branch(branch, &self.own);
         let start = self.shown(seen.frame.first).max(self.record.start);
-        let above_here = seen.span_of_sender(context.fleet);
+        let above_here = seen.span_of_sender(context.fleet, &self.identity);
         let parent = above_here.unwrap_or_else(|| self.parent_of(seen));
         let mut entry = seen.transaction([span, parent], branch, [source, destination], start);
         entry.below_remote = above_here.is_some();
@@ -248,7 +258,7 @@ impl Call {
         }
         let span = leg.entry.span;
         if decides && status >= 300 {
-            self.own.learn(message, &context.config.privacy);
+            self.learn_names(message, context);
             self.legs[index].entry.reason = reason(seen, &self.own, context);
         }
         for ring in self.rings.iter_mut().filter(|ring| ring.entry.parent == span) {

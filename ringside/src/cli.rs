@@ -52,6 +52,8 @@ pub enum Command {
     Advise(Advise),
     /// Ask a SIP server with OPTIONS, in the manner of ping
     Probe(Probe),
+    /// Print the token that stands for a number where privacy.numbers is "hmac"
+    Hash(Hash),
 }
 
 /// Which configuration.
@@ -71,6 +73,16 @@ pub struct Run {
     /// Set one key of the configuration, for instance exporters.prometheus.endpoint=127.0.0.1:2113
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Which numbers, and whose key.
+#[derive(Debug, Args)]
+pub struct Hash {
+    /// Numbers as they are dialled: +49301234, 0049301234 and 49301234 have one token
+    #[arg(required = true, value_name = "NUMBER")]
+    pub numbers: Vec<String>,
+    #[command(flatten)]
+    pub run: Run,
 }
 
 /// Which captures, and how to read them.

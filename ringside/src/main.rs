@@ -9,6 +9,7 @@ mod components;
 mod doctor;
 mod extract;
 mod failure;
+mod hash;
 mod json;
 mod ladder;
 mod live;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
+        Command::Hash(arguments) => hash::hash(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

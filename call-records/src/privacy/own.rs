@@ -16,7 +16,8 @@ use super::{MAX_USER, Numbers, Privacy, text, tokens};
 pub struct Own(Box<str>);
 
 impl Own {
-    /// Takes what `message` names: From, To, P-Asserted-Identity, Contact, Request-URI.
+    /// Takes what `message` names: From, To, P-Asserted-Identity, Contact, Request-URI, and display names and whoever stands in
+    /// the fields of [`NAMING`].
     pub fn learn(&mut self, message: &Message<'_>, privacy: &Privacy) {
         if privacy.numbers == Numbers::Plain {
             return;
@@ -28,6 +29,14 @@ impl Own {
         for user in users(message).chain(contacts) {
             let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
             self.add(&text(user, MAX_USER));
+        }
+        for (_, value) in message.fields().filter(|(name, _)| is_naming(name)) {
+            for Named { display, uri } in Names(value) {
+                let user = sip::uri::user(uri).unwrap_or_default();
+                let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
+                self.add(&text(user, MAX_USER));
+                self.add(&text(display, MAX_USER).replace('\\', ""));
+            }
         }
     }
 
@@ -128,13 +137,84 @@ impl Own {
     pub(super) fn names_in(&self, token: &str) -> bool {
         let has_name =
             self.names().any(|name| name.len() >= NAME_IN_TOKEN && occurrences(token, name).next().is_some());
-        has_name || !self.digits_in(token).is_empty()
+        let has_extension = || {
+            let short = self.digits().filter(|digits| (PART_OF_NUMBER..NUMBER).contains(&digits.len()));
+            short.into_iter().any(|digits| memmem::find(token.as_bytes(), digits).is_some())
+        };
+        has_name || has_extension() || !self.digits_in(token).is_empty()
     }
 
     /// Whether digits are part of one of them.
     fn has_digits(&self, digits: &[u8]) -> bool {
         self.digits().any(|known| memmem::find(known, digits).is_some())
     }
+}
+
+/// Whether a field names people, by its long name or its compact one.
+fn is_naming(name: &[u8]) -> bool {
+    NAMING.iter().any(|naming| naming.eq_ignore_ascii_case(name))
+}
+
+/// Somebody in a header field: `"Alice" <sip:1001@example.org>`.
+struct Named<'a> {
+    /// The display name without its quotes, escapes still in it; empty without one.
+    display: &'a [u8],
+    /// The URI.
+    uri: &'a [u8],
+}
+
+/// Everybody in the value of a header field, as far as it can be read (RFC 3261 §20.10, §25.1).
+struct Names<'a>(&'a [u8]);
+
+impl<'a> Iterator for Names<'a> {
+    type Item = Named<'a>;
+
+    fn next(&mut self) -> Option<Named<'a>> {
+        let rest = self.0.trim_ascii_start();
+        let rest = &rest[rest.iter().take_while(|byte| **byte == b',').count()..];
+        let rest = rest.trim_ascii_start();
+        if rest.is_empty() {
+            return None;
+        }
+        let quoted = rest.strip_prefix(b"\"").map(|inner| &inner[..closing_quote(inner)]);
+        let behind = quoted.map_or(rest, |quoted| rest.get(quoted.len() + 2..).unwrap_or_default());
+        let end_of_plain = memchr::memchr3(b'<', b',', b';', behind).unwrap_or(behind.len());
+        let (display, uri, behind) = match behind.get(end_of_plain) {
+            Some(b'<') => {
+                let uri = &behind[end_of_plain + 1..];
+                let uri = &uri[..memchr::memchr(b'>', uri).unwrap_or(uri.len())];
+                (quoted.unwrap_or(behind[..end_of_plain].trim_ascii()), uri, &behind[end_of_plain + 1 + uri.len()..])
+            }
+            _ => (quoted.unwrap_or_default(), behind[..end_of_plain].trim_ascii(), &behind[end_of_plain..]),
+        };
+        self.0 = &behind[end_of_element(behind)..];
+        Some(Named { display, uri })
+    }
+}
+
+/// Where a quoted string ends whose opening quote is before `inner`.
+fn closing_quote(inner: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = inner.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        if inner[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
+    }
+    inner.len()
+}
+
+/// Where the next element of a list begins: behind the comma that is in no quoted string.
+fn end_of_element(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = rest.get(at..).and_then(|rest| memchr::memchr2(b'"', b',', rest)) {
+        if rest[at + found] == b',' {
+            return at + found + 1;
+        }
+        at += found + 1;
+        at += closing_quote(&rest[at..]) + 1;
+    }
+    rest.len()
 }
 
 /// Whether a name is one that is known, which is in lower case and in a line.
@@ -224,8 +304,23 @@ pub(super) fn numbers_in(text: &str, own: &Own) -> Vec<Range<usize>> {
     found
 }
 
-/// Most user parts remembered of one call.
-pub(super) const MAX_OWN: usize = 16;
+/// Fields that name people: From and To (RFC 3261), P-Asserted-Identity, P-Preferred-Identity (RFC 3325), Remote-Party-ID
+/// (draft-ietf-sip-privacy-04), Diversion (RFC 5806), History-Info (RFC 7044), Referred-By (RFC 3892).
+const NAMING: [&[u8]; 11] = [
+    b"From",
+    b"f",
+    b"To",
+    b"t",
+    b"P-Asserted-Identity",
+    b"P-Preferred-Identity",
+    b"Remote-Party-ID",
+    b"Diversion",
+    b"History-Info",
+    b"Referred-By",
+    b"b",
+];
+/// Most user parts and display names remembered of one call.
+pub(super) const MAX_OWN: usize = 32;
 /// Shorter names are also parts of words.
 const SHORT_NAME: usize = 4;
 /// Shorter names stand in random tokens by chance.

@@ -25,7 +25,7 @@ const CALL: &str = "
 
 fn from(from: &[TraceSource], trusted: &[&str]) -> Config {
     let trusted_carriers = trusted.iter().map(|name| (*name).to_owned()).collect();
-    let trace_id = TraceId { from: from.to_vec(), trusted_carriers };
+    let trace_id = TraceId { from: from.to_vec(), trusted_carriers, ..TraceId::default() };
     Config { calls: call_records::Config { trace_id, ..call_records::Config::default() }, ..Config::default() }
 }
 

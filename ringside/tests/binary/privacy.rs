@@ -182,3 +182,16 @@ fn numbers_leave_where_the_configuration_wants_them_and_nothing_secret_does() {
     assert!(has(from) && has(to));
     assert!(!has(authorization) && !has(body), "bodies and credentials never leave");
 }
+
+#[test]
+fn hash_prints_the_token_that_records_have() {
+    let folder = Folder::new();
+    let set = ["--set", "processors.dialog.calls.privacy.key=secret"];
+    let numbers = ["+49123456", "0049123456", "49123456"];
+    let outcome = run(folder.path(), &[&["hash"][..], &numbers, &set].concat());
+    // echo -n 49123456 | openssl dgst -sha256 -hmac secret | cut -c 1-16
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "d96281a1bd656b90\n".repeat(3).as_str()));
+    let outcome = run(folder.path(), &["hash", "49123456"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
+    assert!(outcome.stderr.contains("set processors.dialog.calls.privacy.key"), "{}", outcome.stderr);
+}

@@ -16,6 +16,7 @@ fn what_does_not_exist_is_refused_as_unknown() {
         &["validate", "--set", "a=b"],
         &["run", "extra"],
         &["probe"],
+        &["hash"],
         &["probe", "http://x"],
         &["probe", "x", "--transport", "ws"],
         &["probe", "x", "--count", "0"],
@@ -33,7 +34,9 @@ fn help_and_version_succeed() {
     let folder = Folder::new();
     let help = run(folder.path(), &["--help"]);
     assert_eq!(help.code, 0);
-    for command in ["run", "validate", "print-config", "components", "doctor", "replay", "calls", "ladder", "probe"] {
+    for command in
+        ["run", "validate", "print-config", "components", "doctor", "replay", "calls", "ladder", "probe", "hash"]
+    {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} not in\n{}", help.stdout);
     }
     let version = run(folder.path(), &["--version"]);
