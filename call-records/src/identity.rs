@@ -24,6 +24,11 @@ pub fn trace_id(call_id: &[u8]) -> [u8; 16] {
     valid(hash(&[call_id]))
 }
 
+/// What stands for the Call-ID of a call that shares it with too many: `token` stands for that where it is not shown.
+pub fn of_reused(invite: &Message<'_>, token: Option<&[u8; 16]>) -> [u8; 16] {
+    hash(&[token.map_or(invite.call_id, |token| &token[..]), cseq(invite), invite.from.tag])
+}
+
 /// The trace a single request is: `cseq` is the value as sent, `branch` that of the lowest Via, so that it is the same on every
 /// hop.
 pub fn request_trace_id(call_id: &[u8], cseq: &[u8], branch: &[u8]) -> [u8; 16] {

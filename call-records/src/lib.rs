@@ -36,6 +36,7 @@ mod pieces;
 mod privacy;
 mod records;
 mod report;
+mod reused;
 mod sessions;
 mod single;
 mod timeline;

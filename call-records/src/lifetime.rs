@@ -14,7 +14,7 @@ use wire::Timestamp;
 use crate::call::{Call, MAX_CALLERS};
 use crate::change::{CallId, DialogId};
 use crate::config::Emit;
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::kept::Holder;
 use crate::observed::{Observed, SlotHolder};
 use crate::privacy::Own;
@@ -72,10 +72,15 @@ impl Records {
             (record.setup, record.ring, record.status, record.outcome) = (None, None, None, IN_PROGRESS);
             return self.go_on(seen.call, seen.now());
         }
+        let is_reused = self.reused.begins(seen.call, seen.frame.first);
+        self.counts.reused += u64::from(is_reused);
         let config = &self.config;
         let mut own = Own::default();
         own.learn(seen.message, &config.privacy);
-        let token = config.id_token(seen.message.call_id, &own);
+        let mut token = config.id_token(seen.message.call_id, &own);
+        if is_reused {
+            token = Some(Box::new(identity::of_reused(seen.message, token.as_deref())));
+        }
         let identity = Identity::new(&self.wanted.instance, seen.message.call_id, token);
         let slot = slots.hold(slot);
         let ids = identity.call_id(seen.message);

@@ -15,6 +15,7 @@ use crate::config::{Config, Raw};
 use crate::kept::{Holder, Kept, Room, Why};
 use crate::live::Newest;
 use crate::observed::{Context, Observed, SlotHolder, Waits};
+use crate::reused::ReusedCallIds;
 use crate::single::Single;
 use crate::timers::{Due, Timers};
 use crate::{headers, push_tight};
@@ -29,6 +30,7 @@ pub struct Records {
     pub(crate) calls: LinkedHashMap<CallId, Box<Call>>,
     pub(crate) singles: LinkedHashMap<RequestId, Box<Single>>,
     pub(crate) challenged: ChallengedRequests,
+    pub(crate) reused: ReusedCallIds,
     pub(crate) timers: Timers,
     /// Only where calls are watched.
     pub(crate) newest: Newest,
@@ -48,6 +50,8 @@ pub(crate) struct Counts {
     pub requests: u64,
     pub evicted: u64,
     pub cut: u64,
+    /// Calls with a trace of their own, because their Call-ID has been used too often.
+    pub reused: u64,
 }
 
 impl Records {
@@ -62,6 +66,7 @@ impl Records {
             calls: LinkedHashMap::new(),
             singles: LinkedHashMap::new(),
             challenged: ChallengedRequests::default(),
+            reused: ReusedCallIds::default(),
             timers: Timers::default(),
             newest: Newest::default(),
             header_bytes: 0,
@@ -274,6 +279,7 @@ impl Records {
         }
         counter("otelcol_processor_evicted_call_records", Vec::new(), counts.evicted);
         counter("otelcol_processor_cut_ladders", Vec::new(), counts.cut);
+        counter("otelcol_processor_reused_call_ids", Vec::new(), counts.reused);
     }
 }
 

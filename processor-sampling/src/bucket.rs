@@ -1,7 +1,9 @@
 //! A token bucket on the capture clock: how many traces may leave now.
 //!
 //! It fills at the configured rate and holds one second's worth. The lower half is for errors alone: while calls
-//! of every kind take what flows in, half a second's worth stands ready when the failures begin.
+//! of every kind take what flows in, half a second's worth stands ready when the failures begin. Calls that chance chooses
+//! are not turned away when it runs low: they are chosen ever more rarely, and say so, so that whoever scales them up counts
+//! right.
 
 use wire::Timestamp;
 
@@ -42,6 +44,22 @@ impl Bucket {
             self.held -= TOKEN;
         }
         enough
+    }
+
+    /// Which share of calls chance may choose now, 2^-16 to 1: all of them while a quarter of a second's worth is there, half as
+    /// many for each 64th that is missing.
+    pub fn share(&mut self, now: Timestamp) -> f64 {
+        self.fill(now);
+        let (held, rate) = (self.held as f64, (self.rate * TOKEN) as f64);
+        // Of one a second nothing is reserved.
+        let reserved = (self.rate / 2 * TOKEN) as f64;
+        let missing = (0.5 - (held - reserved) / (rate - reserved)).clamp(0.0, 0.5);
+        (-32.0 * missing).exp2()
+    }
+
+    /// Takes a token for a call that chance chose, whether there is one or not.
+    pub fn spend(&mut self) {
+        self.held = self.held.saturating_sub(TOKEN);
     }
 
     /// Time that runs backwards adds nothing.
@@ -93,6 +111,43 @@ mod tests {
         taken(&mut bucket, START, false, 1000);
         let millis = (1..=1000).map(|n| START + Duration::from_millis(n));
         assert_eq!(millis.map(|now| taken(&mut bucket, now, false, 10)).sum::<usize>(), 200);
+    }
+
+    /// At any rate of calls as many leave as flow in, once what was stored is gone, and each stands for those that did not.
+    #[test]
+    fn the_share_settles_where_calls_times_share_is_the_rate() {
+        for calls in [100_u64, 400, 4_000, 40_000] {
+            let mut bucket = Bucket::new(200);
+            let (mut left, mut stood_for, mut random) = (0.0, 0.0, 0x9E37_79B9_7F4A_7C15_u64);
+            for call in 0..60 * calls {
+                let share = bucket.share(START + Duration::from_nanos(call * 1_000_000_000 / calls));
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let chance = (random >> 11) as f64 / (1_u64 << 53) as f64;
+                if chance < share {
+                    bucket.spend();
+                    left += 1.0;
+                    stood_for += 1.0 / share;
+                }
+            }
+            let (expected, all) = (60.0 * 200_f64.min(calls as f64), (60 * calls) as f64);
+            assert!((left / expected - 1.0).abs() < 0.1, "{left} of {calls} calls a second");
+            assert!((stood_for / all - 1.0).abs() < 0.05, "{stood_for} for {all}");
+        }
+    }
+
+    #[test]
+    fn while_there_is_room_chance_may_choose_everything() {
+        let mut bucket = Bucket::new(200);
+        for _ in 0..50 {
+            assert_eq!(bucket.share(START), 1.0);
+            bucket.spend();
+        }
+        bucket.spend();
+        assert!(bucket.share(START) < 1.0);
+        taken(&mut bucket, START, true, 1000);
+        assert_eq!(bucket.share(START), (-16_f64).exp2(), "errors took all of it");
     }
 
     #[test]

@@ -5,14 +5,18 @@ use std::time::Duration;
 use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
-/// When a call is worth a trace. A call that none of the first four keeps is left to `ratio`.
+/// When a call is worth a trace. A call that none of the first four keeps is left to `ratio`. Defaults are those of the preset
+/// `single`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(from = "Written")]
 pub struct Config {
+    /// Where the defaults of the other keys are from. Default `single`.
+    pub preset: Preset,
     /// A call whose set-up took longer is kept. Default 6 s.
     #[serde(with = "duration")]
     pub slow_setup: Duration,
-    /// An answered call shorter than this is kept; 0 keeps none for that reason. Default 6 s.
+    /// An answered call shorter than this is kept, up to a share `ratio` of all calls, at least 1 %; 0 keeps none for that
+    /// reason. Default 6 s.
     #[serde(with = "duration")]
     pub short_call: Duration,
     /// A call with as many retransmissions, or more, is kept; at least 1. Default 3.
@@ -42,9 +46,52 @@ pub enum Requests {
 /// Largest value of `max_traces_per_second`.
 pub const MAX_RATE: u32 = 1_000_000;
 
+/// Defaults that fit together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// One host, or a few: every call, up to 200 a second.
+    #[default]
+    Single,
+    /// Hundreds of hosts: failures and slow set-ups, 1 % of the rest, up to 50 a second and host.
+    Fleet,
+}
+
+/// The keys as they are written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    preset: Preset,
+    #[serde(with = "duration::option")]
+    slow_setup: Option<Duration>,
+    #[serde(with = "duration::option")]
+    short_call: Option<Duration>,
+    retransmissions: Option<u32>,
+    ratio: Option<f64>,
+    max_traces_per_second: Option<u32>,
+    requests: Option<Requests>,
+}
+
+impl From<Written> for Config {
+    fn from(written: Written) -> Self {
+        let Self { slow_setup, short_call, retransmissions, ratio, max_traces_per_second, requests, .. } =
+            Self::of(written.preset);
+        Self {
+            preset: written.preset,
+            slow_setup: written.slow_setup.unwrap_or(slow_setup),
+            short_call: written.short_call.unwrap_or(short_call),
+            retransmissions: written.retransmissions.unwrap_or(retransmissions),
+            ratio: written.ratio.unwrap_or(ratio),
+            max_traces_per_second: written.max_traces_per_second.unwrap_or(max_traces_per_second),
+            requests: written.requests.unwrap_or(requests),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
+            preset: Preset::Single,
             slow_setup: Duration::from_secs(6),
             short_call: Duration::from_secs(6),
             retransmissions: 3,
@@ -56,6 +103,21 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The defaults of a preset.
+    pub fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::Single => Self::default(),
+            Preset::Fleet => Self {
+                preset,
+                short_call: Duration::ZERO,
+                retransmissions: 10,
+                ratio: 0.01,
+                max_traces_per_second: 50,
+                ..Self::default()
+            },
+        }
+    }
+
     /// Every value that cannot be worked with; `None` after an error.
     pub fn check(self, problems: &mut Problems) -> Option<Self> {
         let mut found = Problems::default();
@@ -141,6 +203,7 @@ mod tests {
         "#;
         let config: Config = toml::from_str(text).expect("a configuration");
         let expected = Config {
+            preset: Preset::Single,
             slow_setup: Duration::from_secs(8),
             short_call: Duration::ZERO,
             retransmissions: 5,
@@ -149,5 +212,14 @@ mod tests {
             requests: Requests::All,
         };
         assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn a_preset_gives_what_is_not_written() {
+        let config: Config = toml::from_str("preset = \"fleet\"\nratio = 0.1").expect("a configuration");
+        let expected = Config { ratio: 0.1, ..Config::of(Preset::Fleet) };
+        assert_eq!(config, expected);
+        assert_eq!((config.max_traces_per_second, config.short_call), (50, Duration::ZERO));
+        assert_eq!(toml::from_str::<Config>("").expect("a configuration"), Config::default());
     }
 }

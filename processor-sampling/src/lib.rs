@@ -11,6 +11,6 @@ mod decisions;
 mod probability;
 mod processor;
 
-pub use config::{Config, MAX_RATE, Requests};
+pub use config::{Config, MAX_RATE, Preset, Requests};
 pub use decisions::MAX_DECISIONS;
 pub use processor::Sampling;

@@ -18,6 +18,11 @@ impl Threshold {
         Self(((1.0 - ratio) * RANGE as f64).round() as u64)
     }
 
+    /// This, or that of a smaller share, of which four digits are enough.
+    pub fn or_rarer(self, share: f64) -> Self {
+        Self(self.0.max(Self::of(share).0 & !((1 << 40) - 1)))
+    }
+
     /// The threshold, for `ot=th:`, if a trace with this id is chosen.
     pub fn choose(self, trace_id: [u8; 16]) -> Option<u64> {
         let [.., a, b, c, d, e, f, g] = trace_id;

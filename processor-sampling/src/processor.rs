@@ -22,6 +22,8 @@ pub struct Sampling {
     now: Timestamp,
     /// So many divide the rate.
     shards: usize,
+    /// How many calls may be kept now for being short: a dialler's are all short, and `ratio` is to hold for them too.
+    short_calls: f64,
     counts: Counts,
 }
 
@@ -72,6 +74,7 @@ impl Sampling {
             label_sets,
             now: Timestamp::ZERO,
             shards,
+            short_calls: MOST_SHORT_CALLS,
             counts: Counts::default(),
         }
     }
@@ -112,9 +115,20 @@ impl Sampling {
 
     fn judge(&mut self, record: &CallRecord, trace_id: [u8; 16]) -> Decision {
         let error = record.error().is_some();
-        let judged = self.kept(record, error, trace_id).and_then(|(kept, threshold)| {
-            let room = kept == Kept::Debug || self.bucket.take(self.now, error);
-            if room { Ok((kept, threshold)) } else { Err(Dropped::Rate) }
+        let judged = self.kept(record, error, trace_id).and_then(|kept| {
+            let threshold = match kept {
+                Kept::Debug => None,
+                Kept::Probability => {
+                    // As often as the rate allows: a call that is dropped for it is told by the threshold of the others.
+                    let share = self.bucket.share(self.now);
+                    let threshold = self.threshold.or_rarer(share).choose(trace_id).ok_or(Dropped::Rate)?;
+                    self.bucket.spend();
+                    Some(threshold)
+                }
+                _ if self.bucket.take(self.now, error) => None,
+                _ => return Err(Dropped::Rate),
+            };
+            Ok((kept, threshold))
         });
         match judged {
             Ok((kept, threshold)) => {
@@ -128,10 +142,10 @@ impl Sampling {
         }
     }
 
-    fn kept(&self, record: &CallRecord, error: bool, trace_id: [u8; 16]) -> Result<(Kept, Option<u64>), Dropped> {
+    fn kept(&mut self, record: &CallRecord, error: bool, trace_id: [u8; 16]) -> Result<Kept, Dropped> {
         let config = &self.config;
         if record.debug {
-            return Ok((Kept::Debug, None));
+            return Ok(Kept::Debug);
         }
         if record.subject == Subject::Request {
             match config.requests {
@@ -140,19 +154,20 @@ impl Sampling {
                 Requests::Errors | Requests::Off => return Err(Dropped::Request),
             }
         }
-        let kept = if error {
+        self.short_calls = (self.short_calls + config.ratio.max(SHORT_CALLS)).min(MOST_SHORT_CALLS);
+        Ok(if error {
             Kept::Error
         } else if record.setup.is_some_and(|setup| setup > config.slow_setup) {
             Kept::SlowSetup
-        } else if record.duration.is_some_and(|duration| duration < config.short_call) {
+        } else if record.duration.is_some_and(|duration| duration < config.short_call) && self.short_calls >= 1.0 {
+            self.short_calls -= 1.0;
             Kept::ShortCall
         } else if record.retransmissions >= config.retransmissions {
             Kept::Retransmissions
         } else {
-            let threshold = self.threshold.choose(trace_id).ok_or(Dropped::Probability)?;
-            return Ok((Kept::Probability, Some(threshold)));
-        };
-        Ok((kept, None))
+            self.threshold.choose(trace_id).ok_or(Dropped::Probability)?;
+            Kept::Probability
+        })
     }
 }
 
@@ -216,6 +231,11 @@ impl Dropped {
         }
     }
 }
+
+/// Share of all calls that may be kept for being short, where `ratio` is smaller.
+const SHORT_CALLS: f64 = 0.01;
+/// Most of them at once.
+const MOST_SHORT_CALLS: f64 = 10.0;
 
 #[cfg(test)]
 mod tests;

@@ -297,3 +297,22 @@ fn a_sender_that_is_not_of_the_fleet_is_nobodys_parent() {
         assert_eq!((record.parent, record.transactions.iter().any(|one| one.below_remote)), (None, false));
     }
 }
+
+/// A dialler that uses one Call-ID for all its calls: no trace grows without end.
+#[test]
+fn a_call_id_that_is_used_for_call_after_call_is_many_traces() {
+    let records = |pause: u32| {
+        let call = |call: u32| {
+            let at = call * pause;
+            format!(
+                "{at}.0 alice -> bob INVITE ftag=t{call} cseq=1\n{at}.5 alice <- bob 486\n{at}.6 alice -> bob ACK\n"
+            )
+        };
+        calls(Config::default(), &(0..120).map(call).collect::<String>())
+    };
+    let traces = |records: &[CallRecord]| records.iter().map(|record| record.trace_id).collect::<HashSet<_>>().len();
+    let (slow, quick) = (records(40), records(35));
+    assert_eq!((slow.len(), traces(&slow)), (120, 1), "ninety an hour");
+    assert_eq!((quick.len(), traces(&quick)), (120, 4), "a hundred in one, three for themselves, then an hour is over");
+    assert!(quick.iter().all(|record| &*record.call_id == "call-1"));
+}

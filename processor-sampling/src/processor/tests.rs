@@ -8,6 +8,7 @@ use sip::Method;
 use wire::Tap;
 
 use super::*;
+use crate::Preset;
 
 const START: Timestamp = Timestamp::from_nanos(1_767_225_600_000_000_000);
 
@@ -272,6 +273,7 @@ fn a_reload_applies_every_key_and_loses_no_decision() {
     let mut bench = Bench::new(Config::default());
     assert_eq!(bench.take([piece(1, false, plain(1))]).len(), 1);
     let new = Config {
+        preset: Preset::Single,
         slow_setup: Duration::from_secs(30),
         short_call: Duration::from_secs(1),
         retransmissions: 10,
@@ -298,4 +300,37 @@ fn what_comes_in_and_goes_out_is_counted() {
     assert_eq!(bench.told("otelcol_processor_incoming_items", ""), 4);
     assert_eq!(bench.told("otelcol_processor_outgoing_items", ""), 3);
     assert_eq!((bench.kept("error"), bench.dropped("probability")), (2, 1));
+}
+
+/// Whoever scales up the calls that were kept counts the calls there were, though most were dropped for the rate.
+#[test]
+fn what_the_rate_drops_is_told_by_the_threshold() {
+    let mut bench = Bench::new(Config { max_traces_per_second: 50, ..Config::default() });
+    let (mut random, mut kept, mut stood_for) = (0x9E37_79B9_7F4A_7C15_u64, 0.0, 0.0);
+    for call in 0..20_000_u64 {
+        bench.now = START + Duration::from_millis(5 * call);
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let mut record = plain(1);
+        record.trace_id[8..].copy_from_slice(&random.to_be_bytes());
+        for (_, threshold) in bench.take([record]) {
+            let share = 1.0 - threshold.expect("chance chose it") as f64 / (1_u64 << 56) as f64;
+            kept += 1.0;
+            stood_for += 1.0 / share;
+        }
+    }
+    assert!((4_500.0..5_500.0).contains(&kept), "{kept}");
+    assert!((19_000.0..21_000.0).contains(&stood_for), "{stood_for} for 20,000");
+    assert_eq!(bench.kept("probability") + bench.dropped("rate"), 20_000);
+}
+
+/// A dialler's calls are all short: `ratio` holds for them as for others.
+#[test]
+fn short_calls_do_not_undo_the_ratio() {
+    let mut bench = Bench::new(Config { ratio: 0.0, max_traces_per_second: 10_000, ..Config::default() });
+    let short = |_| CallRecord { duration: Some(Duration::from_secs(1)), ..plain(1) };
+    let kept = bench.take((0..10_000).map(short)).len();
+    assert!((105..=110).contains(&kept), "{kept}: one of a hundred, and ten at first");
+    assert_eq!(bench.kept("short_call") + bench.dropped("probability"), 10_000);
 }

@@ -235,8 +235,6 @@ attributes! {
         "`udp` or `tcp`";
     NETWORK_PROTOCOL_NAME = "network.protocol.name", String, "rtq",
         "`sip`";
-    NETWORK_PROTOCOL_VERSION = "network.protocol.version", String, "rtq",
-        "`2.0`";
 }
 
 /// The event name of a message's log record.

@@ -298,7 +298,6 @@ impl<'a> SpanEncoder<'a> {
         attributes.text(a::TRANSPORT, transport.as_str());
         attributes.text(a::NETWORK_TRANSPORT, network_transport(transport));
         attributes.text(a::NETWORK_PROTOCOL_NAME, "sip");
-        attributes.text(a::NETWORK_PROTOCOL_VERSION, "2.0");
     }
 
     /// Who began it, and for whom it was.

@@ -123,7 +123,6 @@ fn the_root_says_what_became_of_the_call() {
             ("sip.transport", "udp"),
             ("network.transport", "udp"),
             ("network.protocol.name", "sip"),
-            ("network.protocol.version", "2.0"),
             ("user_agent.original", "Yealink SIP-T46S"),
             ("client.address", "192.0.2.1"),
             ("client.port", "5060"),
@@ -156,7 +155,6 @@ fn a_transaction_says_what_was_asked_and_answered_and_between_whom() {
             ("sip.transport", "udp"),
             ("network.transport", "udp"),
             ("network.protocol.name", "sip"),
-            ("network.protocol.version", "2.0"),
         ],
     );
     let bye = texts(&span(&encoded, id(5)).attributes);
