@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use pipeline::call::{IN_PROGRESS, Subject};
+use pipeline::call::{IN_PROGRESS, Related, Subject};
 use pipeline::event::Outcome;
 use pipeline::{Facts, Slot};
 use wire::Timestamp;
@@ -86,7 +86,8 @@ impl Records {
         let ids = identity.call_id(seen.message);
         let mut record = begin::record(Subject::Call, seen, slot, &own, ids, config, &self.wanted);
         record.span = begin::root_span(&identity, seen.message);
-        record.parent = seen.span_of_sender(&self.fleet, &identity);
+        let parent = seen.span_of_sender(&self.fleet, &identity);
+        record.related = parent.map(|parent| Box::new(Related { parent: Some(parent), follows: None }));
         let call = Call {
             began: seen.frame.first,
             record,

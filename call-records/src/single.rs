@@ -4,8 +4,8 @@
 //! It leaves [`T4`] after its final, so that late repeats are in it, or when none came in time. Transactions below the
 //! root are counted; should one above show itself later, the record is that one's.
 
-use pipeline::call::Subject;
 use pipeline::call::ladder::{Owner, SpanId, Transaction};
+use pipeline::call::{Related, Subject};
 use pipeline::event::Outcome;
 use pipeline::{CallRecord, Facts, Slot};
 use sip::{Method, ReasonProtocol};
@@ -53,7 +53,8 @@ impl Single {
         record.trace_id = identity::request_trace_id(ids, cseq, first);
         record.offered = None;
         record.span = seen.transaction_span(&identity, context.config.span_ids);
-        record.parent = seen.span_of_sender_of_single(context.fleet, &identity);
+        let parent = seen.span_of_sender_of_single(context.fleet, &identity);
+        record.related = parent.map(|parent| Box::new(Related { parent: Some(parent), follows: None }));
         let branch = context.config.privacy.branch(branch, &own);
         let ends = [record.source, record.destination];
         let mut entry = seen.transaction([record.span, record.span], branch, ends, record.start);
@@ -66,7 +67,7 @@ impl Single {
     fn follow(&mut self, challenged: Option<Challenged>) {
         if let Some(challenged) = challenged {
             self.record.trace_id = challenged.trace_id;
-            self.record.follows = Some(challenged.span);
+            self.record.related.get_or_insert_default().follows = Some(challenged.span);
         }
     }
 

@@ -34,6 +34,16 @@ pub struct Call {
     pub threshold: Option<u64>,
 }
 
+/// Spans of other records that a record hangs together with, in the same trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Related {
+    /// The span of the first request on the host that sent it here, which that host sends: the parent of [`CallRecord::span`];
+    /// `None` where the record is the first to tell of the call.
+    pub parent: Option<SpanId>,
+    /// The span of the request that a [`Subject::Request`] repeats with credentials.
+    pub follows: Option<SpanId>,
+}
+
 /// What the record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -74,11 +84,8 @@ pub struct CallRecord {
     pub offered: Option<Box<Offered>>,
     /// The span of the call as a whole; of a [`Subject::Request`] that of its transaction, of a [`Subject::Report`] its own.
     pub span: SpanId,
-    /// The span of the first request on the host that sent it here, which that host sends: the parent of [`CallRecord::span`];
-    /// `None` where the record is the first to tell of the call.
-    pub parent: Option<SpanId>,
-    /// The span of the request that a [`Subject::Request`] repeats with credentials: in the same trace.
-    pub follows: Option<SpanId>,
+    /// How it hangs together with what other records tell; `None` where it stands alone.
+    pub related: Option<Box<Related>>,
     /// Marked for debugging by its caller (RFC 8497, `logme` in Session-ID).
     pub debug: bool,
 
@@ -209,8 +216,7 @@ impl CallRecord {
             trace_id: [0; 16],
             offered: None,
             span: SpanId([0; 8]),
-            parent: None,
-            follows: None,
+            related: None,
             debug: false,
             start,
             until: start,
@@ -255,8 +261,18 @@ impl CallRecord {
             Some(offered) if offered.trusted.iter().any(|name| **name == *carrier) => {
                 Trace { id: offered.trace_id, parent: Some(offered.parent) }
             }
-            _ => Trace { id: self.trace_id, parent: self.parent },
+            _ => Trace { id: self.trace_id, parent: self.parent() },
         }
+    }
+
+    /// See [`Related::parent`].
+    pub fn parent(&self) -> Option<SpanId> {
+        self.related.as_ref()?.parent
+    }
+
+    /// See [`Related::follows`].
+    pub fn follows(&self) -> Option<SpanId> {
+        self.related.as_ref()?.follows
     }
 
     /// How many spans it comes to, without one for each message.

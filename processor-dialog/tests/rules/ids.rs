@@ -285,7 +285,7 @@ fn a_server_span_is_below_the_client_span_of_the_host_before() {
         assert_eq!(received(&lower, method), sent(&upper, method).map(|span| (span, true)), "{method:?}");
     }
     assert_eq!(received(&upper, Bye), sent(&lower, Bye).map(|span| (span, true)));
-    assert_eq!((lower.parent, upper.parent), (sent(&upper, Invite), None));
+    assert_eq!((lower.parent(), upper.parent()), (sent(&upper, Invite), None));
     let by_hand = hashed(&["client", "call-1", "1 INVITE", &upper.transactions[1].branch])[..16].to_owned();
     assert_eq!(sent(&upper, Invite).map(|span| hex(&span.0)), Some(by_hand));
 }
@@ -294,7 +294,7 @@ fn a_server_span_is_below_the_client_span_of_the_host_before() {
 #[test]
 fn a_sender_that_is_not_of_the_fleet_is_nobodys_parent() {
     for record in seen_on("dave", &["dave"], CHAIN) {
-        assert_eq!((record.parent, record.transactions.iter().any(|one| one.below_remote)), (None, false));
+        assert_eq!((record.parent(), record.transactions.iter().any(|one| one.below_remote)), (None, false));
     }
 }
 

@@ -66,10 +66,10 @@ fn what_repeats_a_challenged_request_is_in_its_trace() {
        961.1 alice <- registrar 200",
     );
     let [first, second, third, refresh, late] = &records[..] else { panic!("{records:#?}") };
-    assert_eq!((first.follows, second.follows, third.follows), (None, Some(first.span), Some(second.span)));
+    assert_eq!((first.follows(), second.follows(), third.follows()), (None, Some(first.span), Some(second.span)));
     assert!(second.trace_id == first.trace_id && third.trace_id == first.trace_id);
-    assert!(refresh.trace_id != first.trace_id && refresh.follows.is_none());
-    assert!(late.trace_id != refresh.trace_id && late.follows.is_none(), "a minute is no retry");
+    assert!(refresh.trace_id != first.trace_id && refresh.follows().is_none());
+    assert!(late.trace_id != refresh.trace_id && late.follows().is_none(), "a minute is no retry");
     let other = calls(
         Config::default(),
         "0.0 alice -> registrar REGISTER
@@ -77,7 +77,7 @@ fn what_repeats_a_challenged_request_is_in_its_trace() {
          0.2 alice -> bob MESSAGE
          0.3 alice <- bob 200",
     );
-    assert!(other.iter().all(|record| record.follows.is_none()), "{other:#?}");
+    assert!(other.iter().all(|record| record.follows().is_none()), "{other:#?}");
 }
 
 #[test]

@@ -171,7 +171,7 @@ impl<'a> SpanEncoder<'a> {
             span_id: transaction.span.0.to_vec(),
             parent_span_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
             flags: self.flags(single && parent.is_some() || transaction.below_remote),
-            links: self.links(record.follows.filter(|_| single)),
+            links: self.links(record.follows().filter(|_| single)),
             dropped_events_count: if single { record.ladder_cut } else { 0 },
             status: status(error),
             ..self.span(method(transaction.method), kind, transaction.start, transaction.end, attributes)

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use pipeline::affinity::Steer;
 use pipeline::call::ladder::{LadderForm, Owner, Rare, Session, SpanId, Trunks};
 use pipeline::call::media::CallMedia;
-use pipeline::call::{IN_PROGRESS, Offered};
+use pipeline::call::{IN_PROGRESS, Offered, Related};
 use pipeline::{CallRecord, Transport};
 use sip::Method;
 use wire::{Tap, Timestamp};
@@ -333,7 +333,12 @@ fn a_cause_says_whose_number_it_is() {
 
 #[test]
 fn a_retry_with_credentials_links_to_what_was_challenged() {
-    let links = &span(&encoded(CallRecord { follows: Some(id(7)), ..request() }), CALL).links.clone();
+    let links = &span(
+        &encoded(CallRecord { related: Some(Box::new(Related { parent: None, follows: Some(id(7)) })), ..request() }),
+        CALL,
+    )
+    .links
+    .clone();
     let [link] = &links[..] else { panic!("one link: {links:?}") };
     assert_eq!((&link.trace_id[..], &link.span_id[..]), (&TRACE[..], &[7; 8][..]));
     assert!(span(&encoded(request()), CALL).links.is_empty());
