@@ -4,6 +4,7 @@
 //! Call-ID that is the same on every node; [`Maglev`] shares the hashes out among backends. Pure: no clock, no log, no
 //! input or output. Bytes are hostile: nothing here panics, and nothing looks at more than [`WINDOW`] bytes.
 
+pub mod control;
 mod glance;
 mod hash;
 mod maglev;
