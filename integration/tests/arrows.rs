@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 6] = [
         "exporter",
         "extension-console",
     ],
-    &["ringside", "dashboards", "integration"],
+    &["ringside", "steer", "dashboards", "integration"],
 ];
 
 /// All that a processor may know of the workspace.

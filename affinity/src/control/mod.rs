@@ -13,7 +13,7 @@ mod weights;
 
 pub use adoption::{Adoption, Ratio};
 pub use anomaly::{Anomalies, Anomaly, Traffic};
-pub use delay::{BUCKETS, Delays, bucket, end};
+pub use delay::Delays;
 pub use health::{Backends, Heard, ProbeRule};
 pub use overload::Overload;
 pub use ticks::Sample;

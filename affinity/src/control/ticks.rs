@@ -3,6 +3,7 @@
 use std::ops::AddAssign;
 
 use super::Delays;
+use crate::steer::BackendCounters;
 
 /// What was counted in a second, of one backend or of all of a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,19 @@ pub struct Sample {
     pub timeouts: u64,
     /// From INVITE to first response, of those that had one.
     pub delays: Delays,
+}
+
+impl Sample {
+    /// What was counted of a backend between two readings. A counter that began anew counts from 0.
+    pub fn between(earlier: &BackendCounters, now: &BackendCounters) -> Self {
+        let since = |now: u64, earlier: u64| now.checked_sub(earlier).unwrap_or(now);
+        Self {
+            invites: since(now.invites, earlier.invites),
+            unavailable: since(now.unavailable, earlier.unavailable),
+            timeouts: since(now.timeouts, earlier.timeouts),
+            delays: &Delays(now.first_response) - &Delays(earlier.first_response),
+        }
+    }
 }
 
 impl AddAssign<&Self> for Sample {
@@ -69,6 +83,16 @@ impl Joining {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sample_is_what_came_between_two_readings() {
+        let mut earlier = BackendCounters { invites: 100, timeouts: 7, ..BackendCounters::default() };
+        let mut now = BackendCounters { invites: 130, unavailable: 2, timeouts: 3, ..BackendCounters::default() };
+        (earlier.first_response[20], now.first_response[20]) = (90, 117);
+        let sample = Sample::between(&earlier, &now);
+        assert_eq!((sample.invites, sample.unavailable, sample.timeouts), (30, 2, 3), "timeouts began anew");
+        assert_eq!((sample.delays.count(), sample.delays.0[20]), (27, 27));
+    }
 
     #[test]
     fn seconds_join_until_there_are_twenty_invites_and_half_a_minute_without_counts_as_good() {

@@ -1,0 +1,6 @@
+//! `ringside-steer`: SIP dialogs kept on one backend, in the kernel, on nodes that run SIP behind a service address.
+//!
+//! [`kernel`] is the border to the programs in the kernel. What those decide is told by [`affinity::steer`], and nothing of
+//! the collector links this crate.
+
+pub mod kernel;
