@@ -9,6 +9,7 @@ pub mod control;
 mod glance;
 mod hash;
 mod maglev;
+pub mod policy;
 pub mod steer;
 
 pub use glance::{CALL_ID, Glance, Start, Via, WINDOW};
