@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub use classes::{Classes, TooMany};
-pub use rules::Conditional;
+pub use rules::{Conditional, is_spared};
 
 use crate::maglev::{Maglev, SLOTS};
 use crate::steer::{self, Choice, RuleTable, Slots, State};

@@ -3,4 +3,5 @@
 //! [`kernel`] is the border to the programs in the kernel. What those decide is told by [`affinity::steer`], and nothing of
 //! the collector links this crate.
 
+pub mod config;
 pub mod kernel;
