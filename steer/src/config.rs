@@ -12,12 +12,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use config::service::Logs;
+use glob::MatchOptions;
 use pipeline::settings::duration;
 use serde::Deserialize;
 
-pub use check::inside;
+pub use check::{LONGEST_NAME, MOST_WEIGHT, inside};
 pub use load::{Loaded, load, read_text, refused};
 pub use settings::{Backend, Probe, Service, Settings};
+
+/// How patterns of names are matched, of devices and of files.
+pub const MATCHING: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// Where the configuration is looked for without `--config`.
 pub const DEFAULT_FILE: &str = "/etc/ringside/steer.toml";
@@ -397,6 +402,6 @@ impl Default for ProbeTable {
 
 impl Default for BackendTable {
     fn default() -> Self {
-        Self { name: String::new(), addresses: Vec::new(), weight: 100, state: State::default() }
+        Self { name: String::new(), addresses: Vec::new(), weight: Backend::WEIGHT, state: State::default() }
     }
 }

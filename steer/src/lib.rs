@@ -4,4 +4,5 @@
 //! the collector links this crate.
 
 pub mod config;
+pub mod discovery;
 pub mod kernel;

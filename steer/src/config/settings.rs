@@ -95,3 +95,8 @@ pub struct Backend {
     /// Whether it is on this node; `None`: the route to it tells.
     pub local: Option<bool>,
 }
+
+impl Backend {
+    /// The weight of one that says nothing about it.
+    pub const WEIGHT: u32 = 100;
+}
