@@ -87,7 +87,7 @@ pub struct Steer {
 }
 
 /// Whether packets are changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// They pass, and what would be done is counted.

@@ -4,5 +4,6 @@
 //! the collector links this crate.
 
 pub mod config;
+pub mod director;
 pub mod discovery;
 pub mod kernel;
