@@ -7,3 +7,6 @@ pub mod config;
 pub mod director;
 pub mod discovery;
 pub mod kernel;
+pub mod node;
+pub mod probes;
+pub mod state;
