@@ -91,6 +91,11 @@ impl Director {
         &self.settings
     }
 
+    /// The key of the hash of Call-IDs.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
     /// The mode in force.
     pub fn mode(&self) -> Mode {
         self.mode

@@ -4,8 +4,11 @@
 //! the collector links this crate.
 
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod director;
 pub mod discovery;
+pub mod exposition;
 pub mod kernel;
 pub mod node;
 pub mod probes;

@@ -22,6 +22,9 @@ pub enum Quality {
 }
 
 impl Quality {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Observing, Self::Healthy, Self::ExistingOnly];
+
     /// The value of the `state` label.
     pub const fn as_str(self) -> &'static str {
         match self {
