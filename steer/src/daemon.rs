@@ -29,7 +29,7 @@ use crate::state::{Kept, StateDir};
 use devices::Devices;
 
 pub use answers::Then;
-pub use run::{Ended, RunError, run};
+pub use run::{Ended, RunError, now, run};
 
 /// Everything that runs, but for waiting.
 pub struct Daemon<K> {
@@ -370,5 +370,9 @@ fn no_errors() -> BTreeMap<&'static str, u64> {
     ERROR_KINDS.iter().map(|kind| (*kind, 0)).collect()
 }
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod running;
 #[cfg(test)]
 mod tests;

@@ -1,107 +1,14 @@
 //! The daemon with a kernel side that only remembers what it is told.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-
 use affinity::CallHash;
-use affinity::steer::{Action, Counters, Dialog, Entered, Kind, Mode as SteerMode, Tables};
+use affinity::steer::{Action, Dialog, Entered, Kind, Mode as SteerMode, Tables};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::fake::Fake;
 use super::*;
 use crate::control::{Reply, Request};
-use crate::kernel::{Census, Event};
-
-/// What the kernel side was told.
-#[derive(Default)]
-struct Told {
-    tables: Vec<Tables>,
-    attached: Vec<u32>,
-    beats: u64,
-    gone: bool,
-    watched: bool,
-    refuse: bool,
-    foreign: bool,
-    dialog: Option<(u16, CallHash, Dialog)>,
-    census: Census,
-    counters: Counters,
-    events: VecDeque<Event>,
-}
-
-#[derive(Clone, Default)]
-struct Fake(Rc<RefCell<Told>>);
-
-fn refused() -> KernelError {
-    KernelError::System { what: "do it", source: std::io::Error::from_raw_os_error(7) }
-}
-
-impl Kernel for Fake {
-    fn apply(&mut self, tables: &Tables, _: u64) -> Result<(), KernelError> {
-        let mut told = self.0.borrow_mut();
-        if told.refuse {
-            return Err(refused());
-        }
-        told.tables.push(tables.clone());
-        Ok(())
-    }
-
-    fn beat(&mut self, now: u64) -> Result<(), KernelError> {
-        self.0.borrow_mut().beats = now;
-        Ok(())
-    }
-
-    fn last_beat(&self) -> Result<Option<u64>, KernelError> {
-        let beats = self.0.borrow().beats;
-        Ok((beats > 0).then_some(beats))
-    }
-
-    fn attach(&mut self, device: u32, _: &[String]) -> Result<(), KernelError> {
-        let mut told = self.0.borrow_mut();
-        if told.foreign {
-            return Err(KernelError::Foreign { device, programs: vec!["cil_from_netdev".to_owned()] });
-        }
-        told.attached.push(device);
-        Ok(())
-    }
-
-    fn detach(&mut self, device: u32) -> Result<(), KernelError> {
-        self.0.borrow_mut().attached.retain(|other| *other != device);
-        Ok(())
-    }
-
-    fn detach_all(&mut self) -> Result<(), KernelError> {
-        let mut told = self.0.borrow_mut();
-        (told.gone, told.attached) = (true, Vec::new());
-        Ok(())
-    }
-
-    fn attached(&self) -> Vec<u32> {
-        self.0.borrow().attached.clone()
-    }
-
-    fn counters(&self) -> Result<Counters, KernelError> {
-        Ok(self.0.borrow().counters.clone())
-    }
-
-    fn dialog(&self, service: u16, hash: CallHash) -> Result<Option<Dialog>, KernelError> {
-        let told = self.0.borrow();
-        Ok(told.dialog.filter(|(of, known, _)| (*of, *known) == (service, hash)).map(|(.., dialog)| dialog))
-    }
-
-    fn sweep(&mut self, _: u64) -> Result<Census, KernelError> {
-        Ok(self.0.borrow().census.clone())
-    }
-
-    fn watch(&mut self, on: bool) -> Result<(), KernelError> {
-        self.0.borrow_mut().watched = on;
-        Ok(())
-    }
-
-    fn event(&mut self) -> Option<Event> {
-        self.0.borrow_mut().events.pop_front()
-    }
-}
+use crate::kernel::Event;
 
 /// A daemon in a folder of its own, on the loopback device.
 struct Stage {
@@ -152,7 +59,7 @@ impl Stage {
     }
 
     fn tables(&self) -> Tables {
-        self.kernel.0.borrow().tables.last().expect("they were applied").clone()
+        self.kernel.told().tables.last().expect("they were applied").clone()
     }
 
     fn ask(&mut self, request: &str) -> Reply {
@@ -190,9 +97,9 @@ fn tables_are_applied_and_devices_attached_when_it_begins() {
 #[test]
 fn nothing_is_applied_while_nothing_changes() {
     let mut stage = Stage::new();
-    let before = stage.kernel.0.borrow().tables.len();
+    let before = stage.kernel.told().tables.len();
     (0..20).for_each(|second| stage.daemon.second(second));
-    assert_eq!(stage.kernel.0.borrow().tables.len(), before);
+    assert_eq!(stage.kernel.told().tables.len(), before);
 }
 
 #[test]
@@ -249,20 +156,20 @@ fn commands_are_carried_out_at_once_and_survive_the_daemon() {
     drop(daemon);
     let mut daemon = Stage::start(folder.path(), kernel.clone());
     daemon.begin(9).expect("the kernel takes it");
-    assert_eq!(kernel.0.borrow().tables.last(), Some(&before));
+    assert_eq!(kernel.told().tables.last(), Some(&before));
 }
 
 #[test]
 fn detach_takes_everything_out_but_not_from_under_dialogs() {
     let mut stage = Stage::new();
     stage.done(r#"{ "command": "mode", "mode": "active", "force": true }"#);
-    stage.kernel.0.borrow_mut().census.dialogs = [(0, 8)].into();
+    stage.kernel.told().census.dialogs = [(0, 8)].into();
     stage.daemon.second(1);
     assert!(stage.refused(r#"{ "command": "detach" }"#).starts_with("8 dialogs are up, of which about 4 would break"));
-    assert!(!stage.kernel.0.borrow().gone);
+    assert!(!stage.kernel.told().gone);
     let forced = Request::Detach { force: true };
     assert_eq!(stage.daemon.answer(&forced, 2).1, Then::End);
-    assert!(stage.kernel.0.borrow().gone);
+    assert!(stage.kernel.told().gone);
 }
 
 #[test]
@@ -271,7 +178,7 @@ fn a_dialog_is_found_by_its_call_id() {
     let dialog =
         Dialog { backend: 1, entered: Entered::Learned, answered: true, last: 2_000_000_000, ends: 0, asked: 0 };
     let hash = stage.daemon.director.key().hash(b"one@a");
-    stage.kernel.0.borrow_mut().dialog = Some((0, hash, dialog));
+    stage.kernel.told().dialog = Some((0, hash, dialog));
     let found = stage.done(r#"{ "command": "dialog", "call_id": "one@a" }"#);
     assert_eq!((&found[0]["backend"], &found[0]["silent_seconds"]), (&"b".into(), &3.into()), "{found}");
     assert_eq!(stage.refused(r#"{ "command": "dialog", "call_id": "two@a" }"#), "no dialog of that Call-ID is known");
@@ -293,11 +200,11 @@ fn decisions_are_written_only_while_somebody_watches() {
         device: 1,
     };
     stage.daemon.beat(1);
-    assert!(!stage.kernel.0.borrow().watched);
+    assert!(!stage.kernel.told().watched);
     let mut watcher = stage.daemon.events.subscribe();
-    stage.kernel.0.borrow_mut().events.push_back(event);
+    stage.kernel.told().events.push_back(event);
     stage.daemon.beat(2);
-    assert!(stage.kernel.0.borrow().watched);
+    assert!(stage.kernel.told().watched);
     let line: Value = serde_json::from_slice(&watcher.try_recv().expect("it was handed on")).expect("JSON");
     let expected = serde_json::json!({
         "at_seconds": 1.5, "service": "s", "backend": "b", "message": "INVITE", "action": "steer", "reason": null,
@@ -306,7 +213,7 @@ fn decisions_are_written_only_while_somebody_watches() {
     assert_eq!(line, expected);
     drop(watcher);
     stage.daemon.beat(3);
-    assert!(!stage.kernel.0.borrow().watched);
+    assert!(!stage.kernel.told().watched);
 }
 
 #[test]
@@ -315,8 +222,8 @@ fn health_says_what_keeps_it_from_steering() {
     let (well, health) = stage.daemon.health();
     assert!(!well && health.contains("device nowhere0 is not there; it is waited for"), "{health}");
     let mut stage = Stage::new();
-    stage.kernel.0.borrow_mut().foreign = true;
-    stage.kernel.0.borrow_mut().attached.clear();
+    stage.kernel.told().foreign = true;
+    stage.kernel.told().attached.clear();
     stage.daemon.second(1);
     let (well, health) = stage.daemon.health();
     assert!(
@@ -324,10 +231,10 @@ fn health_says_what_keeps_it_from_steering() {
         "{health}"
     );
     let mut stage = Stage::new();
-    stage.kernel.0.borrow_mut().refuse = true;
+    stage.kernel.told().refuse = true;
     stage.done(r#"{ "command": "weight", "backend": "s/b", "weight": 7 }"#);
     assert!(!stage.daemon.health().0);
-    stage.kernel.0.borrow_mut().refuse = false;
+    stage.kernel.told().refuse = false;
     stage.daemon.second(1);
     assert!(stage.daemon.health().0, "it is tried again");
     assert!(stage.daemon.metrics(1).contains("sip_steer_errors_total{kind=\"apply\"} 1\n"));
