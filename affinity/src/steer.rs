@@ -6,7 +6,12 @@
 
 mod counters;
 mod dialog;
+mod model;
+mod packet;
+mod rewrite;
 mod rules;
+mod scan;
+mod state;
 mod tables;
 
 pub use counters::{
@@ -14,7 +19,11 @@ pub use counters::{
     first_response_bound, first_response_bucket,
 };
 pub use dialog::{Dialog, Entered, LINGER};
+pub use model::{Decision, Model, Verdict};
+pub use packet::EXTENSION_HEADERS;
 pub use rules::{CLASSES, Kind, Limit, MAX_RULES, Marks, Over, Per, Rule, RuleTable, Then};
+pub use scan::{BLANKS, CSEQ_DIGITS, Called, Scan};
+pub use state::{FLOW_IDLE, FRAGMENT_LIFE, NOTED};
 pub use tables::{
     Affinity, Backend, Capacity, Choice, Clients, Device, EMERGENCY_USER, Emergency, MAX_BACKENDS, MAX_CIDRS,
     MAX_DEVICES, MAX_EMERGENCY_USERS, MAX_SERVICES, Mode, Path, Service, Slots, State, Tables, Target, Times,

@@ -111,7 +111,7 @@ impl<K: Kernel> Daemon<K> {
         self.director.settings()
     }
 
-    /// Begins: tables first, then devices.
+    /// Begins: tables first, then devices. With CAP_NET_ADMIN, programs of others are seen on them.
     pub fn begin(&mut self, now: u64) -> Result<(), KernelError> {
         self.place();
         let tables = self.director.tables();

@@ -3,10 +3,21 @@
 //! [`Kernel`] is what the daemon asks for, so that tests of the daemon put their own in place. Times are CLOCK_MONOTONIC in
 //! nanoseconds, which is the clock of the programs.
 
+mod apply;
+mod counts;
+mod layout;
+mod links;
+mod maps;
+mod steering;
+
+use std::error::Error;
 use std::io;
 
 use affinity::CallHash;
 use affinity::steer::{Counters, Dialog, Tables};
+
+pub use links::foreign as foreign_programs;
+pub use steering::{Programs, Steering};
 
 /// What the daemon asks of the kernel side.
 pub trait Kernel {
@@ -136,3 +147,34 @@ pub enum KernelError {
         source: io::Error,
     },
 }
+
+impl KernelError {
+    /// What was tried, and what the kernel said to it, wherever in a chain of errors that stands.
+    fn of(what: &'static str, error: impl Error + Send + Sync + 'static) -> Self {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(error) = next {
+            if let Some(aya::programs::ProgramError::LoadError { verifier_log, io_error }) = error.downcast_ref() {
+                let log = verifier_log.to_string();
+                // Without rights there is no log.
+                if io_error.kind() != io::ErrorKind::PermissionDenied || !log.is_empty() {
+                    let lines: Vec<&str> = log.lines().collect();
+                    return Self::Verifier(lines[lines.len().saturating_sub(VERIFIER_LINES)..].join("\n"));
+                }
+            }
+            if let Some(error) = error.downcast_ref::<io::Error>()
+                && let Some(code) = error.raw_os_error()
+            {
+                let source = io::Error::from_raw_os_error(code);
+                return match source.kind() {
+                    io::ErrorKind::PermissionDenied => Self::Permission { what, source },
+                    _ => Self::System { what, source },
+                };
+            }
+            next = error.source();
+        }
+        Self::System { what, source: io::Error::other(error) }
+    }
+}
+
+/// Last lines of what the verifier wrote that are shown.
+const VERIFIER_LINES: usize = 5;

@@ -47,8 +47,6 @@ pub enum StandardPath {
     Remote,
     /// Where to send replies could not be remembered, or the packet not be changed.
     Failed,
-    /// A later fragment whose first one has not been seen, or was not sent on.
-    Fragment,
 }
 
 /// What concerns no service.
@@ -60,7 +58,7 @@ pub enum General {
     Translated,
     /// Later fragments that followed their first.
     FragmentsFollowed,
-    /// Later fragments from or to anywhere known whose first was not seen: they pass.
+    /// Later fragments from or to an address of a service or backend that follow none which was changed: they pass.
     FragmentsEarly,
     /// First fragments that were remembered.
     FragmentsFirst,
@@ -112,7 +110,7 @@ pub struct ServiceCounters {
 pub struct RuleCounters {
     /// Packets it dropped, over a limit or at once.
     pub dropped: u64,
-    /// Packets over its limit, dropped or not.
+    /// Packets over its limit, dropped or not; in mode observe also those it would drop at once.
     pub limited: u64,
 }
 
@@ -126,6 +124,8 @@ pub struct BackendCounters {
     pub requests: u64,
     /// Initial INVITEs among them.
     pub invites: u64,
+    /// ACKs among them, which nobody answers.
+    pub acks: u64,
     /// Dialogs that were given to it.
     pub new_dialogs: u64,
     /// Dialogs it was heard speaking of first.
@@ -181,7 +181,7 @@ impl Action {
 
 impl StandardPath {
     /// All of them, in the order in which they are counted.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Tcp,
         Self::Rule,
         Self::UnknownDialog,
@@ -190,7 +190,6 @@ impl StandardPath {
         Self::NoBackend,
         Self::Remote,
         Self::Failed,
-        Self::Fragment,
     ];
 
     /// The label `reason` of metrics.
@@ -204,7 +203,6 @@ impl StandardPath {
             Self::NoBackend => "no_backend",
             Self::Remote => "remote",
             Self::Failed => "failed",
-            Self::Fragment => "fragment",
         }
     }
 }
@@ -269,6 +267,7 @@ impl Default for BackendCounters {
         Self {
             requests: 0,
             invites: 0,
+            acks: 0,
             new_dialogs: 0,
             learned: 0,
             sent: 0,

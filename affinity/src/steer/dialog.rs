@@ -9,7 +9,7 @@ pub const LINGER: Duration = Duration::from_secs(64);
 /// An entry of the map of dialogs. Times are CLOCK_MONOTONIC in ns, as coarse as the kernel's tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialog {
-    /// Number of its backend.
+    /// Number of its backend; [`super::Slots::NONE`] as long as an INVITE in mode observe waits for one to speak of it.
     pub backend: u16,
     /// How it came in.
     pub entered: Entered,

@@ -75,10 +75,10 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |source| RunError::System { what, source }
 }
 
-/// Runs until a signal, or until everything was taken out. `ready` is called once everything is set up.
+/// Runs a daemon that has begun, until a signal, or until everything was taken out. `ready` is called once everything is set
+/// up.
 pub async fn run<K: Kernel>(mut daemon: Daemon<K>, ready: impl FnOnce()) -> Result<Ended, RunError> {
     let mut signals = Signals::listen().map_err(system("signals"))?;
-    daemon.begin(now())?;
     let (control, mut asked) = mpsc::channel(WAITING);
     let _control = Server::start(&daemon.settings().control, control).map_err(system("the control socket"))?;
     let (ask, mut pages) = mpsc::channel(WAITING);

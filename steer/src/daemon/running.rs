@@ -89,7 +89,8 @@ fn life(kernel: Fake, file: PathBuf, ready: impl FnOnce()) -> Ended {
     let settings = config::load(&files, &|_| None).expect("it is right").settings;
     let state = StateDir::open(&settings.state_dir).expect("nobody has it");
     let node = Node::open().expect("anybody may ask");
-    let daemon = Daemon::new(kernel, settings, files, state, node).expect("it can be read");
+    let mut daemon = Daemon::new(kernel, settings, files, state, node).expect("it can be read");
+    daemon.begin(now()).expect("the kernel takes it");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(run(daemon, ready)).expect("it runs")
 }

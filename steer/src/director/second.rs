@@ -200,7 +200,8 @@ fn responses(counters: &BackendCounters) -> u64 {
 }
 
 fn heard(earlier: &BackendCounters, now: &BackendCounters) -> Heard {
-    let requests = since(earlier.requests, now.requests);
+    // Nobody answers an ACK.
+    let requests = since(earlier.requests, now.requests).saturating_sub(since(earlier.acks, now.acks));
     let replies = since(responses(earlier), responses(now)) + since(earlier.sent, now.sent);
     Heard { requests, replies }
 }
