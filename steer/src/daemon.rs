@@ -160,8 +160,15 @@ impl<K: Kernel> Daemon<K> {
         self.keep();
     }
 
+    /// Looks at discovery files, and makes the kernel obey what they say; every 30 s, and when one changes.
+    pub fn noticed(&mut self, now: u64) {
+        self.look(false);
+        self.apply(now);
+        self.keep();
+    }
+
     /// Looks at discovery files. `anew`: also at those that were not written to.
-    pub fn look(&mut self, anew: bool) {
+    fn look(&mut self, anew: bool) {
         let settings = self.director.settings();
         let services: Vec<String> = settings.services.iter().map(|service| service.name.clone()).collect();
         let bounds = Bounds { services: &services, allowed: &settings.allowed_backends, node: &self.node_name };

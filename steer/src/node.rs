@@ -17,6 +17,8 @@ use netlink_sys::{Socket, SocketAddr};
 pub struct Node {
     socket: Socket,
     sequence: u32,
+    /// Devices with a pod behind them, as of the last look.
+    pods: BTreeSet<u32>,
 }
 
 /// A device.
@@ -36,13 +38,13 @@ impl Node {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Self { socket, sequence: 0 })
+        Ok(Self { socket, sequence: 0, pods: BTreeSet::new() })
     }
 
     /// All devices.
     ///
     /// Pods of this node send through the ends of pairs whose other end is in another namespace, and through bridges;
-    /// a device with a route over a gateway leads elsewhere, whatever it is.
+    /// a device with a route to a network over a gateway leads elsewhere, whatever it is.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
         let uplinks = self.uplinks()?;
         let answers = self.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP)?;
@@ -50,10 +52,13 @@ impl Node {
             RouteNetlinkMessage::NewLink(link) => Link::read(&link, &uplinks),
             _ => None,
         };
-        Ok(answers.into_iter().filter_map(link).collect())
+        let links: Vec<Link> = answers.into_iter().filter_map(link).collect();
+        self.pods = links.iter().filter(|link| link.device.is_pod).map(|link| link.index).collect();
+        Ok(links)
     }
 
-    /// Whether an address is on this node or in a pod of it: nothing leads there over a gateway.
+    /// Whether an address is on this node or in a pod of it: nothing leads there over a gateway, or the gateway is in the pod.
+    /// Of pods those are known that [`Self::links`] saw.
     pub fn is_local(&mut self, address: IpAddr) -> io::Result<bool> {
         let mut message = RouteMessage::default();
         message.header.address_family = family(address);
@@ -66,7 +71,9 @@ impl Node {
         });
         let local = |route: &RouteMessage| match route.header.kind {
             RouteType::Local => true,
-            RouteType::Unicast => !is_over_gateway(route),
+            RouteType::Unicast => {
+                !is_over_gateway(route) || devices(route).iter().all(|device| self.pods.contains(device))
+            }
             _ => false,
         };
         Ok(routes.take(1).any(|route| local(&route)))
@@ -80,7 +87,8 @@ impl Node {
             message.header.address_family = family;
             for answer in self.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP)? {
                 let RouteNetlinkMessage::NewRoute(route) = answer else { continue };
-                if is_over_gateway(&route) {
+                let one_host = if family == AddressFamily::Inet { 32 } else { 128 };
+                if is_over_gateway(&route) && route.header.destination_prefix_length < one_host {
                     uplinks.extend(devices(&route));
                 }
             }

@@ -116,8 +116,8 @@ pub async fn run<K: Kernel>(mut daemon: Daemon<K>, ready: impl FnOnce()) -> Resu
                 daemon.second(now());
                 probing.aim(&daemon);
             }
-            _ = look.tick() => daemon.look(false),
-            () = watch.changed() => daemon.look(false),
+            _ = look.tick() => daemon.noticed(now()),
+            () = watch.changed() => daemon.noticed(now()),
             Some(asked) = asked.recv() => {
                 if answer(&mut daemon, asked) == Then::End {
                     // The answer is on its way by another task.
