@@ -5,9 +5,11 @@
 //! input or output; [`steer`] is what such a program obeys and decides. Bytes are hostile: nothing here panics, and nothing
 //! looks at more than [`WINDOW`] bytes.
 
+pub mod control;
 mod glance;
 mod hash;
 mod maglev;
+pub mod policy;
 pub mod steer;
 
 pub use glance::{CALL_ID, Glance, Start, Via, WINDOW};

@@ -16,6 +16,7 @@ use std::io;
 use affinity::CallHash;
 use affinity::steer::{Counters, Dialog, Tables};
 
+pub use links::foreign as foreign_programs;
 pub use steering::{Programs, Steering};
 
 /// The clock of the programs.
