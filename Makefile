@@ -49,7 +49,7 @@ test: deps-test build ## every test; the live ones with real SIPp calls through 
 # What is skipped where nobody names them, and nothing else.
 test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
 	RINGSIDE_BIN=$(RINGSIDE) $(TEST) sh -c '$(CARGO_TEST) --test real_captures --test torture; first=$$?; \
-		$(CARGO_TEST) --bin ringside --test captures -- real_capture torture other_peoples && exit $$first'
+		$(CARGO_TEST) --bin ringside --test captures --test program -- real_capture torture other_peoples && exit $$first'
 
 check: deps-run ## formatting, clippy with warnings denied, documentation, subjects of commits
 	scripts/subjects.sh

@@ -98,7 +98,7 @@ INLINE void follow(struct __sk_buff *skb, struct packet *packet, enum end end, _
 	copy_address(key.destination, packet->destination);
 	fragment = map_lookup(&fragments, &key);
 	if (!fragment || elapsed(fragment->seen, now) >= (__s64)FRAGMENT_LIFE) {
-		if (end == DESTINATION && (find_place(packet->source, 0) || find_place(packet->destination, 0)))
+		if (end == DESTINATION && find_place(packet->destination, 0))
 			count(FRAGMENTS_EARLY);
 		return;
 	}

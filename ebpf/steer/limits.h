@@ -113,7 +113,7 @@ struct settings {
 	__u64 flags;
 };
 
-/* What stands at an address; with port 0, that the address is one of ours. */
+/* What stands at an address; with port 0, that the address is one of a service. */
 struct place_key {
 	__u32 address[4];
 	__be16 port;

@@ -28,20 +28,16 @@ INLINE int is_mapped(const __u32 *address)
 	return !address[0] && !address[1] && address[2] == network32(0xffff);
 }
 
-/* What stands behind IP, which ends at `end`; its ports, and its length if it is UDP. */
-INLINE enum frame read_transport(struct __sk_buff *skb, struct packet *packet, __u32 protocol, __u32 at, __u32 end)
+/* What stands behind IP, which ends at `end`: its ports, and its length if it is UDP. */
+INLINE enum frame read_ports(struct packet *packet, const struct udphdr *header, __u32 protocol, __u32 at, __u32 end)
 {
-	struct udphdr header;
-	__u32 said;
+	__u32 said = host16(header->len);
 
-	if (at + UDP_BYTES > end || load_bytes(skb, at, &header, sizeof(header)))
-		return FRAME_OTHER;
-	packet->source_port = header.source;
-	packet->destination_port = header.dest;
+	packet->source_port = header->source;
+	packet->destination_port = header->dest;
 	packet->udp = at;
 	if (protocol == IPPROTO_TCP)
 		return FRAME_TCP;
-	said = host16(header.len);
 	if (said < UDP_BYTES)
 		return FRAME_OTHER;
 	if (at + said > end) {
@@ -54,38 +50,73 @@ INLINE enum frame read_transport(struct __sk_buff *skb, struct packet *packet, _
 	return FRAME_UDP;
 }
 
-/* RFC 791 §3.1. */
+INLINE enum frame read_transport(struct __sk_buff *skb, struct packet *packet, __u32 protocol, __u32 at, __u32 end)
+{
+	struct udphdr header;
+
+	if (at + UDP_BYTES > end || load_bytes(skb, at, &header, sizeof(header)))
+		return FRAME_OTHER;
+	return read_ports(packet, &header, protocol, at, end);
+}
+
+/* Where IPv4 ends (RFC 791 §3.1), which holds UDP, TCP, or a piece of UDP; 0: nothing to look at. */
+INLINE __u32 read_ipv4_header(struct packet *packet, const struct iphdr *header, __u32 frame_length)
+{
+	__u32 length = header->ihl * 4, end = IP_AT + host16(header->tot_len);
+	__u16 fragment = host16(header->frag_off);
+
+	if (header->version != 4 || length < sizeof(*header) || end < IP_AT + length || end > frame_length)
+		return 0;
+	packet->piece = fragment & 0x1fff ? LATER : fragment & 0x2000 ? FIRST : WHOLE;
+	if (header->protocol != IPPROTO_UDP && (header->protocol != IPPROTO_TCP || packet->piece != WHOLE))
+		return 0;
+	packet->source[0] = packet->source[1] = 0;
+	packet->source[2] = network32(0xffff);
+	packet->source[3] = header->saddr;
+	packet->destination[0] = packet->destination[1] = 0;
+	packet->destination[2] = network32(0xffff);
+	packet->destination[3] = header->daddr;
+	packet->identification = header->id;
+	packet->ip_checksum = header->check;
+	packet->ip_start[0] = *(const __u8 *)header;
+	packet->ip_start[1] = header->tos;
+	packet->is_v6 = 0;
+	packet->hops = header->ttl;
+	return end;
+}
+
 INLINE enum frame read_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
 	struct iphdr header;
-	__u32 length, end;
-	__u16 fragment;
+	__u32 end;
 
 	if (load_bytes(skb, IP_AT, &header, sizeof(header)))
 		return FRAME_OTHER;
-	length = header.ihl * 4;
-	end = IP_AT + host16(header.tot_len);
-	if (header.version != 4 || length < sizeof(header) || end < IP_AT + length || end > skb->len)
+	end = read_ipv4_header(packet, &header, skb->len);
+	if (!end)
 		return FRAME_OTHER;
-	fragment = host16(header.frag_off);
-	packet->piece = fragment & 0x1fff ? LATER : fragment & 0x2000 ? FIRST : WHOLE;
-	if (header.protocol != IPPROTO_UDP && (header.protocol != IPPROTO_TCP || packet->piece != WHOLE))
-		return FRAME_OTHER;
-	packet->source[0] = packet->source[1] = 0;
-	packet->source[2] = network32(0xffff);
-	packet->source[3] = header.saddr;
-	packet->destination[0] = packet->destination[1] = 0;
-	packet->destination[2] = network32(0xffff);
-	packet->destination[3] = header.daddr;
-	packet->identification = header.id;
-	packet->ip_checksum = header.check;
-	packet->ip_start[0] = *(const __u8 *)&header;
-	packet->ip_start[1] = header.tos;
-	packet->is_v6 = 0;
-	packet->hops = header.ttl;
 	if (packet->piece == LATER)
 		return FRAME_LATER;
-	return read_transport(skb, packet, header.protocol, IP_AT + length, end);
+	return read_transport(skb, packet, header.protocol, IP_AT + header.ihl * 4, end);
+}
+
+/* Where IPv6 ends (RFC 8200 §3); 0: nothing to look at. */
+INLINE __u32 read_ipv6_header(struct packet *packet, const struct ipv6hdr *header, __u32 frame_length)
+{
+	__u32 end = IP_AT + sizeof(*header) + host16(header->payload_len);
+
+	if (header->version != 6 || end > frame_length)
+		return 0;
+	__builtin_memcpy(packet->source, &header->saddr, sizeof(packet->source));
+	__builtin_memcpy(packet->destination, &header->daddr, sizeof(packet->destination));
+	if (is_mapped(packet->source) || is_mapped(packet->destination))
+		return 0;
+	packet->piece = WHOLE;
+	packet->ip_start[0] = ((const __u8 *)header)[0];
+	packet->ip_start[1] = ((const __u8 *)header)[1];
+	packet->is_v6 = 1;
+	packet->hops = header->hop_limit;
+	return end;
 }
 
 /* The first eight bytes of an extension header; the last two fields are a fragment header's. */
@@ -96,7 +127,7 @@ struct extension {
 	__be32 identification;
 };
 
-/* RFC 8200 §3, §4. */
+/* RFC 8200 §4. */
 INLINE enum frame read_ipv6(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6hdr header;
@@ -105,18 +136,9 @@ INLINE enum frame read_ipv6(struct __sk_buff *skb, struct packet *packet)
 
 	if (load_bytes(skb, IP_AT, &header, sizeof(header)))
 		return FRAME_OTHER;
-	end = at + host16(header.payload_len);
-	if (header.version != 6 || end > skb->len)
+	end = read_ipv6_header(packet, &header, skb->len);
+	if (!end)
 		return FRAME_OTHER;
-	__builtin_memcpy(packet->source, &header.saddr, sizeof(packet->source));
-	__builtin_memcpy(packet->destination, &header.daddr, sizeof(packet->destination));
-	if (is_mapped(packet->source) || is_mapped(packet->destination))
-		return FRAME_OTHER;
-	packet->piece = WHOLE;
-	packet->ip_start[0] = ((const __u8 *)&header)[0];
-	packet->ip_start[1] = ((const __u8 *)&header)[1];
-	packet->is_v6 = 1;
-	packet->hops = header.hop_limit;
 	next = header.nexthdr;
 	UNROLL
 	for (int i = 0; i < EXTENSION_HEADERS; i++) {
@@ -150,12 +172,40 @@ INLINE enum frame read_ipv6(struct __sk_buff *skb, struct packet *packet)
 	return read_transport(skb, packet, next, at, end);
 }
 
-/* Reads the headers of a frame. A function of its own: the verifier walks it once. */
+/*
+ * Reads the headers of a frame: where they are where nothing stands between, as in nearly every frame, else copied. A
+ * function of its own: the verifier walks it once.
+ */
 STEP enum frame read_frame(struct __sk_buff *skb, struct packet *packet)
 {
+	const void *data = (const void *)(long)skb->data, *data_end = (const void *)(long)skb->data_end;
+	const struct ethhdr *ethernet = data;
+	const struct ipv6hdr *v6 = data + IP_AT;
+	const struct iphdr *v4 = data + IP_AT;
 	__be16 protocol;
+	__u32 end;
 
-	if (!packet || load_bytes(skb, IP_AT - sizeof(protocol), &protocol, sizeof(protocol)))
+	if (!packet)
+		return FRAME_OTHER;
+	if (data + IP_AT + sizeof(*v4) + UDP_BYTES <= data_end && ethernet->h_proto == network16(ETH_P_IP) &&
+	    v4->ihl == 5) {
+		end = read_ipv4_header(packet, v4, skb->len);
+		if (!end)
+			return FRAME_OTHER;
+		if (packet->piece == LATER)
+			return FRAME_LATER;
+		if (end < IP_AT + sizeof(*v4) + UDP_BYTES)
+			return FRAME_OTHER;
+		return read_ports(packet, (const void *)(v4 + 1), v4->protocol, IP_AT + sizeof(*v4), end);
+	}
+	if (data + IP_AT + sizeof(*v6) + UDP_BYTES <= data_end && ethernet->h_proto == network16(ETH_P_IPV6) &&
+	    v6->nexthdr == IPPROTO_UDP) {
+		end = read_ipv6_header(packet, v6, skb->len);
+		if (end < IP_AT + sizeof(*v6) + UDP_BYTES)
+			return FRAME_OTHER;
+		return read_ports(packet, (const void *)(v6 + 1), IPPROTO_UDP, IP_AT + sizeof(*v6), end);
+	}
+	if (load_bytes(skb, IP_AT - sizeof(protocol), &protocol, sizeof(protocol)))
 		return FRAME_OTHER;
 	if (protocol == network16(ETH_P_IP))
 		return read_ipv4(skb, packet);

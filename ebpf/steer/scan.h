@@ -76,7 +76,7 @@ INLINE int is_request_line(const struct work *work, __u32 at)
 	return at >= 8 && word_at(work, at - 8) == TEXT8(' ', 'S', 'I', 'P', '/', '2', '.', '0');
 }
 
-#define WORDS_A_STEP 4
+#define WORDS_A_STEP 8
 
 /* Goes on to the next line end and looks at what begins there. */
 static long scan_step(__u32 index, struct loop_context *context)

@@ -80,7 +80,11 @@ INLINE __u8 byte_at(const struct work *work, __u32 at)
 
 INLINE __u64 word_at(const struct work *work, __u32 at)
 {
-	__u64 word = *(const __u64 *)&work->bytes[at & (BYTES - 1)];
+	const __u8 *bytes = &work->bytes[at & (BYTES - 1)];
+	__u64 word;
+
+	/* The compiler would take eight loads, since it sees that the bytes are not aligned. */
+	__asm__ volatile("%0 = *(u64 *)(%1 + 0)" : "=r"(word) : "r"(bytes));
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	word = __builtin_bswap64(word);

@@ -19,6 +19,18 @@ use affinity::steer::{Counters, Dialog, Tables};
 pub use links::foreign as foreign_programs;
 pub use steering::{Programs, Steering};
 
+/// The clock of the programs.
+pub fn now() -> u64 {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("every kernel has it");
+    time.tv_sec().cast_unsigned() * 1_000_000_000 + time.tv_nsec().cast_unsigned()
+}
+
+/// Names of the programs of tcx on a device, ours and those of others. Without CAP_NET_ADMIN, and before Linux 6.6, the kernel
+/// names none.
+pub fn programs_on(device: u32) -> Result<Vec<String>, KernelError> {
+    links::programs(device)
+}
+
 /// What the daemon asks of the kernel side.
 pub trait Kernel {
     /// Makes the programs obey these tables, from now on and as a whole. What did not change is not written. A change from

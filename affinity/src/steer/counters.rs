@@ -58,7 +58,7 @@ pub enum General {
     Translated,
     /// Later fragments that followed their first.
     FragmentsFollowed,
-    /// Later fragments from or to an address of a service or backend that follow none which was changed: they pass.
+    /// Later fragments to an address of a service that follow none which was changed: they pass.
     FragmentsEarly,
     /// First fragments that were remembered.
     FragmentsFirst,

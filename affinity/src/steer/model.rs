@@ -19,7 +19,7 @@ use super::rewrite::{self, End};
 use super::rules::Kind;
 use super::scan::Scan;
 use super::state::{State, elapsed};
-use super::tables::{Mode, Tables};
+use super::tables::{Mode, Service, Tables};
 use crate::glance::Start;
 use crate::hash::CallHash;
 
@@ -218,7 +218,7 @@ impl Model {
         }
         let old = if end == End::Source { piece.source } else { piece.destination };
         let Some(new) = self.state.fragment(end, piece, now) else {
-            if end == End::Destination && (self.is_known(piece.source) || self.is_known(piece.destination)) {
+            if end == End::Destination && self.is_service(piece.destination) {
                 self.count(General::FragmentsEarly);
             }
             return Decision::default();
@@ -236,8 +236,9 @@ impl Model {
         }
     }
 
-    fn is_known(&self, address: IpAddr) -> bool {
-        self.places.keys().any(|place| place.ip() == address)
+    fn is_service(&self, address: IpAddr) -> bool {
+        let of_service = |service: &Service| service.addresses.iter().any(|place| place.ip() == address);
+        self.tables.services.values().any(of_service)
     }
 
     fn pass(&mut self, decision: Decision, why: StandardPath) -> Decision {

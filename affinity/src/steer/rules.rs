@@ -23,7 +23,7 @@ pub enum Kind {
     Response,
 }
 
-/// What a message has besides, as bits of a number below [`Marks::ALL`].
+/// What a message has besides, as bits of a number below [`Marks::COUNT`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// An emergency call, within the limit of those.

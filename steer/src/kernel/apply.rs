@@ -244,7 +244,7 @@ fn write_classes(maps: &mut Maps, tables: &Tables) -> Result<(), KernelError> {
     Ok(())
 }
 
-/// What stands where; addresses by themselves too, for fragments without ports.
+/// What stands where; addresses of services by themselves too, for fragments without ports.
 fn places(tables: &Tables) -> HashMap<PlaceKey, Place> {
     let backends = tables.backends.iter().flat_map(|(number, backend)| {
         backend.addresses.iter().map(|address| (*address, Place { what: PLACE_BACKEND, number: *number }))
@@ -252,11 +252,13 @@ fn places(tables: &Tables) -> HashMap<PlaceKey, Place> {
     let services = tables.services.iter().flat_map(|(number, service)| {
         service.addresses.iter().map(|address| (*address, Place { what: PLACE_SERVICE, number: *number }))
     });
-    let all: Vec<(SocketAddr, Place)> = backends.chain(services).collect();
-    let addresses = all
-        .iter()
-        .map(|(address, _)| (PlaceKey::of(SocketAddr::new(address.ip(), 0)), Place { what: PLACE_ADDRESS, number: 0 }));
-    addresses.chain(all.iter().map(|(address, place)| (PlaceKey::of(*address), *place))).collect()
+    let addresses = tables
+        .services
+        .values()
+        .flat_map(|service| &service.addresses)
+        .map(|address| (PlaceKey::of(SocketAddr::new(address.ip(), 0)), Place { what: PLACE_ADDRESS, number: 0 }));
+    let all = backends.chain(services).map(|(address, place)| (PlaceKey::of(address), place));
+    addresses.chain(all).collect()
 }
 
 fn write_places(maps: &mut Maps, tables: &Tables) -> Result<(), KernelError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
@@ -22,6 +23,10 @@ pub const EGRESS: &str = "steer_egress";
 /// Filters of tc have a place of their own, so that a later program replaces them there.
 const PRIORITY: u16 = 1000;
 const HANDLE: TcHandle = TcHandle::new(0, 0x51b);
+
+/// How long links may take to go, and how often that is looked at.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Where a link or filter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,8 +184,18 @@ impl Links {
 
     /// Takes the programs off every device, also off those that an earlier daemon put them on.
     pub fn detach_all(&mut self) -> Result<(), KernelError> {
-        for device in self.attached() {
-            self.detach(device)?;
+        let attached = self.attached();
+        for device in &attached {
+            self.detach(*device)?;
+        }
+        // The kernel takes them off a moment after their pins are gone.
+        let is_on = |device: &u32| {
+            let names = programs(*device).unwrap_or_default();
+            names.iter().any(|name| name == INGRESS || name == EGRESS)
+        };
+        let until = Instant::now() + PATIENCE;
+        while attached.iter().any(is_on) && Instant::now() < until {
+            std::thread::sleep(LOOK);
         }
         if KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0)) {
             return Ok(());
@@ -202,8 +217,17 @@ impl Links {
     }
 }
 
-/// Programs of others on a device that are not on a list. Without CAP_NET_ADMIN the kernel does not say, and none is found.
+/// Programs of others on a device that are not on a list.
 pub fn foreign(device: u32, beside: &[String]) -> Result<Vec<String>, KernelError> {
+    let mut found = programs(device)?;
+    found.retain(|name| name != INGRESS && name != EGRESS && !beside.contains(name));
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// As [`super::programs_on`].
+pub fn programs(device: u32) -> Result<Vec<String>, KernelError> {
     let name = name(device)?;
     let mut found = Vec::new();
     for side in Side::BOTH {
@@ -211,9 +235,6 @@ pub fn foreign(device: u32, beside: &[String]) -> Result<Vec<String>, KernelErro
         let Ok((_, programs)) = SchedClassifier::query_tcx(&name, side.attach_type()) else { continue };
         found.extend(programs.iter().map(|program| program.name_as_str().unwrap_or("?").to_owned()));
     }
-    found.retain(|name| name != INGRESS && name != EGRESS && !beside.contains(name));
-    found.sort();
-    found.dedup();
     Ok(found)
 }
 
@@ -240,6 +261,10 @@ fn devices() -> Result<BTreeMap<usize, String>, KernelError> {
 /// The name that a device has now.
 fn name(device: u32) -> Result<String, KernelError> {
     let name = if_indextoname(device).map_err(|error| KernelError::of("find a device", io::Error::from(error)))?;
+    // Where there is no such device, nix 0.32 gives an empty name.
+    if name.is_empty() {
+        return Err(KernelError::of("find a device", io::Error::from_raw_os_error(nix::libc::ENODEV)));
+    }
     CString::into_string(name).map_err(|error| KernelError::of("read the name of a device", error))
 }
 

@@ -163,20 +163,20 @@ fn every_frame_of(test: &str, paths: &[std::path::PathBuf]) {
 }
 
 #[test]
-fn on_every_captured_datagram_of_our_own() {
-    every_frame_of("on_every_captured_datagram_of_our_own", &frames::own());
+fn our_own_captured_datagrams_are_decided_alike() {
+    every_frame_of("our_own_captured_datagrams_are_decided_alike", &frames::own());
 }
 
 #[test]
-fn on_every_captured_datagram_of_others() {
-    let test = "on_every_captured_datagram_of_others";
+fn other_peoples_captured_datagrams_are_decided_alike() {
+    let test = "other_peoples_captured_datagrams_are_decided_alike";
     let Some(captures) = corpus::captures(test) else { return };
     every_frame_of(test, &captures.into_iter().map(|capture| capture.path).collect::<Vec<_>>());
 }
 
 #[test]
-fn on_packets_by_chance() {
-    let test = "on_packets_by_chance";
+fn damaged_packets_are_decided_alike() {
+    let test = "damaged_packets_are_decided_alike";
     let Some(programs) = load(test, &CAPACITY) else { return };
     let packets = std::env::var("RINGSIDE_STEER_PACKETS").map_or(PACKETS, |number| number.parse().expect("a number"));
     let (mut pair, mut chance) = (Pair::new(programs), Chance(0x9E37_79B9_7F4A_7C15));
