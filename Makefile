@@ -24,7 +24,7 @@ SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
 TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
-.PHONY: help run build unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
+.PHONY: help run build build-steer unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
 	load soak fuzz deps-run deps-unit deps-test deps-load
 
 help: ## this list
@@ -36,6 +36,9 @@ run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CA
 build: deps-run ## the release binary
 	$(CARGO) build --release --package ringside
 
+build-steer: deps-run ## the release binary of the daemon that steers
+	$(CARGO) build --release --package steer --bin ringside-steer
+
 unit: deps-unit ## unit and in-process tests: no root, no peers, nothing installed but what building needs
 	$(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
 
@@ -46,7 +49,7 @@ test: deps-test build ## every test; the live ones with real SIPp calls through 
 # What is skipped where nobody names them, and nothing else.
 test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
 	RINGSIDE_BIN=$(RINGSIDE) $(TEST) sh -c '$(CARGO_TEST) --test real_captures --test torture; first=$$?; \
-		$(CARGO_TEST) --bin ringside --test captures -- real_capture torture other_peoples && exit $$first'
+		$(CARGO_TEST) --bin ringside --test captures --test program -- real_capture torture other_peoples && exit $$first'
 
 check: deps-run ## formatting, clippy with warnings denied, documentation, subjects of commits
 	scripts/subjects.sh
@@ -57,7 +60,7 @@ check: deps-run ## formatting, clippy with warnings denied, documentation, subje
 demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
 
-package: build ## the Debian package, in target/debian
+package: build build-steer ## the Debian packages, in target/debian
 	scripts/package.sh
 
 # Everything below $(DESTDIR)$(PREFIX), but for the configuration; one that is there is left as it is.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the Debian package of the release binary with cargo-deb, which is installed where it is missing.
+# Makes the Debian packages of the release binaries with cargo-deb, which is installed where it is missing.
 #
-# What is in it: [package.metadata.deb] in ringside/Cargo.toml. Prints the path of the package.
+# What is in them: [package.metadata.deb] in ringside/Cargo.toml and steer/Cargo.toml. Prints the paths of the packages.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -9,3 +9,4 @@ rust=scripts/ensure-rust.sh
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 command -v cargo-deb >/dev/null || "$rust" cargo install --locked cargo-deb
 "$rust" cargo deb --no-build --strip --locked --package ringside
+"$rust" cargo deb --no-build --strip --locked --package steer

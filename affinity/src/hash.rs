@@ -1,5 +1,7 @@
 //! The keyed hash of a Call-ID: the same bytes and key give the same hash on every node and in the kernel.
 
+use std::fmt;
+
 use siphasher::sip::SipHasher13;
 
 /// The key of a cluster, secret so that nobody outside can aim calls at one backend. The default, all zero, is for who only
@@ -11,10 +13,22 @@ pub struct Key([u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallHash(pub u64);
 
+impl fmt::Debug for Key {
+    /// Keeps the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
 impl Key {
     /// The key of these bytes.
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn bytes(&self) -> [u8; 16] {
+        self.0
     }
 
     /// SipHash-1-3 of some bytes: a Call-ID, or what stands for one where there is none.

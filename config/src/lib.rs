@@ -24,6 +24,6 @@ mod tests;
 pub use catalogue::{Catalogue, Checked, Role, Settings, Type};
 pub use check::{Components, Configuration};
 pub use effective::HIDDEN;
-pub use load::Sources;
+pub use load::{NOTHING, Sources};
 pub use node::{Node, Step};
 pub use service::Service;

@@ -17,6 +17,9 @@ pub struct Sources {
     pub may_be_unset: Option<fn(&[Step]) -> bool>,
 }
 
+/// What is said of files that configure nothing. For another file than pipeline.toml its reader changes the help.
+pub const NOTHING: &str = "nothing is configured";
+
 impl Sources {
     /// The merged tree. `look_up` tells a variable's value, `None` if it is unset. `None` after a text that
     /// is not TOML or when nothing is configured at all; other errors leave a tree, so that more are found.
@@ -32,7 +35,7 @@ impl Sources {
             if self.files.is_empty() {
                 return None;
             }
-            problems.error_at(&tree.place, "", "nothing is configured", "start from pipeline.toml of the project");
+            problems.error_at(&tree.place, "", NOTHING, "start from pipeline.toml of the project");
             return None;
         }
         let may_be_unset = self.may_be_unset.unwrap_or(|_| false);

@@ -8,4 +8,4 @@ mod places;
 mod server;
 
 pub use address::address;
-pub use server::{Abort, Limits, Load, Refused, ResponseGuard, Server, Site};
+pub use server::{Abort, Client, Limits, Load, Refused, ResponseGuard, Server, Site};

@@ -41,6 +41,10 @@ pub trait Site: Send + Sync + 'static {
     fn load(&self) -> &Load;
 }
 
+/// Who sent a request: among its extensions. Behind a proxy that is the proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Client(pub SocketAddr);
+
 /// What clients do to an endpoint.
 #[derive(Debug, Default)]
 pub struct Load {
@@ -182,7 +186,7 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
         };
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
         connections.spawn(async move {
-            serve(stream, limits, site, stopped).await;
+            serve(stream, client, limits, site, stopped).await;
             drop(place);
         });
     }
@@ -199,13 +203,20 @@ async fn next(listener: &TcpListener, places: &Places) -> io::Result<(Free, TcpS
     Ok((free, stream, client))
 }
 
-async fn serve<S: Site>(stream: TcpStream, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {
+async fn serve<S: Site>(
+    stream: TcpStream,
+    client: SocketAddr,
+    limits: Limits,
+    site: Arc<S>,
+    mut stopped: watch::Receiver<bool>,
+) {
     // Without it the last, short segment of a body waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let (busy, deadline) = watch::channel(None);
     let busy = Arc::new(busy);
     let _counted = Counted::new(site.load());
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Client(client));
         let (site, busy) = (Arc::clone(&site), ResponseGuard::until(&busy, Instant::now() + limits.response));
         async move { Ok::<_, Infallible>(site.answer(request, busy).await) }
     });

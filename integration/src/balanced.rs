@@ -42,6 +42,17 @@ impl Lab {
     /// # Panics
     /// When a command that configures them fails.
     pub fn new(family: Family, rules: Rules) -> io::Result<Self> {
+        Self::with_pods(family, rules, PODS)
+    }
+
+    /// Likewise with so many backends, at most 9.
+    ///
+    /// # Errors
+    /// When namespaces cannot be made.
+    ///
+    /// # Panics
+    /// When a command that configures them fails.
+    pub fn with_pods(family: Family, rules: Rules, pods: usize) -> io::Result<Self> {
         let (node, clients) = (Namespace::new()?, Namespace::new()?);
         for setting in [
             "net.ipv4.ip_forward=1",
@@ -73,10 +84,10 @@ impl Lab {
         clients.ip("route add default via 192.0.2.1");
         clients.ip("route add default via 2001:db8:1::1");
         let mut lab = Self { family, rules, node, clients, pods: Vec::new(), sockets: Vec::new() };
-        for pod in 0..PODS {
+        for pod in 0..pods {
             lab.add_pod(pod)?;
         }
-        lab.set_backends(&[0, 1, 2]);
+        lab.set_backends(&(0..pods).collect::<Vec<_>>());
         Ok(lab)
     }
 
@@ -150,6 +161,19 @@ impl Lab {
         self.clients.run(|| UdpSocket::bind((ip, port))).expect("the port is free")
     }
 
+    /// The socket of a backend once more: whoever takes from it, the lab's own functions do not.
+    ///
+    /// # Panics
+    /// When there are no descriptors left.
+    pub fn socket(&self, pod: usize) -> UdpSocket {
+        self.sockets[pod].try_clone().expect("a descriptor")
+    }
+
+    /// The namespace of a backend.
+    pub fn pod(&self, pod: usize) -> &Namespace {
+        &self.pods[pod]
+    }
+
     /// The service's address.
     pub fn service(&self) -> SocketAddr {
         service(self.family)
@@ -188,7 +212,7 @@ pub fn service(family: Family) -> SocketAddr {
 /// The address of a backend, counted from 0.
 pub fn backend(family: Family, pod: usize) -> SocketAddr {
     match family {
-        // There are three.
+        // At most nine.
         Family::V4 => ([10, 244, 1, 11 + pod as u8], 5060).into(),
         Family::V6 => format!("[2001:db8:244::1{}]:5060", pod + 1).parse().expect("an address"),
     }

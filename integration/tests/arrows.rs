@@ -2,7 +2,7 @@
 //!
 //! What tests and benchmarks depend on besides (`dev-dependencies`) is free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 6] = [
         "exporter",
         "extension-console",
     ],
-    &["ringside", "dashboards", "integration"],
+    &["ringside", "steer", "dashboards", "integration"],
 ];
 
 /// All that a processor may know of the workspace.
@@ -95,6 +95,25 @@ fn every_arrow_between_crates_points_down() {
     assert_eq!(faults(&crates), Vec::<String>::new());
     let gone = FLOORS.concat().into_iter().filter(|name| !crates.contains_key(*name));
     assert_eq!(gone.collect::<Vec<_>>(), Vec::<&str>::new(), "crates that are no more");
+}
+
+/// Everything of the workspace that a crate is built of.
+fn built_of<'a>(crates: &'a Crates, name: &'a str) -> BTreeSet<&'a str> {
+    let mut all = BTreeSet::from([name]);
+    let mut next = vec![name];
+    while let Some(name) = next.pop() {
+        let parts = crates[name].iter().map(String::as_str).filter(|part| crates.contains_key(*part));
+        next.extend(parts.filter(|part| all.insert(part)));
+    }
+    all
+}
+
+/// The collector cannot change a packet: what could is in no crate that it is built of.
+#[test]
+fn nothing_of_the_collector_can_steer() {
+    let crates = workspace();
+    assert!(!built_of(&crates, "ringside").contains("steer"));
+    assert!(built_of(&crates, "ringside").contains("affinity"), "the model that changes nothing may be there");
 }
 
 #[test]

@@ -1,0 +1,301 @@
+//! The program in the kernel, as a model: packets in, the same decisions, changes and counts out.
+//!
+//! Pure, and plain where the program has to be clever: tests hold the two against each other, packet by packet. What it
+//! decides stands in [`Model::ingress`] and what that calls, in the order of the numbered rules of steering: what is no datagram of ours, later
+//! fragments, what backends say, messages to services, rules, dialogs, Maglev.
+
+mod hearing;
+mod serving;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use sip::Method;
+
+use super::counters::{Action, Counters, General, ServiceCounters, StandardPath};
+use super::dialog::Dialog;
+use super::packet::{Datagram, Frame, Piece};
+use super::rewrite::{self, End};
+use super::rules::Kind;
+use super::scan::Scan;
+use super::state::{State, elapsed};
+use super::tables::{Mode, Service, Tables};
+use crate::glance::Start;
+use crate::hash::CallHash;
+
+/// The program and what it remembers. Times are nanoseconds of a clock that never goes back.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    tables: Tables,
+    places: HashMap<SocketAddr, Place>,
+    state: State,
+    beat: Option<u64>,
+    settle_until: Option<u64>,
+    counters: Counters,
+}
+
+/// What stands at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Service(u16),
+    Backend(u16),
+}
+
+/// How a message came to a service.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    service: u16,
+    device: u32,
+    gso: u32,
+    now: u64,
+}
+
+/// What is changed in a packet that is steered.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    address: SocketAddr,
+    dscp: Option<u8>,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// What was done.
+    pub verdict: Verdict,
+    /// The service it is for, or of the backend it comes from.
+    pub service: Option<u16>,
+    /// The backend it goes to, or comes from.
+    pub backend: Option<u16>,
+    /// What the message is; `None` where nothing of it was read.
+    pub kind: Option<Kind>,
+    /// The hash of its Call-ID.
+    pub hash: Option<CallHash>,
+    /// Number of the rule it fell under; 0 for none.
+    pub rule: u8,
+    /// Priority that the rule gave it.
+    pub priority: Option<u8>,
+}
+
+/// What was done with a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: it is none of ours, and unchanged.
+    #[default]
+    Untouched,
+    /// Nothing, although it is for a service.
+    Passed(StandardPath),
+    /// Nothing in mode observe.
+    Observed,
+    /// It is gone.
+    Dropped,
+    /// It has the address of a backend now.
+    Steered,
+    /// A backend's message was read, and is unchanged.
+    Heard,
+    /// A backend's message has the address of the service now.
+    Translated,
+    /// A later fragment got the address that its first one got.
+    Followed,
+}
+
+impl Model {
+    /// A program that obeys these tables from the start.
+    pub fn new(tables: &Tables, now: u64) -> Self {
+        let mut model = Self::default();
+        model.apply(tables, now);
+        model
+    }
+
+    /// Obeys other tables. Switching on begins the time to settle.
+    pub fn apply(&mut self, tables: &Tables, now: u64) {
+        if self.tables.mode == Mode::Observe && tables.mode == Mode::Active {
+            self.settle_until = Some(now + tables.times.settle.as_nanos() as u64);
+        }
+        self.tables = tables.clone();
+        let services = tables
+            .services
+            .iter()
+            .flat_map(|(number, service)| service.addresses.iter().map(|address| (*address, Place::Service(*number))));
+        let backends = tables
+            .backends
+            .iter()
+            .flat_map(|(number, backend)| backend.addresses.iter().map(|address| (*address, Place::Backend(*number))));
+        // A service hides a backend of the same address, which tables should not have.
+        self.places = backends.chain(services).collect();
+    }
+
+    /// A heartbeat. One after a silence longer than `grace` begins the time to settle.
+    pub fn beat(&mut self, now: u64) {
+        let grace = self.tables.times.grace.as_nanos() as i64;
+        if self.beat.is_some_and(|last| elapsed(last, now) > grace) {
+            self.settle_until = Some(now + self.tables.times.settle.as_nanos() as u64);
+        }
+        self.beat = Some(now);
+    }
+
+    /// Until when messages of unknown older dialogs take the standard path; `None` if that never began.
+    pub fn settles_until(&self) -> Option<u64> {
+        self.settle_until
+    }
+
+    /// Everything counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The dialogs that are remembered: number of the service, hash, entry.
+    pub fn dialogs(&self) -> impl Iterator<Item = (u16, u64, Dialog)> + '_ {
+        self.state.dialogs()
+    }
+
+    /// Forgets dialogs that are over.
+    pub fn sweep(&mut self, now: u64) {
+        self.state.sweep(now, &self.tables.times);
+    }
+
+    /// A packet that entered by a device, with its Ethernet header. `gso` is the size of each datagram in a super-datagram,
+    /// 0 of all others.
+    pub fn ingress(&mut self, frame: &mut [u8], device: u32, gso: u32, now: u64) -> Decision {
+        match Frame::read(frame) {
+            Frame::Other => Decision::default(),
+            Frame::Tcp(destination) => match self.places.get(&destination) {
+                Some(Place::Service(number)) => {
+                    let decision = Decision { service: Some(*number), ..Decision::default() };
+                    self.pass(decision, StandardPath::Tcp)
+                }
+                _ => Decision::default(),
+            },
+            Frame::Later(piece) => self.later(frame, &piece, End::Destination, now),
+            Frame::Udp(datagram) if datagram.hops < 2 => Decision::default(),
+            Frame::Udp(datagram) => {
+                let place = |address| self.places.get(&address).copied();
+                match (place(datagram.destination), place(datagram.source)) {
+                    (Some(Place::Service(service)), _) => {
+                        let arrival = Arrival { service, device, gso, now };
+                        let (decision, change) = self.serve(frame, &datagram, arrival);
+                        if let Some(change) = change {
+                            change.make(frame, &datagram);
+                        }
+                        decision
+                    }
+                    (_, Some(Place::Backend(number))) => self.hear(frame, &datagram, number, gso, now),
+                    (Some(Place::Backend(_)), _) => {
+                        self.count(General::Seen);
+                        if self.state.has_flow(datagram.source, datagram.destination, now) {
+                            self.count(General::Bypass);
+                        }
+                        Decision::default()
+                    }
+                    _ => Decision::default(),
+                }
+            }
+        }
+    }
+
+    /// A packet about to leave by a device: the address of a backend becomes that of the service the client knows.
+    pub fn egress(&mut self, frame: &mut [u8], now: u64) -> Decision {
+        match Frame::read(frame) {
+            Frame::Other | Frame::Tcp(_) => Decision::default(),
+            Frame::Later(piece) => self.later(frame, &piece, End::Source, now),
+            Frame::Udp(datagram) => {
+                let Some(Place::Backend(number)) = self.places.get(&datagram.source).copied() else {
+                    return Decision::default();
+                };
+                let Some(service) = self.state.use_flow(datagram.destination, datagram.source, now) else {
+                    return Decision::default();
+                };
+                self.keep_fragment(End::Source, &datagram, service.ip(), now);
+                rewrite::endpoint(frame, datagram.udp, End::Source, datagram.source, service);
+                self.count(General::Translated);
+                Decision { verdict: Verdict::Translated, backend: Some(number), ..Decision::default() }
+            }
+        }
+    }
+
+    fn later(&mut self, frame: &mut [u8], piece: &Piece, end: End, now: u64) -> Decision {
+        if end == End::Destination && piece.hops < 2 {
+            return Decision::default();
+        }
+        let old = if end == End::Source { piece.source } else { piece.destination };
+        let Some(new) = self.state.fragment(end, piece, now) else {
+            if end == End::Destination && self.is_service(piece.destination) {
+                self.count(General::FragmentsEarly);
+            }
+            return Decision::default();
+        };
+        rewrite::address(frame, end, old, new);
+        self.count(General::FragmentsFollowed);
+        Decision { verdict: Verdict::Followed, ..Decision::default() }
+    }
+
+    fn keep_fragment(&mut self, end: End, datagram: &Datagram, address: IpAddr, now: u64) {
+        if let Some(identification) = datagram.first_of {
+            let ends = (datagram.source.ip(), datagram.destination.ip());
+            self.state.keep_fragment(end, ends, identification, address, now);
+            self.count(General::FragmentsFirst);
+        }
+    }
+
+    fn is_service(&self, address: IpAddr) -> bool {
+        let of_service = |service: &Service| service.addresses.iter().any(|place| place.ip() == address);
+        self.tables.services.values().any(of_service)
+    }
+
+    fn pass(&mut self, decision: Decision, why: StandardPath) -> Decision {
+        if let Some(service) = decision.service {
+            self.service(service).passed[why as usize] += 1;
+        }
+        Decision { verdict: Verdict::Passed(why), ..self.act(decision, Action::Pass) }
+    }
+
+    fn act(&mut self, decision: Decision, action: Action) -> Decision {
+        if let (Some(service), Some(kind)) = (decision.service, decision.kind) {
+            self.service(service).packets[kind.index()][action as usize] += 1;
+        }
+        let verdict = match action {
+            Action::Steer => Verdict::Steered,
+            Action::Drop => Verdict::Dropped,
+            Action::Pass | Action::Observe => Verdict::Observed,
+        };
+        Decision { verdict, ..decision }
+    }
+
+    fn service(&mut self, number: u16) -> &mut ServiceCounters {
+        self.counters.services.entry(number).or_default()
+    }
+
+    fn count(&mut self, which: General) {
+        self.counters.general[which as usize] += 1;
+    }
+
+    fn count_datagram(&mut self, datagram: &Datagram, gso: u32) {
+        self.count(General::Seen);
+        if gso != 0 && datagram.payload > gso as usize {
+            self.count(General::Super);
+        }
+    }
+}
+
+fn kind(scan: Option<&Scan<'_>>) -> Kind {
+    match scan.map(|scan| scan.start) {
+        Some(Start::Request(method)) => Kind::Request(method),
+        Some(Start::Response(_)) => Kind::Response,
+        None => Kind::Request(Method::Other),
+    }
+}
+
+/// The message that decides: of a super-datagram the first.
+fn payload<'a>(frame: &'a [u8], datagram: &Datagram, gso: u32) -> &'a [u8] {
+    let length = if gso == 0 { datagram.payload } else { datagram.payload.min(gso as usize) };
+    let at = datagram.udp + super::packet::UDP;
+    &frame[at..at + length]
+}
+
+impl Change {
+    fn make(self, frame: &mut [u8], datagram: &Datagram) {
+        rewrite::endpoint(frame, datagram.udp, End::Destination, datagram.destination, self.address);
+        if let Some(dscp) = self.dscp {
+            rewrite::dscp(frame, self.address.is_ipv4(), dscp);
+        }
+    }
+}

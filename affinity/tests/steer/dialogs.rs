@@ -1,0 +1,224 @@
+//! Which backend a message goes to: that of the dialog, that of Maglev; what is learned, and when it is forgotten.
+
+use std::time::Duration;
+
+use affinity::steer::{Affinity, Entered, General, State};
+
+use crate::script::{Stage, call_for, slots, tables};
+
+#[test]
+fn a_dialog_keeps_its_backend_whatever_port_it_speaks_from() {
+    let mut stage = Stage::new(tables());
+    let one = call_for(&stage.tables, 1);
+    stage.play(&format!(
+        "0 a -> core INVITE {one} = steer b1
+         0.1 a:5070 -> core ACK {one} tag = steer b1
+         9 a:40000 -> core BYE {one} tag = steer b1"
+    ));
+    // Even where Maglev would choose another one meanwhile.
+    let two = call_for(&stage.tables, 2);
+    stage.play(&format!("10 a -> core INVITE {two} = steer b2"));
+    stage.apply(10.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
+    stage.play(&format!(
+        "11 a -> core BYE {two} tag = steer b2
+         12 a -> core BYE unknown tag = steer b0"
+    ));
+}
+
+#[test]
+fn a_backend_that_drains_keeps_its_dialogs_and_one_that_is_down_loses_them() {
+    let mut stage = Stage::new(tables());
+    let one = call_for(&stage.tables, 1);
+    stage.play(&format!("0 a -> core INVITE {one} = steer b1"));
+    stage.apply(1.0, |tables| {
+        tables.backends.get_mut(&1).expect("b1").state = State::Drain;
+        tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]);
+    });
+    stage.play(&format!("1 a -> core INFO {one} tag = steer b1"));
+    stage.apply(2.0, |tables| tables.backends.get_mut(&1).expect("b1").state = State::Down);
+    stage.play(&format!("2 a -> core INFO {one} tag = steer b0"));
+}
+
+#[test]
+fn invite_subscribe_and_refer_leave_an_entry_and_others_do_not() {
+    let mut stage = Stage::new(tables());
+    let ids: Vec<String> = (0..4).map(|backend| call_for(&stage.tables, backend)).collect();
+    stage.play(&format!(
+        "0 a -> core INVITE {} = steer b0
+         0 a -> core SUBSCRIBE {} = steer b1
+         0 a -> core REFER {} = steer b2
+         0 a -> core OPTIONS {} = steer b3",
+        ids[0], ids[1], ids[2], ids[3]
+    ));
+    stage.apply(1.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
+    stage.play(&format!(
+        "1 a -> core BYE {} tag = steer b0
+         1 a -> core NOTIFY {} tag = steer b1
+         1 a -> core NOTIFY {} tag = steer b2
+         1 a -> core OPTIONS {} = steer b0",
+        ids[0], ids[1], ids[2], ids[3]
+    ));
+    assert_eq!(stage.model.dialogs().count(), 3);
+}
+
+#[test]
+fn without_a_call_id_the_source_decides_and_nothing_is_remembered() {
+    let mut stage = Stage::new(tables());
+    stage.play(
+        "0 a -> core RUBBISH - = steer b2
+         1 a -> core OPTIONS - = steer b2
+         2 a:5061 -> core RUBBISH - = steer b2
+         3 a:5063 -> core RUBBISH - = steer b0
+         4 d -> core RUBBISH - = steer b0",
+    );
+    assert_eq!(stage.model.dialogs().count(), 0);
+}
+
+#[test]
+fn with_affinity_by_source_the_address_alone_decides() {
+    let mut stage = Stage::new(tables());
+    stage.apply(0.0, |tables| tables.services.get_mut(&0).expect("core").affinity = Affinity::Source);
+    stage.play(
+        "0 a -> core INVITE one = steer b3
+         1 a:5061 -> core INVITE two = steer b3
+         2 a -> core RUBBISH - = steer b3
+         3 d -> core INVITE one = steer b3",
+    );
+    assert_eq!(stage.model.dialogs().count(), 0);
+}
+
+#[test]
+fn what_a_backend_speaks_of_belongs_to_it() {
+    let mut stage = Stage::new(tables());
+    let one = call_for(&stage.tables, 0);
+    stage.play(&format!(
+        "0 b2 -> a 200 {one} tag cseq INVITE = heard b2
+         1 a -> core ACK {one} tag = steer b2
+         2 b1 -> a 200 {one} tag cseq INVITE = heard b1
+         3 a -> core BYE {one} tag = steer b2"
+    ));
+    let (_, _, dialog) = stage.model.dialogs().next().expect("one");
+    assert_eq!(dialog.entered, Entered::Learned);
+    assert_eq!((stage.model.counters().backends[&2].learned, stage.model.counters().backends[&1].learned), (1, 0));
+}
+
+#[test]
+fn a_backend_that_answers_481_has_no_such_dialog() {
+    let mut stage = Stage::new(tables());
+    stage.play("0 b2 -> a 481 one tag cseq BYE = heard b2");
+    assert_eq!(stage.model.dialogs().count(), 0);
+}
+
+#[test]
+fn what_leaves_nothing_behind_is_remembered_for_a_minute() {
+    let mut stage = Stage::new(tables());
+    stage.play(
+        "0 b2 -> a OPTIONS one = heard b2
+         0 b2 -> a 200 two cseq REGISTER = heard b2
+         0 b2 -> a INVITE three = heard b2",
+    );
+    stage.model.sweep(stage.time(63.0));
+    assert_eq!(stage.model.dialogs().count(), 3);
+    stage.model.sweep(stage.time(65.0));
+    assert_eq!(stage.model.dialogs().count(), 1);
+}
+
+#[test]
+fn a_dialog_is_forgotten_a_minute_after_its_end() {
+    let mut stage = Stage::new(tables());
+    let one = call_for(&stage.tables, 1);
+    stage.play(&format!(
+        "0 a -> core INVITE {one} = steer b1
+         1 b1 -> a 200 {one} tag cseq INVITE = heard b1
+         10 a -> core INVITE {one} tag = steer b1
+         11 b1 -> a 488 {one} tag cseq INVITE = heard b1
+         100 a -> core BYE {one} tag = steer b1"
+    ));
+    stage.apply(100.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
+    stage.play(&format!(
+        "163 a -> core BYE {one} tag = steer b1
+         230 a -> core BYE {one} tag = steer b0"
+    ));
+}
+
+#[test]
+fn a_call_that_was_refused_is_forgotten_unless_it_is_tried_again() {
+    let mut stage = Stage::new(tables());
+    let (one, two) = (call_for(&stage.tables, 1), call_for(&stage.tables, 2));
+    stage.play(&format!(
+        "0 a -> core INVITE {one} = steer b1
+         0 a -> core INVITE {two} = steer b2
+         1 b1 -> a 407 {one} tag cseq INVITE = heard b1
+         1 b2 -> a 407 {two} tag cseq INVITE = heard b2
+         2 a -> core INVITE {one} = steer b1"
+    ));
+    stage.model.sweep(stage.time(100.0));
+    let left: Vec<u16> = stage.model.dialogs().map(|(_, _, dialog)| dialog.backend).collect();
+    assert_eq!(left, [1]);
+}
+
+#[test]
+fn a_silent_dialog_is_forgotten_after_its_time() {
+    let mut tables = tables();
+    // Nothing beats between the packets.
+    tables.times.grace = Duration::from_secs(1_000_000);
+    let mut stage = Stage::new(tables);
+    let one = call_for(&stage.tables, 1);
+    let almost = 12.0 * 3600.0 - 1.0;
+    stage.play(&format!("0 a -> core INVITE {one} = steer b1"));
+    stage.apply(1.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
+    stage.play(&format!("{almost} a -> core INFO {one} tag = steer b1"));
+    stage.play(&format!("{} a -> core INFO {one} tag = steer b0", 3.0 * almost));
+}
+
+#[test]
+fn a_full_map_keeps_what_it_has_and_maglev_serves_the_others() {
+    let mut tables = tables();
+    tables.capacity.dialogs = 1;
+    let (one, two) = (call_for(&tables, 1), call_for(&tables, 2));
+    let mut stage = Stage::new(tables);
+    stage.play(&format!(
+        "0 a -> core INVITE {one} = steer b1
+         1 a -> core INVITE {two} = steer b2"
+    ));
+    stage.apply(2.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
+    stage.play(&format!(
+        "3 a -> core BYE {one} tag = steer b1
+         4 a -> core BYE {two} tag = steer b0"
+    ));
+    assert_eq!(stage.model.counters().general(General::DialogsFull), 1);
+}
+
+#[test]
+fn the_first_response_is_timed_from_the_first_invite() {
+    let mut stage = Stage::new(tables());
+    let one = call_for(&stage.tables, 1);
+    stage.play(&format!(
+        "0 a -> core INVITE {one} = steer b1
+         0.5 a -> core INVITE {one} = steer b1
+         0.6 b1 -> a 100 {one} cseq INVITE = heard b1
+         2.0 b1 -> a 180 {one} tag cseq INVITE = heard b1"
+    ));
+    let counters = &stage.model.counters().backends[&1];
+    assert_eq!(counters.first_response.iter().sum::<u64>(), 1);
+    assert_eq!(counters.first_response_sum / 1_000_000, 600);
+    assert_eq!((counters.requests, counters.invites, counters.responses[0]), (2, 2, 2));
+}
+
+#[test]
+fn the_same_call_through_two_services_is_two_dialogs() {
+    let mut tables = tables();
+    let mut other = tables.services[&0].clone();
+    other.addresses = vec![crate::script::address("other")];
+    other.ipv4.all = slots(&[3]);
+    tables.backends.get_mut(&3).expect("b3").service = 1;
+    tables.services.insert(1, other);
+    let one = call_for(&tables, 1);
+    let mut stage = Stage::new(tables);
+    stage.play(&format!(
+        "0 a -> core INVITE {one} = steer b1
+         0 b1 -> other INVITE {one} = steer b3
+         1 a -> core BYE {one} tag = steer b1
+         1 b1 -> other BYE {one} tag = steer b3"
+    ));
+}

@@ -1,0 +1,33 @@
+//! Capabilities: which there are, and giving them up once the programs are loaded.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::prctl::set_no_new_privs;
+
+/// What loading the programs takes: without CAP_PERFMON the verifier refuses pointers to packets.
+pub const TO_LOAD: [Capability; 3] = [Capability::CAP_BPF, Capability::CAP_NET_ADMIN, Capability::CAP_PERFMON];
+
+/// Which of [`TO_LOAD`] this thread lacks.
+pub fn missing() -> Vec<Capability> {
+    let has = |capability: &Capability| caps::has_cap(None, CapSet::Effective, *capability).unwrap_or(false);
+    TO_LOAD.into_iter().filter(|capability| !has(capability)).collect()
+}
+
+/// Gives up everything but `kept`, for good: of this thread, which is to be the only one.
+pub fn give_up_all_but(kept: &[Capability]) -> Result<(), String> {
+    let told = |error: &dyn std::fmt::Display| format!("capabilities cannot be given up: {error}");
+    set_no_new_privs().map_err(|error| told(&error))?;
+    reduce(kept).map_err(|error| told(&error))
+}
+
+fn reduce(kept: &[Capability]) -> Result<(), caps::errors::CapsError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let kept: CapsHashSet = kept.iter().copied().filter(|one| permitted.contains(one)).collect();
+    caps::clear(None, CapSet::Ambient)?;
+    // Emptying the bounding set takes CAP_SETPCAP; without it `no_new_privs` keeps the door shut.
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
+        caps::clear(None, CapSet::Bounding)?;
+    }
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)
+}

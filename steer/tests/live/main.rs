@@ -1,0 +1,10 @@
+//! The programs on real devices: a node with kube-proxy's rules, four backends and clients in network namespaces; calls whose
+//! BYE comes from another port; fragments; switching on; restart.
+//!
+//! Needs root, iptables and conntrack.
+
+mod calls;
+mod node;
+mod observing;
+mod restart;
+mod stack;

@@ -1,0 +1,93 @@
+//! What outlives the daemon: links and maps are pinned, and a later daemon takes them over.
+
+use std::path::PathBuf;
+
+use affinity::steer::Mode;
+use steer::kernel::{Kernel, programs_on};
+use testnet::Family;
+
+use crate::calls::{Backends, Calls, Outcome};
+use crate::node::{DEVICES, PODS, Steered, assert_no_programs, index, lab};
+
+/// A folder for pins, removed with what is in it when dropped.
+struct Pins(PathBuf);
+
+impl Pins {
+    /// `None` where there is no BPF file system, which is said.
+    fn new(test: &str) -> Option<Self> {
+        let folder = PathBuf::from(format!("/sys/fs/bpf/ringside-{test}-{}", std::process::id()));
+        match std::fs::create_dir(&folder) {
+            Ok(()) => Some(Self(folder)),
+            Err(error) => {
+                testnet::skipped(test, &format!("{}: {error}", folder.display()));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn calls_go_on_while_a_daemon_is_gone_and_another_takes_over() {
+    let test = "calls_go_on_while_a_daemon_is_gone_and_another_takes_over";
+    let (Some((_pass, lab)), Some(pins)) = (lab(test, Family::V4), Pins::new("restart")) else { return };
+    let backends = Backends::start(&lab, PODS);
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    let calls = Calls::new(&lab, "pinned", 10);
+    assert_eq!(calls.begin(0..200).answered, 200);
+    // Nothing of it ends but the process: pins hold programs, links and maps.
+    drop(steered);
+    assert_eq!(calls.end(0..50, true), Outcome { ended: 50, ..Outcome::default() });
+    assert_eq!(calls.begin(200..250).answered, 50, "within the time of grace new calls are steered too");
+
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    let mut attached = steered.ask(|steering| steering.attached());
+    let mut devices = DEVICES.map(|device| index(&lab.node, device)).to_vec();
+    attached.sort_unstable();
+    devices.sort_unstable();
+    assert_eq!(attached, devices);
+    for device in &devices {
+        let programs = lab.node.run(|| programs_on(*device)).expect("the kernel says");
+        assert_eq!(programs, ["steer_ingress", "steer_egress"], "replaced, not doubled");
+    }
+    assert_eq!(calls.end(50..250, true), Outcome { ended: 200, ..Outcome::default() });
+    let translated = steered.counters().general(affinity::steer::General::Translated);
+    assert_eq!(translated, 500, "counters go on too");
+
+    lab.node.run(|| steered.ask(|steering| steering.detach_all())).expect("pins of our own");
+    assert_no_programs(&lab);
+    let left: Vec<_> = std::fs::read_dir(&pins.0).expect("the folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+    backends.finish();
+}
+
+#[test]
+fn a_device_that_comes_later_is_attached_and_one_that_goes_is_forgotten() {
+    let test = "a_device_that_comes_later_is_attached_and_one_that_goes_is_forgotten";
+    let (Some((_pass, lab)), Some(pins)) = (lab(test, Family::V4), Pins::new("later")) else { return };
+    let Some(steered) = Steered::new(test, &lab, Mode::Observe, Some(&pins.0)) else { return };
+    lab.node.ip("link add late type veth peer name other");
+    let late = index(&lab.node, "late");
+    lab.node.run(|| steered.ask(|steering| steering.attach(late, &[]))).expect("it can be attached");
+    assert!(steered.ask(|steering| steering.attached()).contains(&late));
+    lab.node.ip("link del late");
+    lab.node.run(|| steered.ask(|steering| steering.sweep(0))).expect("maps of our own");
+    assert!(!steered.ask(|steering| steering.attached()).contains(&late));
+    lab.node.run(|| steered.ask(|steering| steering.detach_all())).expect("pins of our own");
+}
+
+#[test]
+fn a_device_without_ethernet_or_with_programs_of_others_is_refused() {
+    let test = "a_device_without_ethernet_or_with_programs_of_others_is_refused";
+    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let Some(steered) = Steered::new(test, &lab, Mode::Observe, None) else { return };
+    lab.node.ip("tuntap add dev plain mode tun");
+    let tun = index(&lab.node, "plain");
+    let refused = lab.node.run(|| steered.ask(|steering| steering.attach(tun, &[]))).expect_err("it has no Ethernet");
+    assert_eq!(refused.to_string(), format!("packets of device {tun} have no Ethernet header"));
+}

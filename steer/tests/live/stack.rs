@@ -1,0 +1,118 @@
+//! Path `stack`: calls whose BYE comes from another port, with kube-proxy's rules alone and with the programs beside them.
+
+use affinity::steer::{General, Kind, Mode};
+use sip::Method;
+use testnet::Family;
+
+use crate::calls::{Backends, Calls, Outcome};
+use crate::node::{PODS, Steered, assert_no_programs, lab};
+
+const CALLS: usize = 400;
+
+fn all_ended(calls: usize) -> Outcome {
+    Outcome { answered: 0, ended: calls, lost: 0, silent: 0, strange: 0 }
+}
+
+fn a_bye_from_another_port(test: &str, family: Family, padding: usize) {
+    let Some((_pass, lab)) = lab(test, family) else { return };
+    let backends = Backends::start(&lab, PODS);
+
+    assert_no_programs(&lab);
+    let alone = Calls::new(&lab, "alone", padding);
+    assert_eq!(alone.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
+    let outcome = alone.end(0..CALLS, true);
+    println!("{test}: kube-proxy's rules alone: {outcome:?}");
+    assert!(outcome.lost >= CALLS / 2 && outcome.silent == 0, "{outcome:?}");
+    drop(alone);
+
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+    let calls = Calls::new(&lab, "steered", padding);
+    assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
+    let outcome = calls.end(0..CALLS, true);
+    println!("{test}: steered: {outcome:?}");
+    assert_eq!(outcome, all_ended(CALLS));
+    let counters = steered.counters();
+    let service = &counters.services[&0];
+    let steer = affinity::steer::Action::Steer;
+    assert_eq!(service.packets(Kind::Request(Method::Invite), steer), CALLS as u64);
+    assert_eq!(service.packets(Kind::Request(Method::Bye), steer), CALLS as u64);
+    assert_eq!(counters.general(General::Translated), 2 * CALLS as u64);
+    let fragments = counters.general(General::FragmentsFollowed);
+    assert_eq!(fragments > 0, padding > 1500, "{fragments} fragments followed");
+    assert_eq!(counters.general(General::FragmentsEarly), 0);
+    drop(steered);
+    assert_no_programs(&lab);
+    // Every backend had its share of the calls that were steered, and of the others.
+    let shares = backends.finish();
+    assert!(shares.iter().all(|share| *share > CALLS / 4), "{shares:?}");
+}
+
+#[test]
+fn a_bye_from_another_port_reaches_its_backend_ipv4() {
+    a_bye_from_another_port("a_bye_from_another_port_reaches_its_backend_ipv4", Family::V4, 10);
+}
+
+#[test]
+fn a_bye_from_another_port_reaches_its_backend_ipv6() {
+    a_bye_from_another_port("a_bye_from_another_port_reaches_its_backend_ipv6", Family::V6, 10);
+}
+
+#[test]
+fn calls_in_fragments_reach_their_backend_ipv4() {
+    a_bye_from_another_port("calls_in_fragments_reach_their_backend_ipv4", Family::V4, 2200);
+}
+
+#[test]
+fn calls_in_fragments_reach_their_backend_ipv6() {
+    a_bye_from_another_port("calls_in_fragments_reach_their_backend_ipv6", Family::V6, 2200);
+}
+
+#[test]
+fn calls_that_are_up_survive_switching_on_after_observing() {
+    let test = "calls_that_are_up_survive_switching_on_after_observing";
+    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let backends = Backends::start(&lab, PODS);
+    let Some(mut steered) = Steered::new(test, &lab, Mode::Observe, None) else { return };
+    let calls = Calls::new(&lab, "up", 10);
+    assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
+    let learned: u64 = steered.counters().backends.values().map(|backend| backend.learned).sum();
+    assert_eq!(learned, CALLS as u64);
+    steered.apply(|tables| tables.mode = Mode::Active);
+    assert_eq!(calls.end(0..CALLS, true), all_ended(CALLS));
+    backends.finish();
+}
+
+#[test]
+fn calls_that_nobody_learned_survive_switching_on_while_their_ports_stay() {
+    let test = "calls_that_nobody_learned_survive_switching_on_while_their_ports_stay";
+    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let backends = Backends::start(&lab, PODS);
+    let calls = Calls::new(&lab, "cold", 10);
+    assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
+    let Some(_steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+    assert_eq!(calls.end(0..CALLS, false), all_ended(CALLS));
+    backends.finish();
+}
+
+#[test]
+fn a_rule_of_the_node_stops_calls_as_before() {
+    let test = "a_rule_of_the_node_stops_calls_as_before";
+    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let backends = Backends::start(&lab, PODS);
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+    let rule = |action: &str| {
+        let arguments = [action, "FORWARD", "-p", "udp", "--dport", "5060", "-j", "DROP"];
+        let done = lab.node.command("iptables").args(arguments).status().expect("iptables is installed");
+        assert!(done.success());
+    };
+    let mut calls = Calls::new(&lab, "stopped", 10);
+    calls.patience = std::time::Duration::from_millis(20);
+    rule("-I");
+    let outcome = calls.begin(0..50);
+    assert_eq!(outcome, Outcome { silent: 50, ..Outcome::default() });
+    rule("-D");
+    calls.patience = std::time::Duration::from_secs(2);
+    assert_eq!(calls.begin(50..100), Outcome { answered: 50, ..Outcome::default() });
+    drop(steered);
+    backends.finish();
+}
