@@ -19,6 +19,7 @@ mod run;
 mod settings;
 mod show;
 mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
+        Command::Watch(arguments) => watch::watch(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
