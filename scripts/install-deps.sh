@@ -57,6 +57,7 @@ for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures.
             need prometheus prometheus "a scraper, and promtool for the alerts"
             need victoria-metrics victoria-metrics "a store that takes OTLP"
             need tshark tshark "a second opinion on captures"
+            need tmux tmux "a terminal for ringside watch"
             need iptables iptables "a node that translates"
             need conntrack conntrack "what such a node remembers"
             need tcpdump tcpdump "a capture of it"

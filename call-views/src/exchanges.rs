@@ -55,13 +55,20 @@ impl Exchanges {
         Self { with_ladders, ..Self::default() }
     }
 
-    /// Takes the record of a single request; in the order their requests ended.
-    pub fn take(&mut self, view: &View<'_>) {
-        let Some(method) = view.record.transactions.first().map(|transaction| transaction.method) else { return };
-        match method {
+    /// Takes the record of a single request; in the order their requests ended. Gives what it belongs to now; `None` of one
+    /// without a transaction.
+    pub fn take(&mut self, view: &View<'_>) -> Option<&Exchange> {
+        let method = view.record.transactions.first()?.method;
+        let place = match method {
             Method::Options | Method::Notify => self.take_beat(method, view),
             _ => self.take_attempt(method, view),
-        }
+        };
+        self.list.get(place)
+    }
+
+    /// All there are, in the order of their first requests.
+    pub fn list(&self) -> &[Exchange] {
+        &self.list
     }
 
     /// All there were, in the order they began.
@@ -70,7 +77,7 @@ impl Exchanges {
         self.list
     }
 
-    fn take_beat(&mut self, method: Method, view: &View<'_>) {
+    fn take_beat(&mut self, method: Method, view: &View<'_>) -> usize {
         let record = view.record;
         let beat = Beat {
             method,
@@ -79,35 +86,36 @@ impl Exchanges {
             parties: [record.caller.clone(), record.callee.clone()],
             status: record.status(),
         };
-        match self.beats.get(&beat) {
-            Some(known) => {
-                let Exchange { record: known, times, .. } = &mut self.list[*known];
+        match self.beats.get(&beat).copied() {
+            Some(place) => {
+                let Exchange { record: known, times, .. } = &mut self.list[place];
                 *times += 1;
                 known.until = known.until.max(record.until);
                 known.messages += record.messages;
                 known.retransmissions += record.retransmissions;
+                place
             }
             None => {
                 self.beats.insert(beat, self.list.len());
-                self.begin(view);
+                self.begin(view)
             }
         }
     }
 
-    fn take_attempt(&mut self, method: Method, view: &View<'_>) {
+    fn take_attempt(&mut self, method: Method, view: &View<'_>) -> usize {
         let key = (view.record.call_id.clone(), method);
-        if let Some(known) = self.attempts.get(&key)
-            && let Exchange { record: known, .. } = &mut self.list[*known]
+        if let Some(place) = self.attempts.get(&key).copied()
+            && let Exchange { record: known, .. } = &mut self.list[place]
             && known.is_answered_by(view.record)
         {
             known.join(view.record, self.with_ladders);
-            return;
+            return place;
         }
         self.attempts.insert(key, self.list.len());
-        self.begin(view);
+        self.begin(view)
     }
 
-    fn begin(&mut self, view: &View<'_>) {
+    fn begin(&mut self, view: &View<'_>) -> usize {
         let mut record = view.record.clone();
         if !self.with_ladders {
             (record.ladder, record.headers, record.sent) = (Vec::new(), Box::default(), None);
@@ -116,6 +124,7 @@ impl Exchanges {
         record.status = record.status();
         let (carrier, ua_type) = (view.carrier.into(), view.ua_type.into());
         self.list.push(Exchange { record, carrier, ua_type, times: 1 });
+        self.list.len() - 1
     }
 }
 

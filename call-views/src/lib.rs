@@ -5,13 +5,13 @@
 //! when the record was made; what it does not hold cannot be shown.
 
 pub mod affinity;
-mod clock;
+pub mod clock;
 mod exchanges;
 mod label;
 pub mod ladder;
 pub mod media;
 pub mod message;
-
+pub mod packets;
 mod style;
 mod summary;
 mod table;
@@ -22,9 +22,10 @@ use pipeline::CallRecord;
 
 pub use clock::rfc3339;
 pub use exchanges::{Exchange, Exchanges};
-pub use style::Style;
+pub use style::{Colour, Style};
 pub use summary::{Summary, hex_digits};
-pub use table::{appended, columns, table};
+pub use table::{appended, columns, table, verdict};
+pub use text::printable;
 
 /// A call, with the labels it had when its record was made (a record knows its slot alone).
 #[derive(Clone, Copy, Debug)]

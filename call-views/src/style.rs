@@ -37,7 +37,7 @@ impl Style {
 
 /// What a colour means; the terminal's palette decides what it looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Colour {
+pub enum Colour {
     /// Nothing in particular.
     Plain,
     /// Times, names of things: not the point.

@@ -112,7 +112,8 @@ pub fn columns(titles: &[(&str, bool)], rows: &[Vec<String>], style: &Style) -> 
 const LONGEST_OF_OWN: usize = 80;
 
 /// Colour of an outcome.
-pub(crate) fn verdict(call: &Summary) -> Colour {
+/// The colour of an outcome.
+pub fn verdict(call: &Summary) -> Colour {
     match call.outcome {
         _ if call.failed => Colour::Bad,
         outcome if outcome == Outcome::Answered.as_str() || outcome == RegistrationOutcome::Success.as_str() => {

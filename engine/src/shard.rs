@@ -5,7 +5,7 @@
 
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::mpsc::Receiver as Questions;
+use std::sync::mpsc::{Receiver as Questions, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use wire::Timestamp;
 use super::dispatcher::{Ask, Dispatcher};
 use super::flow::{Flow, Last, Stage};
 use super::status::Report;
-use super::watch::WatchSink;
+use super::watch::{QUESTIONS, WatchSink};
 use super::worker::WorkerPanic;
 use super::{Catalogue, Sink, kind, named};
 
@@ -173,13 +173,22 @@ impl Shard {
         self.questions = Some(questions);
     }
 
+    /// Lets somebody ask for calls that are up, where `plan` has a processor that follows calls; [`Shard::answer`] answers.
+    pub fn open_questions(&mut self, plan: &ShardPlan, catalogue: &Catalogue) -> Option<SyncSender<Question>> {
+        let role = |id: &ComponentId| kind(&catalogue.processors, id).role;
+        let tap = plan.tap(&role)?;
+        let (sender, questions) = sync_channel(QUESTIONS);
+        self.add_watch(tap, WatchSink::none, questions);
+        Some(sender)
+    }
+
     /// Somebody may have questions.
     pub(super) fn is_watched(&self) -> bool {
         self.questions.is_some()
     }
 
     /// Answers a question, if there is one.
-    pub(super) fn answer(&mut self) {
+    pub fn answer(&mut self) {
         let Some(Ok(question)) = self.questions.as_ref().map(Questions::try_recv) else { return };
         // Who asked may have gone away.
         match question {

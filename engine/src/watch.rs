@@ -69,6 +69,11 @@ struct Fed {
 }
 
 impl WatchSink {
+    /// Feeds nobody: calls that are up can be asked for behind it all the same.
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Feeds `watches`.
     fn new<'a>(watches: impl Iterator<Item = &'a Arc<Watch>>) -> Self {
         let fed = |watch: &Arc<Watch>| {
@@ -103,4 +108,4 @@ pub(super) fn kept(record: CallRecord, facts: &Facts) -> KeptCall {
 }
 
 /// Questions that wait for a shard at most.
-const QUESTIONS: usize = 8;
+pub(super) const QUESTIONS: usize = 8;

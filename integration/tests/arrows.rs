@@ -26,6 +26,7 @@ const FLOORS: [&[&str]; 6] = [
         "processor-affinity",
         "exporter",
         "extension-console",
+        "call-screen",
     ],
     &["ringside", "steer", "dashboards", "integration"],
 ];

@@ -152,6 +152,7 @@ fn machine_without(missing: &[&str]) -> Machine {
         "prometheus",
         "victoria-metrics",
         "tshark",
+        "tmux",
         "baresip",
         "rtpengine",
         "nft",

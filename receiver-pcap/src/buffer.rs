@@ -2,9 +2,6 @@
 
 use std::io::{self, Read};
 
-/// Holds the longest record that is accepted, and makes a read worth its system call.
-const SIZE: usize = 512 * 1024;
-
 /// Reads a stream in large pieces; never more than what is asked for makes it wait.
 pub(crate) struct Buffer {
     input: Box<dyn Read + Send>,
@@ -14,8 +11,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// Holds the longest record that is accepted, and makes a read worth its system call.
+    pub const SIZE: usize = 512 * 1024;
+
     pub fn new(input: Box<dyn Read + Send>) -> Self {
-        Self { input, bytes: vec![0; SIZE].into_boxed_slice(), start: 0, end: 0 }
+        Self { input, bytes: vec![0; Self::SIZE].into_boxed_slice(), start: 0, end: 0 }
     }
 
     /// Makes the next `len` bytes available. `false` when the stream ends before; [`Buffer::rest`] is then what is left.
@@ -61,7 +61,7 @@ impl Buffer {
 
     #[cold]
     fn fill(&mut self, len: usize) -> io::Result<bool> {
-        debug_assert!(len <= SIZE);
+        debug_assert!(len <= Self::SIZE);
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         while self.end < len {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_trickles_is_read_whole() {
-        let bytes: Vec<u8> = (0..=255).cycle().take(2 * SIZE + 7).collect();
+        let bytes: Vec<u8> = (0..=255).cycle().take(2 * Buffer::SIZE + 7).collect();
         let mut buffer = Buffer::new(Box::new(Trickle(bytes.clone().into())));
         let mut seen = Vec::new();
         while buffer.has(1).expect("no error") {
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn skipping_goes_beyond_what_fits_and_tells_where_the_stream_ends() {
-        let mut buffer = Buffer::new(Box::new(io::repeat(1).take(3 * SIZE as u64 + 1)));
-        assert!(buffer.skip(3 * SIZE).expect("no error"));
+        let mut buffer = Buffer::new(Box::new(io::repeat(1).take(3 * Buffer::SIZE as u64 + 1)));
+        assert!(buffer.skip(3 * Buffer::SIZE).expect("no error"));
         assert_eq!(buffer.peek::<2>().expect("no error"), None);
         assert_eq!(buffer.rest(), [1]);
         assert!(!buffer.skip(2).expect("no error"));

@@ -18,11 +18,20 @@ pub struct Config {
     pub ws_ports: Vec<u16>,
     /// UDP ports that VXLAN goes to. Default `[4789, 8472]`.
     pub vxlan_ports: Vec<u16>,
+    /// The newest file is still being written: its end is not the end. No key.
+    #[serde(skip)]
+    pub follow: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { files: Vec::new(), ports: SIP_PORTS.into(), ws_ports: Vec::new(), vxlan_ports: VXLAN_PORTS.into() }
+        Self {
+            files: Vec::new(),
+            ports: SIP_PORTS.into(),
+            ws_ports: Vec::new(),
+            vxlan_ports: VXLAN_PORTS.into(),
+            follow: false,
+        }
     }
 }
 
@@ -69,7 +78,8 @@ mod tests {
     #[test]
     fn everything_wrong_is_told_at_once() {
         let files = ["-", "a.pcap", "-"].map(PathBuf::from).into();
-        let config = Config { files, ports: vec![5060, 0], ws_ports: vec![0], vxlan_ports: vec![4789, 0] };
+        let config =
+            Config { files, ports: vec![5060, 0], ws_ports: vec![0], vxlan_ports: vec![4789, 0], follow: false };
         assert_eq!(problems(config), ["files", "ports[1]", "ws_ports[0]", "vxlan_ports[1]"]);
         assert_eq!(problems(Config { ports: Vec::new(), ..Config::default() }), ["ports"]);
     }

@@ -12,6 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use wire::{Link, Packet};
 
 use crate::buffer::Buffer;
+use crate::follow::{Following, Patience};
 use crate::format::{Damage, Head, Next};
 use crate::pcap::Pcap;
 use crate::pcapng::PcapNg;
@@ -27,6 +28,7 @@ pub struct Capture {
     format: Format,
     head: Option<Head>,
     damage: Option<Damage>,
+    compressed: bool,
 }
 
 enum Format {
@@ -55,6 +57,23 @@ impl Capture {
             _ => Box::new(std::fs::File::open(path)?),
         };
         Self::new(Counting { input, count })
+    }
+
+    /// The same of one that is still being written, or of a pipe: where [`Capture::advance`] fails with `WouldBlock`, more may come.
+    /// One that is compressed is waited for.
+    pub(crate) fn follow(
+        path: &Path,
+        patience: &Patience,
+        count: impl FnMut(usize) + Send + 'static,
+    ) -> Result<Self, NotUsable> {
+        patience.set(true);
+        let input = Following::open(path, patience.clone())?;
+        Self::new(Counting { input, count })
+    }
+
+    /// Whether it is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// Begins to read a capture from any stream.
@@ -92,7 +111,7 @@ impl Capture {
         } else {
             return Err(NotUsable::NoCapture);
         };
-        Ok(Self { buffer, format, head: None, damage })
+        Ok(Self { buffer, format, head: None, damage, compressed: is_gzip })
     }
 
     /// Goes to the next packet; `false` at the end, or where the file is damaged. An error is one of the system.

@@ -6,6 +6,7 @@
 mod buffer;
 pub mod config;
 mod file;
+mod follow;
 mod format;
 mod link;
 mod merge;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use wire::{Packet, Timestamp};
 
 use crate::file::{Capture, NotUsable, STDIN};
+use crate::follow::Patience;
 use crate::report::Report;
 
 /// Most link types named in the line about a file.
@@ -28,6 +29,8 @@ pub(crate) struct Merge {
     open: Vec<Option<Open>>,
     /// The slot whose packet was given out last.
     given: Option<usize>,
+    /// The last file to be opened is still being written.
+    follow: Option<Patience>,
 }
 
 struct Waiting {
@@ -53,9 +56,10 @@ pub(crate) struct Unusable {
 
 impl Merge {
     /// Looks into every file: one that is no capture fails here, before anything is counted.
-    pub fn new(paths: &[PathBuf], report: Arc<Report>) -> Result<Self, Unusable> {
+    pub fn new(paths: &[PathBuf], follow: bool, report: Arc<Report>) -> Result<Self, Unusable> {
         let (waiting, order, open) = (Vec::new(), BinaryHeap::new(), Vec::new());
-        let mut merge = Self { report, waiting, order, open, given: None };
+        let follow = follow.then(Patience::default);
+        let mut merge = Self { report, waiting, order, open, given: None, follow };
         let mut total = Some(0);
         for path in paths {
             let unusable = |error: std::io::Error| Unusable { name: name(path), why: error.into() };
@@ -82,8 +86,10 @@ impl Merge {
 
     /// Goes to the next packet; `false` after the last one.
     pub fn advance(&mut self) -> Result<bool, Unusable> {
-        if let Some(slot) = self.given.take() {
+        if let Some(slot) = self.given {
+            // One that is still being written is asked again.
             self.advance_file(slot)?;
+            self.given = None;
         }
         while let Some(waiting) = self.waiting.last() {
             if self.order.peek().is_some_and(|Reverse((at, _))| *at < waiting.first) {
@@ -110,8 +116,19 @@ impl Merge {
     /// Opens a file and puts it in line with its first packet.
     fn open(&mut self, path: &Path) -> Result<(), Unusable> {
         let report = Arc::clone(&self.report);
-        let capture = Capture::open(path, move |bytes| report.count(bytes));
-        let capture = capture.map_err(|why| Unusable { name: name(path), why })?;
+        let count = move |bytes| report.count(bytes);
+        let is_pipe = path.as_os_str() == STDIN;
+        let follow = self.follow.as_ref().filter(|_| is_pipe || self.waiting.is_empty());
+        let unusable = |why| Unusable { name: name(path), why };
+        let mut capture = match follow {
+            Some(patience) => Capture::follow(path, patience, count.clone()).map_err(unusable)?,
+            None => Capture::open(path, count.clone()).map_err(unusable)?,
+        };
+        if follow.is_some() && !is_pipe && capture.is_compressed() {
+            // Nobody writes these while others read them.
+            capture = Capture::open(path, count).map_err(unusable)?;
+        }
+        let compressed = capture.is_compressed();
         let mut file = Open { name: name(path), capture, packets: 0, unread: BTreeMap::new() };
         match file.advance()? {
             Some(at) => {
@@ -123,6 +140,9 @@ impl Merge {
                 self.open[slot] = Some(file);
             }
             None => file.close(&self.report),
+        }
+        if let Some(patience) = &self.follow {
+            patience.set(compressed);
         }
         Ok(())
     }

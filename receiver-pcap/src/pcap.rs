@@ -56,10 +56,11 @@ impl Pcap {
         if len > MAX_PACKET {
             return Ok(Next::Damaged(Damage::TooLong));
         }
-        buffer.consume(16);
-        if !buffer.has(len)? {
+        // Nothing is stepped over before all is there: who follows a file comes back.
+        if !buffer.has(16 + len)? {
             return Ok(Next::Damaged(Damage::Cut));
         }
+        buffer.consume(16);
         self.packet = len;
         let at = Timestamp::from_nanos(u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.nanos_per_unit);
         let (link, link_type) = (self.link, self.link_type);

@@ -88,6 +88,7 @@ impl PcapNg {
                 return Ok(if at_border { Next::End } else { Next::Damaged(Damage::Cut) });
             };
             let kind = self.order.u32([header[0], header[1], header[2], header[3]]);
+            let header = *header;
             if kind == SECTION {
                 let Some(order) = ByteOrder::of(0x1a2b_3c4d, [header[8], header[9], header[10], header[11]]) else {
                     return Ok(Next::Damaged(Damage::Block));
@@ -99,6 +100,8 @@ impl PcapNg {
             if total < 12 || !total.is_multiple_of(4) {
                 return Ok(Next::Damaged(Damage::Block));
             }
+            // Nothing is stepped over before all is there: who follows a file comes back.
+            buffer.has((total as usize).min(Buffer::SIZE))?;
             buffer.consume(8);
             let mut rest = Rest { bytes: total as usize - 12, total };
             let read = match kind {

@@ -43,11 +43,12 @@ impl Receiver for PcapReceiver {
                 help: "name them as arguments, or as `files` of [receivers.pcap]".to_owned(),
             });
         }
-        self.files = Some(Merge::new(&self.config.files, Arc::clone(&self.report))?);
+        self.files = Some(Merge::new(&self.config.files, self.config.follow, Arc::clone(&self.report))?);
         Ok(())
     }
 
-    /// Never waits for more than the next packet: a file has it, a pipe may take its time.
+    /// Never waits for more than the next packet: a file has it, a pipe may take its time. Where files are followed it does not wait
+    /// for that either.
     fn receive(&mut self, batch: &mut FrameBatch, _wait: Duration) -> Result<Received, ReceiverError> {
         batch.clear();
         let Some(files) = &mut self.files else {
@@ -57,7 +58,11 @@ impl Receiver for PcapReceiver {
             if batch.frames.len() >= FRAMES || batch.media.len() >= MEDIA {
                 break;
             }
-            if !files.advance()? {
+            let more = match files.advance() {
+                Err(Unusable { why: NotUsable::Io(error), .. }) if error.kind() == ErrorKind::WouldBlock => break,
+                more => more?,
+            };
+            if !more {
                 self.files = None;
                 self.report.set_passed_over(PassedOver {
                     listed: self.config.ports.clone(),

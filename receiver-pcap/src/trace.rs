@@ -41,7 +41,7 @@ impl Packets {
     /// # Errors
     /// Says which file is none, or cannot be read.
     pub fn open(paths: &[PathBuf]) -> Result<Self, ReceiverError> {
-        Ok(Self { merge: Merge::new(paths, Arc::<Report>::default())?, next: 0 })
+        Ok(Self { merge: Merge::new(paths, false, Arc::<Report>::default())?, next: 0 })
     }
 
     /// The next packet; `None` behind the last.

@@ -8,6 +8,7 @@ pub mod rewrite;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use call_filter::{Field, Filter};
@@ -17,6 +18,7 @@ use config::{Configuration, Node, Service};
 use engine::{Catalogue, FlowContext, Outlet, Shard, Sink, Turn};
 use metrics::Registry;
 use pipeline::call::Subject;
+use pipeline::call::watch::Question;
 use pipeline::refused::Newest;
 use pipeline::{Call, CallsWanted, ComponentId, Fact, Facts, FrameBatch, LabelSets, SipFrame, Transport};
 use receiver_pcap::{PassedOver, PcapReceiver, Report};
@@ -61,11 +63,35 @@ impl Reading {
         Self::adjusted(captures, |_| None, true, rewrite::with_affinity)
     }
 
+    /// The same for the eye: with everything that is shown of calls; `follow`: the newest file is still being written. With who may be
+    /// asked for calls that are up.
+    pub fn watched(captures: &Captures, follow: bool) -> Result<Watched, Failure> {
+        let adjust = |tree: &mut Node| {
+            rewrite::for_the_eye(tree);
+            rewrite::with_media(tree);
+        };
+        let mut reading = Self::built(captures, |_| Some(watched()), true, follow, adjust)?;
+        let plan = &reading.configuration.graph.shards[0];
+        let questions = reading.shard.open_questions(plan, &catalogue());
+        let Self { shard, label_sets, report, seen, shown, .. } = reading;
+        Ok(Watched { shard, label_sets, questions, shown, report, seen })
+    }
+
     /// `alone`: by one shard, so that the order of the capture is that of what is found.
     fn adjusted(
         captures: &Captures,
         wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
         alone: bool,
+        more: impl Fn(&mut Node),
+    ) -> Result<Self, Failure> {
+        Self::built(captures, wanted, alone, false, more)
+    }
+
+    fn built(
+        captures: &Captures,
+        wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
+        alone: bool,
+        follow: bool,
         more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
         let catalogue = catalogue();
@@ -88,7 +114,7 @@ impl Reading {
         };
         let context = FlowContext { label_sets: &label_sets, wanted, shards };
         let plan = &configuration.graph.shards[0];
-        let pcap = files(&configuration, captures);
+        let pcap = receiver_pcap::Config { follow, ..files(&configuration, captures) };
         let report = Arc::<Report>::default();
         let receiver = Box::new(PcapReceiver::new(pcap, Arc::clone(&report)));
         let receivers = vec![(plan.receivers[0].clone(), receiver as _)];
@@ -168,16 +194,50 @@ impl Reading {
 
     /// Tells the operator what of the files could not be read, and where else SIP was.
     pub fn say_remarks(&self) {
-        let seen = self.seen.any.load(Ordering::Relaxed);
-        let mut remarks = remarks(&self.report, seen);
-        let (number, newest) = &*self.seen.refused();
-        if let Some(last) = newest.iter().max_by_key(|refused| refused.at) {
-            let (s, reason, source) = (if *number == 1 { "" } else { "s" }, last.reason.reason(), last.source);
-            let more = "`ringside calls --refused` shows the newest";
-            remarks.push(format!("{number} message{s} could not be read, the last ({reason}) from {source}: {more}"));
-        }
-        remarks.iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
+        self.remarks().iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
     }
+
+    fn remarks(&self) -> Vec<String> {
+        remarks_at_the_end(&self.report, &self.seen)
+    }
+}
+
+/// Capture files that are looked at while they are read, on whichever thread.
+pub struct Watched {
+    /// Built; what is to be added to it comes before its start.
+    pub shard: Shard,
+    /// Where the labels of calls have their names.
+    pub label_sets: Arc<LabelSets>,
+    /// Who may be asked for calls that are up.
+    pub questions: Option<SyncSender<Question>>,
+    shown: usize,
+    report: Arc<Report>,
+    seen: Seen,
+}
+
+impl Watched {
+    /// Puts a sink at the end of the pipeline that is shown.
+    pub fn add_sink(&mut self, sink: Box<dyn Sink>) {
+        let (shown, mut sink) = (self.shown, Some(sink));
+        self.shard.add_sinks(|outlet| if outlet == shown { sink.take() } else { None });
+    }
+
+    /// What the operator is to be told at the end, a line each.
+    pub fn remarks(&self) -> Vec<String> {
+        remarks_at_the_end(&self.report, &self.seen)
+    }
+}
+
+/// What the operator is to be told at the end, a line each.
+fn remarks_at_the_end(report: &Report, seen: &Seen) -> Vec<String> {
+    let mut remarks = remarks(report, seen.any.load(Ordering::Relaxed));
+    let (number, newest) = &*seen.refused();
+    if let Some(last) = newest.iter().max_by_key(|refused| refused.at) {
+        let (s, reason, source) = (if *number == 1 { "" } else { "s" }, last.reason.reason(), last.source);
+        let more = "`ringside calls --refused` shows the newest";
+        remarks.push(format!("{number} message{s} could not be read, the last ({reason}) from {source}: {more}"));
+    }
+    remarks
 }
 
 /// What records have to hold for who asks for calls.
@@ -231,6 +291,11 @@ impl Asked {
             watched: self.headers,
         }
     }
+}
+
+/// Records for the eye: of calls with all their messages said, and of what happened outside calls.
+pub fn watched() -> CallsWanted {
+    CallsWanted { instance: Arc::from("watch"), requests: true, pieces: false, number: None, watched: true }
 }
 
 /// The calls of capture files, those still up included, as `keep` makes something of them, in the order they ended; where

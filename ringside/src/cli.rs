@@ -48,6 +48,8 @@ pub enum Command {
     Ladder(Ladder),
     /// Cut the packets of calls out of capture files, as they were
     Extract(Extract),
+    /// Show calls on the terminal as they come, live or of capture files, message by message
+    Watch(Watch),
     /// Say which calls of capture files a balancer breaks, and what helps
     Advise(Advise),
     /// Ask a SIP server with OPTIONS, in the manner of ping
@@ -277,6 +279,22 @@ pub struct Extract {
     pub output: PathBuf,
 }
 
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Capture files, which may still grow; - is standard input [default: off the wire, with the rights of `run`]
+    #[arg(value_name = "CAPTURE")]
+    pub paths: Vec<PathBuf>,
+    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "paths")]
+    pub ports: Vec<u16>,
+    #[command(flatten)]
+    pub run: Run,
+    /// Only calls that FILTER wants, as of `calls`; F7 changes it
+    #[arg(long, value_name = "FILTER", value_parser = filter_with_text)]
+    pub filter: Option<(String, Filter)>,
+}
+
 /// Which captures, and how what was found is printed.
 #[derive(Debug, Args)]
 pub struct Advise {
@@ -341,6 +359,10 @@ pub enum ProbeFormat {
 
 fn filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| format!("\n{}", error.pointed(text)))
+}
+
+fn filter_with_text(text: &str) -> Result<(String, Filter), String> {
+    Ok((text.to_owned(), filter(text)?))
 }
 
 fn sort(text: &str) -> Result<Sort, String> {

@@ -20,6 +20,7 @@ mod run;
 mod settings;
 mod show;
 mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Ladder(arguments) => ladder::ladder(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Hash(arguments) => hash::hash(&arguments),
+        Command::Watch(arguments) => watch::watch(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,6 +29,8 @@ pub struct Line {
     pub label: Label,
     pub colour: Colour,
     pub kind: Kind,
+    /// Its place in the ladder; `None` for a stream.
+    pub message: Option<usize>,
 }
 
 /// How an arrow is drawn.
@@ -45,7 +47,7 @@ impl Lines {
         let mut columns: Vec<SocketAddr> = record.endpoints.iter().map(|end| end.address).collect();
         let signalling = columns.len();
         let mut lines: Vec<Line> = Vec::with_capacity(record.ladder.len());
-        for message in &record.ladder {
+        for (place, message) in record.ladder.iter().enumerate() {
             lines.push(Line {
                 at: message.at,
                 source: message.source.into(),
@@ -53,11 +55,13 @@ impl Lines {
                 label: Label::new(record, message, unicode),
                 colour: Label::colour(message),
                 kind: if message.status.is_some() { Kind::Response } else { Kind::Request },
+                message: Some(place),
             });
         }
         for stream in record.media.iter().flat_map(|media| &media.streams) {
             let (source, destination) = ends(stream, &mut columns);
-            let line = |at, label, colour| Line { at, source, destination, label, colour, kind: Kind::Stream };
+            let line =
+                |at, label, colour| Line { at, source, destination, label, colour, kind: Kind::Stream, message: None };
             lines.push(line(stream.first, Label::stream_begins(stream), Colour::Plain));
             lines.push(line(stream.last, Label::stream_ends(stream), Label::colour_of_stream(stream)));
         }

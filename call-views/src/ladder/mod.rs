@@ -4,6 +4,7 @@
 //! on its first sighting. Each stream of media is a double line where it begins and where it ends.
 
 mod head;
+mod joined;
 mod json;
 mod layout;
 mod lines;
@@ -22,6 +23,7 @@ use layout::{Layout, Names};
 use lines::{Line, Lines};
 use row::Row;
 
+pub use joined::joined;
 pub use json::{Ladder, Step, json};
 pub use mermaid::mermaid;
 
@@ -33,30 +35,63 @@ pub fn text(view: &View<'_>, style: &Style) -> String {
     if record.ladder.is_empty() {
         return text + "no messages on record\n";
     }
-    let Lines { columns, lines } = Lines::new(record, style.unicode);
-    let gutter = Gutter::new(&lines, style);
-    let layout = Layout::new(columns, &lines, gutter.cells, style);
-    if layout.names == Names::Letters {
-        text += &legend(&layout, style);
-    }
-    let names = layout.header(style);
+    let Picture { legend, names, rungs } = picture(record, style);
+    text += &legend;
     text += &names;
-    let mut before = None;
-    for line in &lines {
-        text += &style.paint(Colour::Quiet, &gutter.text(line.at, before));
-        text += &Row::new(&layout, line).draw(style);
+    for rung in &rungs {
+        text += &rung.text;
         text.push('\n');
-        before = Some(line.at);
     }
     if record.ladder_cut > 0 {
         text += &not_on_record(record.ladder_cut);
         text.push('\n');
     }
     // Whoever sees the end on a screen does not see the beginning.
-    if lines.len() > ONE_SCREEN {
+    if rungs.len() > ONE_SCREEN {
         text += &names;
     }
     text
+}
+
+/// The lines of a ladder, for whoever lets people choose among them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picture {
+    /// Which letter stands for whom, and an empty line; empty where addresses have room.
+    pub legend: String,
+    /// The names over the lines of the endpoints, with a line end; empty where there are no lines.
+    pub names: String,
+    /// One for each message, and for each stream where it begins and where it ends.
+    pub rungs: Vec<Rung>,
+}
+
+/// One line of a ladder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rung {
+    /// Its time and its arrow.
+    pub text: String,
+    /// How it answers, or sounds.
+    pub colour: Colour,
+    /// Its place in the ladder; `None` for a stream.
+    pub message: Option<usize>,
+}
+
+/// Draws the messages of a record that has some, and its streams.
+pub fn picture(record: &CallRecord, style: &Style) -> Picture {
+    if record.ladder.is_empty() {
+        return Picture::default();
+    }
+    let Lines { columns, lines } = Lines::new(record, style.unicode);
+    let gutter = Gutter::new(&lines, style);
+    let layout = Layout::new(columns, &lines, gutter.cells, style);
+    let legend = if layout.names == Names::Letters { legend(&layout, style) } else { String::new() };
+    let names = layout.header(style);
+    let mut before = None;
+    let rungs = lines.iter().map(|line| {
+        let time = style.paint(Colour::Quiet, &gutter.text(line.at, before));
+        before = Some(line.at);
+        Rung { text: time + &Row::new(&layout, line).draw(style), colour: line.colour, message: line.message }
+    });
+    Picture { legend, names, rungs: rungs.collect() }
 }
 
 /// Lines after which the names of the endpoints are repeated below.

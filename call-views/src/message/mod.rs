@@ -14,7 +14,7 @@ use crate::text::printable;
 
 pub use media::Medium;
 pub use repeats::{Repeats, Way};
-pub use text::{Detail, all, text};
+pub use text::{Detail, all, difference, text};
 
 /// A message that was kept.
 #[derive(Clone, Debug, PartialEq)]

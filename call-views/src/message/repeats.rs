@@ -49,9 +49,15 @@ impl Repeats {
         let sent = record.sent.as_ref()?;
         let (message, way) = before(record, place)?;
         let (old, new) = (sent.message(message)?, sent.message(place)?);
-        let (old, new) = (lines(old, unicode), lines(new, unicode));
-        Some(Self { message, way, removed: missing(&old, &new), added: missing(&new, &old) })
+        let (removed, added) = difference(old, new, unicode);
+        Some(Self { message, way, removed, added })
     }
+}
+
+/// Lines of the first message that are not in the second, and the other way round.
+pub fn difference(old: &[u8], new: &[u8], unicode: bool) -> (Vec<String>, Vec<String>) {
+    let (old, new) = (lines(old, unicode), lines(new, unicode));
+    (missing(&old, &new), missing(&new, &old))
 }
 
 /// The message that the one at `place` repeats.

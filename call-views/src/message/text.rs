@@ -1,6 +1,6 @@
 //! Messages as text: below a ladder, or one beside it.
 
-use super::{Part, Told, again};
+use super::{Part, Told, again, repeats};
 use crate::ladder::arrow_label;
 use crate::style::{Colour, Style};
 use crate::text::{printable, split};
@@ -79,6 +79,27 @@ pub fn text(view: &View<'_>, place: usize, detail: Detail, style: &Style) -> Str
         for line in super::lines(other, style.unicode) {
             out.put(Colour::Plain, "", &line.text);
         }
+    }
+    out.text
+}
+
+/// What is different in the message at `place` beside the one at `before`.
+pub fn difference(view: &View<'_>, before: usize, place: usize, style: &Style) -> String {
+    let mut out = Lines { text: String::new(), style };
+    let record = view.record;
+    out.put(Colour::Strong, "", &format!("message {} beside message {}", place + 1, before + 1));
+    let message = |place: usize| record.sent.as_ref().and_then(|sent| sent.message(place));
+    let (Some(old), Some(new)) = (message(before), message(place)) else {
+        out.put(Colour::Quiet, "", "one of these messages was not kept");
+        return out.text;
+    };
+    let (removed, added) = repeats::difference(old, new, style.unicode);
+    out.text.push('\n');
+    for (mark, colour, lines) in [("- ", Colour::Bad, &removed), ("+ ", Colour::Good, &added)] {
+        lines.iter().for_each(|line| out.put(colour, mark, line));
+    }
+    if removed.is_empty() && added.is_empty() {
+        out.put(Colour::Quiet, "", "the same lines");
     }
     out.text
 }

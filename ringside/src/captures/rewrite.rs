@@ -132,6 +132,30 @@ pub fn with_messages(tree: &mut Node) {
     }
 }
 
+/// Has everything of calls shown that the configuration does not hide: numbers, messages, the messages themselves.
+pub fn for_the_eye(tree: &mut Node) {
+    with_numbers(tree);
+    with_messages(tree);
+    let hides = |calls: &Node| {
+        let privacy = calls.get("privacy").map(|privacy| &privacy.node);
+        ["numbers", "call_id", "ip"].into_iter().any(|key| {
+            let value = privacy.and_then(|privacy| privacy.get(key)).map(|value| &value.node.value);
+            matches!(value, Some(Value::Text(value)) if value != "plain")
+        })
+    };
+    let processors = tree.get("processors").map(|processors| &processors.node.value);
+    let hidden = match processors {
+        Some(Value::Table(processors)) => processors
+            .iter()
+            .filter(|(id, _)| is(id, "dialog"))
+            .any(|(_, dialog)| dialog.node.get("calls").is_some_and(|calls| hides(&calls.node))),
+        _ => false,
+    };
+    if !hidden {
+        with_raw(tree);
+    }
+}
+
 /// Has records keep the messages themselves.
 pub fn with_raw(tree: &mut Node) {
     for (_, section) in tree.entries_mut().filter(|(name, _)| *name == "processors") {

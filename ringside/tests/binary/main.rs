@@ -16,3 +16,4 @@ mod pushing;
 mod replay;
 mod running;
 mod usage;
+mod watching;
