@@ -17,7 +17,7 @@ PART :=
 FUZZ_TIME := 60
 
 # Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
-LIVE := alerts collector live
+LIVE := alerts collector daemon live program
 UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$(wildcard */tests/*.rs */tests/*/main.rs))))))
 SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 # All of them by calls of cargo for the whole workspace, so that none builds a crate with features of its own.

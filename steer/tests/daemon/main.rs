@@ -8,6 +8,7 @@ use std::fs;
 use integration::wait::eventually;
 use nix::sys::signal::Signal;
 use stage::{Call, Stage};
+use testnet::Family;
 
 /// Calls that are up in a test.
 const CALLS: usize = 30;
@@ -56,6 +57,19 @@ fn steered_calls_stay_where_they_began_whatever_port_they_go_on_from() {
     assert!(spread(&calls).iter().all(|share| *share > 0), "{:?}", spread(&calls));
     let steered = "sip_steer_packets_total{service=\"sbc\",method=\"INVITE\",action=\"steer\"}";
     eventually("they are counted", || (stage.metric(steered) == CALLS as f64).then_some(()));
+}
+
+#[test]
+fn calls_over_ipv6_stay_as_well() {
+    let Some(mut stage) = Stage::over(Family::V6, "steer ipv6", 3) else { return };
+    stage.start();
+    let up = stage.calls(CALLS);
+    activate(&stage);
+    let calls = stage.calls(CALLS);
+    assert_eq!((stage.broken(&up), stage.broken(&calls)), (0, 0));
+    assert!(spread(&calls).iter().all(|share| *share > 0), "{:?}", spread(&calls));
+    let services = stage.ask(&["services"]).to_string();
+    assert!(!services.contains("\"local\":false"), "a pod behind a gateway of its own is on this node: {services}");
 }
 
 #[test]

@@ -47,13 +47,18 @@ static STAGES: AtomicU32 = AtomicU32::new(0);
 impl Stage {
     /// A node with the first `pods` of three backends behind its service, and no daemon; `None` where that cannot be.
     pub fn new(test: &str, pods: usize) -> Option<Self> {
+        Self::over(Family::V4, test, pods)
+    }
+
+    /// The same in a family.
+    pub fn over(family: Family, test: &str, pods: usize) -> Option<Self> {
         let pass = gate::shared(test)?;
         let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
         if !mounts.lines().any(|line| line.split(' ').nth(1) == Some(BPF)) {
             skipped(test, &format!("no BPF file system is mounted at {BPF}"));
             return None;
         }
-        let lab = Lab::new(Family::V4, Rules::Iptables).expect("namespaces are allowed, the gate has tried");
+        let lab = Lab::new(family, Rules::Iptables).expect("namespaces are allowed, the gate has tried");
         lab.set_backends(&(0..pods).collect::<Vec<_>>());
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         let pins = Path::new(BPF).join(format!("ringside-steer-test-{}-{number}", std::process::id()));
@@ -69,7 +74,7 @@ impl Stage {
     pub fn configure(&self, rest: &str) {
         let (shown, pins) = (self.folder.path().display(), self.pins.display());
         let text = format!(
-            "[steer]\n{rest}\ninterfaces = [\"c0\", \"p*\", \"late*\"]\nallowed_backends = [\"10.244.0.0/16\"]\n\
+            "[steer]\n{rest}\ninterfaces = [\"c0\", \"p*\", \"late*\"]\nallowed_backends = [\"10.244.0.0/16\", \"2001:db8:244::/48\"]\n\
              state_dir = \"{shown}/state\"\ncontrol = \"{shown}/control\"\npin_dir = \"{pins}\"\n\
              max_dialogs = 1000\nmax_flows = 1000\nmax_fragments = 64\nmax_buckets = 64\n\
              [discovery]\nfiles = [\"{shown}/found/*.json\"]\n\
@@ -86,7 +91,7 @@ impl Stage {
     /// Names these backends in a discovery file.
     pub fn find(&self, pods: &[usize]) {
         let group = |pod: &usize| {
-            let address = backend(Family::V4, *pod);
+            let address = backend(self.lab.family, *pod);
             format!(r#"{{ "targets": ["{address}"], "labels": {{ "service": "sbc", "backend": "pod{pod}" }} }}"#)
         };
         let text = format!("[{}]", pods.iter().map(group).collect::<Vec<_>>().join(", "));
