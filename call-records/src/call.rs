@@ -38,6 +38,8 @@ pub struct Call {
     pub earlier: Option<Box<Earlier>>,
     /// A piece leaves when the message at hand is through.
     pub piece_due: bool,
+    /// Bytes it was last counted with.
+    pub weight: u32,
 }
 
 /// A transaction of the call.

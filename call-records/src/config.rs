@@ -5,7 +5,7 @@ use std::time::Duration;
 use pipeline::call::ladder::LadderForm;
 use pipeline::call::sent::MAX_SENT_IN_ALL;
 use pipeline::settings::network::{self, IpNet};
-use pipeline::settings::{Problems, duration};
+use pipeline::settings::{Problems, duration, size};
 use serde::{Deserialize, Serialize};
 
 use crate::privacy::{Own, keyed};
@@ -29,6 +29,9 @@ pub struct Config {
     /// Most bytes of them kept of all calls that are up; not a key.
     #[serde(skip)]
     pub raw_room: usize,
+    /// Most bytes of all records of calls that are up, messages as they were sent aside. Default 256 MiB, at least 1 MiB.
+    #[serde(with = "size")]
+    pub max_record_memory: usize,
     /// When a record leaves. Default `on_end`.
     pub emit: Emit,
     /// Calls older than this leave in pieces, their sessions cut into segments. Default 15 min, at least 1 s.
@@ -45,6 +48,7 @@ impl Default for Config {
             privacy: Privacy::default(),
             ladder: Ladder::default(),
             raw: Raw::default(),
+            max_record_memory: 256 << 20,
             raw_room: MAX_SENT_IN_ALL,
             emit: Emit::default(),
             max_segment: Duration::from_secs(15 * 60),
@@ -242,6 +246,13 @@ impl Config {
                 "the default is 15m",
             );
         }
+        if self.max_record_memory < MIN_MEMORY {
+            problems.error(
+                "calls.max_record_memory",
+                format!("{} is less than 1MiB", size::format(self.max_record_memory)),
+                "the default is 256MiB",
+            );
+        }
         for (index, text) in self.observed.iter().enumerate() {
             if let Err((what, help)) = network::parse(text) {
                 problems.error(format!("calls.observed[{index}]"), what, help);
@@ -271,5 +282,7 @@ impl Config {
     }
 }
 
+/// Least memory of records: some hundred calls.
+const MIN_MEMORY: usize = 1 << 20;
 /// Shortest segment: every call up makes a piece this often.
 const MIN_SEGMENT: Duration = Duration::from_secs(1);

@@ -21,6 +21,7 @@
 //! | `identity`, `privacy`, `config` | ids; what may be shown, and where the call's names stand in a text; what is configured |
 
 mod begin;
+mod budget;
 mod call;
 mod challenged;
 mod change;

@@ -104,6 +104,7 @@ impl Records {
             kept: None,
             earlier: None,
             piece_due: false,
+            weight: 0,
         };
         while self.calls.len() >= self.capacity
             && let Some((&oldest, _)) = self.calls.front()
@@ -224,7 +225,7 @@ impl Records {
     }
 
     /// The last that is said of a call.
-    fn send_whole(&mut self, id: CallId, slots: &mut impl SlotHolder, out: &mut Facts) {
+    pub(crate) fn send_whole(&mut self, id: CallId, slots: &mut impl SlotHolder, out: &mut Facts) {
         let Some(mut call) = self.calls.remove(&id) else { return };
         self.timers.cancel(&mut call.life.ends);
         self.timers.cancel(&mut call.life.cut);
@@ -235,6 +236,7 @@ impl Records {
         }
         self.header_bytes -= headers::bytes(&call.headers);
         self.room.set(Holder::Call(id), 0);
+        self.weighed(call.weight, 0);
         let record = call.whole(&self.config.privacy);
         self.send(record, out);
     }

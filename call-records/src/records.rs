@@ -38,6 +38,8 @@ pub struct Records {
     pub(crate) header_bytes: usize,
     /// What is kept of the messages themselves.
     pub(crate) room: Room,
+    /// Bytes of all records, but for what has a bound of its own.
+    pub(crate) bytes: usize,
     pub(crate) counts: Counts,
     pub(crate) capacity: usize,
 }
@@ -71,6 +73,7 @@ impl Records {
             newest: Newest::default(),
             header_bytes: 0,
             room: Room::default(),
+            bytes: 0,
             counts: Counts::default(),
             capacity,
         }
@@ -102,7 +105,9 @@ impl Records {
         if let Some(sighting) = &sighting
             && self.singles.contains_key(&sighting.request)
         {
-            return self.on_single(sighting, seen);
+            self.on_single(sighting, seen);
+            self.weigh_single(sighting.request);
+            return self.keep_within(slots, out);
         }
         let Some(call) = self.calls.get_mut(&seen.call) else {
             if let Some(sighting) = &sighting {
@@ -121,15 +126,19 @@ impl Records {
         call.take(seen, sighting.as_ref(), &context);
         self.header_bytes += headers::bytes(&call.headers[listed..]);
         let piece_due = std::mem::take(&mut call.piece_due);
+        let (before, now) = (call.weight, call.weigh());
+        call.weight = now;
         if let Some(kept) = call.kept.as_deref_mut() {
             self.room.take_refused(kept);
             let bytes = kept.bytes();
             self.hold(Holder::Call(seen.call), bytes);
         }
         self.calls.to_back(&seen.call);
+        self.weighed(before, now);
         if piece_due {
             self.send_piece(seen.call, None, out);
         }
+        self.keep_within(slots, out);
     }
 
     /// A record keeps so many bytes of messages now; where all are too many, those that have been kept longest go.

@@ -11,6 +11,7 @@ use pipeline::{CallRecord, Facts, Slot};
 use sip::{Method, ReasonProtocol};
 use wire::Timestamp;
 
+use crate::budget::{OF_THE_TABLE, texts};
 use crate::call::{LadderLine, shown};
 use crate::challenged::Challenged;
 use crate::change::{RequestId, Sighting, SightingKind, TransactionId};
@@ -36,6 +37,8 @@ pub struct Single {
     ladder: Vec<LadderLine>,
     pub kept: Option<Box<Kept>>,
     timer: Timer,
+    /// Bytes it was last counted with.
+    weight: u32,
 }
 
 impl Single {
@@ -60,7 +63,15 @@ impl Single {
         let mut entry = seen.transaction([record.span, record.span], branch, ends, record.start);
         entry.rare = method_original(seen, &own, context);
         let (transaction, wall_offset) = (sighting.transaction, frame.wall_offset);
-        Self { record, entry, transaction, own, wall_offset, ladder: Vec::new(), kept: None, timer: Timer::default() }
+        let (ladder, timer) = (Vec::new(), Timer::default());
+        Self { record, entry, transaction, own, wall_offset, ladder, kept: None, timer, weight: 0 }
+    }
+
+    /// Bytes it takes, messages as they were sent aside.
+    fn weigh(&self) -> u32 {
+        let ladder = self.ladder.capacity() * size_of::<LadderLine>();
+        let texts = self.own.len() + self.entry.branch.len() + texts(&self.record);
+        u32::try_from(size_of::<Self>() + ladder + texts + OF_THE_TABLE).unwrap_or(u32::MAX)
     }
 
     /// It repeats a challenged request with credentials.
@@ -76,9 +87,9 @@ impl Single {
         let hops = self.entry.hops + 1;
         let started = self.entry.start.min(root.entry.start);
         let (before, measured) = (self.record.clone(), std::mem::take(&mut self.record.measured));
-        let timer = self.timer;
+        let (timer, weight) = (self.timer, self.weight);
         *self = root;
-        self.timer = timer;
+        (self.timer, self.weight) = (timer, weight);
         self.entry.hops = hops;
         (self.entry.start, self.record.start) = (started, started);
         self.record.messages = before.messages;
@@ -225,6 +236,16 @@ impl Records {
         }
         self.singles.insert(sighting.request, Box::new(single));
         self.hold_single(sighting.request);
+        self.weigh_single(sighting.request);
+        self.keep_within(slots, out);
+    }
+
+    /// A message was added to a request on record.
+    pub(crate) fn weigh_single(&mut self, id: RequestId) {
+        let Some(single) = self.singles.get_mut(&id) else { return };
+        let (before, now) = (single.weight, single.weigh());
+        single.weight = now;
+        self.weighed(before, now);
     }
 
     /// No final came in time.
@@ -249,7 +270,8 @@ impl Records {
     /// Nothing more is awaited of a single request, or its request was forgotten: what is not over by now never will be.
     pub(crate) fn send_single(&mut self, id: RequestId, slots: &mut impl SlotHolder, out: &mut Facts) {
         let Some(single) = self.singles.remove(&id) else { return };
-        let Single { mut record, entry, ladder, kept, mut timer, .. } = *single;
+        let Single { mut record, entry, ladder, kept, mut timer, weight, .. } = *single;
+        self.weighed(weight, 0);
         self.room.set(Holder::Single(id), 0);
         self.timers.cancel(&mut timer);
         slots.release(record.slot);

@@ -121,8 +121,8 @@ impl Config {
 
     /// The part of one of so many `shards`: of the bounds an equal share, of everything else all.
     pub(crate) fn divided(self, shards: usize) -> Self {
-        let raw_room = self.calls.raw_room / shards;
-        let calls = calls::Config { raw_room, ..self.calls };
+        let (raw_room, max_record_memory) = (self.calls.raw_room / shards, self.calls.max_record_memory / shards);
+        let calls = calls::Config { raw_room, max_record_memory, ..self.calls };
         Self { max_calls: self.max_calls.div_ceil(shards), calls, ..self }
     }
 

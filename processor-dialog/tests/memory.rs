@@ -174,3 +174,29 @@ fn a_record_asks_the_allocator_for_its_parts_and_nothing_else() {
     println!("{ladder} times for a call, {headers} with header fields");
     assert!(ladder <= 22 && headers <= 31, "{ladder} times for a call, {headers} with header fields");
 }
+
+/// What records are counted with is what they take, give or take a third: a flood stays within what it is given.
+#[test]
+fn records_of_a_flood_take_what_they_are_given() {
+    let wanted = CallsWanted { instance: "tests".into(), requests: true, pieces: true, number: None, watched: false };
+    let most = 4 << 20;
+    let calls = call_records::Config { max_record_memory: most, ..call_records::Config::default() };
+    let config = Config { calls, ..Config::default() };
+    let [mut with, mut without] = [Some(wanted), None].map(|wanted| Dialogs::new(config.clone(), wanted));
+    let flood = |dialogs: &mut Dialogs| {
+        let (mut facts, mut batch) = (Facts::default(), FrameBatch::default());
+        let before = HELD.get();
+        for number in 0..20_000 {
+            let step = &ladder::play(&format!("0.0 alice -> bob INVITE call=flood{number:06}@host.example"))[0];
+            fill(&mut batch, Some(step), Duration::from_micros(number));
+            facts.clear();
+            dialogs.process(&batch, &mut facts);
+        }
+        drop((facts, batch));
+        usize::try_from(HELD.get() - before).unwrap_or_default()
+    };
+    let bare = flood(&mut without);
+    let records = flood(&mut with) - bare;
+    println!("{records} bytes of {most}");
+    assert!((most / 2..most + most / 3).contains(&records), "{records} bytes where {most} are given");
+}

@@ -59,6 +59,11 @@ impl Own {
         }
     }
 
+    /// Bytes of all of them.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn add(&mut self, name: &str) {
         // A fold may stand before the `@`; elsewhere the name is without it.
         let name = name.trim();

@@ -125,3 +125,33 @@ fn check_places(record: &CallRecord) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+/// Records are bounded in bytes: of a flood of INVITEs nothing is known but the request, and calls that were answered stay.
+#[test]
+fn a_flood_of_invites_costs_no_answered_call_its_record() {
+    let config = || {
+        let calls = call_records::Config { max_record_memory: 1 << 20, ..call_records::Config::default() };
+        Config { calls, ..Config::default() }
+    };
+    let answered = |number: u32| {
+        format!("0.{number} alice -> bob INVITE call=a{number}\n1.{number} alice <- bob 200 call=a{number}\n")
+    };
+    let flooded =
+        |number: u32| format!("{}.{:04} carol -> bob INVITE call=f{number}\n", 10 + number / 10_000, number % 10_000);
+    let ended = |number: u32| {
+        format!("20.{number} alice -> bob BYE call=a{number}\n21.{number} alice <- bob 200 call=a{number}\n")
+    };
+    let ladder: String = (0..9)
+        .map(answered)
+        .chain((0..5000).map(flooded))
+        .chain((0..9).map(ended))
+        .chain(["400.0 alice -> bob crlf".to_owned()])
+        .collect();
+    let records = crate::expect::calls(config(), &ladder);
+    let whole = records.iter().filter(|record| record.end == Some("bye")).count();
+    assert_eq!((records.len(), whole), (5009, 9), "each leaves, one way or the other");
+    let early = records.iter().filter(|record| record.outcome == "in_progress").count();
+    assert!((3500..4900).contains(&early), "{early} of 5,000 left before anything was known of them");
+    let roomy = crate::expect::calls(Config::default(), &ladder);
+    assert!(roomy.iter().all(|record| record.outcome != "in_progress"), "without the bound none does");
+}
