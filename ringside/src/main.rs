@@ -13,6 +13,7 @@ mod json;
 mod ladder;
 mod live;
 mod logs;
+mod manual;
 mod probe;
 mod replay;
 mod run;
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
         Command::Probe(arguments) => probe::probe(&arguments),
         Command::Ladder(arguments) => ladder::ladder(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::man(&arguments),
         Command::Watch(arguments) => watch::watch(&arguments),
     };
     match result {
