@@ -1,9 +1,9 @@
 //! Answers: a request and the calls and figures of now in, a response out.
 
-use call_views::{Style, affinity, ladder};
+use call_views::{Style, affinity, ladder, packets};
 use endpoint::{Load, ResponseGuard};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_DISPOSITION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -79,7 +79,10 @@ async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> R
         },
         "/api/events" => answer_events(site, query, busy),
         _ => match path.strip_prefix("/api/calls/") {
-            Some(call_id) if !call_id.is_empty() => answer_call(site, call_id, query, busy).await,
+            Some(rest) if !rest.is_empty() => match rest.strip_suffix("/pcap") {
+                Some(call_id) if !call_id.is_empty() => answer_pcap(site, call_id, busy).await,
+                _ => answer_call(site, rest, query, busy).await,
+            },
             _ => match files::find(path) {
                 Some(file) => whole(StatusCode::OK, file.content_type, file.text, busy),
                 None => whole(StatusCode::NOT_FOUND, TEXT, PATHS, busy),
@@ -122,6 +125,21 @@ async fn answer_call(site: &Site, call_id: &str, query: &str, busy: ResponseGuar
     }
 }
 
+/// A call as a capture file, of the messages that were kept.
+async fn answer_pcap(site: &Site, call_id: &str, busy: ResponseGuard) -> Response<ReplyBody> {
+    let call_id = percent_decode_str(call_id).decode_utf8_lossy();
+    let Some(entry) = site.call(&call_id).await else {
+        return refusal(StatusCode::NOT_FOUND, "no such call is up or was kept", busy);
+    };
+    let Some(file) = packets::pcap(&entry.record) else {
+        return refusal(StatusCode::NOT_FOUND, NOT_KEPT, busy);
+    };
+    let mut response = whole(StatusCode::OK, "application/vnd.tcpdump.pcap", file, busy);
+    let name = HeaderValue::from_static("attachment; filename=\"call.pcap\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    response
+}
+
 fn answer_events(site: &Site, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
     let call = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "call").map(|(_, call)| call.into());
     match Query::read(query, &["call"]) {
@@ -146,7 +164,8 @@ fn without_token(path: &str, query: &str) -> HeaderValue {
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const PATHS: &str = "Here are /, /api/calls, /api/calls/{call-id}, /api/filter, /api/affinity, /api/refused, /api/now and /api/events.\n";
+const PATHS: &str = "Here are /, /api/calls, /api/calls/{call-id}, /api/calls/{call-id}/pcap, /api/filter, /api/affinity, /api/refused, /api/now and /api/events.\n";
+const NOT_KEPT: &str = "no message of this call was kept; set processors.dialog.calls.raw to \"full\" or \"headers\"";
 const NOT_LOOKED: &str = "no pipeline has the processor `affinity`; put it before `dialog`";
 const NOT_HERE: &str = "This console answers to localhost, to addresses, and with a token to the name of its host.\n";
 const NEEDS_TOKEN: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\

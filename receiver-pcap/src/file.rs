@@ -9,24 +9,30 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
-use wire::{Link, Packet};
+use wire::Packet;
 
 use crate::buffer::Buffer;
 use crate::follow::{Following, Patience};
 use crate::format::{Damage, Head, Next};
 use crate::pcap::Pcap;
 use crate::pcapng::PcapNg;
+use crate::unwrap::{Inner, unwrap};
 
 /// The name of standard input.
 pub(crate) const STDIN: &str = "-";
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// A frame of zstd that wants more than 128 MiB to be read is refused.
+const MAX_WINDOW: u32 = 27;
 
 /// A capture that is being read.
 pub struct Capture {
     buffer: Buffer,
     format: Format,
     head: Option<Head>,
+    /// The packet of a link type that wraps another.
+    inner: Option<Inner>,
     damage: Option<Damage>,
     compressed: bool,
 }
@@ -78,13 +84,18 @@ impl Capture {
 
     /// Begins to read a capture from any stream.
     pub fn new(mut input: impl Read + Send + 'static) -> Result<Self, NotUsable> {
-        let mut start = Vec::with_capacity(GZIP.len());
-        input.by_ref().take(GZIP.len() as u64).read_to_end(&mut start)?;
-        let is_gzip = start == GZIP;
+        let mut start = Vec::with_capacity(ZSTD.len());
+        input.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
+        let (is_gzip, is_zstd) = (start.starts_with(&GZIP), start == ZSTD);
         let input = io::Cursor::new(start).chain(input);
-        let input: Box<dyn Read + Send> = match is_gzip {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, input))),
-            false => Box::new(input),
+        let input: Box<dyn Read + Send> = match (is_gzip, is_zstd) {
+            (true, _) => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, input))),
+            (_, true) => {
+                let mut decoder = zstd::Decoder::new(input)?;
+                decoder.window_log_max(MAX_WINDOW)?;
+                Box::new(Zstd(decoder))
+            }
+            _ => Box::new(input),
         };
         let mut buffer = Buffer::new(input);
         let magic = match buffer.peek::<4>() {
@@ -111,7 +122,7 @@ impl Capture {
         } else {
             return Err(NotUsable::NoCapture);
         };
-        Ok(Self { buffer, format, head: None, damage, compressed: is_gzip })
+        Ok(Self { buffer, format, head: None, inner: None, damage, compressed: is_gzip || is_zstd })
     }
 
     /// Goes to the next packet; `false` at the end, or where the file is damaged. An error is one of the system.
@@ -126,7 +137,11 @@ impl Capture {
             Format::Nothing => Ok(Next::End),
         };
         match next {
-            Ok(Next::Packet(head)) => self.head = Some(head),
+            Ok(Next::Packet(head)) => {
+                self.head = Some(head);
+                let bytes = || &self.buffer.rest()[..head.len];
+                self.inner = if head.link.is_none() { unwrap(head.link_type, bytes()) } else { None };
+            }
             Ok(Next::End) => self.format = Format::Nothing,
             Ok(Next::Damaged(damage)) => self.damage = Some(damage),
             Err(error) if is_damage(&error) => self.damage = Some(Damage::Compression),
@@ -138,10 +153,32 @@ impl Capture {
     /// The packet [`Capture::advance`] went to. One of a link type that is not read comes as a network layer that
     /// is not IP, so that it only moves the clock.
     pub fn packet(&self) -> Option<Packet<'_>> {
-        let Head { at, link, interface, len, original_len, .. } = self.head?;
-        let link = link.unwrap_or(Link::Network { ethertype: 0 });
-        let bytes = &self.buffer.rest()[..len];
-        Some(Packet { at, link, interface, bytes, original_len, tap: link.tap(bytes) })
+        let head = self.head?;
+        Some(head.packet(&self.buffer.rest()[..head.len], self.inner.as_ref()))
+    }
+
+    /// The same with all that stands before it.
+    pub(crate) fn whole(&self) -> Option<Packet<'_>> {
+        let head = self.head?;
+        Some(head.packet(&self.buffer.rest()[..head.len], None))
+    }
+
+    /// The packet within it, where its link type wraps another.
+    pub(crate) fn inner(&self) -> Option<&Inner> {
+        self.inner.as_ref()
+    }
+
+    /// So many interfaces were described until now; 1 of a classic file.
+    pub(crate) fn interfaces(&self) -> usize {
+        match &self.format {
+            Format::PcapNg(pcapng) => pcapng.interfaces(),
+            Format::Pcap(_) | Format::Nothing => 1,
+        }
+    }
+
+    /// Nobody knows what the packet is.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.inner.is_none() && self.head.is_some_and(|head| head.link.is_none())
     }
 
     /// The same without its bytes.
@@ -159,6 +196,19 @@ impl Capture {
 fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
+/// A reader whose errors are those of damage where they are not those of the system, as with gzip.
+struct Zstd<R: io::BufRead>(zstd::Decoder<'static, R>);
+
+impl<R: io::BufRead> Read for Zstd<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let of_format = |error: io::Error| match error.kind() {
+            io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
+            _ => error,
+        };
+        self.0.read(into).map_err(of_format)
+    }
 }
 
 /// A reader that tells how much was read.

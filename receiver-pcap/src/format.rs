@@ -1,6 +1,8 @@
 //! What the formats of capture files have in common: what comes next in one, how it may be damaged, its byte order.
 
-use wire::{Link, Timestamp};
+use wire::{Link, Packet, Timestamp};
+
+use crate::unwrap::Inner;
 
 /// Longest packet that is believed: libpcap's largest snap length. A longer one is damage, and nothing after it can be
 /// trusted.
@@ -16,6 +18,22 @@ pub(crate) struct Head {
     pub interface: u32,
     pub len: usize,
     pub original_len: u32,
+}
+
+impl Head {
+    /// The packet with its `bytes`: the one within where its link type wraps another.
+    pub fn packet<'a>(&self, bytes: &'a [u8], inner: Option<&'a Inner>) -> Packet<'a> {
+        let &Self { at, link, interface, original_len, .. } = self;
+        let (link, bytes, original_len) = match inner {
+            None => (link.unwrap_or(Link::Network { ethertype: 0 }), bytes, original_len),
+            Some(Inner::Part(link, range)) => {
+                let before = (bytes.len() - range.len()) as u32;
+                (*link, &bytes[range.clone()], original_len.saturating_sub(before))
+            }
+            Some(Inner::Made(link, packet)) => (*link, &packet[..], packet.len() as u32),
+        };
+        Packet { at, link, interface, bytes, original_len, tap: link.tap(bytes) }
+    }
 }
 
 /// What comes next in a file.

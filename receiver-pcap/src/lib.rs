@@ -10,11 +10,13 @@ mod follow;
 mod format;
 mod link;
 mod merge;
+mod order;
 mod pcap;
 mod pcapng;
 mod receiver;
 mod report;
 pub mod trace;
+mod unwrap;
 mod writer;
 
 pub use config::Config;

@@ -14,6 +14,7 @@ use wire::{Packet, Timestamp};
 
 use crate::file::{Capture, NotUsable, STDIN};
 use crate::follow::Patience;
+use crate::order::{Ordered, WINDOW};
 use crate::report::Report;
 
 /// Most link types named in the line about a file.
@@ -41,7 +42,7 @@ struct Waiting {
 
 struct Open {
     name: String,
-    capture: Capture,
+    capture: Ordered,
     packets: u64,
     /// Packets by link types that are not read.
     unread: BTreeMap<u16, u64>,
@@ -108,6 +109,11 @@ impl Merge {
         self.open[self.given?].as_ref()?.capture.packet()
     }
 
+    /// The same with all that stands before it, as its file has it.
+    pub fn whole_packet(&self) -> Option<Packet<'_>> {
+        self.open[self.given?].as_ref()?.capture.whole()
+    }
+
     /// The link type of that packet, as its file calls it.
     pub fn link_type(&self) -> Option<u16> {
         Some(self.open[self.given?].as_ref()?.capture.head()?.link_type)
@@ -129,7 +135,7 @@ impl Merge {
             capture = Capture::open(path, count).map_err(unusable)?;
         }
         let compressed = capture.is_compressed();
-        let mut file = Open { name: name(path), capture, packets: 0, unread: BTreeMap::new() };
+        let mut file = Open { name: name(path), capture: Ordered::new(capture), packets: 0, unread: BTreeMap::new() };
         match file.advance()? {
             Some(at) => {
                 let slot = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
@@ -176,7 +182,7 @@ impl Open {
         }
         self.packets += 1;
         let Some(head) = self.capture.head() else { return Ok(None) };
-        if head.link.is_none() {
+        if self.capture.is_unread() {
             *self.unread.entry(head.link_type).or_default() += 1;
         }
         Ok(Some(head.at))
@@ -189,13 +195,19 @@ impl Open {
         if let Some(damage) = capture.damage() {
             remarks.push(format!("{damage}; the {packets} packets before that are used"));
         }
+        if capture.late() > 0 {
+            let (late, window) = (capture.late(), WINDOW.as_secs());
+            remarks.push(format!(
+                "{late} packets stand more than {window} s behind younger ones: delays between interfaces may be wrong"
+            ));
+        }
         if !unread.is_empty() {
             let mut remark = format!("{} packets are passed over, for link type", unread.values().sum::<u64>());
             for (link_type, packets) in unread.iter().take(MAX_NAMED) {
                 // Writing to a String cannot fail.
                 let _ = write!(remark, " {link_type} ({packets})");
             }
-            remarks.push(remark + " is not read: only Ethernet, Linux cooked, raw IP and loopback are");
+            remarks.push(remark + " is not read: only Ethernet, Linux cooked, raw IP, loopback, PPP, ERF, NFLOG, PKTAP and exported PDUs are");
         }
         if !remarks.is_empty() {
             report.problem(format!("{name}: {}", remarks.join("; ")));

@@ -75,6 +75,11 @@ impl PcapNg {
         u32::from_le_bytes(magic) == SECTION
     }
 
+    /// Interfaces of the current section.
+    pub fn interfaces(&self) -> usize {
+        self.interfaces.len()
+    }
+
     /// Goes to the next packet and makes its bytes available.
     pub fn next(&mut self, buffer: &mut Buffer) -> io::Result<Next> {
         loop {

@@ -31,6 +31,8 @@ pub struct Numbered<'a> {
     pub number: u64,
     /// What it is.
     pub packet: Packet<'a>,
+    /// The same with all that stands before it, as its file has it.
+    pub whole: Packet<'a>,
     /// The link type as its file calls it.
     pub link_type: u16,
 }
@@ -55,7 +57,8 @@ impl Packets {
         let number = self.next;
         self.next += 1;
         let link_type = self.merge.link_type().unwrap_or_default();
-        Ok(self.merge.packet().map(|packet| Numbered { number, packet, link_type }))
+        let packets = self.merge.packet().zip(self.merge.whole_packet());
+        Ok(packets.map(|(packet, whole)| Numbered { number, packet, whole, link_type }))
     }
 }
 

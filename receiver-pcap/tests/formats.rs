@@ -251,3 +251,74 @@ fn more_than_a_batch_arrives_whole_and_in_order() {
     }
     assert_eq!(times(&file).len(), 10_000);
 }
+
+#[test]
+fn packets_of_several_interfaces_come_in_order_of_time() {
+    let order = Order::LITTLE;
+    let head = [order.section(), order.interface(1, 0, &[]), order.interface(1, 0, &[])].concat();
+    let at = |milliseconds: u64, interface: u32, number: u32| {
+        order.enhanced(interface, START * 1_000_000 + milliseconds * 1000, &ethernet(&message(number)))
+    };
+    // Each interface is emptied now and then: the second one's packets are older than those before them.
+    let packets = [at(0, 0, 0), at(1000, 0, 2), at(1900, 0, 4), at(500, 1, 1), at(1500, 1, 3), at(2500, 1, 5)];
+    let replay = Replay::of(&[&[&head[..], &packets.concat()].concat()]).expect("it is read");
+    assert_eq!((replay.numbers, replay.problems.len()), ((0..6).collect(), 0));
+    // One that is later than the window is read all the same, and said.
+    let late = [at(0, 0, 0), at(4000, 0, 1), at(9000, 0, 2), at(1000, 1, 3)].concat();
+    let replay = Replay::of(&[&[&head[..], &late].concat()]).expect("it is read");
+    assert_eq!(replay.numbers.len(), 4);
+    assert!(replay.problems[0].contains("1 packets stand more than 2 s behind younger ones"), "{:?}", replay.problems);
+    // Of one interface nothing is moved: its stamps are those of the capture.
+    let one = [&head[..], &at(1000, 0, 0), &at(0, 0, 1)].concat();
+    let first = [order.section(), order.interface(1, 0, &[])].concat();
+    let one = [&first[..], &one[head.len()..]].concat();
+    assert_eq!(Replay::of(&[&one]).expect("it is read").numbers, [0, 1]);
+}
+
+#[test]
+fn zstd_is_read_and_its_damage_is_said() {
+    let order = Order::LITTLE;
+    let records = (0..4).flat_map(|number| order.record(START + u64::from(number), 0, &ethernet(&message(number))));
+    let whole: Vec<u8> = order.pcap(0xa1b2_c3d4, 1).into_iter().chain(records).collect();
+    let compressed = zstd::encode_all(&whole[..], 3).expect("memory takes it");
+    // Several frames, one behind the other, are one stream.
+    let frames =
+        [zstd::encode_all(&whole[..100], 3), zstd::encode_all(&whole[100..], 3)].map(|frame| frame.expect("it does"));
+    for bytes in [&compressed, &frames.concat()] {
+        assert_eq!(Replay::of(&[bytes]).expect("it is read").numbers, [0, 1, 2, 3]);
+    }
+    // What was compressed before the damage is read.
+    let frames = frames.concat();
+    let mut wrong = frames.clone();
+    let end = wrong.len() - 6;
+    wrong[end] ^= 0x5a;
+    for bytes in [&frames[..frames.len() - 10], &wrong] {
+        let damaged = Replay::of(&[bytes]).expect("what is whole is read");
+        assert!(damaged.problems[0].contains("the compressed data is cut or damaged"), "{:?}", damaged.problems);
+    }
+}
+
+#[test]
+fn what_stands_before_a_packet_is_taken_off() {
+    let order = Order::LITTLE;
+    let of = |link_type: u32, header: &[u8], packet: &[u8]| {
+        [order.pcap(0xa1b2_c3d4, link_type), order.record(START, 0, &[header, packet].concat())].concat()
+    };
+    let erf = [[0; 8].to_vec(), vec![2, 4, 0, 40, 0, 0, 0, 22, 0, 0]].concat();
+    let mut pktap = vec![0; 108];
+    (pktap[0], pktap[4], pktap[8]) = (108, 1, 1);
+    for (link_type, header, packet) in [
+        (9, vec![0xff, 0x03, 0x00, 0x21], message(7)),
+        (50, vec![0x0f, 0x00, 0x08, 0x00], message(7)),
+        (197, erf, ethernet(&message(7))),
+        (
+            239,
+            [vec![2, 0, 0, 5], ((message(7).len() + 4) as u16).to_le_bytes().to_vec(), vec![9, 0]].concat(),
+            message(7),
+        ),
+        (258, pktap, ethernet(&message(7))),
+    ] {
+        let replay = Replay::of(&[&of(link_type, &header, &packet)]).expect("it is read");
+        assert_eq!((replay.numbers, replay.problems), (vec![7], Vec::new()), "link type {link_type}");
+    }
+}

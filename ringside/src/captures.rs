@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use call_filter::{Field, Filter};
 use call_views::{Exchange, Exchanges, View};
@@ -20,11 +21,13 @@ use metrics::Registry;
 use pipeline::call::Subject;
 use pipeline::call::watch::Question;
 use pipeline::refused::Newest;
-use pipeline::{Call, CallsWanted, ComponentId, Fact, Facts, FrameBatch, LabelSets, SipFrame, Transport};
+use pipeline::{
+    Call, CallsWanted, ComponentId, Fact, Facts, FrameBatch, LabelSets, Received, Receiver, SipFrame, Transport,
+};
 use receiver_pcap::{PassedOver, PcapReceiver, Report};
 use sip::Framing;
 
-use crate::cli::Captures;
+use crate::cli::{Captures, Port};
 use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs;
@@ -95,6 +98,7 @@ impl Reading {
         more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
         let catalogue = catalogue();
+        let captures = &*with_ports(captures, &catalogue)?;
         let mut has_metrics = false;
         let loaded = load(captures, &catalogue, &mut |tree| {
             has_metrics = rewrite::has_metrics(tree);
@@ -357,8 +361,33 @@ pub fn refused(captures: &Captures) -> Result<Newest, Failure> {
 
 /// How captures are read, by the configuration.
 pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
-    let loaded = load(captures, &catalogue(), &mut |tree| rewrite::for_captures(tree, captures))?;
+    let catalogue = catalogue();
+    let captures = &*with_ports(captures, &catalogue)?;
+    let loaded = load(captures, &catalogue, &mut |tree| rewrite::for_captures(tree, captures))?;
     Ok(files(&loaded.configuration, captures))
+}
+
+/// The captures with ports that are numbers: `any` are those on which a first reading sees SIP.
+fn with_ports<'a>(captures: &'a Captures, catalogue: &Catalogue) -> Result<Cow<'a, Captures>, Failure> {
+    if !captures.ports.contains(&Port::Any) {
+        return Ok(Cow::Borrowed(captures));
+    }
+    if captures.paths.iter().any(|path| path.as_os_str() == "-") {
+        let text =
+            "--ports any reads captures twice, which a pipe cannot be: write it to a file first, or name the ports";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let loaded = load(captures, catalogue, &mut |tree| rewrite::for_captures(tree, captures))?;
+    let config = files(&loaded.configuration, captures);
+    let listed = config.ports.clone();
+    let report = Arc::<Report>::default();
+    let mut receiver = PcapReceiver::new(config, Arc::clone(&report));
+    receiver.start()?;
+    let mut batch = FrameBatch::default();
+    while receiver.receive(&mut batch, Duration::ZERO)? != Received::End {}
+    let seen = report.passed_over().ports.into_iter().map(|(port, _)| port);
+    let ports = listed.into_iter().chain(seen).map(Port::Number).collect();
+    Ok(Cow::Owned(Captures { ports, ..captures.clone() }))
 }
 
 fn load(captures: &Captures, catalogue: &Catalogue, adjust: &mut dyn FnMut(&mut Node)) -> Result<Loaded, Failure> {

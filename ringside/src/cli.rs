@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use call_filter::{Field, Filter};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
 use wire::Timestamp;
@@ -56,6 +57,10 @@ pub enum Command {
     Probe(Probe),
     /// Print the token that stands for a number where privacy.numbers is "hmac"
     Hash(Hash),
+    /// Print what makes a shell complete this command line
+    Completions(Completions),
+    /// Print the manual page, or write all of them
+    Man(Man),
 }
 
 /// Which configuration.
@@ -87,15 +92,24 @@ pub struct Hash {
     pub run: Run,
 }
 
+/// A port of `--ports`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Whichever has SIP on it.
+    Any,
+    /// This one.
+    Number(u16),
+}
+
 /// Which captures, and how to read them.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Captures {
-    /// Capture files: pcap, pcapng, gzip of either; - is standard input
+    /// Capture files: pcap, pcapng, gzip or zstd of either; - is standard input
     #[arg(required = true, value_name = "CAPTURE")]
     pub paths: Vec<PathBuf>,
-    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub ports: Vec<u16>,
+    /// Ports SIP is spoken on, for instance 5060,5080; any: look first which these are [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = port)]
+    pub ports: Vec<Port>,
     #[command(flatten)]
     pub run: Run,
 }
@@ -131,15 +145,15 @@ pub enum Format {
 /// Which calls of which captures, and how they are listed.
 #[derive(Debug, Args)]
 pub struct Calls {
-    /// Capture files: pcap, pcapng, gzip of either; - is standard input
+    /// Capture files: pcap, pcapng, gzip or zstd of either; - is standard input
     #[arg(required_unless_present = "live", value_name = "CAPTURE")]
     pub paths: Vec<PathBuf>,
     /// Instead of files off the wire, with the rights of `run`: a line for each call as it ends
     #[arg(long, conflicts_with_all = ["paths", "all", "ports", "sort", "columns"])]
     pub live: bool,
-    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub ports: Vec<u16>,
+    /// Ports SIP is spoken on, for instance 5060,5080; any: look first which these are [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = port)]
+    pub ports: Vec<Port>,
     #[command(flatten)]
     pub run: Run,
     /// Also what is no call: each registration attempt and other exchange, keep-alives of one device in one line
@@ -225,9 +239,9 @@ pub struct Ladder {
     /// Also what is no call: each registration attempt and other exchange
     #[arg(long)]
     pub all: bool,
-    /// Only what has this Call-ID, call or not [default: all calls, the newest last]
+    /// Only what has this Call-ID, call or not; several are one ladder [default: all calls, the newest last]
     #[arg(long, value_name = "ID")]
-    pub call_id: Option<String>,
+    pub call_id: Vec<String>,
     /// Only calls that FILTER wants, as of `calls`
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub filter: Option<Filter>,
@@ -285,9 +299,9 @@ pub struct Watch {
     /// Capture files, which may still grow; - is standard input [default: off the wire, with the rights of `run`]
     #[arg(value_name = "CAPTURE")]
     pub paths: Vec<PathBuf>,
-    /// Ports SIP is spoken on, for instance 5060,5080 [default: those of the configuration]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "paths")]
-    pub ports: Vec<u16>,
+    /// Ports SIP is spoken on, for instance 5060,5080; any: look first which these are [default: those of the configuration]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "paths", value_parser = port)]
+    pub ports: Vec<Port>,
     #[command(flatten)]
     pub run: Run,
     /// Only calls that FILTER wants, as of `calls`; F7 changes it
@@ -312,6 +326,25 @@ pub enum AdviseFormat {
     Text,
     /// An object
     Json,
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Which manual pages, and where they go.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Page of one subcommand [default: that of the whole]
+    #[arg(value_name = "SUBCOMMAND")]
+    pub subcommand: Option<String>,
+    /// Folder to write all pages to, one for each subcommand
+    #[arg(short, long, value_name = "FOLDER", conflicts_with = "subcommand")]
+    pub output: Option<PathBuf>,
 }
 
 /// Whom to ask, and how often.
@@ -363,6 +396,13 @@ fn filter(text: &str) -> Result<Filter, String> {
 
 fn filter_with_text(text: &str) -> Result<(String, Filter), String> {
     Ok((text.to_owned(), filter(text)?))
+}
+
+fn port(text: &str) -> Result<Port, &'static str> {
+    match text {
+        "any" => Ok(Port::Any),
+        _ => text.parse().map(Port::Number).map_err(|_| "write ports from 1 to 65535, or any"),
+    }
 }
 
 fn sort(text: &str) -> Result<Sort, String> {

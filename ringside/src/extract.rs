@@ -110,9 +110,9 @@ fn write(wanted: &BTreeSet<u64>, paths: &[std::path::PathBuf], output: &Path) ->
     let file = BufWriter::new(File::create(output).map_err(failed)?);
     let mut writer = Writer::new(file, "cut out by ringside").map_err(failed)?;
     let mut packets = Packets::open(paths)?;
-    while let Some(Numbered { number, packet, link_type }) = packets.read()? {
+    while let Some(Numbered { number, whole, link_type, .. }) = packets.read()? {
         if wanted.contains(&number) {
-            writer.packet(&packet, link_type).map_err(failed)?;
+            writer.packet(&whole, link_type).map_err(failed)?;
         }
     }
     writer.finish().map_err(failed)?;

@@ -24,7 +24,7 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
     let period = arguments.period;
     let matches = move |view: &View<'_>| {
         period.has(view.record.start)
-            && wanted.as_deref().is_none_or(|wanted| *view.record.call_id == *wanted)
+            && (wanted.is_empty() || wanted.iter().any(|wanted| **wanted == *view.record.call_id))
             && filter.as_ref().is_none_or(|filter| filter.wants(view))
     };
     let of_call = matches.clone();
@@ -32,7 +32,7 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
         let (carrier, ua_type) = (view.carrier.into(), view.ua_type.into());
         of_call(view).then(|| Kept { record: Arc::clone(&call.record), carrier, ua_type })
     };
-    let more = (arguments.all || arguments.call_id.is_some()).then(|| Exchanges::new(true));
+    let more = (arguments.all || !arguments.call_id.is_empty()).then(|| Exchanges::new(true));
     let (mut calls, exchanges) = captures::calls(&arguments.captures, asked, more, keep)?;
     let wanted = exchanges.into_iter().filter(|exchange| matches(&exchange.view()));
     calls.extend(wanted.map(|Exchange { record, carrier, ua_type, .. }| Kept {
@@ -41,14 +41,21 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
         ua_type,
     }));
     if calls.is_empty() {
-        let what = match &arguments.call_id {
-            Some(_) => "no call has this Call-ID: `ringside calls --all --format json` shows them whole",
-            None if arguments.filter.is_some() || period.is_limited() => "no call matches",
-            None => "no call is in these captures; --all draws other requests",
+        let what = match arguments.call_id.is_empty() {
+            false => "no call has this Call-ID: `ringside calls --all --format json` shows them whole",
+            true if arguments.filter.is_some() || period.is_limited() => "no call matches",
+            true => "no call is in these captures; --all draws other requests",
         };
         return Err(Failure::Failed(what.to_owned()));
     }
     calls.sort_by_key(|call| call.record.start);
+    if arguments.call_id.len() > 1 {
+        let records: Vec<&CallRecord> = calls.iter().map(|call| &*call.record).collect();
+        let first = &calls[0];
+        let (carrier, ua_type) = (first.carrier.clone(), first.ua_type.clone());
+        let joined = ladder::joined(&records).map(|record| Kept { record: Arc::new(record), carrier, ua_type });
+        calls = joined.into_iter().collect();
+    }
     let detail = match (arguments.headers, arguments.raw) {
         (_, true) => Some(Detail::All),
         (true, false) => Some(Detail::Headers),

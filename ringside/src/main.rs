@@ -14,6 +14,7 @@ mod json;
 mod ladder;
 mod live;
 mod logs;
+mod manual;
 mod probe;
 mod replay;
 mod run;
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
         Command::Ladder(arguments) => ladder::ladder(&arguments),
         Command::Extract(arguments) => extract::extract(&arguments),
         Command::Hash(arguments) => hash::hash(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::man(&arguments),
         Command::Watch(arguments) => watch::watch(&arguments),
     };
     match result {

@@ -48,7 +48,7 @@ fn packets(capture: &Path, tables: &Tables, view: &View<'_>) -> Result<u64, Fail
     let mut packets = Packets::open(&[capture.to_owned()]).map_err(|error| failed(&error))?;
     let mut explainer = Explainer { view, model: None, known: HashSet::new() };
     let (mut told, mut frame) = (0, Vec::new());
-    while let Some(Numbered { number, packet, link_type }) = packets.read().map_err(|error| failed(&error))? {
+    while let Some(Numbered { number, packet, link_type, .. }) = packets.read().map_err(|error| failed(&error))? {
         if !ethernet(&mut frame, packet.bytes, link_type) {
             continue;
         }

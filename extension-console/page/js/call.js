@@ -92,6 +92,8 @@ export class CallView {
       button("Copy Mermaid", "m", () => this.copyAs("mermaid")),
       button("Copy link", "l", () => this.copyLink()),
       call.trace_link && h("a", { class: "quiet", href: call.trace_link, target: "_blank", rel: "noopener noreferrer" }, "Trace ↗"),
+      call.ladder.some((message) => message.raw) &&
+        h("a", { class: "quiet", href: `/api/calls/${encodeURIComponent(call.call_id)}/pcap`, download: "call.pcap" }, "pcap"),
       h("a", { class: "quiet", href: `/api/calls/${encodeURIComponent(call.call_id)}`, target: "_blank", rel: "noopener" }, "JSON"),
     );
   }

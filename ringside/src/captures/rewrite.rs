@@ -6,7 +6,7 @@ use config::node::Value;
 use pipeline::ComponentId;
 use pipeline::settings::Place;
 
-use crate::cli::Captures;
+use crate::cli::{Captures, Port};
 use crate::settings::share_ports;
 
 /// The receiver that reads files.
@@ -193,9 +193,16 @@ fn pcap(tree: &Node, captures: &Captures) -> Node {
     let mut pcap = written.expect("an empty one was put there").node.clone();
     let files = captures.paths.iter().map(|path| Value::Text(path.display().to_string()));
     pcap.put("files", list(PLACE, files));
-    if !captures.ports.is_empty() {
-        let ports = captures.ports.iter().map(|port| Value::Integer((*port).into()));
-        pcap.put("ports", list("--ports", ports));
+    let numbers: Vec<Value> = captures
+        .ports
+        .iter()
+        .filter_map(|port| match port {
+            Port::Number(port) => Some(Value::Integer((*port).into())),
+            Port::Any => None,
+        })
+        .collect();
+    if !numbers.is_empty() {
+        pcap.put("ports", list("--ports", numbers));
     }
     pcap
 }

@@ -413,6 +413,48 @@ fn messages_are_part_of_the_object_where_they_were_asked_for() {
 }
 
 #[test]
+fn with_any_port_sip_is_found_wherever_it_is() {
+    let flow = "
+        0.0 alice@192.0.2.10:7777 -> bob@198.51.100.20:8888 INVITE call=odd
+        0.1 alice <- bob 486 call=odd
+        0.2 alice -> bob ACK call=odd
+        1.0 carol -> dave INVITE call=usual
+        1.1 carol <- dave 486 call=usual
+        1.2 carol -> dave ACK call=usual
+    ";
+    let folder = Folder::new();
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(flow), EPOCH));
+    let listed = |ports: &[&str]| {
+        let outcome = printed(&folder, &[&["calls", "calls.pcap", "--format", "json"], ports].concat());
+        let ids = objects(&outcome).iter().map(|call| call["call_id"].as_str().expect("text").to_owned()).collect();
+        (ids, outcome.stderr.is_empty())
+    };
+    let odd_and_usual: Vec<String> = vec!["odd".to_owned(), "usual".to_owned()];
+    assert_eq!(listed(&[]), (odd_and_usual[1..].to_vec(), false));
+    assert_eq!(listed(&["--ports", "any"]), (odd_and_usual.clone(), true));
+    assert_eq!(listed(&["--ports", "8888,5060"]), (odd_and_usual, true));
+    let pipe = printed(&folder, &["calls", "-", "--ports", "any"]);
+    assert_eq!((pipe.code, pipe.stderr.contains("which a pipe cannot be")), (2, true), "{}", pipe.stderr);
+    let wrong = printed(&folder, &["calls", "calls.pcap", "--ports", "all"]);
+    assert_eq!((wrong.code, wrong.stderr.contains("or any")), (2, true), "{}", wrong.stderr);
+}
+
+#[test]
+fn several_calls_are_one_ladder() {
+    let folder = folder();
+    let drawn = printed(&folder, &["ladder", "calls.pcap", "--call-id", "busy", "--call-id", "call-1"]);
+    assert_eq!((drawn.code, drawn.stderr.as_str()), (0, ""));
+    assert_eq!(drawn.stdout.lines().next(), Some("Call-ID   call-1, busy"));
+    let of = |text: &str| drawn.stdout.lines().position(|line| line.contains(text)).expect("it is there");
+    // In order of time: the call that is busy began within the other one.
+    assert!(of("00:00:04.010") < of("486 Busy Here") && of("486 Busy Here") < of("00:01:04.000"), "{}", drawn.stdout);
+    let outcome =
+        printed(&folder, &["ladder", "calls.pcap", "--call-id", "busy", "--call-id", "call-1", "--format", "json"]);
+    let joined = &objects(&outcome)[0];
+    assert_eq!((joined["ladder"].as_array().map(Vec::len), joined["messages"].as_u64()), (Some(9), Some(9)));
+}
+
+#[test]
 fn who_hides_numbers_sees_no_messages() {
     let folder = challenged();
     let arguments = ["ladder", "calls.pcap", "--raw", "--set", "processors.dialog.calls.privacy.numbers=mask"];

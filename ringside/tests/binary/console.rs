@@ -61,6 +61,16 @@ fn ask(announced: &str, path: &str, headers: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
+/// The same of a file.
+fn ask_bytes(announced: &str, path: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address(announced)).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
+    (String::from_utf8_lossy(&answer[..head]).into_owned(), answer[head + 4..].to_vec())
+}
+
 fn json(announced: &str, path: &str) -> Value {
     let (head, body) = ask(announced, path, "");
     assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}\n{body}");
@@ -109,6 +119,18 @@ fn messages_are_told_where_they_are_kept() {
         let invite = told["ladder"][0]["raw"].as_str().unwrap_or_default();
         assert!(invite.starts_with("INVITE sip:"), "{told:#}");
     }
+    let (head, _) = ask_bytes(&announced, "/api/calls/none/pcap");
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    // What is read of the file is the call that it was made of.
+    let (head, file) = ask_bytes(&announced, "/api/calls/done/pcap");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("attachment; filename=\"call.pcap\""), "{head}");
+    folder.write("call.pcap", file);
+    let calls = |file: &str, more: &[&str]| {
+        let outcome = run(folder.path(), &[&["calls", file, "--format", "json"], more].concat());
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+        outcome.stdout
+    };
+    assert_eq!(calls("call.pcap", &[]), calls("a.pcap", &["--filter", "call_id == done"]));
     let told = json(&announced, "/api/calls/done");
     assert_eq!(told["ladder"][0]["media"][0]["codecs"], serde_json::json!(["PCMU"]));
     end(running);

@@ -1,5 +1,7 @@
 //! What can be typed, what cannot, and the exit codes that say so.
 
+use std::fs;
+
 use crate::program::{Folder, command, run};
 
 #[test]
@@ -77,4 +79,29 @@ fn the_exit_code_does_not_depend_on_who_reads_the_errors() {
     drop(read);
     let mut command = command(folder.path(), &["validate", "--config", "gone.toml"]);
     assert_eq!(command.stderr(write).status().expect("the binary was built").code(), Some(2));
+}
+
+#[test]
+fn shells_and_readers_are_told_what_can_be_typed() {
+    let folder = Folder::new();
+    for (shell, said) in
+        [("bash", "complete -F _ringside"), ("zsh", "#compdef ringside"), ("fish", "complete -c ringside")]
+    {
+        let script = run(folder.path(), &["completions", shell]);
+        assert_eq!((script.code, script.stderr.as_str()), (0, ""));
+        assert!(script.stdout.contains(said) && script.stdout.contains("watch"), "{shell}");
+    }
+    let page = run(folder.path(), &["man"]);
+    assert!(page.stdout.contains(".TH ringside 1") && page.stdout.contains("ringside\\-calls(1)"), "{}", page.stdout);
+    let page = run(folder.path(), &["man", "ladder"]);
+    assert!(
+        page.stdout.contains(".TH ringside-ladder 1") && page.stdout.contains("\\-\\-call\\-id"),
+        "{}",
+        page.stdout
+    );
+    assert_eq!(run(folder.path(), &["man", "none"]).code, 2);
+    fs::create_dir(folder.path().join("pages")).expect("it can be made");
+    assert_eq!(run(folder.path(), &["man", "-o", "pages"]).code, 0);
+    let pages = fs::read_dir(folder.path().join("pages")).expect("it is there").count();
+    assert!(pages > 10 && folder.path().join("pages/ringside-watch.1").exists(), "{pages}");
 }
