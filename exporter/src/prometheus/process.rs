@@ -1,55 +1,103 @@
-//! The process about itself: what Linux tells under `/proc/self`, as the Collector names it.
+//! The process about itself, as Linux tells it: for `/metrics` under the names of Prometheus' client libraries, for
+//! `/internal/metrics` under the Collector's.
 
-use std::fs;
+use std::fmt::Write;
 use std::time::Instant;
 
+use metrics::{Format, text::float};
 use pipeline::Telemetry;
+use procfs::process::{LimitValue, Process, Stat};
+use procfs::{CurrentSI, KernelStats, ProcResult, WithCurrentSystemInfo};
 
 /// Uptime in seconds since `started`, processor time in seconds, resident memory in bytes. What `/proc` does not tell is left out.
 pub fn telemetry(started: Instant, out: &mut Vec<Telemetry>) {
     let mut push = |name, counter, value| out.push(Telemetry { name, labels: Vec::new(), counter, value });
     push("otelcol_process_uptime", true, started.elapsed().as_secs_f64());
-    if let Some(seconds) = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat)) {
-        push("otelcol_process_cpu_seconds", true, seconds);
+    let Ok(stat) = Process::myself().and_then(|process| process.stat()) else { return };
+    push("otelcol_process_cpu_seconds", true, cpu_seconds(&stat));
+    push("otelcol_process_memory_rss", false, resident_bytes(&stat));
+}
+
+/// Families for a scrape, before all others. What `/proc` does not tell is left out.
+pub fn families(format: Format) -> String {
+    let mut out = String::new();
+    let Ok(process) = Process::myself() else { return out };
+    if let Ok(stat) = process.stat() {
+        push(
+            &mut out,
+            format,
+            "process_cpu_seconds",
+            true,
+            "Processor time of all threads, in seconds.",
+            cpu_seconds(&stat),
+        );
+        push(
+            &mut out,
+            format,
+            "process_resident_memory_bytes",
+            false,
+            "Resident memory, in bytes.",
+            resident_bytes(&stat),
+        );
+        push(&mut out, format, "process_virtual_memory_bytes", false, "Virtual memory, in bytes.", stat.vsize as f64);
+        push(&mut out, format, "process_threads", false, "Threads.", stat.num_threads as f64);
+        if let Ok(started) = started(&stat) {
+            push(
+                &mut out,
+                format,
+                "process_start_time_seconds",
+                false,
+                "When it started, in seconds since 1970.",
+                started,
+            );
+        }
     }
-    if let Some(bytes) = fs::read_to_string("/proc/self/status").ok().and_then(|status| resident_bytes(&status)) {
-        push("otelcol_process_memory_rss", false, bytes);
+    if let Ok(open) = process.fd_count() {
+        push(&mut out, format, "process_open_fds", false, "Open files, sockets included.", open as f64);
     }
+    if let Ok(most) = most_files(&process) {
+        push(&mut out, format, "process_max_fds", false, "Most files that may be open.", most);
+    }
+    out
 }
 
-/// User and system time of all threads (proc_pid_stat(5), fields 14 and 15).
-fn cpu_seconds(stat: &str) -> Option<f64> {
-    // Field 2 is the program's name in parentheses, and may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-    Some(ticks as f64 / TICKS_PER_SECOND)
+/// One family with its value.
+fn push(out: &mut String, format: Format, name: &str, counter: bool, help: &str, value: f64) {
+    let (kind, suffix) = if counter { ("counter", "_total") } else { ("gauge", "") };
+    // OpenMetrics names the family, the older format the series.
+    let family = match format {
+        Format::Text => format!("{name}{suffix}"),
+        Format::OpenMetrics => name.to_owned(),
+    };
+    let mut buffer = zmij::Buffer::new();
+    let value = float(&mut buffer, value);
+    writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}\n{name}{suffix} {value}")
+        .expect("writing to a String cannot fail");
 }
 
-fn resident_bytes(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some((kibibytes * 1024) as f64)
+fn cpu_seconds(stat: &Stat) -> f64 {
+    (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
 }
 
-/// USER_HZ, which Linux keeps at 100 towards user space.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// Seconds since 1970.
+fn started(stat: &Stat) -> ProcResult<f64> {
+    Ok(KernelStats::current()?.btime as f64 + stat.starttime as f64 / procfs::ticks_per_second() as f64)
+}
+
+fn resident_bytes(stat: &Stat) -> f64 {
+    stat.rss_bytes().get() as f64
+}
+
+fn most_files(process: &Process) -> ProcResult<f64> {
+    Ok(match process.limits()?.max_open_files.soft_limit {
+        LimitValue::Value(most) => most as f64,
+        LimitValue::Unlimited => f64::INFINITY,
+    })
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn processor_time_is_found_behind_any_program_name() {
-        let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 100 1000 200";
-        assert_eq!(cpu_seconds(stat), Some(3.0));
-        assert_eq!(cpu_seconds("42 (ringside"), None);
-    }
-
-    #[test]
-    fn resident_memory_is_in_bytes() {
-        assert_eq!(resident_bytes("Name:\tringside\nVmRSS:\t    5432 kB\nThreads:\t3\n"), Some(5_562_368.0));
-        assert_eq!(resident_bytes(""), None);
-    }
 
     #[test]
     fn this_process_tells_all_three() {
@@ -58,5 +106,33 @@ mod tests {
         let names: Vec<_> = out.iter().map(|one| one.name).collect();
         assert_eq!(names, ["otelcol_process_uptime", "otelcol_process_cpu_seconds", "otelcol_process_memory_rss"]);
         assert!(out[2].value > 0.0);
+    }
+
+    #[test]
+    fn a_scrape_has_the_names_that_clients_of_prometheus_have() {
+        for (format, cpu) in [(Format::Text, "process_cpu_seconds_total"), (Format::OpenMetrics, "process_cpu_seconds")]
+        {
+            let text = families(format);
+            let kind = |name: &str, kind: &str| format!("# TYPE {name} {kind}\n");
+            assert!(text.contains(&kind(cpu, "counter")) && text.contains("\nprocess_cpu_seconds_total "), "{text}");
+            for gauge in [
+                "resident_memory_bytes",
+                "virtual_memory_bytes",
+                "threads",
+                "start_time_seconds",
+                "open_fds",
+                "max_fds",
+            ] {
+                assert!(text.contains(&kind(&format!("process_{gauge}"), "gauge")), "{gauge} in {text}");
+            }
+        }
+        let value = |name: &str| -> f64 {
+            let text = families(Format::Text);
+            let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#')).expect("it is there");
+            line.split_once(' ').expect("a value").1.parse().expect("a number")
+        };
+        assert!(value("process_open_fds ") >= 3.0 && value("process_max_fds ") >= value("process_open_fds "));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        assert!((now - 86_400.0..now + 1.0).contains(&value("process_start_time_seconds ")));
     }
 }

@@ -73,7 +73,7 @@ impl Pages {
             Format::OpenMetrics => self.registry.snapshot_with_exemplars(),
         };
         let mut pieces = Exposition::new(snapshot, format, undefined);
-        let first = pieces.next().unwrap_or_default();
+        let first = process::families(format) + &pieces.next().unwrap_or_default();
         if pieces.is_finished() && !gzip {
             return plain(StatusCode::OK, format.content_type(), first, busy);
         }

@@ -94,7 +94,7 @@ fn the_exposition_keeps_its_own_rules() {
     let scrape: Exposition = ringside.scrape();
     let mut seen = std::collections::HashSet::new();
     for series in scrape.series() {
-        assert!(series.name.starts_with("sip_exporter_"), "{}", series.name);
+        assert!(["sip_exporter_", "process_"].iter().any(|prefix| series.name.starts_with(prefix)), "{}", series.name);
         assert!(seen.insert((series.name.clone(), series.labels.clone())), "{series:?} stands there twice");
     }
     // No address, number or Call-ID has become a label.
