@@ -122,9 +122,22 @@ async fn the_program_tells_about_itself_apart_from_the_metrics() {
 }
 
 #[tokio::test]
+async fn the_root_leads_to_every_page() {
+    let running = run(Limits::default());
+    let reply = get(running.address, "/").await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let text = reply.text().to_owned();
+    let links: Vec<&str> = text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(links, ["metrics", "health", "internal/metrics"]);
+    for link in links {
+        assert_eq!(get(running.address, &format!("/{link}")).await.status, 200, "{link}");
+    }
+}
+
+#[tokio::test]
 async fn other_paths_and_methods_are_refused() {
     let running = run(Limits::default());
-    for path in ["/", "/metric", "/metrics/", "/internal", "/../metrics"] {
+    for path in ["/metric", "/metrics/", "/internal", "/../metrics"] {
         assert_eq!(get(running.address, path).await.status, 404, "{path}");
     }
     assert_eq!(get(running.address, "/metrics?name=value").await.status, 200);

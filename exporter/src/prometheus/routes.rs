@@ -129,7 +129,7 @@ impl Site for Pages {
     async fn answer(&self, request: Request<Incoming>, busy: ResponseGuard) -> Response<ReplyBody> {
         let path = request.uri().path();
         let other = self.others.at(path);
-        if other.is_none() && !matches!(path, "/metrics" | "/health" | "/internal/metrics") {
+        if other.is_none() && !matches!(path, "/" | "/metrics" | "/health" | "/internal/metrics") {
             return plain(StatusCode::NOT_FOUND, TEXT, PATHS, busy);
         }
         let head = match *request.method() {
@@ -151,6 +151,7 @@ impl Site for Pages {
         match path {
             "/metrics" => self.metrics(&request, head, busy).await,
             "/health" => self.health(busy),
+            "/" => plain(StatusCode::OK, HTML, LINKS, busy),
             _ => plain(StatusCode::OK, Format::Text.content_type(), internal::render(&self.about_itself()), busy),
         }
     }
@@ -207,5 +208,15 @@ fn respond(status: StatusCode, content_type: &'static str, body: ReplyBody) -> R
     response
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+/// For whoever types the address into a browser.
+const LINKS: &str = concat!(
+    "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\n<h1>ringside ",
+    env!("CARGO_PKG_VERSION"),
+    "</h1>\n<ul>\n",
+    "<li><a href=\"metrics\">metrics</a>: what is counted of SIP\n",
+    "<li><a href=\"health\">health</a>: whether it captures\n",
+    "<li><a href=\"internal/metrics\">internal/metrics</a>: the program about itself\n</ul>\n</html>\n"
+);
 const TEXT: &str = "text/plain; charset=utf-8";
 const PATHS: &str = "Here are /metrics, /health and /internal/metrics.\n";
