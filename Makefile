@@ -70,9 +70,10 @@ install: build ## binary, configuration, unit and user below DESTDIR and PREFIX 
 image: package ## the container image localhost/ringside, with buildah
 	buildah build --file deploy/Containerfile --tag localhost/ringside $(TARGET)/debian
 
-test-package: package ## the package on a bare Debian under a real systemd: install, capture, upgrade, purge
+test-package: package ## the packages on a bare Debian under a real systemd: install, capture and steer, upgrade, purge
 	@scripts/install-deps.sh test package
 	deploy/test/package.sh
+	deploy/test/steer.sh
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards
