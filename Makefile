@@ -17,7 +17,7 @@ PART :=
 FUZZ_TIME := 60
 
 # Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
-LIVE := alerts collector live
+LIVE := alerts collector daemon live program
 UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$(wildcard */tests/*.rs */tests/*/main.rs))))))
 SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 # All of them by calls of cargo for the whole workspace, so that none builds a crate with features of its own.
@@ -70,9 +70,10 @@ install: build ## binary, configuration, unit and user below DESTDIR and PREFIX 
 image: package ## the container image localhost/ringside, with buildah
 	buildah build --file deploy/Containerfile --tag localhost/ringside $(TARGET)/debian
 
-test-package: package ## the package on a bare Debian under a real systemd: install, capture, upgrade, purge
+test-package: package ## the packages on a bare Debian under a real systemd: install, capture and steer, upgrade, purge
 	@scripts/install-deps.sh test package
 	deploy/test/package.sh
+	deploy/test/steer.sh
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards

@@ -23,12 +23,17 @@ pub fn folder() -> &'static Path {
 pub fn rendered(folder: &Path) -> Result<Vec<(PathBuf, String)>, SourceError> {
     let common = Common::read(&folder.join("common.toml"))?;
     let mut files = Vec::new();
-    for name in ["overview", "parties", "trunks", "queues", "registrations", "media", "probes", "capture"] {
+    // That of the daemon is shipped with it.
+    let place = |name: &str| match name {
+        "steering" => folder.join("../deploy/steer/dashboard.json"),
+        _ => folder.join("grafana").join(name).with_extension("json"),
+    };
+    for name in ["overview", "parties", "trunks", "queues", "registrations", "media", "probes", "capture", "steering"] {
         let dashboard = Dashboard::read(&folder.join(name).with_extension("toml"), &common)?;
         let mut json = serde_json::to_string_pretty(&grafana::dashboard(&dashboard, &common))
             .expect("a value without foreign types becomes text");
         json.push('\n');
-        files.push((folder.join("grafana").join(name).with_extension("json"), json));
+        files.push((place(name), json));
     }
     Ok(files)
 }

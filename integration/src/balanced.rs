@@ -184,10 +184,21 @@ impl Lab {
     /// # Panics
     /// When none has it within two seconds.
     pub fn send(&self, client: &UdpSocket, to: SocketAddr, message: &str) -> (usize, SocketAddr) {
+        self.try_send(client, to, message, PATIENCE).unwrap_or_else(|| panic!("no backend received {message}"))
+    }
+
+    /// The same, for as long as that; `None` when none has it.
+    pub fn try_send(
+        &self,
+        client: &UdpSocket,
+        to: SocketAddr,
+        message: &str,
+        patience: Duration,
+    ) -> Option<(usize, SocketAddr)> {
         client.send_to(message.as_bytes(), to).expect("there is a route");
         let sockets: Vec<&UdpSocket> = self.sockets.iter().collect();
-        let pod = first_of(&sockets).unwrap_or_else(|| panic!("no backend received {message}"));
-        (pod, receive(self.sockets.get(pod).expect("there are as many")).0)
+        let pod = first_of(&sockets, patience)?;
+        Some((pod, receive(self.sockets.get(pod).expect("there are as many")).0))
     }
 
     /// A backend sends a message, and `client`, where given, waits until it has it: whom it is from.
@@ -196,7 +207,7 @@ impl Lab {
     /// When it does not come within two seconds.
     pub fn answer(&self, pod: usize, to: SocketAddr, message: &str, client: &UdpSocket) -> SocketAddr {
         self.sockets[pod].send_to(message.as_bytes(), to).expect("there is a route");
-        first_of(&[client]).unwrap_or_else(|| panic!("the client did not receive {message}"));
+        first_of(&[client], PATIENCE).unwrap_or_else(|| panic!("the client did not receive {message}"));
         receive(client).0
     }
 }
@@ -234,14 +245,14 @@ fn run(namespace: &Namespace, program: &str, arguments: &[&str], input: &str) {
     assert!(output.status.success(), "{program} {arguments:?}: {said}\n{input}");
 }
 
-/// The first of some sockets that has something to read; `None` after two seconds.
-fn first_of(sockets: &[&UdpSocket]) -> Option<usize> {
+/// The first of some sockets that has something to read; `None` when none has within that time.
+fn first_of(sockets: &[&UdpSocket], patience: Duration) -> Option<usize> {
     let mut polled: Vec<libc::pollfd> = sockets
         .iter()
         .map(|socket| libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 })
         .collect();
     // SAFETY: the list outlives the call, and its length is given.
-    let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, PATIENCE.as_millis() as i32) };
+    let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, patience.as_millis() as i32) };
     (ready > 0).then(|| polled.iter().position(|socket| socket.revents != 0)).flatten()
 }
 

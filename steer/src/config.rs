@@ -1,7 +1,7 @@
 //! `steer.toml`: the file as it is written, with the default of every key.
 //!
 //! What is written here is neither looked up nor compared: [`Settings`] are what a file comes to once everything in it was
-//! checked (`check.rs`), and [`load`] reads files, merges them and tells every mistake at once, each with its line.
+//! checked (`check.rs`), and [`load()`] reads files, merges them and tells every mistake at once, each with its line.
 
 mod check;
 mod load;

@@ -9,7 +9,7 @@ mod inotify;
 mod pages;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 
 use crate::config::{self, Settings};
 use crate::director::{Director, Hint, HintResult};
-use crate::discovery::{Bounds, Discovery};
+use crate::discovery::{Bounds, Discovery, MOST_FILES};
 use crate::exposition::{Extras, exposition};
 use crate::kernel::{Kernel, KernelError};
 use crate::node::Node;
@@ -53,7 +53,8 @@ pub struct Daemon<K> {
     restart_needed: Vec<&'static str>,
     events: broadcast::Sender<Arc<[u8]>>,
     watched: bool,
-    kernel_fails: bool,
+    /// What the kernel refused when it was asked last.
+    failing: BTreeSet<&'static str>,
 }
 
 /// Decisions that a slow watcher may be behind.
@@ -100,7 +101,7 @@ impl<K: Kernel> Daemon<K> {
             restart_needed: Vec::new(),
             events: broadcast::channel(EVENTS).0,
             watched: false,
-            kernel_fails: false,
+            failing: BTreeSet::new(),
         };
         daemon.look(true);
         Ok(daemon)
@@ -175,7 +176,11 @@ impl<K: Kernel> Daemon<K> {
         let look = self.discovery.look(&settings.discovery, &bounds, anew);
         for (path, wrong) in look.wrong {
             tracing::error!("discovery file {} changes nothing: {wrong}", path.display());
-            *self.extras.discovery_errors.entry(path.display().to_string()).or_default() += 1;
+            let errors = &mut self.extras.discovery_errors;
+            let known = path.display().to_string();
+            let label =
+                if errors.contains_key(&known) || errors.len() < MOST_FILES { known } else { "other".to_owned() };
+            *errors.entry(label).or_default() += 1;
         }
         if look.changed || anew {
             for refused in self.director.discovered(self.discovery.found().cloned().collect()) {
@@ -307,12 +312,12 @@ impl<K: Kernel> Daemon<K> {
     fn tried<T>(&mut self, kind: &'static str, result: Result<T, KernelError>) -> Option<T> {
         match result {
             Ok(value) => {
-                self.kernel_fails = false;
+                self.failing.remove(kind);
                 Some(value)
             }
             Err(error) => {
                 *self.extras.errors.entry(kind).or_default() += 1;
-                if !std::mem::replace(&mut self.kernel_fails, true) {
+                if self.failing.insert(kind) {
                     tracing::error!("{}", chain(&error));
                 }
                 None

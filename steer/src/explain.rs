@@ -104,6 +104,11 @@ impl Explainer<'_> {
         Some(match decision.verdict {
             Verdict::Untouched => return None,
             Verdict::Steered => format!("{message} to {name}: to {backend}; {why}{rule}"),
+            Verdict::Observed if decision.backend.is_none() => {
+                format!(
+                    "{message} to {name}: standard path, whose choice is learned from the answer{rule} (mode observe)"
+                )
+            }
             Verdict::Observed => format!("{message} to {name}: would go to {backend}; {why}{rule} (mode observe)"),
             Verdict::Passed(reason) => {
                 format!("{message} to {name}: standard path, {}{rule}", reason.as_str().replace('_', " "))

@@ -85,3 +85,48 @@ fn systemd_finds_little_to_expose() {
     // The threshold is ten times the figure it shows.
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[track_caller]
+fn promtool(arguments: &[&str]) {
+    let output = match Command::new("promtool").args(arguments).current_dir(folder()).output() {
+        Ok(output) => output,
+        Err(error) => return testnet::skipped("promtool on the alerts of steering", &error.to_string()),
+    };
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn each_alert_fires_on_what_it_is_for_and_is_silent_otherwise() {
+    promtool(&["check", "rules", "--lint=all", "--lint-fatal", "rules.yml"]);
+    promtool(&["test", "rules", "rules_test.yml"]);
+}
+
+#[test]
+fn each_alert_has_cases_and_a_section_that_says_what_to_do() {
+    let (rules, cases) = (read("rules.yml"), read("rules_test.yml"));
+    let runbook = fs::read_to_string(folder().join("../../docs/steering.md")).expect("the page");
+    let names: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(!names.is_empty(), "the alerts are found");
+    for name in &names {
+        assert!(cases.contains(&format!("alertname: {name}\n")), "{name} has no case in which it fires");
+        assert!(runbook.contains(&format!("\n### {name}\n")), "{name} has no section in docs/steering.md");
+        assert!(rules.contains(&format!("docs/steering.md#{}\n", name.to_lowercase())), "{name} does not name it");
+    }
+    assert_eq!(runbook.matches("\n### SipSteer").count(), names.len(), "a section without an alert");
+}
+
+#[test]
+fn alerts_and_the_dashboard_ask_for_what_is_exported() {
+    let exported =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/exposition.rs")).expect("it is here");
+    for file in ["rules.yml", "dashboard.json"] {
+        let text = read(file);
+        for (at, _) in text.match_indices("sip_steer_") {
+            let rest = &text[at + "sip_steer_".len()..];
+            let name = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            assert!(exported.contains(&format!("\"{family}\"")), "{file} asks for sip_steer_{name}");
+        }
+    }
+}

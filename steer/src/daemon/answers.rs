@@ -174,8 +174,9 @@ impl<K: Kernel> Daemon<K> {
     pub fn health(&self) -> (bool, String) {
         let view = self.director.view();
         let mut reasons = self.devices.problems();
-        if self.kernel_fails {
-            reasons.push("the kernel refuses what it is told: the log says what".to_owned());
+        if !self.failing.is_empty() {
+            let what = self.failing.iter().copied().collect::<Vec<_>>().join(", ");
+            reasons.push(format!("the kernel refuses something ({what}): the log says why"));
         }
         for service in view.services.iter().filter(|service| service.quality == Quality::ExistingOnly) {
             reasons.push(format!("steering of {} is not sound: only known dialogs are steered", service.name));

@@ -233,7 +233,8 @@ fn health_says_what_keeps_it_from_steering() {
     let mut stage = Stage::new();
     stage.kernel.told().refuse = true;
     stage.done(r#"{ "command": "weight", "backend": "s/b", "weight": 7 }"#);
-    assert!(!stage.daemon.health().0);
+    stage.daemon.beat(1);
+    assert!(stage.daemon.health().1.contains("the kernel refuses something (apply)"), "a heartbeat does not hide it");
     stage.kernel.told().refuse = false;
     stage.daemon.second(1);
     assert!(stage.daemon.health().0, "it is tried again");

@@ -4,10 +4,12 @@
 mod stage;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use integration::wait::eventually;
 use nix::sys::signal::Signal;
 use stage::{Call, Stage};
+use testnet::Family;
 
 /// Calls that are up in a test.
 const CALLS: usize = 30;
@@ -59,6 +61,19 @@ fn steered_calls_stay_where_they_began_whatever_port_they_go_on_from() {
 }
 
 #[test]
+fn calls_over_ipv6_stay_as_well() {
+    let Some(mut stage) = Stage::over(Family::V6, "steer ipv6", 3) else { return };
+    stage.start();
+    let up = stage.calls(CALLS);
+    activate(&stage);
+    let calls = stage.calls(CALLS);
+    assert_eq!((stage.broken(&up), stage.broken(&calls)), (0, 0));
+    assert!(spread(&calls).iter().all(|share| *share > 0), "{:?}", spread(&calls));
+    let services = stage.ask(&["services"]).to_string();
+    assert!(!services.contains("\"local\":false"), "a pod behind a gateway of its own is on this node: {services}");
+}
+
+#[test]
 fn calls_that_were_up_before_are_learned_and_survive_switching_on() {
     let Some(mut stage) = Stage::new("steer learning", 3) else { return };
     stage.start();
@@ -97,6 +112,53 @@ fn the_end_of_the_daemon_leaves_steering_on() {
     assert_eq!(stage.broken(&calls), 0);
     let calls = stage.calls(CALLS);
     assert_eq!(stage.broken(&calls), 0);
+}
+
+#[test]
+fn when_the_daemon_hangs_no_call_breaks_and_new_ones_take_the_standard_path_after_a_while() {
+    let Some(mut stage) = Stage::new("steer hang", 3) else { return };
+    stage.configure("grace = \"1s\"", "");
+    stage.start();
+    activate(&stage);
+    let known = stage.calls(CALLS);
+    stage.signal(Signal::SIGSTOP);
+    let begun = Instant::now();
+    eventually("grace is over", || (begun.elapsed() > Duration::from_millis(1500)).then_some(()));
+    // What begins now is learned from who answers it.
+    let new = stage.calls(CALLS);
+    assert_eq!((stage.broken(&known), stage.broken(&new)), (0, 0));
+    stage.signal(Signal::SIGCONT);
+    eventually("it lives again", || stage.try_ask(&["status"]));
+    let calls = stage.calls(CALLS);
+    assert_eq!(stage.broken(&calls), 0);
+    let passed = "sip_steer_pass_total{service=\"sbc\",reason=\"existing_only\"}";
+    eventually("they are counted", || (stage.metric(passed) == CALLS as f64).then_some(()));
+}
+
+#[test]
+fn rules_drop_and_limit_what_they_are_for_and_nothing_else() {
+    let Some(mut stage) = Stage::new("steer rules", 3) else { return };
+    let rules = "[[service.rule]]\nmatch = { cidr = [\"192.0.2.11/32\"] }\naction = \"drop\"\n\
+                 [[service.rule]]\nmatch = { method = [\"REGISTER\"] }\n\
+                 limit = { rate = 1, burst = 5, per = \"source\", over = \"drop\" }\n";
+    stage.configure("", rules);
+    stage.start();
+    activate(&stage);
+    assert!(!stage.reaches(11, "INVITE") && !stage.reaches(11, "BYE"), "a network is dropped as a whole");
+    let passed = (0..20).filter(|_| stage.reaches(10, "REGISTER")).count();
+    // Five at once, and one for each second that this takes: every drop is waited for.
+    assert!((5..=12).contains(&passed), "{passed} of 20");
+    assert!(stage.reaches(12, "REGISTER"), "another client has a limit of its own");
+    let calls = stage.calls(CALLS);
+    assert_eq!(stage.broken(&calls), 0);
+    let counted = [
+        ("sip_steer_drops_total{service=\"sbc\",rule=\"1\",stage=\"tc\"}", 2),
+        ("sip_steer_drops_total{service=\"sbc\",rule=\"2\",stage=\"tc\"}", 20 - passed),
+        ("sip_steer_limited_total{service=\"sbc\",rule=\"2\"}", 20 - passed),
+    ];
+    for (series, expected) in counted {
+        eventually(series, || (stage.metric(series) == expected as f64).then_some(()));
+    }
 }
 
 #[test]
@@ -213,6 +275,13 @@ fn detaching_leaves_nothing_behind() {
     stage.ask(&["detach", "--force"]);
     assert!(stage.wait().success());
     assert_eq!(stage.pinned(), Vec::<std::path::PathBuf>::new());
+    let left = stage.lab.node.run(|| {
+        let devices = nix::net::if_::if_nameindex().expect("anybody may ask");
+        let programs =
+            devices.iter().flat_map(|device| steer::kernel::programs_on(device.index()).expect("root may ask"));
+        programs.collect::<Vec<_>>()
+    });
+    assert_eq!(left, Vec::<String>::new());
     let broken = stage.broken(&calls);
     assert!(broken >= CALLS / 4, "{broken} of {CALLS} broken: the standard path has them again");
 }

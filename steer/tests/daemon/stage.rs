@@ -8,6 +8,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use integration::balanced::{Lab, Rules, backend};
 use integration::gate::{self, Pass};
@@ -39,6 +40,9 @@ impl Call {
     }
 }
 
+/// A datagram between namespaces of one machine is there within much less.
+const BRIEFLY: Duration = Duration::from_millis(200);
+
 /// Where BPF file systems are mounted.
 const BPF: &str = "/sys/fs/bpf";
 
@@ -47,33 +51,38 @@ static STAGES: AtomicU32 = AtomicU32::new(0);
 impl Stage {
     /// A node with the first `pods` of three backends behind its service, and no daemon; `None` where that cannot be.
     pub fn new(test: &str, pods: usize) -> Option<Self> {
+        Self::over(Family::V4, test, pods)
+    }
+
+    /// The same in a family.
+    pub fn over(family: Family, test: &str, pods: usize) -> Option<Self> {
         let pass = gate::shared(test)?;
         let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
         if !mounts.lines().any(|line| line.split(' ').nth(1) == Some(BPF)) {
             skipped(test, &format!("no BPF file system is mounted at {BPF}"));
             return None;
         }
-        let lab = Lab::new(Family::V4, Rules::Iptables).expect("namespaces are allowed, the gate has tried");
+        let lab = Lab::new(family, Rules::Iptables).expect("namespaces are allowed, the gate has tried");
         lab.set_backends(&(0..pods).collect::<Vec<_>>());
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         let pins = Path::new(BPF).join(format!("ringside-steer-test-{}-{number}", std::process::id()));
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("found")).expect("a folder");
         let stage = Self { lab, folder, pins, daemon: None, count: 0, _pass: pass };
-        stage.configure("");
+        stage.configure("", "");
         stage.find(&(0..pods).collect::<Vec<_>>());
         Some(stage)
     }
 
-    /// Writes the configuration; `rest` stands in `[steer]`.
-    pub fn configure(&self, rest: &str) {
+    /// Writes the configuration: `steer` stands in `[steer]`, `service` in the service.
+    pub fn configure(&self, steer: &str, service: &str) {
         let (shown, pins) = (self.folder.path().display(), self.pins.display());
         let text = format!(
-            "[steer]\n{rest}\ninterfaces = [\"c0\", \"p*\", \"late*\"]\nallowed_backends = [\"10.244.0.0/16\"]\n\
+            "[steer]\n{steer}\ninterfaces = [\"c0\", \"p*\", \"late*\"]\nallowed_backends = [\"10.244.0.0/16\", \"2001:db8:244::/48\"]\n\
              state_dir = \"{shown}/state\"\ncontrol = \"{shown}/control\"\npin_dir = \"{pins}\"\n\
              max_dialogs = 1000\nmax_flows = 1000\nmax_fragments = 64\nmax_buckets = 64\n\
              [discovery]\nfiles = [\"{shown}/found/*.json\"]\n\
-             [[service]]\nname = \"sbc\"\naddresses = [\"{}\"]\n",
+             [[service]]\nname = \"sbc\"\naddresses = [\"{}\"]\n{service}\n",
             self.lab.service()
         );
         fs::write(self.file(), text).expect("a file");
@@ -86,7 +95,7 @@ impl Stage {
     /// Names these backends in a discovery file.
     pub fn find(&self, pods: &[usize]) {
         let group = |pod: &usize| {
-            let address = backend(Family::V4, *pod);
+            let address = backend(self.lab.family, *pod);
             format!(r#"{{ "targets": ["{address}"], "labels": {{ "service": "sbc", "backend": "pod{pod}" }} }}"#)
         };
         let text = format!("[{}]", pods.iter().map(group).collect::<Vec<_>>().join(", "));
@@ -180,6 +189,14 @@ impl Stage {
         let status = if pod == call.pod { 200 } else { 481 };
         self.lab.answer(pod, from, &response(status, "BYE", &call.id, 2), &client);
         pod
+    }
+
+    /// Sends a request that begins nothing a call needs, from a client's host, and says whether a backend got it.
+    pub fn reaches(&mut self, host: u8, method: &str) -> bool {
+        self.count += 1;
+        let id = format!("{}-{}@test", self.count, std::process::id());
+        let client = self.lab.client(host, 0);
+        self.lab.try_send(&client, self.lab.service(), &request(method, &id, 1, false), BRIEFLY).is_some()
     }
 
     /// How many of these calls are broken: their BYE gets to another backend.
