@@ -144,12 +144,21 @@ static long tag_step(__u32 index, struct loop_context *context)
 	struct work *work = context->work;
 	struct message *message = &work->message;
 	__u32 at = message->at;
-	__u64 word = word_at(work, at), marks = equal_to(word, '>') | equal_to(word, ';');
+	__u64 marks = 0;
 
 	(void)index;
+	UNROLL
+	for (int i = 0; i < WORDS_A_STEP; i++) {
+		__u64 word = word_at(work, at);
+
+		marks = equal_to(word, '>') | equal_to(word, ';');
+		if (marks || at >= message->to_end)
+			break;
+		at += 8;
+	}
 	if (!marks) {
-		message->at = at + 8;
-		return at + 8 >= message->to_end;
+		message->at = at;
+		return at >= message->to_end;
 	}
 	at += first_marked(marks);
 	if (at >= message->to_end)
