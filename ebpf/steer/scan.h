@@ -277,12 +277,9 @@ INLINE int copy_window(struct __sk_buff *skb, struct work *work)
 	if (length > WINDOW)
 		length = WINDOW;
 	work->message.length = length;
-	/* The helper takes no 0, and the verifier wants to see the bounds of the very register. */
-	if (length) {
-		hide(length);
-		if (length > WINDOW || length == 0 || load_bytes(skb, at, work->bytes, length))
-			return -1;
-	}
+	/* The helper takes 1 to WINDOW bytes, as the verifier sees here. */
+	if (length && load_bytes(skb, at, work->bytes, masked(length - 1, WINDOW) + 1))
+		return -1;
 	for (int i = 0; i < BLANK_TAIL / 8; i++)
 		*(__u64 *)&work->bytes[(length + i * 8) & (BYTES - 1)] = 0;
 	return 0;

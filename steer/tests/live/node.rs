@@ -22,9 +22,9 @@ pub const PODS: usize = 4;
 pub const DEVICES: [&str; PODS + 1] = ["c0", "p1", "p2", "p3", "p4"];
 
 /// The network, without programs; `None` where it cannot be had, which is said.
-pub fn lab(test: &str, family: Family) -> Option<(gate::Pass, Lab)> {
+pub fn lab(test: &str, family: Family, rules: Rules) -> Option<(gate::Pass, Lab)> {
     let pass = gate::shared(test)?;
-    let lab = match Lab::with_pods(family, Rules::Iptables, PODS) {
+    let lab = match Lab::with_pods(family, rules, PODS) {
         Ok(lab) => lab,
         Err(error) => {
             testnet::skipped(test, &error.to_string());
