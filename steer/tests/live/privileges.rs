@@ -55,11 +55,10 @@ fn three_capabilities_load_and_none_do_the_rest() {
         return testnet::skipped(test, &error.to_string());
     }
     run(&lab, &tables, &ALL, late).expect("three are enough");
-    for missing in 0..ALL.len() {
-        let others: Vec<Capability> =
-            ALL.iter().copied().enumerate().filter(|(at, _)| *at != missing).map(|(_, one)| one).collect();
+    for missing in ALL {
+        let others: Vec<Capability> = ALL.into_iter().filter(|one| *one != missing).collect();
         let error = run(&lab, &tables, &others, late).expect_err("one is missing");
-        println!("without {}: {error}", ALL[missing]);
+        println!("without {missing}: {error}");
         assert!(matches!(error, KernelError::Permission { .. } | KernelError::Verifier(_)), "{error:?}");
     }
 }

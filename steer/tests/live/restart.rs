@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use affinity::steer::Mode;
+use affinity::steer::{Capacity, Mode};
 use integration::balanced::Rules;
-use steer::kernel::{Kernel, programs_on};
+use steer::kernel::{Kernel, now, programs_on};
 use testnet::Family;
 
 use crate::calls::{Backends, Calls, Outcome};
-use crate::node::{DEVICES, PODS, Steered, assert_no_programs, index, lab};
+use crate::node::{DEVICES, PODS, Steered, assert_no_programs, capacity, index, lab};
 
 /// A folder for pins, removed with what is in it when dropped.
 struct Pins(PathBuf);
@@ -65,6 +65,28 @@ fn calls_go_on_while_a_daemon_is_gone_and_another_takes_over() {
     assert_eq!(calls.begin(0..5), Outcome { silent: 5, ..Outcome::default() }, "nobody translates any more");
     let left: Vec<_> = std::fs::read_dir(&pins.0).expect("the folder").collect();
     assert!(left.is_empty(), "{left:?}");
+    backends.finish();
+}
+
+#[test]
+fn calls_go_on_in_larger_maps() {
+    let test = "calls_go_on_in_larger_maps";
+    let (Some((_pass, lab)), Some(pins)) = (lab(test, Family::V4, Rules::Nobody), Pins::new("larger")) else { return };
+    let backends = Backends::start(&lab, PODS);
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    let calls = Calls::new(&lab, "copied", 10);
+    assert_eq!(calls.begin(0..200).answered, 200);
+    drop(steered);
+    let larger = Capacity { dialogs: 50_000, flows: 30_000, ..capacity() };
+    let Some(steered) = Steered::with_capacity(test, &lab, Mode::Active, Some(&pins.0), larger) else { return };
+    let census = lab.node.run(|| steered.ask(|steering| steering.sweep(now()))).expect("maps of our own");
+    assert_eq!(census.dialogs.values().sum::<u64>(), 200);
+    assert_eq!(calls.end(0..200, true), Outcome { ended: 200, ..Outcome::default() });
+    let folders: Vec<_> =
+        std::fs::read_dir(&pins.0).expect("the folder").map(|entry| entry.expect("one").file_name()).collect();
+    assert_eq!(folders, ["v1"]);
+    lab.node.run(|| steered.ask(|steering| steering.detach_all())).expect("pins of our own");
+    assert_no_programs(&lab);
     backends.finish();
 }
 
