@@ -135,3 +135,35 @@ fn calls_reach_their_backend_where_nobody_else_translates() {
         backends.finish();
     }
 }
+
+/// What a sender hands over as one and devices cut (UDP_SEGMENT, Linux 4.18).
+#[test]
+fn a_super_datagram_goes_where_its_first_message_goes() {
+    let test = "a_super_datagram_goes_where_its_first_message_goes";
+    for family in [Family::V4, Family::V6] {
+        let Some((_pass, lab)) = lab(test, family, Rules::Nobody) else { return };
+        let backends = Backends::start(&lab, PODS);
+        let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        let message = |call: u8| {
+            format!(
+                "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nTo: <sip:b@c>\r\nCall-ID: segment-{call}\r\n\
+                 CSeq: 1 INVITE\r\n\r\n"
+            )
+        };
+        let client = lab.client(20, 5060);
+        client.set_read_timeout(Some(std::time::Duration::from_secs(2))).expect("not 0");
+        let messages = [1, 2, 3, 4, 5, 6].map(message);
+        let size = messages[0].len() as u16;
+        testnet::send_in_segments(&client, lab.service(), messages.concat().as_bytes(), size).expect("the kernel cuts");
+        let mut bytes = [0; 2048];
+        for answer in 0..messages.len() {
+            let (_, from) = client.recv_from(&mut bytes).unwrap_or_else(|error| panic!("answer {answer}: {error}"));
+            assert_eq!(from, lab.service());
+        }
+        assert_eq!(steered.counters().general(General::Super), 1);
+        drop(steered);
+        let mut shares = backends.finish();
+        shares.sort_unstable();
+        assert_eq!(shares, [0, 0, 0, messages.len()], "all of them at one backend");
+    }
+}
