@@ -25,7 +25,7 @@ CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
 TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
 .PHONY: help run build build-steer unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
-	load soak fuzz deps-run deps-unit deps-test deps-load
+	load soak kernels fuzz deps-run deps-unit deps-test deps-load
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -70,9 +70,10 @@ install: build ## binary, configuration, unit and user below DESTDIR and PREFIX 
 image: package ## the container image localhost/ringside, with buildah
 	buildah build --file deploy/Containerfile --tag localhost/ringside $(TARGET)/debian
 
-test-package: package ## the package on a bare Debian under a real systemd: install, capture, upgrade, purge
+test-package: package ## the packages on a bare Debian under a real systemd: install, capture and steer, upgrade, purge
 	@scripts/install-deps.sh test package
 	deploy/test/package.sh
+	deploy/test/steer.sh
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards
@@ -98,6 +99,10 @@ load: deps-test deps-load build ## live capture from 500 calls/s to as many pack
 
 soak: deps-test build ## half an hour of calls, scrapes, reloads and outages of an OTLP receiver
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --release --package integration --bin soak -- $(SOAK_TIME) $(SOAK_RATE)
+
+kernels: deps-run ## the steering programs on Linux 6.1 and 6.12, in an emulator
+	@scripts/install-deps.sh kernels
+	scripts/kernels.sh
 
 fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, and only that: install-deps.sh run|unit|test|load|package|pictures...
+# Installs what is missing on Debian, and only that: install-deps.sh run|unit|test|load|package|pictures|kernels...
 #
 #   run       what building and starting ringside needs
 #   unit      what unit and in-process tests need: that, and room for them
@@ -7,6 +7,7 @@
 #   load      what measuring under load needs besides
 #   package   what the test of the package needs besides
 #   pictures  what drawing the pictures of the documentation needs besides
+#   kernels   what trying other kernels needs besides
 #
 # Asks nothing, starts no service, and does nothing at all (no `apt-get update` either) when all is there. Otherwise it says
 # first what is missing and for what, whose rights it takes, how long and how large it is.
@@ -38,7 +39,7 @@ building() {
     scripts/ensure-rust.sh --check || missing+=("Rust, by rustup into \$HOME: the build; 1 GB")
 }
 
-for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures...}"; do
+for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures|kernels...}"; do
     case $purpose in
         run)
             building
@@ -89,6 +90,13 @@ for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures.
             need node nodejs "what drives it"
             need npm npm "what installs that"
             need script bsdutils "a terminal for the ladder"
+            ;;
+        kernels)
+            need qemu-system-x86_64 qemu-system-x86 "an emulator"
+            need busybox busybox-static "a system that fits into memory"
+            need cpio cpio "what packs it"
+            need xz xz-utils "modules of kernels"
+            need ip iproute2 "links between network namespaces"
             ;;
         *) echo "install-deps: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac

@@ -10,6 +10,8 @@ mod rules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
+
 pub use classes::{Classes, TooMany};
 pub use rules::{Conditional, is_spared};
 
@@ -60,13 +62,15 @@ pub struct Compiled {
     /// [`steer::Tables::backends`].
     pub backends: BTreeMap<u16, steer::Backend>,
     /// [`steer::Tables::classes`].
-    pub classes: BTreeMap<ipnet::IpNet, u8>,
+    pub classes: BTreeMap<IpNet, u8>,
 }
 
 /// Compiles services, and remembers what it made of them.
 #[derive(Debug, Default)]
 pub struct Compiler {
     slots: BTreeMap<(u16, Family, Reach), (Shares, Slots)>,
+    /// The lists of networks of all rules, and what they came to.
+    classes: (Vec<Vec<IpNet>>, Classes),
     /// By the number of the service: what its rules were, and what they came to.
     tables: BTreeMap<u16, (Vec<Conditional>, Classes, RuleTable)>,
 }
@@ -89,7 +93,11 @@ enum Reach {
 impl Compiler {
     /// Compiles all services. Errs where rules name more combinations of networks than there are classes.
     pub fn compile(&mut self, services: &[Service]) -> Result<Compiled, TooMany> {
-        let classes = Classes::of(services.iter().flat_map(|service| &service.rules).map(|rule| &rule.networks[..]))?;
+        let lists = || services.iter().flat_map(|service| &service.rules).map(|rule| &rule.networks);
+        if !lists().eq(&self.classes.0) {
+            self.classes = (lists().cloned().collect(), Classes::of(lists().map(Vec::as_slice))?);
+        }
+        let classes = self.classes.1.clone();
         let known = |number: u16| services.iter().any(|service| service.number == number);
         self.slots.retain(|(number, ..), _| known(*number));
         self.tables.retain(|number, _| known(*number));

@@ -35,8 +35,7 @@ INLINE void count_first_response(struct backend_counters *counters, __s64 delay)
 	__u64 time = delay > 0 ? delay : 0;
 	__u32 bucket = first_response_bucket(time);
 
-	if (bucket < FIRST_RESPONSE_BUCKETS)
-		counters->first_response[bucket]++;
+	counters->first_response[masked(bucket, FIRST_RESPONSE_BUCKETS)]++;
 	counters->first_response_sum += time;
 }
 
@@ -123,8 +122,9 @@ STEP int hear(struct __sk_buff *skb, struct work *work, __u32 number)
 	if (!counters)
 		return 0;
 	if (message->kind == RESPONSE) {
-		__u32 class = message->status / 100 - 1;
+		__u64 class = message->status / 100 - 1;
 
+		hide(class);
 		if (class < 6)
 			counters->responses[class]++;
 		if (message->cseq_method == INVITE && message->status == 503)

@@ -33,7 +33,7 @@ INLINE int is_port(__be16 port)
 	__u32 zero = 0, number = host16(port);
 	const struct port_set *set = map_lookup(&ports, &zero);
 
-	return set && set->word[number >> 6] >> (number & 63) & 1;
+	return set && set->word[masked(number >> 6, PORT_WORDS)] >> (number & 63) & 1;
 }
 
 INLINE struct flow *find_flow(const __u32 *client, __be16 client_port, const __u32 *backend, __be16 backend_port, __u64 now)

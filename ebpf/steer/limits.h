@@ -20,6 +20,7 @@
 #define SERVICES 64
 #define BACKENDS 1024
 #define PLACES 8192
+#define PORT_WORDS 1024           /* of 64 ports */
 #define SLOTS 4093
 #define RULES 33                  /* number 0 is none */
 #define KINDS 16                  /* fifteen methods, responses */

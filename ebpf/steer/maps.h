@@ -18,7 +18,7 @@
 MAP(settings, BPF_MAP_TYPE_ARRAY, 1, __u32, struct settings);
 MAP(heartbeat, BPF_MAP_TYPE_ARRAY, 1, __u32, __u64);
 struct port_set {
-	__u64 word[1024];
+	__u64 word[PORT_WORDS];
 };
 MAP(ports, BPF_MAP_TYPE_ARRAY, 1, __u32, struct port_set);
 MAP(places, BPF_MAP_TYPE_HASH, PLACES, struct place_key, struct place);

@@ -131,9 +131,9 @@ INLINE int is_emergency(struct work *work, __u32 number, const struct service *s
 INLINE __u32 rule_number(const struct work *work, __u32 number, __u32 class, __u32 marks)
 {
 	const struct rule_table *table = map_lookup(&rule_tables, &number);
-	__u32 at = ((work->message.kind * CLASSES + class) * MARKS + marks) & (KINDS * CLASSES * MARKS - 1);
+	__u64 at = (work->message.kind * CLASSES + class) * MARKS + marks;
 
-	return table ? table->number[at] : 0;
+	return table ? table->number[masked(at, KINDS * CLASSES * MARKS)] : 0;
 }
 
 /* What a rule does: STEER, PASS or DROP. A function of its own: the verifier walks it once. */
@@ -142,9 +142,11 @@ STEP int apply_rule(struct work *work, __u32 service, __u32 number, __u32 observ
 	__u32 index = service * RULES + number;
 	struct service_counters *counters;
 	struct rule *rule;
+	__u64 at = number;
 	int only_counts;
 
-	if (!work || !number || number >= RULES)
+	hide(at);
+	if (!work || !at || at >= RULES)
 		return STEER;
 	rule = map_lookup(&rules, &index);
 	if (!rule || rule->then == THEN_STEER)
@@ -170,11 +172,11 @@ STEP int apply_rule(struct work *work, __u32 service, __u32 number, __u32 observ
 	}
 	counters = counters_of_service(service);
 	if (counters && (rule->then == THEN_LIMIT || observes))
-		counters->rules[number].limited++;
+		counters->rules[at].limited++;
 	if (only_counts)
 		return STEER;
 	if (counters)
-		counters->rules[number].dropped++;
+		counters->rules[at].dropped++;
 	return DROP;
 }
 

@@ -144,12 +144,21 @@ static long tag_step(__u32 index, struct loop_context *context)
 	struct work *work = context->work;
 	struct message *message = &work->message;
 	__u32 at = message->at;
-	__u64 word = word_at(work, at), marks = equal_to(word, '>') | equal_to(word, ';');
+	__u64 marks = 0;
 
 	(void)index;
+	UNROLL
+	for (int i = 0; i < WORDS_A_STEP; i++) {
+		__u64 word = word_at(work, at);
+
+		marks = equal_to(word, '>') | equal_to(word, ';');
+		if (marks || at >= message->to_end)
+			break;
+		at += 8;
+	}
 	if (!marks) {
-		message->at = at + 8;
-		return at + 8 >= message->to_end;
+		message->at = at;
+		return at >= message->to_end;
 	}
 	at += first_marked(marks);
 	if (at >= message->to_end)
@@ -277,12 +286,9 @@ INLINE int copy_window(struct __sk_buff *skb, struct work *work)
 	if (length > WINDOW)
 		length = WINDOW;
 	work->message.length = length;
-	/* The helper takes no 0, and the verifier wants to see the bounds of the very register. */
-	if (length) {
-		hide(length);
-		if (length > WINDOW || length == 0 || load_bytes(skb, at, work->bytes, length))
-			return -1;
-	}
+	/* The helper takes 1 to WINDOW bytes, as the verifier sees here. */
+	if (length && load_bytes(skb, at, work->bytes, masked(length - 1, WINDOW) + 1))
+		return -1;
 	for (int i = 0; i < BLANK_TAIL / 8; i++)
 		*(__u64 *)&work->bytes[(length + i * 8) & (BYTES - 1)] = 0;
 	return 0;

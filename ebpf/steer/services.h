@@ -80,10 +80,7 @@ STEP int choose(struct work *work, struct choice *choice)
 	table = map_lookup(&slots, &at);
 	if (!table)
 		return BY_FAILED;
-	at = hash % SLOTS;
-	/* The verifier does not know what a remainder is; the compiler does, and would leave the mask out. */
-	hide(at);
-	number = table->backend[at & (SLOTS_ROOM - 1)];
+	number = table->backend[masked(hash % SLOTS, SLOTS_ROOM)];
 	backend = map_lookup(&backends, &number);
 	if (!is_usable(backend, &work->packet, choice))
 		return BY_NO_BACKEND;
@@ -136,9 +133,9 @@ INLINE int act(struct __sk_buff *skb, const struct work *work, __u32 service, __
 	struct service_counters *counters = counters_of_service(service);
 
 	if (counters) {
-		counters->packets[work->message.kind & (KINDS - 1)][action & (ACTIONS - 1)]++;
+		counters->packets[masked(work->message.kind, KINDS)][masked(action, ACTIONS)]++;
 		if (why >= 0)
-			counters->passed[why & (STANDARD_PATHS - 1)]++;
+			counters->passed[masked(why, STANDARD_PATHS)]++;
 	}
 	tell(skb, work, service, backend, action, why < 0 ? UNSET : why, rule);
 	return action;

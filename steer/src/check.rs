@@ -49,6 +49,7 @@ pub fn check(configured: &Configured) -> Result<(), Failure> {
     findings.push(pins(&settings.pin_dir));
     findings.extend(devices(&settings));
     findings.extend(rules(&settings));
+    findings.extend(chain_of_services(&iptables()));
     findings.extend(conntrack(Path::new("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream")));
     findings.push(finding(
         Weight::Good,
@@ -159,6 +160,7 @@ fn devices(settings: &Settings) -> Vec<Finding> {
                 Clients::Elsewhere => "others send through it: only backends of this node will do",
             };
             findings.push(finding(Weight::Good, "devices", format!("{}: {clients}", link.name), ""));
+            findings.extend(queueing(settings, link));
         }
     }
     let vxlan = links.iter().any(|link| link.name.starts_with("flannel.") || link.name.starts_with("vxlan"));
@@ -170,6 +172,42 @@ fn devices(settings: &Settings) -> Vec<Finding> {
     }
     findings
 }
+
+/// Whether the queueing discipline of a device makes anything of a priority or DSCP that a rule sets.
+fn queueing(settings: &Settings, link: &Link) -> Option<Finding> {
+    let mut rules = settings.services.iter().flat_map(|service| &service.rules);
+    let marks = rules.any(|rule| rule.rule.priority.is_some() || rule.rule.dscp.is_some());
+    if !marks || USES_MARKS.contains(&link.queueing.as_str()) {
+        return None;
+    }
+    let what = format!(
+        "{} queues by {}, which knows neither priority nor DSCP: rules that set them change nothing there",
+        link.name, link.queueing
+    );
+    Some(finding(Weight::Warning, "devices", what, "give it one that does: tc qdisc replace dev NAME root prio"))
+}
+
+/// Queueing disciplines that look at the priority of a packet, or at its DSCP.
+const USES_MARKS: [&str; 7] = ["prio", "pfifo_fast", "mqprio", "taprio", "htb", "hfsc", "cake"];
+
+/// The rules of kube-proxy's chain of services, where it has some.
+fn iptables() -> String {
+    let output = Command::new("iptables-save").args(["-t", "nat"]).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
+/// A packet that is steered has a backend's address, and is compared with every service in vain.
+fn chain_of_services(rules: &str) -> Option<Finding> {
+    let count = rules.lines().filter(|line| line.starts_with("-A KUBE-SERVICES ")).count();
+    (count > MANY_SERVICES).then(|| {
+        let what =
+            format!("kube-proxy compares each new flow with {count} rules in a row, those of steered calls in vain");
+        finding(Weight::Warning, "kube-proxy", what, "its mode nftables looks up once")
+    })
+}
+
+/// Rules of one chain from which on it matters.
+const MANY_SERVICES: usize = 2000;
 
 fn foreign(link: &Link, beside: &[String]) -> Option<Finding> {
     match foreign_programs(link.index, beside) {
@@ -219,13 +257,6 @@ fn rules(settings: &Settings) -> Vec<Finding> {
                 "a 503 is the SIP server's to send; limit other methods, or networks",
             ));
         }
-        if service.rules.iter().any(|rule| rule.rule.priority.is_some() || rule.rule.dscp.is_some()) {
-            let what = format!(
-                "{} sets priority or DSCP: only a queueing discipline that uses them makes a difference",
-                service.name
-            );
-            findings.push(finding(Weight::Good, "rules", what, ""));
-        }
     }
     findings
 }
@@ -263,6 +294,14 @@ mod tests {
         assert!(matches!(verdict(&[one(Weight::Right)]), Err(Failure::Privilege(_))));
         assert!(matches!(verdict(&[one(Weight::Right), one(Weight::Fatal)]), Err(Failure::Failed(_))));
         assert_eq!(line(&one(Weight::Fatal)), "FAIL   subject: what\n       -> help\n");
+    }
+
+    #[test]
+    fn a_long_chain_of_services_is_pointed_at() {
+        let chain =
+            |count| "-A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-X\n".repeat(count) + "-A OUTPUT -j KUBE-SERVICES\n";
+        assert!(chain_of_services(&chain(2000)).is_none() && chain_of_services("").is_none());
+        assert!(chain_of_services(&chain(2001)).is_some_and(|found| found.what.contains("2001 rules")));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use affinity::steer::Tables;
 use pipeline::settings::Problems;
@@ -21,7 +22,7 @@ use crate::config::{self, Settings};
 use crate::director::{Director, Hint, HintResult};
 use crate::discovery::{Bounds, Discovery, MOST_FILES};
 use crate::exposition::{Extras, exposition};
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Census, Kernel, KernelError};
 use crate::node::Node;
 use crate::probes::{Outcome, Target};
 use crate::state::{Kept, StateDir};
@@ -46,6 +47,8 @@ pub struct Daemon<K> {
     applied: Option<Tables>,
     /// Seconds that were told.
     seconds: u64,
+    /// In which of them dialogs are counted next.
+    next_census: u64,
     extras: Extras,
     /// What is wrong with the files that were read last.
     config_problem: Option<String>,
@@ -65,6 +68,9 @@ const EVENTS_AT_ONCE: usize = 4096;
 
 /// Seconds between two counts of the dialogs, which goes through all of them.
 const CENSUS: u64 = 5;
+
+/// So many times as long as a count took nothing is counted, so that large maps cost no more than a twentieth of a processor.
+const REST: u32 = 20;
 
 impl<K: Kernel> Daemon<K> {
     /// A daemon that knows what is written in files and was kept, and has told the kernel nothing yet.
@@ -96,6 +102,7 @@ impl<K: Kernel> Daemon<K> {
             node_name: node_name(),
             applied: None,
             seconds: 0,
+            next_census: 0,
             extras,
             config_problem: None,
             restart_needed: Vec::new(),
@@ -142,8 +149,8 @@ impl<K: Kernel> Daemon<K> {
     /// Looks at everything that was counted, at devices and routes, and makes the kernel obey what follows; once a second.
     pub fn second(&mut self, now: u64) {
         self.seconds += 1;
-        let counted = self.seconds % CENSUS == 1;
-        let census = counted.then(|| self.kernel.sweep(now)).and_then(|census| self.tried("sweep", census));
+        let counted = self.seconds >= self.next_census;
+        let census = if counted { self.count_dialogs(now) } else { None };
         let counters = self.kernel.counters();
         if let Some(counters) = self.tried("counters", counters) {
             for notice in self.director.second(counters, census) {
@@ -159,6 +166,17 @@ impl<K: Kernel> Daemon<K> {
         self.scan_devices();
         self.apply(now);
         self.keep();
+    }
+
+    /// Counts dialogs, and forgets those that are over.
+    fn count_dialogs(&mut self, now: u64) -> Option<Census> {
+        // It may take a while, in which no heart beats.
+        let beaten = self.kernel.beat(now);
+        self.tried("beat", beaten);
+        let begun = Instant::now();
+        let census = self.kernel.sweep(now);
+        self.next_census = self.seconds + CENSUS.max((begun.elapsed() * REST).as_secs());
+        self.tried("sweep", census)
     }
 
     /// Looks at discovery files, and makes the kernel obey what they say; every 30 s, and when one changes.

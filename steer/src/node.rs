@@ -30,6 +30,8 @@ pub struct Link {
     pub name: String,
     /// Who sends through it.
     pub device: Device,
+    /// Its queueing discipline, `noqueue` for one that has none; empty where the kernel does not say.
+    pub queueing: String,
 }
 
 impl Node {
@@ -138,10 +140,11 @@ impl Node {
 impl Link {
     fn read(message: &LinkMessage, uplinks: &BTreeSet<u32>) -> Option<Self> {
         let index = message.header.index;
-        let (mut name, mut elsewhere, mut kind) = (None, false, None);
+        let (mut name, mut elsewhere, mut kind, mut queueing) = (None, false, None, String::new());
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(text) => name = Some(text.clone()),
+                LinkAttribute::Qdisc(text) => queueing.clone_from(text),
                 LinkAttribute::LinkNetNsId(_) => elsewhere = true,
                 LinkAttribute::LinkInfo(infos) => {
                     kind = infos.iter().find_map(|info| match info {
@@ -155,7 +158,7 @@ impl Link {
         let is_pod = elsewhere && kind == Some(&InfoKind::Veth) && !uplinks.contains(&index);
         let is_bridge = kind == Some(&InfoKind::Bridge) && !uplinks.contains(&index);
         let clients = if is_pod || is_bridge { Clients::Own } else { Clients::Elsewhere };
-        Some(Self { index, name: name?, device: Device { clients, is_pod } })
+        Some(Self { index, name: name?, device: Device { clients, is_pod }, queueing })
     }
 }
 

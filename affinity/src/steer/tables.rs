@@ -69,7 +69,8 @@ pub enum Path {
     /// With another address, through the node's own stack.
     #[default]
     Stack,
-    /// Straight into the pod or towards its node. What has no [`Target`] goes by [`Path::Stack`].
+    /// Straight into the pod or towards its node. What has no [`Target`] goes by [`Path::Stack`]. The programs do not know
+    /// it, and tables that ask for it are refused.
     Direct,
 }
 

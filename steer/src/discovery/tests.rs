@@ -165,6 +165,23 @@ fn every_mistake_says_what_to_do() {
 }
 
 #[test]
+fn a_file_may_be_cut_or_damaged_anywhere() {
+    let one =
+        slice("registrar", "IPv4", &format!("[{}]", endpoint("r-0", "10.244.1.9", r#""ready": true"#, "node-a")), SIP);
+    for text in
+        [one.as_str(), r#"[{ "targets": ["10.244.1.1:5060"], "labels": { "service": "sbc-core", "backend": "a" } }]"#]
+    {
+        assert!(said(text).is_ok());
+        for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
+            let _ = said(&text[..at]);
+            for other in ["", "\0", "\"", "{", "[", "9", "null"] {
+                let _ = said(&format!("{}{other}{}", &text[..at], &text[at + 1..]));
+            }
+        }
+    }
+}
+
+#[test]
 fn more_backends_than_the_kernel_knows_are_refused() {
     let group = |number: usize| {
         let (high, low) = (number / 256, number % 256);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use affinity::SLOTS;
 use affinity::steer::{
     Affinity, Backend, CLASSES, Clients, EMERGENCY_USER, MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES, MAX_EMERGENCY_USERS,
-    MAX_RULES, MAX_SERVICES, Mode, Over, Per, Rule, Service, State, Tables, Then,
+    MAX_RULES, MAX_SERVICES, Mode, Over, Path, Per, Rule, Service, State, Tables, Then,
 };
 use aya::maps::lpm_trie::Key;
 
@@ -89,6 +89,9 @@ pub fn nanos(time: Duration) -> u64 {
 fn check(tables: &Tables) -> Result<(), KernelError> {
     let places = places(tables);
     let wrong = |what| Err(KernelError::Tables { what });
+    if tables.path == Path::Direct {
+        return wrong("a path that the programs do not know");
+    }
     if tables.services.keys().any(|number| *number >= MAX_SERVICES) {
         return wrong("a service beyond the last number");
     }

@@ -160,6 +160,20 @@ impl Links {
         Ok(())
     }
 
+    /// Moves pins that are in another folder to the one of these links.
+    pub fn move_from(&mut self, folder: &Path) -> Result<(), KernelError> {
+        let there = Self::open(Some(folder));
+        for device in there.attached() {
+            for side in Side::BOTH {
+                if let (Some(from), Some(to)) = (there.pin(device, side), self.pin(device, side)) {
+                    std::fs::rename(from, to).map_err(|error| KernelError::of("move a pin", error))?;
+                }
+            }
+            self.attached.insert(device, Means::Tcx);
+        }
+        Ok(())
+    }
+
     /// Takes both programs off a device. One that is gone is no error.
     pub fn detach(&mut self, device: u32) -> Result<(), KernelError> {
         let Some(means) = self.attached.remove(&device) else { return Ok(()) };

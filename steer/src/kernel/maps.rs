@@ -70,14 +70,8 @@ pub fn open(pins: Option<&Path>, capacity: &Capacity, test_clock: bool) -> Resul
     // No kernel BTF is asked for: the programs look into packets, not into the kernel.
     loader.btf(None);
     loader.override_global("clock_is_set", &clock_is_set, true);
-    let sizes = [
-        ("dialogs", capacity.dialogs),
-        ("flows", capacity.flows),
-        ("fragments", capacity.fragments),
-        ("buckets", capacity.buckets),
-    ];
-    for (name, entries) in sizes {
-        loader.map_max_entries(name, entries.max(1));
+    for (name, entries) in sizes(capacity) {
+        loader.map_max_entries(name, entries);
     }
     for name in pins.iter().flat_map(|_| NAMES) {
         loader.map_pin_path(name, pins.expect("there is one").join(name));
@@ -106,6 +100,129 @@ pub fn open(pins: Option<&Path>, capacity: &Capacity, test_clock: bool) -> Resul
         events: take(&mut ebpf, "events")?,
     };
     Ok((ebpf, maps))
+}
+
+/// What an earlier daemon wrote and what its programs remember, but not what they counted. Opened by its pins.
+pub struct Before {
+    settings: Array<MapData, Settings>,
+    heartbeat: Array<MapData, u64>,
+    ports: Array<MapData, Ports>,
+    places: HashMap<MapData, PlaceKey, Place>,
+    services: Array<MapData, Service>,
+    backends: Array<MapData, Backend>,
+    slots: Array<MapData, Slots>,
+    devices: HashMap<MapData, u32, u32>,
+    users: HashMap<MapData, UserKey, u32>,
+    rule_tables: Array<MapData, RuleNumbers>,
+    rules: Array<MapData, Rule>,
+    classes: LpmTrie<MapData, ClassKey, u32>,
+    dialogs: HashMap<MapData, DialogKey, Dialog>,
+    flows: HashMap<MapData, FlowKey, Flow>,
+}
+
+impl Before {
+    /// Opens the maps that are pinned in a folder.
+    pub fn open(pins: &Path) -> Result<Self, KernelError> {
+        Ok(Self {
+            settings: array(pins, "settings")?,
+            heartbeat: array(pins, "heartbeat")?,
+            ports: array(pins, "ports")?,
+            places: hash(pins, "places")?,
+            services: array(pins, "services")?,
+            backends: array(pins, "backends")?,
+            slots: array(pins, "slots")?,
+            devices: hash(pins, "devices")?,
+            users: hash(pins, "users")?,
+            rule_tables: array(pins, "rule_tables")?,
+            rules: array(pins, "rules")?,
+            classes: pinned(pins, "classes", Map::LpmTrie)?,
+            dialogs: hash(pins, "dialogs")?,
+            flows: pinned(pins, "flows", Map::LruHashMap)?,
+        })
+    }
+
+    /// Copies what the programs obey. The new ones may then take over.
+    pub fn copy_tables(&self, to: &mut Maps) -> Result<(), KernelError> {
+        copy_array(&self.ports, &mut to.ports)?;
+        copy_array(&self.backends, &mut to.backends)?;
+        copy_array(&self.slots, &mut to.slots)?;
+        copy_array(&self.rule_tables, &mut to.rule_tables)?;
+        copy_array(&self.rules, &mut to.rules)?;
+        copy_array(&self.services, &mut to.services)?;
+        copy_hash(&self.devices, &mut to.devices)?;
+        copy_hash(&self.users, &mut to.users)?;
+        copy_hash(&self.places, &mut to.places)?;
+        for entry in self.classes.iter() {
+            let (key, class) = entry.map_err(failed("read a map"))?;
+            to.classes.insert(&key, class, 0).map_err(failed("write a map"))?;
+        }
+        copy_array(&self.heartbeat, &mut to.heartbeat)?;
+        copy_array(&self.settings, &mut to.settings)
+    }
+
+    /// Copies dialogs and flows, as many as there is room for.
+    pub fn copy_memory(&self, to: &mut Maps) -> Result<(), KernelError> {
+        for (key, dialog) in self.dialogs.iter().filter_map(Result::ok) {
+            match to.dialogs.insert(key, dialog, 0) {
+                Ok(()) => {}
+                // Full: those go by Maglev alone.
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(nix::libc::E2BIG) => break,
+                Err(error) => return Err(KernelError::of("write a map", error)),
+            }
+        }
+        copy_hash(&self.flows, &mut to.flows)
+    }
+}
+
+fn array<V: Pod>(pins: &Path, name: &str) -> Result<Array<MapData, V>, KernelError> {
+    pinned(pins, name, Map::Array)
+}
+
+fn hash<K: Pod, V: Pod>(pins: &Path, name: &str) -> Result<HashMap<MapData, K, V>, KernelError> {
+    pinned(pins, name, Map::HashMap)
+}
+
+fn pinned<M>(pins: &Path, name: &str, kind: fn(MapData) -> Map) -> Result<M, KernelError>
+where
+    M: TryFrom<Map, Error = MapError>,
+{
+    let data = MapData::from_pin(pins.join(name)).map_err(failed("open a pinned map"))?;
+    M::try_from(kind(data)).map_err(failed("open a pinned map"))
+}
+
+fn copy_array<V: Pod>(from: &Array<MapData, V>, to: &mut Array<MapData, V>) -> Result<(), KernelError> {
+    for (index, value) in (0..).zip(from.iter()) {
+        to.set(index, value.map_err(failed("read a map"))?, 0).map_err(failed("write a map"))?;
+    }
+    Ok(())
+}
+
+fn copy_hash<K: Pod, V: Pod>(
+    from: &HashMap<MapData, K, V>,
+    to: &mut HashMap<MapData, K, V>,
+) -> Result<(), KernelError> {
+    for (key, value) in from.iter().filter_map(Result::ok) {
+        to.insert(key, value, 0).map_err(failed("write a map"))?;
+    }
+    Ok(())
+}
+
+/// Whether the maps that are pinned in a folder, if any are, are as large as is wanted.
+pub fn fit(pins: &Path, capacity: &Capacity) -> bool {
+    sizes(capacity).iter().all(|(name, entries)| {
+        let info = MapData::from_pin(pins.join(name)).and_then(|map| map.info());
+        info.is_ok_and(|info| info.max_entries() == *entries)
+    })
+}
+
+fn sizes(capacity: &Capacity) -> [(&'static str, u32); 4] {
+    let sizes = [
+        ("dialogs", capacity.dialogs),
+        ("flows", capacity.flows),
+        ("fragments", capacity.fragments),
+        ("buckets", capacity.buckets),
+    ];
+    sizes.map(|(name, entries)| (name, entries.max(1)))
 }
 
 /// A map by its name, which the object is known to have.

@@ -10,7 +10,7 @@ use aya::maps::{Array, MapData};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 
 use super::links::{EGRESS, INGRESS, Links, Side};
-use super::maps::{self, Maps, failed};
+use super::maps::{self, Before, Maps, failed};
 use super::{Census, Event, Kernel, KernelError, apply, counts, layout, links};
 
 /// The programs in the kernel, their maps, and the devices they are on.
@@ -24,19 +24,48 @@ pub struct Steering {
 
 impl Steering {
     /// Loads the programs. In `pin_dir`, on a BPF file system, everything is pinned; what is there already is taken over,
-    /// and programs on devices are replaced in their links at once. `None`: nothing outlives this.
+    /// and programs on devices are replaced in their links at once. Maps of another capacity are copied, all but counters:
+    /// before the programs are replaced, and dialogs and flows once more after that. `None`: nothing outlives this.
     ///
     /// Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; afterwards none where there are links of tcx (Linux 6.6).
     pub fn open(pin_dir: Option<&Path>, capacity: &Capacity) -> Result<Self, KernelError> {
-        let folder = pin_dir.map(|folder| folder.join(format!("v{}", layout::LAYOUT)));
-        if let Some(folder) = &folder {
-            std::fs::create_dir_all(folder).map_err(|error| KernelError::of("make a folder for pins", error))?;
+        let Some(pin_dir) = pin_dir else {
+            let programs = Programs::load(None, capacity, false)?;
+            return Ok(Self { programs, links: Links::open(None), applied: None, folder: None });
+        };
+        let folder = pin_dir.join(format!("v{}", layout::LAYOUT));
+        let outgrown = pin_dir.join(OUTGROWN);
+        // What is outgrown already was left by a daemon that ended in the middle of this; it counts as long as it has links.
+        let has_links = || !Links::open(Some(&outgrown)).attached().is_empty();
+        if folder.exists() && outgrown.exists() && !has_links() {
+            remove(&outgrown)?;
         }
-        let programs = Programs::load(folder.as_deref(), capacity, false)?;
-        let mut steering = Self { programs, links: Links::open(folder.as_deref()), applied: None, folder };
+        if folder.exists() && !maps::fit(&folder, capacity) {
+            if outgrown.exists() {
+                remove(&folder)?;
+            } else {
+                std::fs::rename(&folder, &outgrown).map_err(|error| KernelError::of("move pins", error))?;
+            }
+        }
+        std::fs::create_dir_all(&folder).map_err(|error| KernelError::of("make a folder for pins", error))?;
+        let mut programs = Programs::load(Some(&folder), capacity, false)?;
+        let before = outgrown.exists().then(|| Before::open(&outgrown)).transpose()?;
+        if let Some(before) = &before {
+            before.copy_tables(&mut programs.maps)?;
+            before.copy_memory(&mut programs.maps)?;
+        }
+        let links = Links::open(Some(if before.is_some() { &outgrown } else { &folder }));
+        let mut steering = Self { programs, links, applied: None, folder: Some(folder.clone()) };
         steering.links.forget_gone()?;
         for device in steering.links.attached() {
             steering.put(device)?;
+        }
+        if let Some(before) = &before {
+            // What the programs of before wrote meanwhile.
+            before.copy_memory(&mut steering.programs.maps)?;
+            steering.links = Links::open(Some(&folder));
+            steering.links.move_from(&outgrown)?;
+            remove(&outgrown)?;
         }
         Ok(steering)
     }
@@ -264,6 +293,14 @@ impl Programs {
     fn set_settings(&mut self, settings: layout::Settings) -> Result<(), KernelError> {
         self.maps.settings.set(0, settings, 0).map_err(failed("write settings"))
     }
+}
+
+/// Where in the folder of pins those maps are that are copied.
+const OUTGROWN: &str = "outgrown";
+
+/// Removes a folder of pins.
+fn remove(folder: &Path) -> Result<(), KernelError> {
+    std::fs::remove_dir_all(folder).map_err(|error| KernelError::of("remove pins", error))
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, KernelError> {

@@ -214,6 +214,34 @@ fn backends_that_come_and_go_by_a_file_break_no_call() {
     assert_eq!((stage.broken(&two), stage.broken(&three), stage.broken(&gone)), (0, 0, 0));
 }
 
+/// INVITEs to three backends, of which one answers so late: what is left of its weight of 100 once that holds.
+#[track_caller]
+fn offer_until(stage: &mut Stage, late: Option<(usize, Duration)>, what: &str, holds: impl Fn(f64) -> bool) {
+    eventually(what, || {
+        let sent = Instant::now();
+        let (slow, fast): (Vec<_>, Vec<_>) =
+            stage.offer(45).into_iter().partition(|one| late.is_some_and(|(pod, _)| one.pod == pod));
+        stage.refuse(&fast);
+        while late.is_some_and(|(_, delay)| sent.elapsed() < delay) {
+            std::thread::yield_now();
+        }
+        stage.refuse(&slow);
+        holds(stage.metric("sip_steer_weight{service=\"sbc\",backend=\"pod0\"}")).then_some(())
+    });
+}
+
+#[test]
+fn a_slow_backend_gets_fewer_calls_and_its_share_again_once_it_is_well() {
+    let Some(mut stage) = Stage::new("steer weights", 3) else { return };
+    stage.configure("", "adaptive = \"on\"\nlatency_target = \"60ms\"");
+    stage.start();
+    activate(&stage);
+    offer_until(&mut stage, Some((0, Duration::from_millis(150))), "it has less", |weight| weight <= 64.0);
+    let share = spread(&stage.calls(300));
+    assert!(share[0] < share[1] && share[0] < share[2], "{share:?} of 300");
+    offer_until(&mut stage, None, "it has more again", |weight| weight >= 75.0);
+}
+
 #[test]
 fn a_device_that_comes_later_is_attached() {
     let Some(mut stage) = Stage::new("steer later device", 3) else { return };

@@ -4,7 +4,7 @@
 //! another than its INVITE.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,6 +31,15 @@ pub struct Call {
     id: String,
     /// Which backend has it.
     pub pod: usize,
+}
+
+/// An INVITE that a backend has.
+pub struct Offered {
+    /// Which one.
+    pub pod: usize,
+    from: SocketAddr,
+    id: String,
+    client: UdpSocket,
 }
 
 impl Call {
@@ -80,7 +89,7 @@ impl Stage {
         let text = format!(
             "[steer]\n{steer}\ninterfaces = [\"c0\", \"p*\", \"late*\"]\nallowed_backends = [\"10.244.0.0/16\", \"2001:db8:244::/48\"]\n\
              state_dir = \"{shown}/state\"\ncontrol = \"{shown}/control\"\npin_dir = \"{pins}\"\n\
-             max_dialogs = 1000\nmax_flows = 1000\nmax_fragments = 64\nmax_buckets = 64\n\
+             max_dialogs = 20000\nmax_flows = 20000\nmax_fragments = 64\nmax_buckets = 64\n\
              [discovery]\nfiles = [\"{shown}/found/*.json\"]\n\
              [[service]]\nname = \"sbc\"\naddresses = [\"{}\"]\n{service}\n",
             self.lab.service()
@@ -176,6 +185,25 @@ impl Stage {
         let answered = self.lab.answer(pod, from, &response(200, "INVITE", &id, 1), &client);
         assert_eq!(answered, self.lab.service(), "the client hears from whom it called");
         Call { id, pod }
+    }
+
+    /// INVITEs that backends have, and have not answered.
+    pub fn offer(&mut self, count: usize) -> Vec<Offered> {
+        let offer = |_| {
+            self.count += 1;
+            let id = format!("{}-{}@test", self.count, std::process::id());
+            let client = self.client();
+            let (pod, from) = self.lab.send(&client, self.lab.service(), &request("INVITE", &id, 1, false));
+            Offered { pod, from, id, client }
+        };
+        (0..count).map(offer).collect()
+    }
+
+    /// Their backends refuse these.
+    pub fn refuse(&self, offered: &[Offered]) {
+        for Offered { pod, from, id, client } in offered {
+            self.lab.answer(*pod, *from, &response(486, "INVITE", id, 1), client);
+        }
     }
 
     pub fn calls(&mut self, count: usize) -> Vec<Call> {

@@ -6,5 +6,6 @@
 mod calls;
 mod node;
 mod observing;
+mod privileges;
 mod restart;
 mod stack;

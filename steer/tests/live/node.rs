@@ -22,9 +22,9 @@ pub const PODS: usize = 4;
 pub const DEVICES: [&str; PODS + 1] = ["c0", "p1", "p2", "p3", "p4"];
 
 /// The network, without programs; `None` where it cannot be had, which is said.
-pub fn lab(test: &str, family: Family) -> Option<(gate::Pass, Lab)> {
+pub fn lab(test: &str, family: Family, rules: Rules) -> Option<(gate::Pass, Lab)> {
     let pass = gate::shared(test)?;
-    let lab = match Lab::with_pods(family, Rules::Iptables, PODS) {
+    let lab = match Lab::with_pods(family, rules, PODS) {
         Ok(lab) => lab,
         Err(error) => {
             testnet::skipped(test, &error.to_string());
@@ -87,7 +87,12 @@ pub struct Steered {
 impl Steered {
     /// Loads, applies and attaches; `None` where the kernel refuses, which is said.
     pub fn new(test: &str, lab: &Lab, mode: Mode, pins: Option<&Path>) -> Option<Self> {
-        match Self::started(lab, mode, pins) {
+        Self::with_capacity(test, lab, mode, pins, capacity())
+    }
+
+    /// Likewise, with maps so large.
+    pub fn with_capacity(test: &str, lab: &Lab, mode: Mode, pins: Option<&Path>, capacity: Capacity) -> Option<Self> {
+        match Self::started(lab, mode, pins, capacity) {
             Ok(steered) => Some(steered),
             Err(error) => {
                 testnet::skipped(test, &error.to_string());
@@ -96,11 +101,11 @@ impl Steered {
         }
     }
 
-    fn started(lab: &Lab, mode: Mode, pins: Option<&Path>) -> Result<Self, KernelError> {
-        let tables = tables(lab, mode);
+    fn started(lab: &Lab, mode: Mode, pins: Option<&Path>, capacity: Capacity) -> Result<Self, KernelError> {
+        let tables = Tables { capacity, ..tables(lab, mode) };
         let indexes = DEVICES.map(|device| index(&lab.node, device));
         let steering = lab.node.run(|| {
-            let mut steering = Steering::open(pins, &capacity())?;
+            let mut steering = Steering::open(pins, &capacity)?;
             steering.apply(&tables, now())?;
             steering.beat(now())?;
             for index in indexes {

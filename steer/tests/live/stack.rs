@@ -1,6 +1,7 @@
 //! Path `stack`: calls whose BYE comes from another port, with kube-proxy's rules alone and with the programs beside them.
 
 use affinity::steer::{General, Kind, Mode};
+use integration::balanced::Rules;
 use sip::Method;
 use testnet::Family;
 
@@ -14,7 +15,7 @@ fn all_ended(calls: usize) -> Outcome {
 }
 
 fn a_bye_from_another_port(test: &str, family: Family, padding: usize) {
-    let Some((_pass, lab)) = lab(test, family) else { return };
+    let Some((_pass, lab)) = lab(test, family, Rules::Iptables) else { return };
     let backends = Backends::start(&lab, PODS);
 
     assert_no_programs(&lab);
@@ -70,7 +71,7 @@ fn calls_in_fragments_reach_their_backend_ipv6() {
 #[test]
 fn calls_that_are_up_survive_switching_on_after_observing() {
     let test = "calls_that_are_up_survive_switching_on_after_observing";
-    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let Some((_pass, lab)) = lab(test, Family::V4, Rules::Iptables) else { return };
     let backends = Backends::start(&lab, PODS);
     let Some(mut steered) = Steered::new(test, &lab, Mode::Observe, None) else { return };
     let calls = Calls::new(&lab, "up", 10);
@@ -85,7 +86,7 @@ fn calls_that_are_up_survive_switching_on_after_observing() {
 #[test]
 fn calls_that_nobody_learned_survive_switching_on_while_their_ports_stay() {
     let test = "calls_that_nobody_learned_survive_switching_on_while_their_ports_stay";
-    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let Some((_pass, lab)) = lab(test, Family::V4, Rules::Iptables) else { return };
     let backends = Backends::start(&lab, PODS);
     let calls = Calls::new(&lab, "cold", 10);
     assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
@@ -97,7 +98,7 @@ fn calls_that_nobody_learned_survive_switching_on_while_their_ports_stay() {
 #[test]
 fn a_rule_of_the_node_stops_calls_as_before() {
     let test = "a_rule_of_the_node_stops_calls_as_before";
-    let Some((_pass, lab)) = lab(test, Family::V4) else { return };
+    let Some((_pass, lab)) = lab(test, Family::V4, Rules::Iptables) else { return };
     let backends = Backends::start(&lab, PODS);
     let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
     let rule = |action: &str| {
@@ -115,4 +116,54 @@ fn a_rule_of_the_node_stops_calls_as_before() {
     assert_eq!(calls.begin(50..100), Outcome { answered: 50, ..Outcome::default() });
     drop(steered);
     backends.finish();
+}
+
+/// No netfilter, no kube-proxy: what an old kernel in an emulator needs for that is little.
+#[test]
+fn calls_reach_their_backend_where_nobody_else_translates() {
+    let test = "calls_reach_their_backend_where_nobody_else_translates";
+    for family in [Family::V4, Family::V6] {
+        let Some((_pass, lab)) = lab(test, family, Rules::Nobody) else { return };
+        let backends = Backends::start(&lab, PODS);
+        let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        for (name, padding) in [("whole", 10), ("pieces", 2200)] {
+            let calls = Calls::new(&lab, name, padding);
+            assert_eq!(calls.begin(0..50), Outcome { answered: 50, ..Outcome::default() });
+            assert_eq!(calls.end(0..50, true), all_ended(50));
+        }
+        drop(steered);
+        backends.finish();
+    }
+}
+
+/// What a sender hands over as one and devices cut (UDP_SEGMENT, Linux 4.18).
+#[test]
+fn a_super_datagram_goes_where_its_first_message_goes() {
+    let test = "a_super_datagram_goes_where_its_first_message_goes";
+    for family in [Family::V4, Family::V6] {
+        let Some((_pass, lab)) = lab(test, family, Rules::Nobody) else { return };
+        let backends = Backends::start(&lab, PODS);
+        let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        let message = |call: u8| {
+            format!(
+                "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nTo: <sip:b@c>\r\nCall-ID: segment-{call}\r\n\
+                 CSeq: 1 INVITE\r\n\r\n"
+            )
+        };
+        let client = lab.client(20, 5060);
+        client.set_read_timeout(Some(std::time::Duration::from_secs(2))).expect("not 0");
+        let messages = [1, 2, 3, 4, 5, 6].map(message);
+        let size = messages[0].len() as u16;
+        testnet::send_in_segments(&client, lab.service(), messages.concat().as_bytes(), size).expect("the kernel cuts");
+        let mut bytes = [0; 2048];
+        for answer in 0..messages.len() {
+            let (_, from) = client.recv_from(&mut bytes).unwrap_or_else(|error| panic!("answer {answer}: {error}"));
+            assert_eq!(from, lab.service());
+        }
+        assert_eq!(steered.counters().general(General::Super), 1);
+        drop(steered);
+        let mut shares = backends.finish();
+        shares.sort_unstable();
+        assert_eq!(shares, [0, 0, 0, messages.len()], "all of them at one backend");
+    }
 }
