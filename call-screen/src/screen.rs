@@ -125,10 +125,11 @@ impl Screen {
         self.list.still_up(&up);
     }
 
-    /// Calls that are up and shown message by message: of these more is wanted than an outline.
+    /// Calls that are shown message by message and go on, or of which only an outline is known: of these more is wanted.
     pub fn wanted(&self) -> Vec<Arc<str>> {
         let names = self.flow.iter().flat_map(|flow| &flow.names);
-        let up = names.filter(|name| self.list.call(name).is_some_and(|call| call.is_up));
+        let wants = |call: &Known| call.is_up || call.record.ladder.is_empty();
+        let up = names.filter(|name| self.list.call(name).is_some_and(wants));
         up.map(|name| Arc::clone(&name.call_id)).collect()
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use call_records::{Config as Calls, Numbers, Privacy, Raw};
 use call_screen::{Effect, Key, Known, Screen, draw};
-use call_views::{Exchanges, Style, View};
+use call_views::{Exchanges, Style, View, Zone};
 use pipeline::call::Subject;
 use pipeline::call::live::LiveAsk;
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame};
@@ -120,7 +120,7 @@ fn played(flow: &str, pressed: &[Key], style: Style) -> (Screen, Option<Effect>)
     (screen, effect)
 }
 
-const PLAIN: Style = Style { width: None, unicode: true, colour: false };
+const PLAIN: Style = Style { width: None, unicode: true, colour: false, zone: Zone::UTC };
 
 #[test]
 fn screens_are_shown_as_in_their_folders() {

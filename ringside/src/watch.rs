@@ -3,9 +3,11 @@
 //! Calls are followed on a thread of their own, as `calls --live` and `calls` follow them; here the screen is drawn and keys are
 //! read. The terminal is given back whatever happens: at the end, when a signal comes, and when something panics.
 
+mod remote;
 mod save;
 mod source;
 mod terminal;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use terminal::{Happened, Terminal};
 /// Shows calls until it is told to end.
 pub fn watch(arguments: &Watch) -> Result<(), Failure> {
     Terminal::check()?;
-    let style = standard_output::style(None);
+    let style = standard_output::style(None, arguments.utc);
     // All that can fail for want of rights or files fails before the screen is taken.
     let mut source = Source::open(arguments)?;
     let mut screen = Screen::new(source.name(), style, MOST);

@@ -56,7 +56,10 @@ pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
         let mut x = area.x + 1;
         for column in &columns {
             let style = if column.title == "outcome" && !here { tone(screen, colour(call)) } else { base };
-            let text = call_views::printable(&(column.text)(call), unicode).into_owned();
+            let text = match column.title {
+                "time" => clock::time_of_day(screen.style.zone.shown(call.record.start)),
+                _ => call_views::printable(&(column.text)(call), unicode).into_owned(),
+            };
             let text = cell(&text, column.cells, column.right, unicode);
             buffer.set_stringn(x, y, text, usize::from(area.right().saturating_sub(x)), style);
             x += column.cells as u16 + 1;
