@@ -42,6 +42,8 @@ pub struct Screen {
     /// Rows of a page, and lines of the message that is shown, as they were drawn last.
     pub(crate) page: usize,
     pub(crate) lines: usize,
+    /// Figures of what is chosen, and after how many changes they were made: nobody adds up all calls for a key.
+    pub(crate) figures: (u64, String),
 }
 
 /// A line that is typed.
@@ -86,6 +88,7 @@ impl Screen {
             style,
             page: 1,
             lines: 0,
+            figures: (u64::MAX, String::new()),
         }
     }
 

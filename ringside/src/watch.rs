@@ -73,15 +73,21 @@ fn show(screen: &mut Screen, source: &mut Source, terminal: &mut Terminal) -> Re
 /// Takes what came, and asks for what is wanted. Whether anything came.
 fn take(screen: &mut Screen, source: &mut Source, asked: &mut HashMap<Arc<str>, Instant>) -> Result<bool, Failure> {
     let mut came = false;
+    // Together: the list is put in order once for all that came.
+    let mut over = Vec::new();
     for news in source.news() {
         came = true;
         match news {
-            News::Calls(calls) => screen.on_calls(calls),
-            News::Up(calls) => screen.on_up(calls),
+            News::Calls(calls) => over.extend(calls),
+            News::Up(calls) => {
+                screen.on_calls(std::mem::take(&mut over));
+                screen.on_up(calls);
+            }
             News::Name(name) => screen.set_source(&name),
             News::Failed(failure) => return Err(failure),
         }
     }
+    screen.on_calls(over);
     source.ask_newest();
     for call_id in screen.wanted() {
         let due = asked.get(&call_id).is_none_or(|at| at.elapsed() >= FRESH);

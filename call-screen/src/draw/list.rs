@@ -17,6 +17,9 @@ use crate::screen::Screen;
 
 /// Draws the list.
 pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
+    if screen.figures.0 != screen.list.changes() {
+        screen.figures = (screen.list.changes(), figures(&screen.list));
+    }
     let list = &screen.list;
     let up = if list.is_paused() { if list.is_stale() { "  PAUSED, more came" } else { "  PAUSED" } } else { "" };
     let number = match (list.len(), list.held()) {
@@ -31,7 +34,7 @@ pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
         &format!("ringside  {}  {number}{gone}{up}", screen.source),
         tone(screen, Colour::Strong),
     );
-    put(buffer, area, area.y + 1, &figures(list), Style::new());
+    put(buffer, area, area.y + 1, &screen.figures.1, Style::new());
     let mut y = area.y + 2;
     if !screen.filter.is_empty() {
         put(buffer, area, y, &format!("filter: {}", screen.filter), tone(screen, Colour::Open));
