@@ -75,7 +75,7 @@ impl Flow {
     }
 
     fn rungs(&self) -> usize {
-        self.picture(&Style { width: Some(Style::NARROWEST), unicode: false, colour: false }).rungs.len()
+        self.picture(&Style { width: Some(Style::NARROWEST), ..Style::default() }).rungs.len()
     }
 
     /// The rung under the cursor.

@@ -1,6 +1,6 @@
 //! Calls on the screen of a terminal, in the manner of sngrep: calls and keys in, what is shown and what is to be done out.
 //!
-//! Sans-io: no terminal, no file, no clock. [`Screen`] is the state, [`draw`] puts it into a buffer of cells. Whoever owns the
+//! Sans-io: no terminal, no file, no clock. [`Screen`] is the state, [`draw()`] puts it into a buffer of cells. Whoever owns the
 //! terminal reads keys, brings calls ([`Screen::on_calls`]) and does what [`Effect`] says. What comes from the wire is escaped
 //! before it is laid out.
 //!

@@ -32,6 +32,8 @@ pub struct List {
     most: usize,
     /// Calls that had to go.
     gone: u64,
+    /// Counts what may change figures of what is chosen.
+    changes: u64,
 }
 
 impl List {
@@ -50,6 +52,7 @@ impl List {
             follows: false,
             most,
             gone: 0,
+            changes: 0,
         }
     }
 
@@ -70,7 +73,7 @@ impl List {
             self.with_messages.insert(name.clone());
         }
         self.calls.insert(name, call);
-        self.stale = true;
+        (self.stale, self.changes) = (true, self.changes + 1);
         self.keep_bounds();
     }
 
@@ -103,6 +106,7 @@ impl List {
     pub fn still_up(&mut self, up: &HashSet<Name>) {
         for (name, call) in self.calls.iter_mut().filter(|(_, call)| call.is_up) {
             if !up.contains(name) {
+                self.changes += 1;
                 call.is_up = false;
             }
         }
@@ -113,7 +117,7 @@ impl List {
         if !self.stale || self.paused {
             return;
         }
-        self.stale = false;
+        (self.stale, self.changes) = (false, self.changes + 1);
         let at = self.at_cursor().map(Known::name);
         let wants = |call: &Known| self.filter.as_ref().is_none_or(|filter| filter.wants(&call.view()));
         self.shown = self.calls.iter().filter(|(_, call)| wants(call)).map(|(name, _)| name.clone()).collect();
@@ -169,8 +173,14 @@ impl List {
         self.calls.get(name)
     }
 
+    /// Grows with whatever may change figures of what is chosen.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Marks the call under the cursor, or takes its mark away.
     pub fn toggle_mark(&mut self) {
+        self.changes += 1;
         if let Some(name) = self.at_cursor().map(Known::name)
             && !self.marked.remove(&name)
         {
@@ -185,6 +195,7 @@ impl List {
 
     /// Takes all marks away.
     pub fn unmark(&mut self) {
+        self.changes += 1;
         self.marked.clear();
     }
 

@@ -42,6 +42,8 @@ pub struct Screen {
     /// Rows of a page, and lines of the message that is shown, as they were drawn last.
     pub(crate) page: usize,
     pub(crate) lines: usize,
+    /// Figures of what is chosen, and after how many changes they were made: nobody adds up all calls for a key.
+    pub(crate) figures: (u64, String),
 }
 
 /// A line that is typed.
@@ -86,6 +88,7 @@ impl Screen {
             style,
             page: 1,
             lines: 0,
+            figures: (u64::MAX, String::new()),
         }
     }
 
@@ -125,10 +128,11 @@ impl Screen {
         self.list.still_up(&up);
     }
 
-    /// Calls that are up and shown message by message: of these more is wanted than an outline.
+    /// Calls that are shown message by message and go on, or of which only an outline is known: of these more is wanted.
     pub fn wanted(&self) -> Vec<Arc<str>> {
         let names = self.flow.iter().flat_map(|flow| &flow.names);
-        let up = names.filter(|name| self.list.call(name).is_some_and(|call| call.is_up));
+        let wants = |call: &Known| call.is_up || call.record.ladder.is_empty();
+        let up = names.filter(|name| self.list.call(name).is_some_and(wants));
         up.map(|name| Arc::clone(&name.call_id)).collect()
     }
 

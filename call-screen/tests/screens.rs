@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use call_records::{Config as Calls, Numbers, Privacy, Raw};
 use call_screen::{Effect, Key, Known, Screen, draw};
-use call_views::{Exchanges, Style, View};
+use call_views::{Exchanges, Style, View, Zone};
 use pipeline::call::Subject;
 use pipeline::call::live::LiveAsk;
 use pipeline::{CallRecord, CallsWanted, Facts, FrameBatch, Processor, SipFrame};
@@ -120,7 +120,7 @@ fn played(flow: &str, pressed: &[Key], style: Style) -> (Screen, Option<Effect>)
     (screen, effect)
 }
 
-const PLAIN: Style = Style { width: None, unicode: true, colour: false };
+const PLAIN: Style = Style { width: None, unicode: true, colour: false, zone: Zone::UTC };
 
 #[test]
 fn screens_are_shown_as_in_their_folders() {
@@ -238,4 +238,21 @@ fn a_call_that_ended_is_not_made_live_by_what_was_told_before() {
     screen.on_calls(ended.collect::<Vec<_>>());
     screen.on_up(up);
     assert!(!shown(&mut screen, 80, 24).contains("ringing"));
+}
+
+#[test]
+fn figures_are_those_of_what_is_chosen() {
+    let (mut screen, _) = played(&flow(), &[], PLAIN);
+    let figures = |screen: &mut Screen| shown(screen, 100, 20).lines().nth(1).unwrap_or_default().to_owned();
+    assert_eq!(figures(&mut screen), "5 calls, 1 up, 2 of 4 answered (50.0 %), 1 failed, mean set-up 0.390 s");
+    screen.on_key(Key::Char(' '));
+    assert_eq!(figures(&mut screen), "marked: 1 call, 1 of 1 answered (100.0 %), 0 failed, mean set-up 0.310 s");
+    screen.on_key(Key::Escape);
+    assert!(figures(&mut screen).starts_with("5 calls"));
+    screen.on_calls(many(500, 1));
+    assert!(figures(&mut screen).starts_with("6 calls, 1 up, 2 of 5 answered"));
+    for key in keys("F7 \"outcome == busy\" Enter") {
+        screen.on_key(key);
+    }
+    assert!(figures(&mut screen).starts_with("2 calls, 0 of 2 answered"), "{}", figures(&mut screen));
 }

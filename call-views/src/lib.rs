@@ -17,6 +17,7 @@ mod summary;
 mod table;
 mod text;
 pub mod unread;
+mod zone;
 
 use pipeline::CallRecord;
 
@@ -26,6 +27,7 @@ pub use style::{Colour, Style};
 pub use summary::{Summary, hex_digits};
 pub use table::{appended, columns, table, verdict};
 pub use text::printable;
+pub use zone::Zone;
 
 /// A call, with the labels it had when its record was made (a record knows its slot alone).
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,8 @@
 //! How text is laid out: width, character set, colour. Whoever prints decides; nothing here looks at a terminal.
 
-/// How text is laid out. The default fits anything: 80 cells, ASCII, no colour.
+use crate::zone::Zone;
+
+/// How text is laid out. The default fits anything: 80 cells, ASCII, no colour, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Cells in a line, at least [`Style::NARROWEST`]; `None` for as many as it takes.
@@ -9,11 +11,13 @@ pub struct Style {
     pub unicode: bool,
     /// ANSI colours (SGR sequences) may be used.
     pub colour: bool,
+    /// In which zone times are shown.
+    pub zone: Zone,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: Some(80), unicode: false, colour: false }
+        Self { width: Some(80), unicode: false, colour: false, zone: Zone::UTC }
     }
 }
 

@@ -6,6 +6,7 @@
 use pipeline::call::IN_PROGRESS;
 use pipeline::event::{End, Outcome, RegistrationOutcome};
 use sip::Method;
+use wire::Timestamp;
 
 use crate::style::{Colour, Style};
 use crate::text::{cut, printable, width};
@@ -48,7 +49,7 @@ pub fn appended(call: Option<&Summary>, style: &Style) -> String {
         let (text, colour) = match call {
             None if name == Name::Time => ("time".to_owned(), Colour::Strong),
             None => (kind.title.to_owned(), Colour::Strong),
-            Some(call) if name == Name::Time => (clock::time_of_day(call.start), Colour::Plain),
+            Some(call) if name == Name::Time => (clock::time_of_day(style.zone.shown(call.start)), Colour::Plain),
             Some(call) if name == Name::Outcome => ((kind.text)(call), verdict(call)),
             Some(call) => ((kind.text)(call), Colour::Plain),
         };
@@ -111,7 +112,6 @@ pub fn columns(titles: &[(&str, bool)], rows: &[Vec<String>], style: &Style) -> 
 /// Cells of a value in a column of one's own.
 const LONGEST_OF_OWN: usize = 80;
 
-/// Colour of an outcome.
 /// The colour of an outcome.
 pub fn verdict(call: &Summary) -> Colour {
     match call.outcome {
@@ -177,9 +177,7 @@ struct Kind {
 
 /// All columns, in the order they are shown.
 const COLUMNS: [Kind; 13] = [
-    column(Name::Time, "time (UTC)", 0, |call| {
-        format!("{} {}", clock::day(call.start), clock::time_of_day(call.start))
-    }),
+    column(Name::Time, "time (UTC)", 0, |call| time(call.start)),
     column(Name::What, "what", 0, what),
     column(Name::Caller, "caller", 10, |call| call.caller.as_deref().unwrap_or(NOTHING).to_owned()),
     column(Name::Callee, "callee", 10, |call| call.callee.as_deref().unwrap_or(NOTHING).to_owned()),
@@ -193,6 +191,11 @@ const COLUMNS: [Kind; 13] = [
     number(Name::Mos, "MOS", mos),
     column(Name::CallId, "Call-ID", 10, |call| call.call_id.to_string()),
 ];
+
+/// A day and a time of it.
+fn time(at: Timestamp) -> String {
+    format!("{} {}", clock::day(at), clock::time_of_day(at))
+}
 
 /// Columns that are left out where there is no room, the first first.
 const DISPENSABLE: [Name; 9] = [
@@ -243,8 +246,14 @@ struct Column {
 impl Column {
     fn new(kind: Kind, calls: &[Summary], style: &Style) -> Self {
         let most = if kind.name == Name::CallId { usize::MAX } else { LONGEST };
-        let cell = |call| cut(&printable(&(kind.text)(call), style.unicode), most, style.unicode).into_owned();
+        let cell = |call: &Summary| match kind.name {
+            Name::Time => time(style.zone.shown(call.start)),
+            _ => cut(&printable(&(kind.text)(call), style.unicode), most, style.unicode).into_owned(),
+        };
         let mut column = Self { kind, cells: calls.iter().map(cell).collect(), width: 0 };
+        if kind.name == Name::Time && calls.iter().any(|call| style.zone.shown(call.start) != call.start) {
+            column.kind.title = "time (local)";
+        }
         column.measure();
         column
     }

@@ -50,7 +50,8 @@ impl Unread {
 /// A line for each, with titles; the first line of the message last, cut where the width is limited.
 pub fn table(list: &[Unread], style: &Style) -> String {
     let cells = |unread: &Unread| {
-        let time = format!("{}{}", clock::time_of_day(unread.time), clock::millis(unread.time));
+        let at = style.zone.shown(unread.time);
+        let time = format!("{}{}", clock::time_of_day(at), clock::millis(at));
         [time, unread.source.clone(), unread.destination.clone(), unread.reason.to_owned()]
     };
     let rows: Vec<[String; 4]> = list.iter().map(cells).collect();

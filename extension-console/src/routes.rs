@@ -117,7 +117,7 @@ async fn answer_call(site: &Site, call_id: &str, query: &str, busy: ResponseGuar
     let Some(entry) = site.call(&call_id).await else {
         return refusal(StatusCode::NOT_FOUND, "no such call is up or was kept", busy);
     };
-    let style = Style { width: None, unicode: true, colour: false };
+    let style = Style { width: None, unicode: true, colour: false, ..Style::default() };
     match &*format {
         "text" => whole(StatusCode::OK, TEXT, ladder::text(&entry.view(), &style), busy),
         "mermaid" => whole(StatusCode::OK, TEXT, ladder::mermaid(&entry.view()), busy),

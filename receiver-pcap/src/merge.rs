@@ -197,9 +197,9 @@ impl Open {
         }
         if capture.late() > 0 {
             let (late, window) = (capture.late(), WINDOW.as_secs());
-            remarks.push(format!(
-                "{late} packets stand more than {window} s behind younger ones: delays between interfaces may be wrong"
-            ));
+            let packets = if late == 1 { "packet stands" } else { "packets stand" };
+            let what = "behind younger ones: delays between interfaces may be wrong";
+            remarks.push(format!("{late} {packets} more than {window} s {what}"));
         }
         if !unread.is_empty() {
             let mut remark = format!("{} packets are passed over, for link type", unread.values().sum::<u64>());

@@ -267,7 +267,7 @@ fn packets_of_several_interfaces_come_in_order_of_time() {
     let late = [at(0, 0, 0), at(4000, 0, 1), at(9000, 0, 2), at(1000, 1, 3)].concat();
     let replay = Replay::of(&[&[&head[..], &late].concat()]).expect("it is read");
     assert_eq!(replay.numbers.len(), 4);
-    assert!(replay.problems[0].contains("1 packets stand more than 2 s behind younger ones"), "{:?}", replay.problems);
+    assert!(replay.problems[0].contains("1 packet stands more than 2 s behind younger ones"), "{:?}", replay.problems);
     // Of one interface nothing is moved: its stamps are those of the capture.
     let one = [&head[..], &at(1000, 0, 0), &at(0, 0, 1)].concat();
     let first = [order.section(), order.interface(1, 0, &[])].concat();

@@ -24,7 +24,8 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     if arguments.refused {
         return refused(arguments);
     }
-    let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, .. } = arguments;
+    let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, utc, .. } =
+        arguments;
     let captures = Captures { paths, ports, run };
     if format == CallsFormat::Json && !columns.is_empty() {
         return Err(Failure::Usage("--columns goes with a table or CSV: in JSON every key is there".to_owned()));
@@ -74,20 +75,20 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
         CallsFormat::Csv => comma_separated(&fields, &rows),
         CallsFormat::Table if fields.is_empty() => {
             let calls: Vec<Summary> = rows.into_iter().map(|row| row.summary).collect();
-            call_views::table(&calls, &terminal::style(None))
+            call_views::table(&calls, &terminal::style(None, utc))
         }
         CallsFormat::Table => {
             let titles: Vec<_> = fields.iter().map(|field| (field.name(), field.is_number())).collect();
             let cells: Vec<_> = rows.into_iter().map(|row| row.cells).collect();
-            call_views::columns(&titles, &cells, &terminal::style(None))
+            call_views::columns(&titles, &cells, &terminal::style(None, utc))
         }
     })
 }
 
 /// The newest messages that could not be read.
 fn refused(arguments: Calls) -> Result<(), Failure> {
-    let Calls { paths, ports, run, format, .. } = arguments;
-    let style = terminal::style(None);
+    let Calls { paths, ports, run, format, utc, .. } = arguments;
+    let style = terminal::style(None, utc);
     let list = Unread::list(captures::refused(&Captures { paths, ports, run })?.iter(), style.unicode);
     if list.is_empty() {
         return Err(Failure::Failed("every message in these captures could be read".to_owned()));
@@ -101,9 +102,9 @@ fn refused(arguments: Calls) -> Result<(), Failure> {
 
 /// A line for each call that ends, for ever; it ends when nobody reads any more.
 fn append(arguments: Calls) -> Result<(), Failure> {
-    let Calls { run, failed, poor, number, filter, format, .. } = arguments;
+    let Calls { run, failed, poor, number, filter, format, utc, .. } = arguments;
     let titles = match format {
-        CallsFormat::Table => call_views::appended(None, &terminal::style(Some(WITHOUT_TERMINAL))),
+        CallsFormat::Table => call_views::appended(None, &terminal::style(Some(WITHOUT_TERMINAL), utc)),
         CallsFormat::Json => String::new(),
         CallsFormat::Csv => {
             return Err(Failure::Usage("--live prints a table or JSON".to_owned()));
@@ -119,7 +120,7 @@ fn append(arguments: Calls) -> Result<(), Failure> {
         }
         show::append(&match format {
             CallsFormat::Json => line(&summary),
-            _ => call_views::appended(Some(&summary), &terminal::style(Some(WITHOUT_TERMINAL))),
+            _ => call_views::appended(Some(&summary), &terminal::style(Some(WITHOUT_TERMINAL), utc)),
         })
     })
 }

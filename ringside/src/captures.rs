@@ -484,6 +484,9 @@ fn remarks(report: &Report, seen: bool) -> Vec<String> {
             listed.chain(ports.iter().map(|(port, _)| *port)).map(|port| port.to_string()).collect();
         remarks.push(format!("{what}: {}; try --ports {}", numbered(&ports), to_try.join(",")));
     }
+    if !seen && ports.is_empty() && wrapped.is_empty() {
+        remarks.push("no SIP is in these captures".to_owned());
+    }
     if !wrapped.is_empty() {
         let wrapped: Vec<(&str, u64)> = wrapped.iter().map(|(why, packets)| (why.as_str(), *packets)).collect();
         remarks.push(format!("SIP in packets that are not read: {}", numbered(&wrapped)));

@@ -183,6 +183,9 @@ pub struct Calls {
     /// Sort by a field of the filter; -FIELD begins with the greatest [default: start]
     #[arg(long, value_name = "FIELD", value_parser = sort, allow_hyphen_values = true)]
     pub sort: Option<Sort>,
+    /// Times in UTC instead of the zone of this machine, or of TZ; JSON and CSV have UTC always
+    #[arg(long)]
+    pub utc: bool,
     /// How the calls are printed
     #[arg(long, value_enum, default_value_t = CallsFormat::Table)]
     pub format: CallsFormat,
@@ -253,6 +256,9 @@ pub struct Ladder {
     /// The same with bodies; credentials and keys are blanked
     #[arg(long)]
     pub raw: bool,
+    /// Times in UTC instead of the zone of this machine, or of TZ; JSON and CSV have UTC always
+    #[arg(long)]
+    pub utc: bool,
     /// How the messages are drawn
     #[arg(long, value_enum, default_value_t = LadderFormat::Text)]
     pub format: LadderFormat,
@@ -302,8 +308,17 @@ pub struct Watch {
     /// Ports SIP is spoken on, for instance 5060,5080; any: look first which these are [default: those of the configuration]
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "paths", value_parser = port)]
     pub ports: Vec<Port>,
+    /// Instead a running ringside, by its console, for instance http://127.0.0.1:2113
+    #[arg(long, value_name = "URL", conflicts_with_all = ["paths", "files", "set"])]
+    pub from: Option<String>,
+    /// The token of that console; better in RINGSIDE_CONSOLE_TOKEN, where no list of processes shows it
+    #[arg(long, value_name = "TOKEN", requires = "from")]
+    pub token: Option<String>,
     #[command(flatten)]
     pub run: Run,
+    /// Times in UTC instead of the zone of this machine, or of TZ
+    #[arg(long)]
+    pub utc: bool,
     /// Only calls that FILTER wants, as of `calls`; F7 changes it
     #[arg(long, value_name = "FILTER", value_parser = filter_with_text)]
     pub filter: Option<(String, Filter)>,

@@ -61,14 +61,14 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
         (true, false) => Some(Detail::Headers),
         (false, false) => None,
     };
-    print(&drawn(&calls, arguments.format, detail))
+    print(&drawn(&calls, arguments.format, detail, arguments.utc))
 }
 
-fn drawn(calls: &[Kept], format: LadderFormat, detail: Option<Detail>) -> String {
+fn drawn(calls: &[Kept], format: LadderFormat, detail: Option<Detail>, utc: bool) -> String {
     let views = calls.iter().map(Kept::view);
     match format {
         LadderFormat::Text => {
-            let style = terminal::style(Some(WITHOUT_TERMINAL));
+            let style = terminal::style(Some(WITHOUT_TERMINAL), utc);
             let text = |view: View<'_>| {
                 let messages = detail.map(|detail| format!("\n{}", message::all(&view, detail, &style)));
                 ladder::text(&view, &style) + &messages.unwrap_or_default()

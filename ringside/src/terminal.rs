@@ -2,18 +2,26 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::sync::LazyLock;
 
-use call_views::Style;
+use call_views::{Style, Zone};
 use console::Term;
+use jiff::tz::TimeZone;
 
 /// How to lay out text for standard output. As wide as the terminal; without one `otherwise`, where `None` is as wide
 /// as it takes. `COLUMNS` says more than either. Characters beyond ASCII where the locale is UTF-8, colours on a
-/// terminal unless `NO_COLOR` is set.
-pub fn style(otherwise: Option<usize>) -> Style {
+/// terminal unless `NO_COLOR` is set. Times in the zone of whoever looks, unless `utc` is asked for.
+pub fn style(otherwise: Option<usize>, utc: bool) -> Style {
     let is_terminal = io::stdout().is_terminal();
     let size = || Term::stdout().size_checked().map_or(NO_SIZE, |(_, columns)| columns.into());
     let width = if is_terminal { Some(size()) } else { otherwise };
-    from_environment(&|name| std::env::var_os(name), is_terminal, width)
+    Style { zone: zone(utc), ..from_environment(&|name| std::env::var_os(name), is_terminal, width) }
+}
+
+/// The zone of whoever looks, by `TZ` or the system; UTC where that is asked for, or not known.
+fn zone(utc: bool) -> Zone {
+    static HERE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
+    if utc { Zone::UTC } else { Zone::new(&HERE) }
 }
 
 /// Cells of a terminal that does not tell.
@@ -26,6 +34,7 @@ fn from_environment(variable: &dyn Fn(&str) -> Option<OsString>, is_terminal: bo
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text).unwrap_or_default().to_lowercase();
     let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     Style {
+        zone: Zone::UTC,
         width: columns.or(width),
         unicode: locale.contains("utf-8") || locale.contains("utf8"),
         colour: is_terminal && !plain && text("TERM").is_some_and(|terminal| terminal != "dumb"),

@@ -3,9 +3,11 @@
 //! Calls are followed on a thread of their own, as `calls --live` and `calls` follow them; here the screen is drawn and keys are
 //! read. The terminal is given back whatever happens: at the end, when a signal comes, and when something panics.
 
+mod remote;
 mod save;
 mod source;
 mod terminal;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use terminal::{Happened, Terminal};
 /// Shows calls until it is told to end.
 pub fn watch(arguments: &Watch) -> Result<(), Failure> {
     Terminal::check()?;
-    let style = standard_output::style(None);
+    let style = standard_output::style(None, arguments.utc);
     // All that can fail for want of rights or files fails before the screen is taken.
     let mut source = Source::open(arguments)?;
     let mut screen = Screen::new(source.name(), style, MOST);
@@ -71,15 +73,21 @@ fn show(screen: &mut Screen, source: &mut Source, terminal: &mut Terminal) -> Re
 /// Takes what came, and asks for what is wanted. Whether anything came.
 fn take(screen: &mut Screen, source: &mut Source, asked: &mut HashMap<Arc<str>, Instant>) -> Result<bool, Failure> {
     let mut came = false;
+    // Together: the list is put in order once for all that came.
+    let mut over = Vec::new();
     for news in source.news() {
         came = true;
         match news {
-            News::Calls(calls) => screen.on_calls(calls),
-            News::Up(calls) => screen.on_up(calls),
+            News::Calls(calls) => over.extend(calls),
+            News::Up(calls) => {
+                screen.on_calls(std::mem::take(&mut over));
+                screen.on_up(calls);
+            }
             News::Name(name) => screen.set_source(&name),
             News::Failed(failure) => return Err(failure),
         }
     }
+    screen.on_calls(over);
     source.ask_newest();
     for call_id in screen.wanted() {
         let due = asked.get(&call_id).is_none_or(|at| at.elapsed() >= FRESH);

@@ -34,7 +34,7 @@ pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
             (Rect { height, ..body }, Some(beside))
         }
     };
-    let style = Layout { width: Some(ladder.width.into()), colour: false, unicode };
+    let style = Layout { width: Some(ladder.width.into()), colour: false, ..screen.style };
     let Picture { legend, names, rungs } = flow.picture(&style);
     let mut y = ladder.y;
     let legend = legend.lines().filter(|line| !line.is_empty());

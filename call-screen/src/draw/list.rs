@@ -17,6 +17,9 @@ use crate::screen::Screen;
 
 /// Draws the list.
 pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
+    if screen.figures.0 != screen.list.changes() {
+        screen.figures = (screen.list.changes(), figures(&screen.list));
+    }
     let list = &screen.list;
     let up = if list.is_paused() { if list.is_stale() { "  PAUSED, more came" } else { "  PAUSED" } } else { "" };
     let number = match (list.len(), list.held()) {
@@ -31,7 +34,7 @@ pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
         &format!("ringside  {}  {number}{gone}{up}", screen.source),
         tone(screen, Colour::Strong),
     );
-    put(buffer, area, area.y + 1, &figures(list), Style::new());
+    put(buffer, area, area.y + 1, &screen.figures.1, Style::new());
     let mut y = area.y + 2;
     if !screen.filter.is_empty() {
         put(buffer, area, y, &format!("filter: {}", screen.filter), tone(screen, Colour::Open));
@@ -56,7 +59,10 @@ pub fn draw(screen: &mut Screen, area: Rect, buffer: &mut Buffer) {
         let mut x = area.x + 1;
         for column in &columns {
             let style = if column.title == "outcome" && !here { tone(screen, colour(call)) } else { base };
-            let text = call_views::printable(&(column.text)(call), unicode).into_owned();
+            let text = match column.title {
+                "time" => clock::time_of_day(screen.style.zone.shown(call.record.start)),
+                _ => call_views::printable(&(column.text)(call), unicode).into_owned(),
+            };
             let text = cell(&text, column.cells, column.right, unicode);
             buffer.set_stringn(x, y, text, usize::from(area.right().saturating_sub(x)), style);
             x += column.cells as u16 + 1;

@@ -53,8 +53,9 @@ fn parties(view: &View<'_>, style: &Style) -> Vec<String> {
             Some(format!("{} {to} {}", shown(caller), shown(callee)))
         }
     };
+    let at = style.zone.shown(record.start);
     let start =
-        format!("{} {}{} UTC", clock::day(record.start), clock::time_of_day(record.start), clock::millis(record.start));
+        format!("{} {}{} {}", clock::day(at), clock::time_of_day(at), clock::millis(at), style.zone.name(record.start));
     // That of the first INVITE first; hops may use others.
     let mut transports = vec![record.transport.as_str()];
     for transaction in &record.transactions {

@@ -18,7 +18,7 @@ use wire::Timestamp;
 use crate::label::Label;
 use crate::style::{Colour, Style};
 use crate::text::{fill, left};
-use crate::{View, clock};
+use crate::{View, Zone, clock};
 use layout::{Layout, Names};
 use lines::{Line, Lines};
 use row::Row;
@@ -129,6 +129,7 @@ const LEGEND: usize = 120;
 /// time since the first message.
 struct Gutter {
     start: Timestamp,
+    zone: Zone,
     /// Time of day is shown.
     clock: bool,
     /// Cells of the number.
@@ -144,7 +145,7 @@ impl Gutter {
     fn new(lines: &[Line], style: &Style) -> Self {
         let start = lines[0].at;
         let clock = style.cells() >= WIDE_ENOUGH_FOR_CLOCK;
-        let mut gutter = Self { start, clock, number: 0, cells: 0 };
+        let mut gutter = Self { start, zone: style.zone, clock, number: 0, cells: 0 };
         let before = [None].into_iter().chain(lines.iter().map(|line| Some(line.at)));
         let numbers = lines.iter().zip(before).map(|(line, before)| gutter.number(line.at, before).len());
         gutter.number = numbers.max().unwrap_or(0);
@@ -163,7 +164,10 @@ impl Gutter {
     fn text(&self, at: Timestamp, before: Option<Timestamp>) -> String {
         let number = format!("{:>cells$}", self.number(at, before), cells = self.number);
         match self.clock {
-            true => format!("{}{} {number}", clock::time_of_day(at), clock::millis(at)),
+            true => {
+                let at = self.zone.shown(at);
+                format!("{}{} {number}", clock::time_of_day(at), clock::millis(at))
+            }
             false => number,
         }
     }

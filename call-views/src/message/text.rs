@@ -33,7 +33,7 @@ pub fn text(view: &View<'_>, place: usize, detail: Detail, style: &Style) -> Str
     let title = format!(
         "{} of {number}  {}{}  {} {to} {}  {}",
         place + 1,
-        clock::time_of_day(message.at),
+        clock::time_of_day(style.zone.shown(message.at)),
         clock::millis(message.at),
         end(message.source),
         end(message.destination),

@@ -26,7 +26,7 @@ fn ladders_are_shown_as_in_their_folders() {
             texts.join("\n")
         };
         for width in [40, 80, 200] {
-            let style = Style { width: Some(width), unicode: true, colour: false };
+            let style = Style { width: Some(width), unicode: true, colour: false, ..Style::default() };
             compare(&case.join(width.to_string()), &shown(&style), &mut wrong);
         }
         compare(&case.join("80.ascii"), &shown(&Style::default()), &mut wrong);
@@ -46,10 +46,10 @@ fn tables_are_shown_as_in_their_folders() {
     for case in folders(&folder) {
         let calls: Vec<_> = calls_of(&case).iter().map(|call| call.view().summary()).collect();
         for width in [40, 80, 120, 200] {
-            let style = Style { width: Some(width), unicode: true, colour: false };
+            let style = Style { width: Some(width), unicode: true, colour: false, ..Style::default() };
             compare(&case.join(width.to_string()), &call_views::table(&calls, &style), &mut wrong);
         }
-        let whole = Style { width: None, unicode: true, colour: false };
+        let whole = Style { width: None, unicode: true, colour: false, ..Style::default() };
         compare(&case.join("whole"), &call_views::table(&calls, &whole), &mut wrong);
         let lines = calls.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
         compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
@@ -69,12 +69,12 @@ fn what_is_no_call_is_shown_as_in_its_folder() {
         };
         let summaries: Vec<_> = exchanges.iter().map(summary).collect();
         for width in [80, 120] {
-            let style = Style { width: Some(width), unicode: true, colour: false };
+            let style = Style { width: Some(width), unicode: true, colour: false, ..Style::default() };
             compare(&case.join(width.to_string()), &call_views::table(&summaries, &style), &mut wrong);
         }
         let lines = summaries.iter().map(|call| serde_json::to_string(call).expect("it can be written") + "\n");
         compare(&case.join("json"), &lines.collect::<String>(), &mut wrong);
-        let style = Style { width: Some(80), unicode: true, colour: false };
+        let style = Style { width: Some(80), unicode: true, colour: false, ..Style::default() };
         let ladders: Vec<_> = exchanges.iter().map(|exchange| ladder::text(&exchange.view(), &style)).collect();
         compare(&case.join("ladders"), &ladders.join("\n"), &mut wrong);
     }
@@ -87,7 +87,7 @@ fn messages_are_shown_as_in_their_folders() {
     let mut wrong = Vec::new();
     for case in folders(&folder) {
         let calls = play_messages(&fs::read_to_string(case.join("flow")).expect("every case has a flow"));
-        let style = |cells, unicode| Style { width: Some(cells), unicode, colour: false };
+        let style = |cells, unicode| Style { width: Some(cells), unicode, colour: false, ..Style::default() };
         let shown = |detail, style: &Style| {
             calls.iter().map(|call| message::all(&call.view(), detail, style)).collect::<Vec<_>>().join("\n")
         };
@@ -106,7 +106,7 @@ fn messages_are_shown_as_in_their_folders() {
 fn the_page_shows_what_is_printed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let calls = play(&fs::read_to_string(root.join("tests/ladders/documented/flow")).expect("the case is there"));
-    let style = Style { width: Some(110), unicode: true, colour: false };
+    let style = Style { width: Some(110), unicode: true, colour: false, ..Style::default() };
     let summaries: Vec<_> = calls.iter().map(|call| call.view().summary()).collect();
     let page = fs::read_to_string(root.join("../docs/calls.md")).expect("the page is there");
     for shown in [call_views::table(&summaries, &style), ladder::text(&calls[0].view(), &style)] {

@@ -72,7 +72,7 @@ fn cells(line: &str) -> usize {
 proptest! {
     #[test]
     fn text_fits_and_nothing_in_it_is_obeyed(call in record(), width in 0..250_usize, unicode: bool) {
-        let style = Style { width: Some(width), unicode, colour: false };
+        let style = Style { width: Some(width), unicode, colour: false, ..Style::default() };
         for text in [ladder::text(&call.view(), &style), call_views::table(&[call.view().summary()], &style)] {
             for line in text.lines() {
                 prop_assert!(cells(line) <= width.max(Style::NARROWEST), "{} cells of {width}: {line}", cells(line));
@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn colours_change_nothing_but_colours(call in record()) {
-        let style = Style { width: Some(100), unicode: true, colour: false };
+        let style = Style { width: Some(100), unicode: true, colour: false, ..Style::default() };
         let coloured = Style { colour: true, ..style };
         let mut text = ladder::text(&call.view(), &coloured);
         for code in ["0", "1", "2", "31", "32", "33"] {

@@ -26,7 +26,7 @@ pub fn save(calls: &[Known], path: &str) -> String {
 }
 
 fn text(calls: &[Known]) -> String {
-    let style = Style { width: None, unicode: true, colour: false };
+    let style = Style { width: None, unicode: true, colour: false, ..Style::default() };
     let of = |call: &Known| {
         let view = call.view();
         format!("{}\n{}", ladder::text(&view, &style), message::all(&view, Detail::All, &style))

@@ -21,12 +21,15 @@ use crate::captures::{self, EachCall, Reading, rewrite};
 use crate::cli::{Captures, Watch};
 use crate::failure::Failure;
 use crate::live::Live;
+use crate::watch::remote::{self, Following};
 
 /// Calls from somewhere.
 pub struct Source {
     name: String,
     news: Receiver<News>,
     questions: Option<SyncSender<Question>>,
+    /// Where Call-IDs go that a console is asked for.
+    remote: Option<SyncSender<Box<str>>>,
     label_sets: Arc<LabelSets>,
     newest: Option<oneshot::Receiver<Vec<KeptCall>>>,
     ones: Vec<oneshot::Receiver<Vec<KeptCall>>>,
@@ -54,6 +57,12 @@ impl Source {
         let (sender, news) = sync_channel(WAITING);
         let stop = Arc::<AtomicBool>::default();
         let lost = Arc::<AtomicU64>::default();
+        if let Some(address) = &arguments.from {
+            let token = arguments.token.clone().or_else(|| std::env::var(TOKEN).ok().filter(|token| !token.is_empty()));
+            let Following { wanted, thread } = remote::follow(address, token, sender, Arc::clone(&stop))?;
+            let parts = (None, Arc::<LabelSets>::default());
+            return Ok(Self { remote: Some(wanted), ..Self::new(address.clone(), news, parts, (stop, lost), thread) });
+        }
         if arguments.paths.is_empty() {
             let mut live = Live::new(&arguments.run, captures::watched(), rewrite::for_the_eye)?;
             let (questions, label_sets) = (live.questions.take(), Arc::clone(&live.label_sets));
@@ -101,7 +110,8 @@ impl Source {
         thread: JoinHandle<Vec<String>>,
     ) -> Self {
         let (newest, ones, remarks) = (None, Vec::new(), Vec::new());
-        Self { name, news, questions, label_sets, newest, ones, stop, lost, thread: Some(thread), remarks }
+        let remote = None;
+        Self { name, news, questions, remote, label_sets, newest, ones, stop, lost, thread: Some(thread), remarks }
     }
 
     /// What it is called.
@@ -155,7 +165,10 @@ impl Source {
 
     /// Asks for a call that is up, message by message.
     pub fn ask_one(&mut self, call_id: &str) {
-        if self.ones.len() < MOST_ASKED {
+        if let Some(remote) = &self.remote {
+            // One that cannot be asked now is asked again.
+            let _ = remote.try_send(call_id.into());
+        } else if self.ones.len() < MOST_ASKED {
             let answer = self.ask(LiveAsk::One(call_id.into()));
             self.ones.extend(answer);
         }
@@ -256,7 +269,7 @@ fn answer(shard: &mut Shard) {
     (0..=MOST_ASKED).for_each(|_| shard.answer());
 }
 
-fn spawn(work: impl FnOnce() -> Vec<String> + Send + 'static) -> Result<JoinHandle<Vec<String>>, Failure> {
+pub fn spawn(work: impl FnOnce() -> Vec<String> + Send + 'static) -> Result<JoinHandle<Vec<String>>, Failure> {
     thread::Builder::new().name("follow".to_owned()).spawn(work).map_err(|error| {
         Failure::Failed(format!("no thread can be made: {error}; see whether the system is short of resources"))
     })
@@ -276,6 +289,8 @@ fn is_written(path: &Path) -> bool {
     changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|ago| ago < LATELY)
 }
 
+/// Where the token of a console may stand.
+const TOKEN: &str = "RINGSIDE_CONSOLE_TOKEN";
 /// News that wait at most.
 const WAITING: usize = 4096;
 /// Most calls that are up on the screen.

@@ -168,7 +168,10 @@ fn a_capture_without_requests_says_so() {
     folder.write("none.pcap", ladder::pcap::write(&step, EPOCH));
     let outcome = run(folder.path(), &["advise", "none.pcap"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""));
-    assert_eq!(outcome.stderr, "ringside: no service was found: there is no SIP request over UDP in it\n");
+    assert_eq!(
+        outcome.stderr,
+        "ringside: no SIP is in these captures\nringside: no service was found: there is no SIP request over UDP in it\n"
+    );
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn printed(folder: &Folder, arguments: &[&str]) -> Outcome {
     for variable in ["COLUMNS", "LC_ALL", "LC_CTYPE", "LANG"] {
         command.env_remove(variable);
     }
+    command.env("TZ", "UTC0");
     crate::program::outcome(command)
 }
 
@@ -437,6 +438,27 @@ fn with_any_port_sip_is_found_wherever_it_is() {
     assert_eq!((pipe.code, pipe.stderr.contains("which a pipe cannot be")), (2, true), "{}", pipe.stderr);
     let wrong = printed(&folder, &["calls", "calls.pcap", "--ports", "all"]);
     assert_eq!((wrong.code, wrong.stderr.contains("or any")), (2, true), "{}", wrong.stderr);
+}
+
+#[test]
+fn times_are_those_of_the_zone_unless_utc_is_asked_for() {
+    let folder = folder();
+    let at = |zone: &str, arguments: &[&str]| {
+        let mut command = command(folder.path(), arguments);
+        command.env("TZ", zone).env("COLUMNS", "200");
+        crate::program::outcome(command).stdout
+    };
+    let berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
+    let listed = at(berlin, &["calls", "calls.pcap"]);
+    assert!(listed.starts_with("time (local)  ") && listed.contains("\n2026-01-01 01:00:05 "), "{listed}");
+    let listed = at(berlin, &["calls", "calls.pcap", "--utc"]);
+    assert!(listed.starts_with("time (UTC)  ") && listed.contains("\n2026-01-01 00:00:05 "), "{listed}");
+    let drawn = at(berlin, &["ladder", "calls.pcap", "--call-id", "busy"]);
+    assert!(drawn.contains("2026-01-01 01:00:05.000 +01:00") && drawn.contains("\n01:00:05.200"), "{drawn}");
+    assert_eq!(
+        at(berlin, &["calls", "calls.pcap", "--format", "json"]),
+        at("UTC0", &["calls", "calls.pcap", "--format", "json"])
+    );
 }
 
 #[test]

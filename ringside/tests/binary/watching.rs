@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{EPOCH, Folder, command, outcome};
+use crate::program::{EPOCH, Folder, Running, command, outcome};
 
 /// A call that is over, and one that goes on.
 const CALLS: &str = "
@@ -80,6 +80,13 @@ impl Terminal {
         self.once(text, |screen| screen.contains(text))
     }
 
+    /// The same where the terminal may have broken a line in the midst of it.
+    #[track_caller]
+    fn until_said(&self, text: &str) {
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        self.once(text, |screen| bare(screen).contains(&bare(text)));
+    }
+
     #[track_caller]
     fn once(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -119,14 +126,15 @@ fn the_list_the_ladder_and_a_message_are_shown() {
     let Some(terminal) = Terminal::new("watch: the list, the ladder and a message") else { return };
     terminal.folder.write("calls.pcap", capture(CALLS));
     terminal.watch("calls.pcap");
-    let list = terminal.until("2006");
+    // The last line is drawn last.
+    let list = terminal.once("the list", |screen| screen.contains("2006") && screen.contains("\nF1Help"));
     let rows: Vec<&str> = list.lines().collect();
     assert_eq!(rows[0], "ringside  calls.pcap  2 rows");
     assert_eq!(rows[3], " 00:00:00 +4930231250… 2002         INVITE     200 answered       0.500    1:00");
     assert!(rows[4].starts_with(" 00:01:39 1001         2006         INVITE         ringing"), "{list}");
     assert!(rows[23].starts_with("F1Help F2Save"), "{list}");
     terminal.press(&["Enter"]);
-    let ladder = terminal.until("1 of 6");
+    let ladder = terminal.until("RetMessage");
     assert!(ladder.contains("│─── INVITE (SDP) ───>│"), "{ladder}");
     terminal.press(&["Down", "Enter"]);
     assert!(terminal.until("\nSIP/2.0 180 Ringing\n").starts_with("2 of 6  00:00:00.500"));
@@ -134,9 +142,10 @@ fn the_list_the_ladder_and_a_message_are_shown() {
     terminal.tmux(&["resize-window", "-x", "132", "-y", "30"]);
     terminal.press(&["q"]);
     let wide = terminal.once("the message beside the ladder", |screen| {
-        screen.lines().nth(2).is_some_and(|line| line.contains("│2 of 6  00:00:00.500"))
+        let is = |row: usize, text: &str| screen.lines().nth(row).is_some_and(|line| line.contains(text));
+        is(2, "│2 of 6  00:00:00.500") && is(29, "F1Help")
     });
-    assert_eq!(wide.lines().nth(29).map(|line| &line[..6]), Some("F1Help"));
+    assert!(wide.lines().nth(2).is_some_and(|line| line.starts_with("               192.0.2.10:5060")), "{wide}");
     terminal.press(&["q"]);
     terminal.until("2 rows");
     terminal.press(&["q"]);
@@ -207,6 +216,61 @@ fn a_file_that_is_no_capture_leaves_the_terminal_whole_and_says_why() {
     let Some(terminal) = Terminal::new("watch: a file that is no capture") else { return };
     terminal.folder.write("calls.pcap", "no capture at all");
     terminal.watch("calls.pcap");
-    terminal.until("ringside: calls.pcap: it is neither pcap nor pcapng");
+    terminal.until_said("ringside: calls.pcap: it is neither pcap nor pcapng");
+    terminal.is_whole();
+}
+
+/// A ringside with a console that has read [`CALLS`], and the address of that.
+fn console(folder: &Folder) -> (Running, String) {
+    folder.write("calls.pcap", capture(CALLS));
+    let config = "[receivers.pcap]\nfiles = ['calls.pcap']\n[processors.dialog]\n[processors.enrich]\n\
+                  [processors.dialog.calls]\nraw = 'full'\nprivacy.numbers = 'plain'\n\
+                  [exporters.prometheus]\nendpoint = '127.0.0.1:0'\n\
+                  [extensions.console]\nendpoint = '127.0.0.1:0'\ntoken = 'a-long-enough-token'\n\
+                  [service]\nextensions = ['console']\n[service.pipelines.metrics]\nreceivers = ['pcap']\n\
+                  processors = ['dialog', 'enrich']\nexporters = ['prometheus']\n";
+    folder.write("run.toml", config);
+    let (running, announced) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    let address = announced.lines().find_map(|line| line.strip_prefix("console  ")).expect("it is announced");
+    let address = address.split_whitespace().next().expect("an address").trim_end_matches('/').to_owned();
+    (running, address)
+}
+
+#[test]
+fn a_running_ringside_is_watched_by_its_console() {
+    let Some(terminal) = Terminal::new("watch: by a console") else { return };
+    let (running, address) = console(&terminal.folder);
+    terminal.watch(&format!("--from {address} --token wrong"));
+    terminal.until_said("its token is right (--token)");
+    terminal.tmux(&["send-keys", "-l", "clear; RINGSIDE_CONSOLE_TOKEN=a-long-enough-token "]);
+    terminal.watch(&format!("--from {address}"));
+    let list = terminal.until("2 rows");
+    assert!(list.lines().next().is_some_and(|line| line.starts_with("ringside  http://127.0.0.1:")), "{list}");
+    assert!(list.contains("2002         INVITE     200 answered       0.500    1:00"), "{list}");
+    assert!(list.contains("ringing"), "{list}");
+    terminal.press(&["Enter"]);
+    let ladder = terminal.until("CSeq: 1 INVITE");
+    assert!(ladder.contains("INVITE sip:bob@198.51.100.20:5060 SIP/2.0"), "{ladder}");
+    terminal.press(&["q", "End", "Enter"]);
+    terminal.until("INVITE sip:bob@198.51.100.20:5060 SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.30");
+    running.signal(libc::SIGTERM);
+    let (status, log) = running.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    terminal.press(&["q"]);
+    // What was shown stays, and the first line says that nothing more comes.
+    terminal.once("what is wrong", |screen| {
+        screen.contains("2002") && screen.contains("2 rows") || screen.contains("see whether")
+    });
+    terminal.press(&["q"]);
+    terminal.is_whole();
+}
+
+#[test]
+fn only_a_console_that_can_be_asked_is_watched() {
+    let Some(terminal) = Terminal::new("watch: a console that cannot be asked") else { return };
+    terminal.watch("--from https://127.0.0.1:1");
+    terminal.until_said("a console speaks HTTP");
+    terminal.watch("--from http://127.0.0.1:1");
+    terminal.until_said("see whether ringside runs there with a console");
     terminal.is_whole();
 }
