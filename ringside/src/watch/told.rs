@@ -176,7 +176,7 @@ fn owner(record: &mut CallRecord, step: &Step, method: Method, at: Timestamp) ->
                 source: ends.0,
                 destination: ends.1,
                 transport: record.transport,
-                outgoing: false,
+                tap: wire::Tap::Recipient,
                 hop: false,
                 in_dialog: false,
                 start: at,
@@ -187,7 +187,8 @@ fn owner(record: &mut CallRecord, step: &Step, method: Method, at: Timestamp) ->
                 timed_out: false,
                 retransmissions: 0,
                 hops: 0,
-                trunks: None,
+                below_remote: false,
+                rare: None,
             });
             Owner::Transaction((record.transactions.len() - 1) as u16)
         }
