@@ -77,14 +77,15 @@ pub struct Outcome {
     pub strange: usize,
 }
 
-/// Calls of one kind.
+/// Calls of one kind. One value for all calls of a test: a port that was closed may be taken for a moment longer by a child
+/// of another test that has not begun its program yet.
 pub struct Calls<'a> {
     pub lab: &'a Lab,
     /// Bytes of padding in each message.
     pub padding: usize,
     /// Their Call-IDs begin with it.
     pub name: &'a str,
-    /// How long an answer may take.
+    /// How long an answer may take: long where all are to come, on machines that have much to do.
     pub patience: Duration,
     first: Vec<UdpSocket>,
     other: Vec<UdpSocket>,
@@ -94,7 +95,7 @@ impl<'a> Calls<'a> {
     pub fn new(lab: &'a Lab, name: &'a str, padding: usize) -> Self {
         // Enough flows for a balancer to choose by chance among its backends.
         let sockets = |port| (0..32).map(|number| lab.client(10 + number % 8, port + u16::from(number))).collect();
-        Self { lab, padding, name, patience: Duration::from_secs(2), first: sockets(5060), other: sockets(6060) }
+        Self { lab, padding, name, patience: Duration::from_secs(10), first: sockets(5060), other: sockets(6060) }
     }
 
     /// Begins calls, by number.

@@ -19,15 +19,14 @@ fn a_bye_from_another_port(test: &str, family: Family, padding: usize) {
     let backends = Backends::start(&lab, PODS);
 
     assert_no_programs(&lab);
-    let alone = Calls::new(&lab, "alone", padding);
-    assert_eq!(alone.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
-    let outcome = alone.end(0..CALLS, true);
+    let mut calls = Calls::new(&lab, "alone", padding);
+    assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
+    let outcome = calls.end(0..CALLS, true);
     println!("{test}: kube-proxy's rules alone: {outcome:?}");
     assert!(outcome.lost >= CALLS / 2 && outcome.silent == 0, "{outcome:?}");
-    drop(alone);
 
     let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
-    let calls = Calls::new(&lab, "steered", padding);
+    calls.name = "steered";
     assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
     let outcome = calls.end(0..CALLS, true);
     println!("{test}: steered: {outcome:?}");
@@ -112,7 +111,7 @@ fn a_rule_of_the_node_stops_calls_as_before() {
     let outcome = calls.begin(0..50);
     assert_eq!(outcome, Outcome { silent: 50, ..Outcome::default() });
     rule("-D");
-    calls.patience = std::time::Duration::from_secs(2);
+    calls.patience = std::time::Duration::from_secs(10);
     assert_eq!(calls.begin(50..100), Outcome { answered: 50, ..Outcome::default() });
     drop(steered);
     backends.finish();
@@ -126,8 +125,9 @@ fn calls_reach_their_backend_where_nobody_else_translates() {
         let Some((_pass, lab)) = lab(test, family, Rules::Nobody) else { return };
         let backends = Backends::start(&lab, PODS);
         let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        let mut calls = Calls::new(&lab, "whole", 10);
         for (name, padding) in [("whole", 10), ("pieces", 2200)] {
-            let calls = Calls::new(&lab, name, padding);
+            (calls.name, calls.padding) = (name, padding);
             assert_eq!(calls.begin(0..50), Outcome { answered: 50, ..Outcome::default() });
             assert_eq!(calls.end(0..50, true), all_ended(50));
         }
