@@ -131,6 +131,10 @@ fn signals() -> Result<Arc<AtomicBool>, Failure> {
             }
         });
         came.store(true, Ordering::Relaxed);
+        // Whoever waits for keys of a terminal that is gone waits for ever.
+        std::thread::sleep(GRACE);
+        give_back();
+        std::process::exit(0);
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(failed)?;
     Ok(ended)
@@ -149,6 +153,9 @@ fn give_back_on_panic() {
         say(panic);
     }));
 }
+
+/// How long the page has to end after a signal.
+const GRACE: Duration = Duration::from_secs(1);
 
 fn failed(error: io::Error) -> Failure {
     Failure::Failed(format!("the terminal cannot be used: {error}; see whether TERM is right"))

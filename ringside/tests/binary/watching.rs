@@ -99,6 +99,13 @@ impl Terminal {
         }
     }
 
+    /// The process that the shell runs.
+    fn child(&self) -> i32 {
+        let shell: i32 = self.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().parse().expect("a number");
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("it has some");
+        children.split_whitespace().next().expect("it runs").parse().expect("a number")
+    }
+
     /// The shell is back on a screen of its own, and echoes what is typed.
     fn is_whole(&self) {
         self.once("the shell", |screen| screen.trim_end().ends_with("ready>") && !screen.contains("F1Help"));
@@ -189,14 +196,31 @@ fn a_pipe_is_read_and_keys_come_from_the_terminal() {
 }
 
 #[test]
+fn it_ends_with_its_terminal() {
+    let Some(terminal) = Terminal::new("watch: a terminal that goes away") else { return };
+    terminal.folder.write("calls.pcap", capture(CALLS));
+    terminal.watch("calls.pcap");
+    terminal.until("2 rows");
+    let child = terminal.child();
+    terminal.tmux(&["kill-server"]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // Nobody may be left to wait for it: what is over is then a zombie.
+    let is_there = || {
+        let status = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        status.contains("(ringside)") && !status.contains("(ringside) Z")
+    };
+    while is_there() {
+        assert!(Instant::now() < deadline, "it goes on without a terminal");
+    }
+}
+
+#[test]
 fn a_signal_leaves_the_terminal_whole() {
     let Some(terminal) = Terminal::new("watch: a signal") else { return };
     terminal.folder.write("calls.pcap", capture(CALLS));
     terminal.watch("calls.pcap");
     terminal.until("2 rows");
-    let shell: i32 = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().parse().expect("a number");
-    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("it has some");
-    let child: i32 = children.split_whitespace().next().expect("it runs").parse().expect("a number");
+    let child = terminal.child();
     // SAFETY: kill takes numbers only; the child is the one this test started.
     assert_eq!(unsafe { libc::kill(child, libc::SIGTERM) }, 0);
     terminal.is_whole();
