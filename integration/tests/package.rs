@@ -55,6 +55,25 @@ fn what_the_unit_names_is_installed() {
 }
 
 #[test]
+fn manual_pages_and_completions_are_installed() {
+    let folder = Folder::new("install");
+    install(&folder, "/usr");
+    let text = |path: &str| {
+        fs::read_to_string(folder.join("usr/share").join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    for page in ["ringside.1", "ringside-run.1", "ringside-watch.1", "ringside-ladder.1"] {
+        assert!(text(&format!("man/man1/{page}")).contains(".TH ringside"), "{page}");
+    }
+    for completion in [
+        "bash-completion/completions/ringside",
+        "zsh/site-functions/_ringside",
+        "fish/vendor_completions.d/ringside.fish",
+    ] {
+        assert!(text(completion).contains("watch"), "{completion}");
+    }
+}
+
+#[test]
 fn installing_again_keeps_what_the_operator_changed() {
     let folder = Folder::new("install");
     install(&folder, "/usr");
