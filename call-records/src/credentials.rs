@@ -77,9 +77,13 @@ fn put_credentials(value: &[u8], bare: bool, out: &mut Vec<u8>) {
         at = value_end(value, from);
         out.extend_from_slice(name);
         out.push(b'=');
-        match SHOWN.iter().any(|shown| shown.as_bytes().eq_ignore_ascii_case(name)) {
-            true => out.extend_from_slice(&value[from..at]),
-            false => out.extend_from_slice(b"***"),
+        let shown = &value[from..at];
+        // A quote that nobody closes has the rest of the field in it.
+        let is_whole = shown.first() != Some(&b'"') || shown.len() > 1 && shown.ends_with(b"\"");
+        if is_whole && SHOWN.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
+            put_without_passwords(shown, out);
+        } else {
+            out.extend_from_slice(b"***");
         }
     }
 }
@@ -125,7 +129,7 @@ fn put_line(line: &[u8], out: &mut Vec<u8>) {
 
 /// `sip:user:password@host` without its password.
 fn put_without_passwords(text: &[u8], out: &mut Vec<u8>) {
-    let mut done = 0;
+    let (mut done, mut end) = (0, 0);
     for (at, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b':') {
         let before = &text[..at];
         let is_scheme = ["sip", "sips"].iter().any(|scheme| {
@@ -138,13 +142,18 @@ fn put_without_passwords(text: &[u8], out: &mut Vec<u8>) {
         if at < done || !is_scheme {
             continue;
         }
-        let user = &text[at + 1..];
-        let end = user.iter().position(|byte| b"@<>\" \t".contains(byte));
-        let Some(host) = end.filter(|end| user[*end] == b'@') else { continue };
-        if let Some(colon) = user[..host].iter().position(|byte| *byte == b':') {
+        if end <= at {
+            // Found once for all schemes before it: a line may be nothing but schemes.
+            let behind = text[at + 1..].iter().position(|byte| b"@<>\" \t".contains(byte));
+            end = behind.map_or(text.len(), |len| at + 1 + len);
+        }
+        if text.get(end) != Some(&b'@') {
+            continue;
+        }
+        if let Some(colon) = text[at + 1..end].iter().position(|byte| *byte == b':') {
             out.extend_from_slice(&text[done..at + 1 + colon + 1]);
             out.extend_from_slice(b"***");
-            done = at + 1 + host;
+            done = end;
         }
     }
     out.extend_from_slice(&text[done..]);
@@ -185,8 +194,8 @@ const fn is_end(byte: u8) -> bool {
 
 /// Fields with credentials, and with what they are made from.
 const CREDENTIALS: [&str; 4] = ["Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate"];
-/// The one of these that has no scheme.
-const INFO: [&str; 1] = ["Authentication-Info"];
+/// Those of these that have no scheme.
+const INFO: [&str; 2] = ["Authentication-Info", "Proxy-Authentication-Info"];
 /// Fields that are a token as a whole: Identity and its compact form.
 const TOKENS: [&str; 2] = ["Identity", "y"];
 /// Their parameters that are no secret.
@@ -223,6 +232,9 @@ mod tests {
                 "WWW-Authenticate: Digest realm=\"r\",nonce=***,stale=TRUE\r\n",
             ),
             ("Authentication-Info: rspauth=\"1\", qop=auth\r\n", "Authentication-Info: rspauth=***, qop=auth\r\n"),
+            ("Proxy-Authentication-Info: rspauth=\"1\"\r\n", "Proxy-Authentication-Info: rspauth=***\r\n"),
+            ("Authorization: Digest uri=\"sip:bob:pw@h\"\r\n", "Authorization: Digest uri=\"sip:bob:***@h\"\r\n"),
+            ("Authorization: Digest username=\"bob, response=1\r\n", "Authorization: Digest username=***\r\n"),
             ("Identity: eyJ.eyJ.sig;info=<https://x>\r\n", "Identity: ***\r\n"),
             ("y:abc\r\n def\r\n", "y: ***\r\n"),
             ("Authorization: \r\nTo: x\r\n", "Authorization: \r\nTo: x\r\n"),
@@ -247,6 +259,8 @@ mod tests {
             ("To: <SIPS:a:b:c@h>, <sip:d:e@h>\r\n", "To: <SIPS:a:***@h>, <sip:d:***@h>\r\n"),
             ("To: <sip:192.0.2.1:5060>;x=a@b\r\n", "To: <sip:192.0.2.1:5060>;x=a@b\r\n"),
             ("To: gossip:a:b@c\r\n", "To: gossip:a:b@c\r\n"),
+            ("X: sip:sip:sip:a@h sip:b:c@d\r\n", "X: sip:sip:***@h sip:b:***@d\r\n"),
+            ("X: sip:sip:a\r\n", "X: sip:sip:a\r\n"),
             ("To: <sip:bob@h:5060>\r\n", "To: <sip:bob@h:5060>\r\n"),
         ] {
             assert_eq!(shown(text), expected);

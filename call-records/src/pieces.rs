@@ -36,6 +36,9 @@ impl Records {
         let record = call.piece(cut, &self.config.privacy);
         self.header_bytes -= before - headers::bytes(&call.headers);
         let kept = call.kept.as_ref().map_or(0, |kept| kept.bytes());
+        let (weighed, now) = (call.weight, call.weigh());
+        call.weight = now;
+        self.weighed(weighed, now);
         self.room.set(Holder::Call(id), kept);
         self.counts.pieces += 1;
         self.send(record, out);

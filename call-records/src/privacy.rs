@@ -166,6 +166,10 @@ impl Privacy {
         if hides == (false, false) {
             return false;
         }
+        if token.len() > MAX_CALL_ID {
+            // Longer than any that is meant as one: hidden without a look.
+            return true;
+        }
         let token = text(token, usize::MAX);
         hides.0 && own.names_in(&token) || hides.1 && addresses_in(&token).next().is_some()
     }

@@ -151,7 +151,10 @@ impl Attempt for CallRecord {
     /// It was challenged, and `next` came in time to be the answer.
     fn is_answered_by(&self, next: &CallRecord) -> bool {
         let last = self.transactions.last().and_then(|transaction| transaction.end);
-        matches!(self.status(), Some(401 | 407 | 423)) && last.is_some_and(|end| next.start.since(end) <= RETRY_WINDOW)
+        // A phone with a wrong password asks for ever: what it asks then is another row.
+        self.transactions.len() < MOST_REQUESTS
+            && matches!(self.status(), Some(401 | 407 | 423))
+            && last.is_some_and(|end| next.start.since(end) <= RETRY_WINDOW)
     }
 
     /// `next` goes on with it.
@@ -210,3 +213,5 @@ fn outcome(record: &CallRecord) -> &'static str {
 
 /// How long a challenge may wait for its answer (`sip-metrics.md` 4.5).
 const RETRY_WINDOW: Duration = Duration::from_secs(60);
+/// Most requests in one row.
+const MOST_REQUESTS: usize = 64;

@@ -46,6 +46,13 @@ struct Held {
     inner: Option<Inner>,
 }
 
+impl Held {
+    /// Bytes it takes, with as much again for what it wraps.
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.bytes.len() * if self.inner.is_some() { 2 } else { 1 }
+    }
+}
+
 impl Ordered {
     /// In order from the first packet on.
     pub fn new(capture: Capture) -> Self {
@@ -89,7 +96,7 @@ impl Ordered {
             }
         }
         let Some(Reverse(next)) = self.waiting.pop() else { return Ok(false) };
-        self.bytes -= next.bytes.len();
+        self.bytes -= next.weight();
         self.late += u64::from(next.head.at < self.last);
         self.last = self.last.max(next.head.at);
         self.given = Some(next);
@@ -106,7 +113,7 @@ impl Ordered {
         let (Some(head), Some(whole)) = (self.capture.head().copied(), self.capture.whole()) else { return };
         let held = Held { head, place: self.count, bytes: whole.bytes.into(), inner: self.capture.inner().cloned() };
         self.count += 1;
-        self.bytes += held.bytes.len();
+        self.bytes += held.weight();
         self.newest = self.newest.max(head.at);
         self.waiting.push(Reverse(held));
     }

@@ -22,22 +22,25 @@ impl Own {
         if privacy.numbers == Numbers::Plain {
             return;
         }
-        let contacts = message.contacts().filter_map(|contact| match contact {
+        for user in users(message) {
+            self.add_user(user);
+        }
+        let naming = message.fields().filter(|(name, _)| is_naming(name));
+        for Named { display, uri } in naming.flat_map(|(_, value)| Names(value)).take(MAX_NAMED) {
+            self.add_user(sip::uri::user(uri).unwrap_or_default());
+            self.add(&text(display, MAX_USER).replace('\\', ""));
+        }
+        let contacts = message.contacts().take(MAX_NAMED).filter_map(|contact| match contact {
             Contact::Address { uri, .. } => sip::uri::user(uri),
             Contact::Star => None,
         });
-        for user in users(message).chain(contacts) {
-            let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
-            self.add(&text(user, MAX_USER));
-        }
-        for (_, value) in message.fields().filter(|(name, _)| is_naming(name)) {
-            for Named { display, uri } in Names(value) {
-                let user = sip::uri::user(uri).unwrap_or_default();
-                let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
-                self.add(&text(user, MAX_USER));
-                self.add(&text(display, MAX_USER).replace('\\', ""));
-            }
-        }
+        contacts.for_each(|user| self.add_user(user));
+    }
+
+    /// Takes a user part, without its parameters.
+    fn add_user(&mut self, user: &[u8]) {
+        let user = user.split(|byte| *byte == b';').next().unwrap_or_default();
+        self.add(&text(user, MAX_USER));
     }
 
     /// Takes what the body of a report of voice quality names in its lines of ids: `LocalID: <sip:alice@example.org>`
@@ -70,7 +73,7 @@ impl Own {
         if name.is_empty() || self.names().count() >= MAX_OWN || self.names().any(|known| is_name(known, name)) {
             return;
         }
-        let digits = || digits_of(name.as_bytes()).map(char::from);
+        let digits = || digits_of(name.as_bytes()).take(MAX_DIGITS).map(char::from);
         let mut names = String::from(std::mem::take(&mut self.0));
         names.reserve_exact(digits().count() + name.len() + "\t\n".len());
         names.extend(digits());
@@ -108,9 +111,12 @@ impl Own {
     /// said with and without their country.
     pub(super) fn digits_in(&self, text: &str) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
-        if self.digits().all(|digits| digits.len() < NUMBER) {
+        let mut parts: Vec<&[u8]> = self.digits().flat_map(|digits| digits.windows(NUMBER)).collect();
+        if parts.is_empty() {
             return found;
         }
+        // Looked up for each digit of a text that may be all digits.
+        parts.sort_unstable();
         // The last digits, where each stands, and how many there are in this row.
         let (mut row, mut places, mut count, mut gap) = ([0; NUMBER], [0; NUMBER], 0, 0);
         for (at, byte) in text.bytes().enumerate() {
@@ -126,7 +132,7 @@ impl Own {
             row.rotate_left(1);
             places.rotate_left(1);
             (row[NUMBER - 1], places[NUMBER - 1]) = (byte, at);
-            if count < NUMBER || !self.digits().any(|digits| digits.windows(NUMBER).any(|part| part == row)) {
+            if count < NUMBER || parts.binary_search(&&row[..]).is_err() {
                 continue;
             }
             let start = places[0];
@@ -324,6 +330,10 @@ const NAMING: [&[u8]; 11] = [
     b"Referred-By",
     b"b",
 ];
+/// Most people looked at in one message, in either kind of field: whoever lists more wants to be slow to read.
+const MAX_NAMED: usize = 64;
+/// Most digits of a name that are known: numbers have 15 (ITU-T E.164).
+const MAX_DIGITS: usize = 32;
 /// Most user parts and display names remembered of one call.
 pub(super) const MAX_OWN: usize = 32;
 /// Shorter names are also parts of words.

@@ -117,6 +117,16 @@ fn a_call_id_is_hashed_when_told_so_or_when_it_gives_something_away() {
 
 const HASHED: &str = "6d7f009ad51ab5c42e1bbc6e162cdf8e";
 
+/// Whoever sends a Call-ID of 60 kB wants it to be looked at for long.
+#[test]
+fn a_token_longer_than_any_is_hidden_without_a_look() {
+    let plain = privacy(Numbers::Drop);
+    let none = Own::default();
+    assert_eq!(plain.call_id(&[b'7'; 1025], &none).len(), 32);
+    assert_eq!(plain.call_id(&[b'x'; 1024], &none).len(), 1024);
+    assert_eq!(privacy(Numbers::Plain).call_id(&[b'7'; 2000], &none).len(), 1024, "cut where nothing is hidden");
+}
+
 #[test]
 fn a_host_that_is_a_number_is_not_shown() {
     let own = own(&["4915112345"]);

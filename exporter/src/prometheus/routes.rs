@@ -219,4 +219,4 @@ const LINKS: &str = concat!(
     "<li><a href=\"internal/metrics\">internal/metrics</a>: the program about itself\n</ul>\n</html>\n"
 );
 const TEXT: &str = "text/plain; charset=utf-8";
-const PATHS: &str = "Here are /metrics, /health and /internal/metrics.\n";
+const PATHS: &str = "Here are /, /metrics, /health and /internal/metrics.\n";

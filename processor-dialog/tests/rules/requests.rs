@@ -80,6 +80,17 @@ fn what_repeats_a_challenged_request_is_in_its_trace() {
     assert!(other.iter().all(|record| record.follows().is_none()), "{other:#?}");
 }
 
+/// A phone with a wrong password asks for ever: its trace does not grow for ever.
+#[test]
+fn challenges_without_end_are_more_than_one_trace() {
+    let ladder: String = (0..40)
+        .map(|number| format!("{number}.0 alice -> registrar REGISTER\n{number}.5 alice <- registrar 401\n"))
+        .collect();
+    let records = calls(Config::default(), &ladder);
+    let traces: std::collections::HashSet<[u8; 16]> = records.iter().map(|record| record.trace_id).collect();
+    assert_eq!((records.len(), traces.len()), (40, 3));
+}
+
 #[test]
 fn hops_are_counted_and_the_root_is_told() {
     let record = one("0.0 alice -> proxy OPTIONS

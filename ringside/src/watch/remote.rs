@@ -41,7 +41,9 @@ pub fn follow(
             "a console speaks HTTP: write http://127.0.0.1:2113, and come from afar by `ssh -L 2113:127.0.0.1:2113`";
         return Err(Failure::Usage(format!("--from {address}: {help}")));
     }
-    let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().new_agent();
+    // The token is for the console alone: neither a proxy of the environment nor whoever it points to has to do with it.
+    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).max_redirects(0).build();
+    let agent = config.new_agent();
     let console = Console { agent, address: address.to_owned(), token };
     // Whoever cannot be asked at all fails before the screen is taken.
     let first: List = console.get(&path())?;

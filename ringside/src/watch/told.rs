@@ -124,7 +124,7 @@ fn put_ladder(record: &mut CallRecord, steps: Vec<Step>) {
         let method = Method::named(step.method.as_bytes());
         let owner = owner(record, &step, method, at);
         let place = record.ladder.len() as u16;
-        for again in step.again.iter().filter_map(|again| seconds(again - step.offset_seconds)) {
+        for again in step.again.iter().take(MOST_REPEATS).filter_map(|again| seconds(again - step.offset_seconds)) {
             sent.repeats.push(Repeat { message: place, at: at + again, other: None });
         }
         sent.messages.push(step.raw.map(|raw| raw.replace('\n', "\r\n").into_bytes().into()));
@@ -228,8 +228,12 @@ fn transport(name: &str) -> Transport {
 
 /// A number of seconds that can be one.
 fn seconds(number: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(number).ok()
+    Duration::try_from_secs_f64(number).ok().filter(|duration| *duration <= LONGEST)
 }
 
+/// No delay and no call is longer: ten years. Sums of many still are durations.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Most times that a message was sent again.
+const MOST_REPEATS: usize = 64;
 /// Most messages, and most endpoints, of one call.
 const MOST: usize = 1024;
