@@ -121,7 +121,15 @@ fn detach(force: bool, asking: &Asking) -> Result<(), Failure> {
     if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
         return show(asking, &Request::Detach { force }, |_| "nothing is left in the kernel\n".to_owned());
     }
-    let settings = load(&asking.configured)?.settings;
+    let settings = match load(&asking.configured) {
+        Ok(loaded) => loaded.settings,
+        // Whoever wants everything out gets it out, whatever the file says.
+        Err(failure) if force => {
+            say(&format!("{failure}\nringside-steer: taken as if nothing were configured\n"));
+            config::unconfigured()
+        }
+        Err(failure) => return Err(failure),
+    };
     let _state = StateDir::open(&settings.state_dir).map_err(RunError::from)?;
     let mut steering = Steering::open(Some(&settings.pin_dir), &settings.capacity)?;
     let dialogs: u64 = steering.sweep(now())?.dialogs.values().sum();

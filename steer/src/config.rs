@@ -16,7 +16,7 @@ use glob::MatchOptions;
 use pipeline::settings::duration;
 use serde::Deserialize;
 
-pub use check::{LONGEST_NAME, MOST_WEIGHT, inside};
+pub use check::{LONGEST_NAME, MOST_WEIGHT, inside, unconfigured};
 pub use load::{Loaded, load, read_text, refused};
 pub use settings::{Backend, Probe, Service, Settings};
 

@@ -126,6 +126,9 @@ impl<K: Kernel> Daemon<K> {
         self.kernel.apply(&tables, now)?;
         self.applied = Some(tables);
         self.kernel.beat(now)?;
+        // Somebody may have watched when the last daemon ended.
+        let unwatched = self.kernel.watch(false);
+        self.tried("watch", unwatched);
         self.scan_devices();
         self.apply(now);
         self.keep();
@@ -305,9 +308,7 @@ impl<K: Kernel> Daemon<K> {
             return;
         }
         let applied = self.kernel.apply(&tables, now);
-        if self.tried("apply", applied).is_some() {
-            self.applied = Some(tables);
-        }
+        self.applied = self.tried("apply", applied).map(|()| tables);
     }
 
     /// Keeps numbers and commands for the next start, if they changed.

@@ -109,6 +109,7 @@ impl Director {
     /// Takes other settings. What holds maps and sockets stays as it was until the next start.
     pub fn reload(&mut self, settings: Settings) {
         self.settings = settings;
+        self.overrides.lapse_mode(self.settings.mode);
         let mode = self.overrides.mode(self.settings.mode);
         if mode != self.mode {
             (self.mode, self.waiting) = (mode, false);

@@ -69,9 +69,11 @@ pub struct Anomalies {
 }
 
 impl Anomalies {
-    /// Whether new dialogs are to go the standard way.
+    /// Whether new dialogs are to go the standard way. A full map is told, and no reason for that: what has no room there
+    /// still goes where its Call-ID says, while whoever fills it would switch the steering of every service off.
     pub fn any(&self) -> bool {
-        self.since.iter().any(Option::is_some)
+        let matters = |kind: &Anomaly| *kind != Anomaly::Full;
+        Anomaly::ALL.iter().zip(&self.since).any(|(kind, since)| since.is_some() && matters(kind))
     }
 
     /// Takes what was counted in a second; says what has become wrong with it, which was not before.
@@ -150,6 +152,7 @@ mod tests {
         let evicted = Traffic { young_evictions: 1, ..Traffic::default() };
         assert_eq!(play(anomalies, 3, Traffic { fullest_map: 900, ..full }), []);
         assert_eq!(play(anomalies, 3, full), [Anomaly::Full]);
+        assert!(!anomalies.any(), "a full map sends nobody the standard way");
         assert_eq!(play(anomalies, 1, evicted), [Anomaly::Evictions]);
         assert_eq!(play(anomalies, 4 + OVER as usize - 1, Traffic::default()), []);
         assert!(anomalies.any());

@@ -106,9 +106,11 @@ impl Model {
         model
     }
 
-    /// Obeys other tables. Switching on begins the time to settle.
+    /// Obeys other tables. Switching on begins the time to settle, and so does the end of an anomaly: what began meanwhile
+    /// went the standard way.
     pub fn apply(&mut self, tables: &Tables, now: u64) {
-        if self.tables.mode == Mode::Observe && tables.mode == Mode::Active {
+        let switched_on = self.tables.mode == Mode::Observe && tables.mode == Mode::Active;
+        if switched_on || tables.ends_anomaly(&self.tables) {
             self.settle_until = Some(now + tables.times.settle.as_nanos() as u64);
         }
         self.tables = tables.clone();

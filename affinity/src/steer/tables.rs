@@ -53,6 +53,14 @@ pub struct Tables {
     pub devices: BTreeMap<u32, Device>,
 }
 
+impl Tables {
+    /// Some service had an anomaly under the tables of before, and has none any more.
+    pub fn ends_anomaly(&self, before: &Self) -> bool {
+        let had = before.services.iter().filter(|(_, service)| service.existing_only);
+        had.into_iter().any(|(number, _)| self.services.get(number).is_some_and(|service| !service.existing_only))
+    }
+}
+
 /// Whether packets are changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {

@@ -127,6 +127,20 @@ fn the_time_to_settle_is_that_of_the_tables() {
 }
 
 #[test]
+fn what_began_during_an_anomaly_is_settled_after_it() {
+    let mut tables = tables();
+    tables.times.settle = Duration::from_secs(5);
+    tables.services.get_mut(&0).expect("core").existing_only = true;
+    let mut stage = Stage::new(tables);
+    stage.play("0 a -> core INVITE three = pass existing_only");
+    stage.apply(1.0, |tables| tables.services.get_mut(&0).expect("core").existing_only = false);
+    stage.play(
+        "2 a -> core BYE @b0 tag = pass unknown_dialog
+         7 a -> core BYE @b0 tag = steer b0",
+    );
+}
+
+#[test]
 fn replies_leave_under_the_address_that_the_client_knows() {
     let mut stage = Stage::new(tables());
     let one = call_for(&stage.tables, 1);

@@ -38,6 +38,16 @@ pub(super) fn check(file: &File, problems: &mut Problems) -> Option<Settings> {
     settings
 }
 
+/// Where the program and its state are when nothing is configured, for whoever only wants to take them out.
+pub fn unconfigured() -> Settings {
+    let nothing = Steer {
+        interfaces: vec!["lo".to_owned()],
+        allowed_backends: vec!["127.0.0.0/8".to_owned()],
+        ..Steer::default()
+    };
+    steer(&nothing, &mut Problems::default()).expect("the defaults are sound")
+}
+
 fn steer(table: &Steer, problems: &mut Problems) -> Option<Settings> {
     if table.interfaces.is_empty() {
         let help = "name the devices by which packets of clients and replies of backends enter, for instance \

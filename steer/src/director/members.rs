@@ -8,7 +8,7 @@ use affinity::control::{self, Adoption, Anomalies, Overload, WHOLE, Weights};
 use super::Director;
 use super::hints::Hinted;
 use super::overrides::Overrides;
-use crate::config::{Adaptive, Backend, State};
+use crate::config::{Adaptive, Backend, State, inside};
 
 /// A service that is directed.
 #[derive(Debug, Default)]
@@ -115,7 +115,15 @@ impl Director {
             (state.name, state.number) = (service.name.clone(), number);
             let mut wanted = service.backends.clone();
             for found in self.found.iter().filter(|found| found.service == service.name) {
-                if let Err(why) = accept(&found.backend, &wanted, &mut taken) {
+                let allowed = &self.settings.allowed_backends;
+                let outside = found.backend.addresses.iter().find(|address| !inside(allowed, address.ip()));
+                if let Some(address) = outside {
+                    let name = &found.backend.name;
+                    refused.push(format!(
+                        "backend \"{}/{name}\": {address} is in none of `allowed_backends`",
+                        service.name
+                    ));
+                } else if let Err(why) = accept(&found.backend, &wanted, &mut taken) {
                     refused.push(format!("backend \"{}/{}\" {why}", service.name, found.backend.name));
                 } else {
                     wanted.push(found.backend.clone());
@@ -142,13 +150,14 @@ impl Director {
 
     /// Backends of an earlier life of the daemon of whom dialogs may be left.
     pub(super) fn recall(&mut self) {
+        let allowed = &self.settings.allowed_backends;
         for (name, service) in &mut self.services {
             for (backend, number, addresses) in self.numbers.backends(name) {
                 if !service.members.iter().any(|member| member.name == backend) {
                     service.members.push(Member {
                         name: backend.to_owned(),
                         number,
-                        addresses: addresses.to_vec(),
+                        addresses: addresses.iter().copied().filter(|address| inside(allowed, address.ip())).collect(),
                         weight: 0,
                         state: State::Drain,
                         local: None,
@@ -181,8 +190,14 @@ impl Director {
                 continue;
             };
             let Backend { name, addresses, weight, state: said, local } = backend;
+            self.overrides.lapse_backend(service, &name, said, weight);
             match state.members.iter_mut().find(|member| member.name == name) {
                 Some(member) => {
+                    if member.gone.is_some() || member.addresses != addresses {
+                        // Another life of that name: what the last one hinted, and how it was, is not its.
+                        (member.hinted, member.told_down) = (Hinted::default(), false);
+                        state.health.keep(|known| known != name);
+                    }
                     (member.addresses, member.weight, member.local) = (addresses, weight, local);
                     (member.state, member.gone) = (said, None);
                 }

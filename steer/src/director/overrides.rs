@@ -46,6 +46,22 @@ impl Overrides {
         Over::value(self.weights.get(&format!("{service}/{backend}")), configured)
     }
 
+    /// This mode is configured now: what was said over another one is over for good.
+    pub(super) fn lapse_mode(&mut self, configured: Mode) {
+        self.mode = self.mode.filter(|over| over.configured == configured);
+    }
+
+    /// The same of a backend.
+    pub(super) fn lapse_backend(&mut self, service: &str, backend: &str, state: State, weight: u32) {
+        let name = format!("{service}/{backend}");
+        if self.states.get(&name).is_some_and(|over| over.configured != state) {
+            self.states.remove(&name);
+        }
+        if self.weights.get(&name).is_some_and(|over| over.configured != weight) {
+            self.weights.remove(&name);
+        }
+    }
+
     pub(super) fn say_mode(&mut self, said: Mode, configured: Mode) {
         self.mode = (said != configured).then_some(Over { said, configured });
     }

@@ -302,7 +302,8 @@ fn a_full_map_and_flows_pushed_out_young_are_anomalies() {
     director.second(Counters::default(), census(&[(0, 90_000)]));
     assert!(!director.tables().services[&0].existing_only);
     director.second(Counters::default(), census(&[(0, 90_200)]));
-    assert!(director.tables().services[&0].existing_only);
+    assert_eq!(director.view().tally.anomalies, BTreeMap::from([(("s".to_owned(), Anomaly::Full), 1)]));
+    assert!(!director.tables().services[&0].existing_only, "whoever fills a map does not switch steering off");
     let mut flows = second::Flows::default();
     assert_eq!([60, 40, 0, 1].map(|begun| flows.evicted(begun, 100)), [0, 0, 0, 1]);
     (0..60).for_each(|_| _ = flows.evicted(0, 100));
@@ -350,6 +351,33 @@ fn another_configuration_keeps_what_is_counted_and_lets_commands_lapse_that_it_c
     other.services[0].backends[0].weight = 50;
     director.reload(other);
     assert_eq!(told(&mut director), "a:up:33 b:up:67 c:drain:0");
+}
+
+/// What lapsed does not come back to life when the file says again what it said then.
+#[test]
+fn a_command_that_lapsed_is_over_for_good() {
+    let mut director = director("");
+    director.switch(Mode::Active, true).expect("it is forced");
+    director.set_weight("s/a", 300).expect("it is there");
+    let mut other = settings(&TWO, "");
+    other.mode = Mode::Active;
+    other.services[0].backends[0].weight = 50;
+    director.reload(other);
+    assert_eq!(director.mode(), Mode::Active);
+    director.reload(settings(&TWO, ""));
+    assert_eq!(director.mode(), Mode::Observe, "the file says so");
+    assert_eq!(told(&mut director), "a:up:50 b:up:50");
+}
+
+/// A pod that said `drain` before it ended is another one when it comes back by its name.
+#[test]
+fn a_hint_ends_with_the_life_it_was_about() {
+    let mut director = director("");
+    let a = "10.0.0.1".parse().expect("an address");
+    director.hint(a, hint(r#"{ "state": "drain" }"#));
+    assert_eq!(told(&mut director), "a:drain:0 b:up:100");
+    director.reload(settings(&[("a", "10.0.0.9:5060"), TWO[1]], ""));
+    assert_eq!(told(&mut director), "a:up:50 b:up:50");
 }
 
 #[test]

@@ -85,7 +85,9 @@ impl Steering {
 
 impl Kernel for Steering {
     fn apply(&mut self, tables: &Tables, now: u64) -> Result<(), KernelError> {
-        self.programs.apply(self.applied.as_ref(), tables, now)?;
+        // What fails halfway is written anew as a whole.
+        let before = self.applied.take();
+        self.programs.apply(before.as_ref(), tables, now)?;
         self.applied = Some(tables.clone());
         Ok(())
     }
@@ -220,7 +222,8 @@ impl Programs {
         apply::apply(&mut self.maps, before, tables)?;
         let was = self.settings()?;
         let mut settings = apply::settings(tables, &was);
-        if tables.mode == Mode::Active && was.flags & layout::SETTING_ACTIVE == 0 {
+        let switched_on = tables.mode == Mode::Active && was.flags & layout::SETTING_ACTIVE == 0;
+        if switched_on || before.is_some_and(|before| tables.ends_anomaly(before)) {
             settings.settle_until = now.saturating_add(apply::nanos(tables.times.settle));
         }
         self.set_settings(settings)
