@@ -80,10 +80,17 @@ impl Sampling {
     }
 
     /// Keeps the records of calls that are kept, and notes which of them chance chose.
-    fn filter(&mut self, facts: &mut Facts) {
+    /// `since`: nanoseconds since the batch before.
+    fn filter(&mut self, facts: &mut Facts, since: u64) {
         // Labels are read while the list is changed.
         let mut calls = std::mem::take(&mut facts.calls);
+        let mut behind = calls.len() as u64;
+        let pause = since / behind.max(1);
+        let end = self.now.as_nanos();
         calls.retain_mut(|call| {
+            // As if they had come one after another: how many come at once is a matter of how packets are read.
+            behind -= 1;
+            self.now = Timestamp::from_nanos(end.saturating_sub(pause * behind));
             self.counts.incoming += 1;
             let (carrier, _) = self.label_sets.names(facts.labels(call.record.slot));
             let trace_id = call.record.trace(carrier).id;
@@ -173,8 +180,10 @@ impl Sampling {
 
 impl Processor for Sampling {
     fn process(&mut self, frames: &FrameBatch, facts: &mut Facts) {
+        // Nothing is known of the time before the first batch.
+        let before = if self.now == Timestamp::ZERO { frames.now } else { self.now };
         self.now = frames.now;
-        self.filter(facts);
+        self.filter(facts, u64::try_from(frames.now.since(before).as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// All keys apply to the calls decided from now on; those decided before keep their decision.
