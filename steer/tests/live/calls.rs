@@ -153,7 +153,8 @@ impl<'a> Calls<'a> {
         loop {
             let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
             socket.set_read_timeout(Some(left)).expect("a duration that is not 0");
-            let (length, from) = socket.recv_from(&mut bytes).ok()?;
+            // What is no datagram says nothing of the answer, which may still come.
+            let Ok((length, from)) = socket.recv_from(&mut bytes) else { continue };
             let message = String::from_utf8_lossy(&bytes[..length]);
             let is_ours = header(&message, "Call-ID") == Some(&format!("{}-{call}@client", self.name));
             if is_ours && header(&message, "CSeq").is_some_and(|cseq| cseq.ends_with(method)) {
