@@ -387,7 +387,7 @@ pub fn method_original(seen: &Observed<'_>, own: &Own, context: &Context<'_>) ->
     if seen.message.method() != Method::Other {
         return None;
     }
-    let method = context.config.privacy.cleared(seen.message.method_name(), MAX_METHOD, own);
+    let method = context.config.privacy.cleared(seen.message.cseq.name, MAX_METHOD, own);
     Some(Box::new(Rare { method_original: Some(method), ..Rare::default() }))
 }
 

@@ -8,6 +8,7 @@
 pub mod catalogue;
 mod check;
 mod effective;
+pub mod file;
 pub mod graph;
 mod load;
 pub mod node;

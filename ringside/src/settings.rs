@@ -1,14 +1,14 @@
 //! Where the configuration comes from: files in their order, `--set`, the environment; or the built-in one.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
+use config::file::{self, LARGEST};
 use config::{Configuration, Node, Sources};
 use engine::Catalogue;
 use exporter::otlp::env;
 use pipeline::ComponentId;
-use pipeline::settings::{Place, Problems};
+use pipeline::settings::Problems;
 
 use crate::cli::Run;
 use crate::failure::Failure;
@@ -76,9 +76,7 @@ pub fn share_ports(tree: &mut Node) {
 
 /// The text of errors, for standard error.
 pub fn refused(problems: &Problems) -> Failure {
-    let errors = problems.iter().filter(|problem| problem.severity == pipeline::settings::Severity::Error).count();
-    let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
-    Failure::Usage(format!("the configuration cannot be used: {errors}\n{}", problems.to_string().trim_end()))
+    Failure::Usage(file::refused(problems))
 }
 
 /// Where a configuration is looked for.
@@ -87,9 +85,9 @@ const LOOKED_FOR: [&str; 2] = ["./pipeline.toml", "/etc/ringside/pipeline.toml"]
 fn sources(run: &Run, problems: &mut Problems) -> Sources {
     let mut files = Vec::new();
     for path in &run.configured.files {
-        match read(path) {
+        match file::read(path, LARGEST) {
             Ok(text) => files.push((path.display().to_string(), text)),
-            Err(error) => unreadable(path, &error, problems),
+            Err(error) => file::unreadable(path, &error, problems),
         }
     }
     if run.configured.files.is_empty() {
@@ -114,35 +112,11 @@ fn variable(name: &str) -> Option<String> {
 /// The first file there is. One that cannot be read is not passed over.
 fn found(problems: &mut Problems) -> Option<(String, String)> {
     for name in LOOKED_FOR {
-        match read(Path::new(name)) {
+        match file::read(Path::new(name), LARGEST) {
             Ok(text) => return Some((name.to_owned(), text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => unreadable(Path::new(name), &error, problems),
+            Err(error) => file::unreadable(Path::new(name), &error, problems),
         }
     }
     None
-}
-
-/// The text of a file, which may be a pipe but is not without end.
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > LARGEST {
-        true => Err(io::ErrorKind::FileTooLarge.into()),
-        false => Ok(text),
-    }
-}
-
-/// Bytes of a configuration file: hundreds of thousands of networks.
-const LARGEST: u64 = 16 << 20;
-
-fn unreadable(path: &Path, error: &io::Error, problems: &mut Problems) {
-    let help = match error.kind() {
-        io::ErrorKind::NotFound => "check the name",
-        io::ErrorKind::PermissionDenied => "let this user read it",
-        io::ErrorKind::InvalidData => "write it as UTF-8 text",
-        io::ErrorKind::FileTooLarge => "16 MiB is the most",
-        _ => "see whether it is a file",
-    };
-    problems.error_at(&Place::file(&path.display().to_string()), "", format!("cannot be read: {error}"), help);
 }

@@ -101,11 +101,6 @@ impl<'a> Message<'a> {
         self.reasons().filter(|reason| reason.protocol == protocol).find_map(|reason| reason.cause)
     }
 
-    /// The method as it was sent, of a response that of its request.
-    pub fn method_name(&self) -> &'a [u8] {
-        self.cseq.name
-    }
-
     /// User-Agent of a request, folds joined to one space; `None` when absent, empty, or in a response, where it
     /// would be the other side's.
     pub fn user_agent(&self) -> Option<Cow<'a, [u8]>> {

@@ -16,8 +16,9 @@ use glob::MatchOptions;
 use pipeline::settings::duration;
 use serde::Deserialize;
 
+pub use ::config::file::refused;
 pub use check::{LONGEST_NAME, MOST_WEIGHT, inside, unconfigured};
-pub use load::{Loaded, load, read_text, refused};
+pub use load::{Loaded, load};
 pub use settings::{Backend, Probe, Service, Settings};
 
 /// How patterns of names are matched, of devices and of files.

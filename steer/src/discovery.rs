@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use affinity::steer::MAX_BACKENDS;
+use config::file;
 use glob::Pattern;
 use ipnet::IpNet;
 
-use crate::config::{Backend, LONGEST_NAME, MATCHING, MOST_WEIGHT, inside, read_text};
+use crate::config::{Backend, LONGEST_NAME, MATCHING, MOST_WEIGHT, inside};
 
 /// Largest file, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -137,7 +138,7 @@ fn is_gone(path: &Path) -> bool {
 
 /// What a file says; errs with what is wrong and what to do.
 fn read(path: &Path, bounds: &Bounds<'_>) -> Result<Vec<Found>, String> {
-    let text = read_text(path, LARGEST).map_err(|error| match error.kind() {
+    let text = file::read(path, LARGEST).map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => "it is larger than 1 MiB: name fewer backends, or other labels".to_owned(),
         io::ErrorKind::InvalidData => "it is no UTF-8 text: write it as such".to_owned(),
         _ => format!("it cannot be read ({error}): let user ringside-steer read it"),

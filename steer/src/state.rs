@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use affinity::Key;
+use config::file;
 use serde::{Deserialize, Serialize};
 
-use crate::config::read_text;
 use crate::director::{Numbers, Overrides};
 
 /// The folder of a daemon that runs.
@@ -70,7 +70,7 @@ impl StateDir {
     /// What was kept; nothing where there is nothing, or where it cannot be understood, which is told.
     pub fn load(&self) -> Result<(Kept, Option<String>), StateError> {
         let path = self.folder.join(KEPT);
-        match read_text(&path, LARGEST) {
+        match file::read(&path, LARGEST) {
             Ok(text) => Ok(match serde_json::from_str(&text) {
                 Ok(kept) => (kept, None),
                 Err(error) => {
@@ -91,7 +91,7 @@ impl StateDir {
     /// The key of the cluster where none is configured: the one that was made before, or a new one.
     pub fn key(&self) -> Result<Key, StateError> {
         let path = self.folder.join(KEY);
-        match read_text(&path, LARGEST) {
+        match file::read(&path, LARGEST) {
             Ok(text) => {
                 let number = u128::from_str_radix(text.trim(), 16).map_err(io::Error::other);
                 number.map(|number| Key::new(number.to_be_bytes())).map_err(|source| StateError::File { path, source })

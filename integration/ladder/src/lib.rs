@@ -76,5 +76,38 @@ pub fn play(text: &str) -> Vec<Step> {
     steps
 }
 
+/// A call and a registration over two proxies.
+pub const CHAIN: &str = "
+     0.0 alice -> proxy INVITE
+     0.1 proxy -> dave INVITE fwd
+     0.2 dave -> bob INVITE fwd
+     0.5 dave <- bob 180
+     0.6 proxy <- dave 180 fwd
+     0.7 alice <- proxy 180 fwd
+     2.0 dave <- bob 200
+     2.1 proxy <- dave 200 fwd
+     2.2 alice <- proxy 200 fwd
+     2.3 alice -> proxy ACK
+     2.4 proxy -> dave ACK fwd
+     2.5 dave -> bob ACK fwd
+     5.0 alice -> proxy UPDATE
+     5.1 proxy -> dave UPDATE fwd
+     5.2 dave -> bob UPDATE fwd
+     5.3 dave <- bob 200
+     5.4 proxy <- dave 200 fwd
+     5.5 alice <- proxy 200 fwd
+     9.0 dave <- bob BYE
+     9.1 proxy <- dave BYE fwd
+     9.2 alice <- proxy BYE fwd
+     9.3 alice -> proxy 200
+     9.4 proxy -> dave 200 fwd
+     9.5 dave -> bob 200 fwd
+    20.0 alice -> proxy REGISTER call=r
+    20.1 proxy -> dave REGISTER fwd call=r
+    20.2 dave -> bob REGISTER fwd call=r
+    20.3 dave <- bob 403 call=r
+    20.4 proxy <- dave 403 fwd call=r
+    20.5 alice <- proxy 403 fwd call=r";
+
 #[cfg(test)]
 mod tests;

@@ -10,33 +10,6 @@ use integration::scratch::Folder;
 use ladder::endpoint::address;
 use testnet::Namespace;
 
-/// A call and a registration.
-const CHAIN: &str = "
-     0.0 alice -> proxy INVITE
-     0.1 proxy -> dave INVITE fwd
-     0.2 dave -> bob INVITE fwd
-     0.5 dave <- bob 180
-     0.6 proxy <- dave 180 fwd
-     0.7 alice <- proxy 180 fwd
-     2.0 dave <- bob 200
-     2.1 proxy <- dave 200 fwd
-     2.2 alice <- proxy 200 fwd
-     2.3 alice -> proxy ACK
-     2.4 proxy -> dave ACK fwd
-     2.5 dave -> bob ACK fwd
-     9.0 dave <- bob BYE
-     9.1 proxy <- dave BYE fwd
-     9.2 alice <- proxy BYE fwd
-     9.3 alice -> proxy 200
-     9.4 proxy -> dave 200 fwd
-     9.5 dave -> bob 200 fwd
-    20.0 alice -> proxy REGISTER call=r
-    20.1 proxy -> dave REGISTER fwd call=r
-    20.2 dave -> bob REGISTER fwd call=r
-    20.3 dave <- bob 403 call=r
-    20.4 proxy <- dave 403 fwd call=r
-    20.5 alice <- proxy 403 fwd call=r";
-
 #[test]
 fn two_hosts_of_a_chain_send_one_tree() {
     one_tree(&["proxy", "dave"]);
@@ -77,7 +50,8 @@ fn one_tree(hosts: &[&str]) {
 /// What an instance on a host makes of what it saw.
 fn replay(namespace: &Namespace, host: &str, fleet: &[&str]) {
     let folder = Folder::new("capture");
-    let capture = ladder::pcap::seen_on(address(host).ip(), &ladder::play(CHAIN), Duration::from_secs(1_700_000_000));
+    let capture =
+        ladder::pcap::seen_on(address(host).ip(), &ladder::play(ladder::CHAIN), Duration::from_secs(1_700_000_000));
     fs::write(folder.join("seen.pcap"), capture).expect("a capture");
     let observed: Vec<String> = fleet.iter().map(|name| format!("\"{}/32\"", address(name).ip())).collect();
     let config = format!(

@@ -186,39 +186,6 @@ fn a_call_marked_for_logging_says_so() {
     );
 }
 
-/// A call and a registration over two proxies.
-const CHAIN: &str = "
-     0.0 alice -> proxy INVITE
-     0.1 proxy -> dave INVITE fwd
-     0.2 dave -> bob INVITE fwd
-     0.5 dave <- bob 180
-     0.6 proxy <- dave 180 fwd
-     0.7 alice <- proxy 180 fwd
-     2.0 dave <- bob 200
-     2.1 proxy <- dave 200 fwd
-     2.2 alice <- proxy 200 fwd
-     2.3 alice -> proxy ACK
-     2.4 proxy -> dave ACK fwd
-     2.5 dave -> bob ACK fwd
-     5.0 alice -> proxy UPDATE
-     5.1 proxy -> dave UPDATE fwd
-     5.2 dave -> bob UPDATE fwd
-     5.3 dave <- bob 200
-     5.4 proxy <- dave 200 fwd
-     5.5 alice <- proxy 200 fwd
-     9.0 dave <- bob BYE
-     9.1 proxy <- dave BYE fwd
-     9.2 alice <- proxy BYE fwd
-     9.3 alice -> proxy 200
-     9.4 proxy -> dave 200 fwd
-     9.5 dave -> bob 200 fwd
-    20.0 alice -> proxy REGISTER call=r
-    20.1 proxy -> dave REGISTER fwd call=r
-    20.2 dave -> bob REGISTER fwd call=r
-    20.3 dave <- bob 403 call=r
-    20.4 proxy <- dave 403 fwd call=r
-    20.5 alice <- proxy 403 fwd call=r";
-
 /// What an instance on a host sees of a ladder, where those of the fleet send traces too.
 fn seen_on(host: &str, fleet: &[&str], ladder: &str) -> Vec<CallRecord> {
     let address = |name: &str| ladder::endpoint::address(name).ip();
@@ -251,7 +218,7 @@ fn tree(records: &[CallRecord]) -> Vec<(SpanId, Option<SpanId>)> {
 fn the_hosts_of_a_fleet_make_one_tree_without_talking_to_each_other() {
     let fleet = ["proxy", "dave", "bob"];
     for hosts in [&fleet[..2], &fleet[..]] {
-        let records: Vec<CallRecord> = hosts.iter().flat_map(|host| seen_on(host, hosts, CHAIN)).collect();
+        let records: Vec<CallRecord> = hosts.iter().flat_map(|host| seen_on(host, hosts, ladder::CHAIN)).collect();
         let traces: HashSet<[u8; 16]> = records.iter().map(|record| record.trace_id).collect();
         assert_eq!((records.len(), traces.len()), (2 * hosts.len(), 2), "the call and the registration");
         for trace in traces {
@@ -271,7 +238,7 @@ fn the_hosts_of_a_fleet_make_one_tree_without_talking_to_each_other() {
 #[test]
 fn a_server_span_is_below_the_client_span_of_the_host_before() {
     let fleet = ["proxy", "dave"];
-    let [upper, lower] = fleet.map(|host| seen_on(host, &fleet, CHAIN).remove(0));
+    let [upper, lower] = fleet.map(|host| seen_on(host, &fleet, ladder::CHAIN).remove(0));
     let sent = |record: &CallRecord, method| {
         let found = record.transactions.iter().find(|one| one.tap == Tap::Sender && one.method == method);
         found.map(|one| one.span)
@@ -293,7 +260,7 @@ fn a_server_span_is_below_the_client_span_of_the_host_before() {
 /// Nothing hangs below a span that nobody sends.
 #[test]
 fn a_sender_that_is_not_of_the_fleet_is_nobodys_parent() {
-    for record in seen_on("dave", &["dave"], CHAIN) {
+    for record in seen_on("dave", &["dave"], ladder::CHAIN) {
         assert_eq!((record.parent(), record.transactions.iter().any(|one| one.below_remote)), (None, false));
     }
 }

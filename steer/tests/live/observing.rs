@@ -9,9 +9,11 @@ use testnet::{Injector, Namespace, Tap};
 
 use crate::node::{capacity, index};
 
+// What the tests of the program make besides is not needed here.
 #[path = "../program/frames.rs"]
 #[allow(dead_code)]
 mod frames;
+// As above.
 #[path = "../program/scenario.rs"]
 #[allow(dead_code)]
 mod scenario;
