@@ -1,10 +1,11 @@
 //! `[exporters.prometheus]`: `/metrics`, `/health` and `/internal/metrics` over HTTP/1.1.
 //!
 //! The crate `endpoint` accepts and bounds connections, `routes` answers requests, `negotiate` reads what the client
-//! accepts, `body` writes a scrape piece by piece, `internal` the program's own numbers.
+//! accepts, `body` writes a scrape piece by piece, `internal` and `process` the program's own numbers, `help` what they mean.
 
 mod body;
 mod config;
+mod help;
 mod internal;
 mod negotiate;
 mod process;

@@ -2,7 +2,7 @@
 
 use super::label_values::Input;
 use super::ratios::Ratio;
-use super::schema::{Family, Label, Presence, Source};
+use super::schema::{Family, Presence, Source};
 use super::stored::{F, FIRST_CODE};
 
 const fn method_view(name: &'static str, variant: usize, help: &'static str) -> Family {
@@ -150,8 +150,7 @@ const RATIOS: [Family; 13] = [
 ];
 
 const BUILD_INFO: [Family; 1] =
-    [Family::gauge("build_info", Source::One, "Constant 1; the version of the running program is its label.")
-        .by(&[Label::listed("version", &[env!("CARGO_PKG_VERSION")])])
+    [Family::gauge("build_info", Source::Build, "Constant 1; its labels say which program runs, and of which commit.")
         .global()];
 
 const MEANS: [Family; 1] = [Family::gauge(

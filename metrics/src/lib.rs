@@ -3,7 +3,7 @@
 //! One model for every output: a static [`schema`] of families, one row of 64-bit cells per label set
 //! ([`rows`]), ratios computed from the same cells that are exported as their inputs ([`ratios`]). A row has
 //! one writer, its shard's thread; a reader copies rows ([`snapshot`]) and never stops the writer.
-//! Nothing here reads a clock. What each metric means stands in `docs/metrics.md`.
+//! A clock is read only when labels are counted first. What each metric means stands in `docs/metrics.md`.
 
 pub mod buckets;
 mod context;

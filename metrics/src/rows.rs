@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use pipeline::labels::{LabelSet, MAX_LABEL_SETS, MAX_NAMES, Name, Pages};
 
+use wire::Timestamp;
+
 use super::buckets::Buckets;
 use super::schema::{F, Kind, Scope};
 use super::series::split;
@@ -103,7 +105,10 @@ impl ShardRows {
             self.named.resize(index + 1, None);
         }
         let cells = &self.cells;
-        let row = self.named[index].get_or_insert_with(|| Arc::clone(cells.named.get_or_init(index, Arc::default)));
+        let row = self.named[index].get_or_insert_with(|| {
+            let new = || Arc::new(NamedRow { created: (cells.clock)(), cells: zeroed() });
+            Arc::clone(cells.named.get_or_init(index, new))
+        });
         Some(row)
     }
 
@@ -151,7 +156,7 @@ impl ShardRows {
     #[cold]
     fn first_touch(&mut self, set: LabelSet) -> &Row {
         let index = if (set.0 as usize) < MAX_LABEL_SETS { set.0 as usize } else { LabelSet::OTHER.0 as usize };
-        let row = self.cells.rows.get_or_init(index, || Arc::new(Row::new()));
+        let row = self.cells.rows.get_or_init(index, || Arc::new(Row::new((self.cells.clock)())));
         if self.rows.len() <= index {
             self.rows.resize(index + 1, None);
         }
@@ -185,19 +190,25 @@ fn bump(cell: &AtomicU64, n: u64) {
     cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
 
+/// Tells the time.
+pub type Clock = fn() -> Timestamp;
+
 /// The cells of one shard.
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) globals: Box<[AtomicU64; GLOBAL_CELLS]>,
     /// A processor of media states facts here.
     pub(super) listening: AtomicBool,
+    /// What time it is.
+    clock: Clock,
     rows: Pages<Arc<Row>>,
     named: Pages<Arc<NamedRow>>,
 }
 
 impl Cells {
-    pub(super) fn new() -> Self {
-        Self { globals: zeroed(), listening: AtomicBool::new(false), rows: Pages::default(), named: Pages::default() }
+    pub(super) fn new(clock: Clock) -> Self {
+        let (listening, rows, named) = Default::default();
+        Self { globals: zeroed(), listening, clock, rows, named }
     }
 
     /// The row of a name, if this shard has touched it.
@@ -214,6 +225,8 @@ impl Cells {
 /// The cells of one label set in one shard.
 #[derive(Debug)]
 pub(super) struct Row {
+    /// When it was touched first.
+    pub(super) created: Timestamp,
     pub(super) cells: Box<[AtomicU64; ROW_CELLS]>,
     /// Status codes and causes, a hundred to a block.
     pub(super) blocks: [OnceLock<Box<[AtomicU64; BLOCK]>>; ROW_BLOCKS],
@@ -222,21 +235,17 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new() -> Self {
-        Self { cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS], media: OnceLock::new() }
+    fn new(created: Timestamp) -> Self {
+        Self { created, cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS], media: OnceLock::new() }
     }
 }
 
 /// The cells of one name in one shard.
 #[derive(Debug)]
 pub(super) struct NamedRow {
+    /// When it was touched first.
+    pub(super) created: Timestamp,
     pub(super) cells: Box<[AtomicU64; NAMED_CELLS]>,
-}
-
-impl Default for NamedRow {
-    fn default() -> Self {
-        Self { cells: zeroed() }
-    }
 }
 
 fn zeroed<const N: usize>() -> Box<[AtomicU64; N]> {

@@ -99,8 +99,8 @@ pub enum Source {
     Ratio(Ratio),
     /// The mean of the opinions in [`F::RecentOpinions`].
     Mean,
-    /// Constant 1.
-    One,
+    /// Constant 1, with the labels of [`pipeline::Build`].
+    Build,
     /// The rows of probes.
     Probe(Probe),
 }

@@ -3,6 +3,8 @@
 use pipeline::LabelSet;
 use pipeline::labels::{Name, Named, Pair};
 
+use wire::Timestamp;
+
 use super::buckets::Buckets;
 use super::exemplars::{Bucket, Exemplar, Held};
 
@@ -28,6 +30,8 @@ pub struct Labels<'a> {
     pub named: Option<&'a Named>,
     /// The others. Their values need no escaping.
     pub further: &'a [(&'static str, &'a str)],
+    /// When the series was 0: since its labels were counted first, whether it was shown or not.
+    pub created: Timestamp,
 }
 
 impl<'a> Labels<'a> {

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pipeline::LabelSet;
 use pipeline::labels::{LabelSets, Name, Named, Pair};
 use pipeline::probes::ProbeCopy;
+use pipeline::{Build, LabelSet};
+
+use wire::Timestamp;
 
 use super::exemplars::{Bucket, Held};
 use super::label_values::{DIRECTIONS, Input};
@@ -34,6 +36,9 @@ pub trait Visitor {
 #[derive(Debug)]
 pub struct Snapshot {
     namespace: Box<str>,
+    build: Build,
+    /// When counting began.
+    began: Timestamp,
     labels: Arc<LabelSets>,
     globals: Vec<u64>,
     rows: Vec<RowCopy>,
@@ -45,8 +50,8 @@ pub struct Snapshot {
     media: Vec<u64>,
     /// Families about media exist.
     listening: bool,
-    /// The names that were counted.
-    names: Vec<Name>,
+    /// The names that were counted, and since when.
+    names: Vec<(Name, Timestamp)>,
     /// [`NAMED_CELLS`] per name.
     named: Vec<u64>,
     /// None unless they were asked for.
@@ -60,6 +65,7 @@ struct RowCopy {
     set: LabelSet,
     /// False for `other`/`other` before anything was counted there.
     touched: bool,
+    created: Timestamp,
     /// Which of [`Snapshot::blocks`] each block is, counted from 1; 0 where there is none.
     blocks: [u32; ROW_BLOCKS],
     /// Which of [`Snapshot::media`] its media are, counted from 1; 0 where there are none.
@@ -75,9 +81,17 @@ pub struct Cursor {
 }
 
 impl Snapshot {
-    pub(super) fn take(namespace: &str, labels: Arc<LabelSets>, shards: &[Arc<Cells>]) -> Self {
+    pub(super) fn take(
+        namespace: &str,
+        labels: Arc<LabelSets>,
+        shards: &[Arc<Cells>],
+        build: Build,
+        began: Timestamp,
+    ) -> Self {
         let mut copy = Self {
             namespace: namespace.into(),
+            build,
+            began,
             globals: vec![0; GLOBAL_CELLS],
             rows: Vec::new(),
             cells: Vec::new(),
@@ -122,7 +136,13 @@ impl Snapshot {
         if !touched && set != LabelSet::OTHER {
             return;
         }
-        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS], media: 0 };
+        let created = match set {
+            // It is shown from start, touched or not.
+            LabelSet::OTHER => None,
+            _ => shards.iter().filter_map(|shard| Some(shard.row(set)?.created)).min(),
+        };
+        let created = created.unwrap_or(self.began);
+        let mut row = RowCopy { set, touched, created, blocks: [0; ROW_BLOCKS], media: 0 };
         let start = self.cells.len();
         self.cells.resize(start + ROW_CELLS, 0);
         for from in shards.iter().filter_map(|shard| shard.row(set)) {
@@ -155,9 +175,8 @@ impl Snapshot {
             self.named.resize(start + NAMED_CELLS, 0);
             add_up(&mut self.named[start..], from.cells.as_slice());
         }
-        if self.named.len() > start {
-            self.names.push(name);
-        }
+        let created = shards.iter().filter_map(|shard| Some(shard.named(name)?.created)).min();
+        self.names.extend(created.map(|created| (name, created)));
     }
 
     /// The prefix of every name, without the underscore that follows it.
@@ -197,7 +216,7 @@ impl Snapshot {
         let end = rows.min(cursor.row + ROWS_PER_STEP);
         for index in cursor.row..end {
             match family.scope {
-                Scope::Target => walk.target(&self.probes[index]),
+                Scope::Target => walk.target(&self.probes[index], self.began),
                 _ => walk.row(self, index),
             }
         }
@@ -273,9 +292,9 @@ impl Snapshot {
 /// Whose series it is: what the configuration gave it for labels.
 #[derive(Clone, Copy)]
 enum Whose<'a> {
-    All,
-    Set(LabelSet, &'a Pair),
-    Name(Name, &'a Named),
+    All(Timestamp),
+    Set(LabelSet, &'a Pair, Timestamp),
+    Name(Name, &'a Named, Timestamp),
 }
 
 /// One step of a walk: one family.
@@ -290,26 +309,34 @@ impl Walk<'_> {
         for variant in 0..self.family.variants() {
             let value = match self.family.source {
                 Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
-                Source::One => 1,
+                Source::Build => return self.build(snapshot),
                 Source::View(..) | Source::Ratio(_) | Source::Mean => {
                     unreachable!("views, ratios and means have carrier and ua_type")
                 }
                 Source::Probe(_) => unreachable!("probes have target and transport"),
             };
-            self.show(Whose::All, variant, &self.number(value));
+            self.show(Whose::All(snapshot.began), variant, &self.number(value));
         }
+    }
+
+    fn build(&mut self, snapshot: &Snapshot) {
+        self.visitor.family(self.family);
+        let id = SeriesId { set: None, name: None, variant: 0 };
+        let further = &snapshot.build.labels();
+        let labels = Labels { id, pair: None, named: None, further, created: snapshot.began };
+        self.visitor.series(&labels, &Value::Gauge(1));
     }
 
     fn named(&mut self, snapshot: &Snapshot) {
         let Source::Stored(f) = self.family.source else { unreachable!("what has a name of its own is stored") };
         let range = LAYOUT[f as usize];
         let Place::Named(at) = range.place else { unreachable!("the layout gives it a row by name") };
-        for (name, cells) in snapshot.names.iter().zip(snapshot.named.chunks_exact(NAMED_CELLS)) {
+        for ((name, created), cells) in snapshot.names.iter().zip(snapshot.named.chunks_exact(NAMED_CELLS)) {
             let named = snapshot.labels.named(*name);
             if Some(named.label) != self.family.scope.name() {
                 continue;
             }
-            let whose = Whose::Name(*name, named);
+            let whose = Whose::Name(*name, named, *created);
             for variant in 0..range.variants {
                 if let Kind::Histogram(buckets) = self.family.kind {
                     let width = histogram_width(buckets);
@@ -343,7 +370,7 @@ impl Walk<'_> {
 
     fn row(&mut self, snapshot: &Snapshot, index: usize) {
         let row = &snapshot.rows[index];
-        let pair = Whose::Set(row.set, snapshot.labels.pair(row.set));
+        let pair = Whose::Set(row.set, snapshot.labels.pair(row.set), row.created);
         match self.family.source {
             Source::Ratio(ratio) => {
                 if snapshot.attempted(index) {
@@ -362,7 +389,7 @@ impl Walk<'_> {
                 }
             }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
-            Source::One => unreachable!("the constant is global"),
+            Source::Build => unreachable!("the program is no row"),
             Source::Probe(_) => unreachable!("probes have target and transport"),
         }
     }
@@ -410,7 +437,7 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, row: &ProbeCopy) {
+    fn target(&mut self, row: &ProbeCopy, created: Timestamp) {
         let Source::Probe(probe) = self.family.source else { unreachable!("only probes have targets") };
         probe.series(row, &mut |variant, further, value| {
             if !self.announced {
@@ -421,7 +448,7 @@ impl Walk<'_> {
             let labels = [labels[0], labels[1], further.unwrap_or_default()];
             let further = &labels[..2 + usize::from(further.is_some())];
             let id = SeriesId { set: None, name: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
-            self.visitor.series(&Labels { id, pair: None, named: None, further }, value);
+            self.visitor.series(&Labels { id, pair: None, named: None, further, created }, value);
         });
     }
 
@@ -472,13 +499,14 @@ impl Walk<'_> {
             debug_assert_eq!(at + 1, self.family.labels.len(), "numbers run fastest");
             further[at].1 = number.format(first + (variant % count as usize) as u16);
         }
-        let (set, pair, name, named) = match whose {
-            Whose::All => (None, None, None, None),
-            Whose::Set(set, pair) => (Some(set), Some(pair), None, None),
-            Whose::Name(name, named) => (None, None, Some(name), Some(named)),
+        let (set, pair, name, named, created) = match whose {
+            Whose::All(created) => (None, None, None, None, created),
+            Whose::Set(set, pair, created) => (Some(set), Some(pair), None, None, created),
+            Whose::Name(name, named, created) => (None, None, Some(name), Some(named), created),
         };
         let further = &further[..self.family.labels.len()];
-        self.visitor.series(&Labels { id: SeriesId { set, name, variant }, pair, named, further }, value);
+        let id = SeriesId { set, name, variant };
+        self.visitor.series(&Labels { id, pair, named, further, created }, value);
     }
 }
 

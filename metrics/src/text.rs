@@ -163,6 +163,20 @@ impl Writer {
         self.out.push_str(if separator == "{" { " " } else { "} " });
     }
 
+    /// When the series was 0, in seconds since 1970; OpenMetrics alone has it.
+    fn created(&mut self, labels: &Labels<'_>) {
+        if self.format != Format::OpenMetrics {
+            return;
+        }
+        // The sample of a counter is named `_total`, its family is not.
+        let of = self.name.strip_suffix("_total").unwrap_or(&self.name).len();
+        let whole = self.name.split_off(of);
+        self.head("_created", labels, None);
+        self.name.push_str(&whole);
+        let millis = labels.created.as_nanos() / 1_000_000;
+        writeln!(self.out, "{}.{:03}", millis / 1000, millis % 1000).expect("writing to a String cannot fail");
+    }
+
     fn line(&mut self, suffix: &str, labels: &Labels<'_>, le: Option<usize>, value: u64) {
         self.head(suffix, labels, le);
         self.push(&[itoa::Buffer::new().format(value), "\n"]);
@@ -195,6 +209,7 @@ impl Writer {
         self.head("_sum", labels, None);
         self.push(&[float(&mut zmij::Buffer::new(), histogram.sum()), "\n"]);
         self.line("_count", labels, None, histogram.count());
+        self.created(labels);
     }
 }
 
@@ -233,7 +248,10 @@ impl Visitor for Writer {
 
     fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
         match value {
-            Value::Counter(value) => self.line("", labels, None, *value),
+            Value::Counter(value) => {
+                self.line("", labels, None, *value);
+                self.created(labels);
+            }
             Value::Gauge(value) => {
                 self.head("", labels, None);
                 self.push(&[itoa::Buffer::new().format(*value), "\n"]);

@@ -1,13 +1,14 @@
 //! The process about itself, as Linux tells it: for `/metrics` under the names of Prometheus' client libraries, for
 //! `/internal/metrics` under the Collector's.
 
-use std::fmt::Write;
 use std::time::Instant;
 
 use metrics::{Format, text::float};
 use pipeline::Telemetry;
 use procfs::process::{LimitValue, Process, Stat};
 use procfs::{CurrentSI, KernelStats, ProcResult, WithCurrentSystemInfo};
+
+use super::internal::{self, Manner, announce};
 
 /// Uptime in seconds since `started`, processor time in seconds, resident memory in bytes. What `/proc` does not tell is left out.
 pub fn telemetry(started: Instant, out: &mut Vec<Telemetry>) {
@@ -63,16 +64,9 @@ pub fn families(format: Format) -> String {
 
 /// One family with its value.
 fn push(out: &mut String, format: Format, name: &str, counter: bool, help: &str, value: f64) {
-    let (kind, suffix) = if counter { ("counter", "_total") } else { ("gauge", "") };
-    // OpenMetrics names the family, the older format the series.
-    let family = match format {
-        Format::Text => format!("{name}{suffix}"),
-        Format::OpenMetrics => name.to_owned(),
-    };
-    let mut buffer = zmij::Buffer::new();
-    let value = float(&mut buffer, value);
-    writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}\n{name}{suffix} {value}")
-        .expect("writing to a String cannot fail");
+    let (family, series) = Manner::Prometheus(format).names(name, counter);
+    announce(out, &family, counter, Some(help));
+    internal::push(out, format_args!("{series} {}\n", float(&mut zmij::Buffer::new(), value)));
 }
 
 fn cpu_seconds(stat: &Stat) -> f64 {

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::body::{ReplyBody, Scrape};
+use super::internal::Manner;
 use super::{internal, negotiate, process};
 
 /// What the endpoint shows.
@@ -73,7 +74,8 @@ impl Pages {
             Format::OpenMetrics => self.registry.snapshot_with_exemplars(),
         };
         let mut pieces = Exposition::new(snapshot, format, undefined);
-        let first = process::families(format) + &pieces.next().unwrap_or_default();
+        let own = internal::render(&self.about_components(), Manner::Prometheus(format));
+        let first = process::families(format) + &own + &pieces.next().unwrap_or_default();
         if pieces.is_finished() && !gzip {
             return plain(StatusCode::OK, format.content_type(), first, busy);
         }
@@ -104,8 +106,8 @@ impl Pages {
         plain(code, "application/json", text, busy)
     }
 
-    /// The program about itself: the components, the rows, this endpoint, the process.
-    fn about_itself(&self) -> Vec<Telemetry> {
+    /// The program about itself: the components, the rows, this endpoint.
+    fn about_components(&self) -> Vec<Telemetry> {
         let mut all = Vec::new();
         self.health.telemetry(&mut all);
         self.registry.telemetry(&mut all);
@@ -118,6 +120,12 @@ impl Pages {
         ] {
             all.push(Telemetry { name, labels: Vec::new(), counter, value });
         }
+        all
+    }
+
+    /// The same with the process.
+    fn about_itself(&self) -> Vec<Telemetry> {
+        let mut all = self.about_components();
         process::telemetry(self.started, &mut all);
         all
     }
@@ -152,7 +160,12 @@ impl Site for Pages {
             "/metrics" => self.metrics(&request, head, busy).await,
             "/health" => self.health(busy),
             "/" => plain(StatusCode::OK, HTML, LINKS, busy),
-            _ => plain(StatusCode::OK, Format::Text.content_type(), internal::render(&self.about_itself()), busy),
+            _ => plain(
+                StatusCode::OK,
+                Format::Text.content_type(),
+                internal::render(&self.about_itself(), Manner::Collector),
+                busy,
+            ),
         }
     }
 

@@ -282,7 +282,7 @@ impl Writer {
         let data = match (family.kind, family.source) {
             (Kind::Counter, _) => sum(counted, true),
             (Kind::Gauge, Source::Stored(_) | Source::View(..)) => sum(cumulative, false),
-            (Kind::Gauge, Source::Ratio(_) | Source::Mean | Source::One | Source::Probe(_)) => {
+            (Kind::Gauge, Source::Ratio(_) | Source::Mean | Source::Build | Source::Probe(_)) => {
                 Data::Gauge(Gauge::default())
             }
             (Kind::Histogram(_), _) => Data::Histogram(opentelemetry_proto::tonic::metrics::v1::Histogram {
