@@ -9,6 +9,7 @@ mod help;
 mod internal;
 mod negotiate;
 mod process;
+mod protobuf;
 mod routes;
 
 use std::any::Any;
@@ -73,6 +74,9 @@ impl Prometheus {
 
     /// With other bounds than the usual ones.
     pub fn with_limits(settings: Settings, context: &ExporterContext, limits: Limits) -> Self {
+        if settings.native_histograms {
+            context.registry.iter().for_each(|registry| registry.keep_native());
+        }
         let site = Arc::new(Pages::new(context, settings.undefined_ratio, limits.scrapes));
         Self { settings, limits, site, server: None }
     }
@@ -100,8 +104,12 @@ impl Exporter for Prometheus {
         let new = settings.downcast::<Settings>().expect("settings come from the check of the same type");
         self.settings.undefined_ratio = new.undefined_ratio;
         self.site.show_undefined(new.undefined_ratio);
+        let mut restart = Vec::new();
+        if new.native_histograms != self.settings.native_histograms {
+            restart.push("native_histograms");
+        }
         if new.endpoint == self.settings.endpoint {
-            return Vec::new();
+            return restart;
         }
         match self.serve(new.endpoint) {
             Ok(server) => {
@@ -110,13 +118,13 @@ impl Exporter for Prometheus {
                 if let Some(old) = self.server.replace(server) {
                     tokio::spawn(old.stop());
                 }
-                Vec::new()
             }
             Err(error) => {
                 tracing::warn!("{error}");
-                vec!["endpoint"]
+                restart.push("endpoint");
             }
         }
+        restart
     }
 
     fn addresses(&self) -> Vec<String> {

@@ -10,6 +10,7 @@ mod context;
 mod derived;
 pub mod exemplars;
 pub mod label_values;
+mod native;
 mod probes;
 pub mod ratios;
 pub mod recorder;
@@ -26,13 +27,14 @@ mod tests;
 
 pub use context::{ExporterContext, ExtensionContext};
 pub use exemplars::Exemplar;
+pub use native::{Native, SCHEMA};
 pub use probes::{PROBES, Probe};
 pub use ratios::Ratio;
 pub use registry::Registry;
 pub use rows::ShardRows;
 pub use schema::{DERIVED, F, FAMILIES, FIRST_CODE, Family, Kind, Scope};
 pub use series::{Histogram, Labels, SeriesId, Value};
-pub use snapshot::{Cursor, Snapshot, Visitor};
+pub use snapshot::{Cursor, Detail, Snapshot, Visitor};
 pub use text::{Exposition, Format, Undefined};
 
 pub use pipeline::LabelSet;

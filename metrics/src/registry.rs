@@ -1,6 +1,7 @@
 //! The registry: the rows of all shards, the label sets and exemplars they share; snapshots of them out.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +14,7 @@ use super::exemplars::{Exemplar, Exemplars};
 use super::recorder;
 use super::rows::{Cells, Clock, ShardRows};
 use super::schema::F;
-use super::snapshot::{Snapshot, Visitor};
+use super::snapshot::{Detail, Snapshot, Visitor};
 use super::stored;
 
 /// Every cell of the process: the label sets, and the rows of each shard.
@@ -22,6 +23,7 @@ pub struct Registry {
     namespace: Box<str>,
     build: Build,
     clock: Clock,
+    native: Arc<AtomicBool>,
     /// When counting began.
     began: Timestamp,
     labels: Arc<LabelSets>,
@@ -48,6 +50,7 @@ impl Registry {
             namespace: namespace.into(),
             build,
             clock,
+            native: Arc::default(),
             began: clock(),
             labels,
             shards: Arc::default(),
@@ -58,11 +61,12 @@ impl Registry {
 
     /// The same rows with those of probes beside them.
     pub fn with_probes(&self, probes: Arc<Probes>) -> Arc<Self> {
-        let Self { namespace, build, clock, began, labels, shards, exemplars, probes: others } = self;
+        let Self { namespace, build, clock, native, began, labels, shards, exemplars, probes: others } = self;
         Arc::new(Self {
             namespace: namespace.clone(),
             build: *build,
             clock: *clock,
+            native: Arc::clone(native),
             began: *began,
             labels: Arc::clone(labels),
             shards: Arc::clone(shards),
@@ -83,26 +87,33 @@ impl Registry {
 
     /// Rows for one more shard. They stay readable after the shard is gone.
     pub fn shard(&self) -> ShardRows {
-        let cells = Arc::new(Cells::new(self.clock));
+        let cells = Arc::new(Cells::new(self.clock, Arc::clone(&self.native)));
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
         ShardRows::new(cells)
     }
 
-    /// A copy of every cell, shards summed. No shard waits for it.
+    /// Samples go into native histograms too from now on. To be called before the first one.
+    pub fn keep_native(&self) {
+        self.native.store(true, Ordering::Relaxed);
+    }
+
+    /// A copy of every cell, shards summed, without further detail. No shard waits for it.
     pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_with(Detail::default())
+    }
+
+    /// A copy of every cell, shards summed. No shard waits for it.
+    pub fn snapshot_with(&self, detail: Detail) -> Snapshot {
+        // Copied first: a call is counted before it is an exemplar.
+        let exemplars = if detail.exemplars { self.exemplars.copy() } else { Default::default() };
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut probes: Vec<ProbeCopy> = self.probes.iter().flat_map(|probes| probes.copy()).collect();
         // Two receivers may ask a target under one name: a series that is there twice would spoil the whole scrape.
         let mut seen = HashSet::new();
         probes.retain(|row| seen.insert(row.target.clone()));
-        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards, self.build, self.began).with_probes(probes)
-    }
-
-    /// The same with the exemplars of delays.
-    pub fn snapshot_with_exemplars(&self) -> Snapshot {
-        // Copied first: a call is counted before it is an exemplar.
-        let exemplars = self.exemplars.copy();
-        self.snapshot().with(exemplars)
+        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards, self.build, self.began, detail.native)
+            .with_probes(probes)
+            .with(exemplars)
     }
 
     /// Makes a call whose trace left the exemplar of each delay it was measured with. Never waits.

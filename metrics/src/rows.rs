@@ -13,6 +13,7 @@ use pipeline::labels::{LabelSet, MAX_LABEL_SETS, MAX_NAMES, Name, Pages};
 use wire::Timestamp;
 
 use super::buckets::Buckets;
+use super::native::NativeRow;
 use super::schema::{F, Kind, Scope};
 use super::series::split;
 use super::stored::STORED;
@@ -91,8 +92,13 @@ impl ShardRows {
 
     /// Adds one duration to a histogram of such a family.
     pub fn observe_named(&mut self, name: Name, f: F, variant: usize, value: Duration) {
+        let native = self.cells.native.load(Ordering::Relaxed);
         if let Some(row) = self.named_row(name) {
-            sample(row.cells.as_slice(), f, variant, u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
+            let value = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
+            sample(row.cells.as_slice(), f, variant, value);
+            if native {
+                sample_native(&row.native, f, variant, value);
+            }
         }
     }
 
@@ -106,7 +112,7 @@ impl ShardRows {
         }
         let cells = &self.cells;
         let row = self.named[index].get_or_insert_with(|| {
-            let new = || Arc::new(NamedRow { created: (cells.clock)(), cells: zeroed() });
+            let new = || Arc::new(NamedRow { created: (cells.clock)(), cells: zeroed(), native: OnceLock::new() });
             Arc::clone(cells.named.get_or_init(index, new))
         });
         Some(row)
@@ -114,10 +120,14 @@ impl ShardRows {
 
     #[inline]
     fn sample(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
+        let native = self.cells.native.load(Ordering::Relaxed);
         let row = self.row(set);
         match LAYOUT[f as usize].place {
             Place::Media(_) => sample(row.media.get_or_init(zeroed).as_slice(), f, variant, value),
             _ => sample(row.cells.as_slice(), f, variant, value),
+        }
+        if native {
+            sample_native(&row.native, f, variant, value);
         }
     }
 
@@ -184,9 +194,19 @@ fn sample(cells: &[AtomicU64], f: F, variant: usize, value: u64) {
     bump(&cells[buckets.bounds.len() + 2], coarse);
 }
 
+/// The same in the native histogram, after the classic one: a reader, who copies that first, never finds more in it.
+fn sample_native(native: &OnceLock<NativeRow>, f: F, variant: usize, value: u64) {
+    let family = &STORED[f as usize];
+    if let Kind::Histogram(buckets) = family.kind
+        && variant < LAYOUT[f as usize].variants
+    {
+        native.get_or_init(|| NativeRow::new(family.scope)).sample(f, variant, buckets, value);
+    }
+}
+
 /// One writer: no read-modify-write needed. Release: see the file's header.
 #[inline]
-fn bump(cell: &AtomicU64, n: u64) {
+pub(super) fn bump(cell: &AtomicU64, n: u64) {
     cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
 
@@ -201,14 +221,16 @@ pub(super) struct Cells {
     pub(super) listening: AtomicBool,
     /// What time it is.
     clock: Clock,
+    /// Whether samples go into native histograms too.
+    native: Arc<AtomicBool>,
     rows: Pages<Arc<Row>>,
     named: Pages<Arc<NamedRow>>,
 }
 
 impl Cells {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock, native: Arc<AtomicBool>) -> Self {
         let (listening, rows, named) = Default::default();
-        Self { globals: zeroed(), listening, clock, rows, named }
+        Self { globals: zeroed(), listening, clock, native, rows, named }
     }
 
     /// The row of a name, if this shard has touched it.
@@ -232,11 +254,19 @@ pub(super) struct Row {
     pub(super) blocks: [OnceLock<Box<[AtomicU64; BLOCK]>>; ROW_BLOCKS],
     /// What its callers hear, once there is something.
     pub(super) media: OnceLock<Box<[AtomicU64; MEDIA_CELLS]>>,
+    pub(super) native: OnceLock<NativeRow>,
 }
 
 impl Row {
     fn new(created: Timestamp) -> Self {
-        Self { created, cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS], media: OnceLock::new() }
+        let native = OnceLock::new();
+        Self {
+            created,
+            native,
+            cells: zeroed(),
+            blocks: [const { OnceLock::new() }; ROW_BLOCKS],
+            media: OnceLock::new(),
+        }
     }
 }
 
@@ -246,6 +276,7 @@ pub(super) struct NamedRow {
     /// When it was touched first.
     pub(super) created: Timestamp,
     pub(super) cells: Box<[AtomicU64; NAMED_CELLS]>,
+    pub(super) native: OnceLock<NativeRow>,
 }
 
 fn zeroed<const N: usize>() -> Box<[AtomicU64; N]> {

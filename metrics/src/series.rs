@@ -7,6 +7,7 @@ use wire::Timestamp;
 
 use super::buckets::Buckets;
 use super::exemplars::{Bucket, Exemplar, Held};
+use super::native::{CELLS, Native};
 
 /// Which series of its family: the same in every snapshot of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,12 +73,19 @@ pub struct Histogram<'a> {
     pub(super) cells: &'a [u64],
     /// With the first of its buckets; `None` where there never are any.
     pub(super) exemplars: Option<(&'a Held, Bucket)>,
+    /// None unless they were asked for, and are kept.
+    pub(super) native: Option<&'a [u64; CELLS]>,
 }
 
 impl<'a> Histogram<'a> {
     /// One without exemplars, of cells in the order of a row.
     pub(super) const fn plain(buckets: Buckets, cells: &'a [u64]) -> Self {
-        Self { buckets, cells, exemplars: None }
+        Self { buckets, cells, exemplars: None, native: None }
+    }
+
+    /// The same samples in buckets that grow by the eighth root of two, where they are kept. It may lack those of an instant.
+    pub fn native(&self) -> Option<Native<'a>> {
+        Some(Native { cells: self.native?, unit: self.buckets.unit })
     }
 
     /// Samples in all; the sum of all buckets, so that the two cannot disagree.

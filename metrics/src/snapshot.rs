@@ -4,6 +4,7 @@
 //! Cells are copied from the last to the first: numerators before the denominators they were counted
 //! after, so that ratios and inputs in one snapshot agree and no ratio exceeds 100 %.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +16,7 @@ use wire::Timestamp;
 
 use super::exemplars::{Bucket, Held};
 use super::label_values::{DIRECTIONS, Input};
+use super::native::{self, NativeRow};
 use super::probes::PROBES;
 use super::ratios::Inputs;
 use super::rows::{
@@ -30,6 +32,15 @@ pub trait Visitor {
     fn family(&mut self, family: &'static Family);
     /// One series of it.
     fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>);
+}
+
+/// What a copy has besides the cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The exemplars of delays.
+    pub exemplars: bool,
+    /// Native histograms, where they are kept ([`super::Registry::keep_native`]).
+    pub native: bool,
 }
 
 /// The copy.
@@ -56,6 +67,8 @@ pub struct Snapshot {
     named: Vec<u64>,
     /// None unless they were asked for.
     exemplars: Held,
+    /// The same of native histograms: by whose they are, and their slot in that row.
+    natives: HashMap<(Owner, usize), Box<[u64; native::CELLS]>>,
     /// The rows of probes.
     probes: Vec<ProbeCopy>,
 }
@@ -87,6 +100,7 @@ impl Snapshot {
         shards: &[Arc<Cells>],
         build: Build,
         began: Timestamp,
+        native: bool,
     ) -> Self {
         let mut copy = Self {
             namespace: namespace.into(),
@@ -101,11 +115,15 @@ impl Snapshot {
             names: Vec::new(),
             named: Vec::new(),
             exemplars: Held::default(),
+            natives: HashMap::new(),
             probes: Vec::new(),
             labels,
         };
         for shard in shards {
             add_up(&mut copy.globals, shard.globals.as_slice());
+        }
+        if native {
+            copy.take_natives(shards);
         }
         // Sizes first: growing step by step would copy the copy.
         let sets = (0..copy.labels.len() as u32).map(LabelSet);
@@ -129,6 +147,25 @@ impl Snapshot {
     /// Shows `exemplars` too.
     pub(super) fn with(self, exemplars: Held) -> Self {
         Self { exemplars, ..self }
+    }
+
+    /// Before the classic ones, which a sample goes into first: so that none of these has more samples than its own.
+    fn take_natives(&mut self, shards: &[Arc<Cells>]) {
+        for set in (0..self.labels.len() as u32).map(LabelSet) {
+            let rows = shards.iter().filter_map(|shard| shard.row(set)?.native.get());
+            self.add_natives(Owner::Set(set), rows);
+        }
+        for name in (0..self.labels.name_count() as u16).map(Name) {
+            let rows = shards.iter().filter_map(|shard| shard.named(name)?.native.get());
+            self.add_natives(Owner::Name(name), rows);
+        }
+    }
+
+    fn add_natives<'a>(&mut self, owner: Owner, rows: impl Iterator<Item = &'a NativeRow>) {
+        for (slot, cells) in rows.flat_map(NativeRow::iter) {
+            let to = self.natives.entry((owner, slot)).or_insert_with(|| Box::new([0; native::CELLS]));
+            native::add_up(to, cells);
+        }
     }
 
     fn take_row(&mut self, set: LabelSet, shards: &[Arc<Cells>]) {
@@ -289,6 +326,13 @@ impl Snapshot {
     }
 }
 
+/// Whose row native histograms are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Set(LabelSet),
+    Name(Name),
+}
+
 /// Whose series it is: what the configuration gave it for labels.
 #[derive(Clone, Copy)]
 enum Whose<'a> {
@@ -342,7 +386,9 @@ impl Walk<'_> {
                     let width = histogram_width(buckets);
                     let cells = &cells[at + variant * width..][..width];
                     let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
+                    let native = snapshot.natives.get(&(Owner::Name(*name), native::slot(f, variant)));
+                    let exemplars = Some((&snapshot.exemplars, first));
+                    let histogram = Histogram { buckets, cells, exemplars, native: native.map(|cells| &**cells) };
                     if histogram.count() != 0 {
                         self.show(whose, variant, &Value::Histogram(histogram));
                     }
@@ -407,7 +453,9 @@ impl Walk<'_> {
                 let width = histogram_width(buckets);
                 for (variant, cells) in cells[at..][..width * range.variants].chunks_exact(width).enumerate() {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
+                    let native = snapshot.natives.get(&(Owner::Set(row.set), native::slot(f, variant)));
+                    let exemplars = Some((&snapshot.exemplars, first));
+                    let histogram = Histogram { buckets, cells, exemplars, native: native.map(|cells| &**cells) };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }

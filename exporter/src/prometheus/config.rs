@@ -16,11 +16,14 @@ pub struct Config {
     pub endpoint: String,
     /// How a ratio with nothing in its denominator is shown: `nan`, `absent` or `zero`. Default `nan`.
     pub undefined_ratio: Undefined,
+    /// Whether scrapers that ask for protobuf get native histograms beside the classic ones. Default false. A change needs a
+    /// restart: a histogram must have all of its samples.
+    pub native_histograms: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { endpoint: "0.0.0.0:2112".to_owned(), undefined_ratio: Undefined::Nan }
+        Self { endpoint: "0.0.0.0:2112".to_owned(), undefined_ratio: Undefined::Nan, native_histograms: false }
     }
 }
 
@@ -31,6 +34,8 @@ pub struct Settings {
     pub endpoint: SocketAddr,
     /// How an undefined ratio is shown.
     pub undefined_ratio: Undefined,
+    /// Whether native histograms are kept.
+    pub native_histograms: bool,
 }
 
 impl Settings {
@@ -44,7 +49,8 @@ impl Settings {
             );
             return None;
         };
-        Some(Self { endpoint, undefined_ratio: config.undefined_ratio })
+        let Config { undefined_ratio, native_histograms, .. } = config;
+        Some(Self { endpoint, undefined_ratio, native_histograms })
     }
 }
 

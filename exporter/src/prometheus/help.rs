@@ -110,6 +110,13 @@ const HELP: &[(&str, &str)] = &[
         "TLS libraries whose file was replaced while a process uses the old one.",
     ),
     ("otelcol_receiver_tls_unreachable_processes", "Processes whose files cannot be reached."),
+    ("process_cpu_seconds", "Processor time of all threads, in seconds."),
+    ("process_max_fds", "Most files that may be open."),
+    ("process_open_fds", "Open files, sockets included."),
+    ("process_resident_memory_bytes", "Resident memory, in bytes."),
+    ("process_start_time_seconds", "When the process started, in seconds since 1970."),
+    ("process_threads", "Threads."),
+    ("process_virtual_memory_bytes", "Virtual memory, in bytes."),
 ];
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) enum Manner {
 
 impl Manner {
     /// What HELP and TYPE call the family, and what a series of it is called.
-    pub(super) fn names(self, name: &str, counter: bool) -> (String, String) {
+    fn names(self, name: &str, counter: bool) -> (String, String) {
         let series = match self {
             Self::Prometheus(_) if counter => format!("{name}_total"),
             _ => name.to_owned(),
@@ -37,19 +37,37 @@ impl Manner {
     }
 }
 
+/// A number with all its series.
+pub(super) struct Number<'a> {
+    /// The Collector's, without `_total`.
+    pub(super) name: &'a str,
+    pub(super) counter: bool,
+    /// None for a number of a component that does not come with ringside.
+    pub(super) help: Option<&'static str>,
+    pub(super) series: Vec<&'a Telemetry>,
+}
+
+/// In order of their names.
+pub(super) fn grouped(all: &[Telemetry]) -> Vec<Number<'_>> {
+    let mut families: BTreeMap<&str, Number<'_>> = BTreeMap::new();
+    for one in all {
+        let number = || Number { name: one.name, counter: one.counter, help: help(one.name), series: Vec::new() };
+        families.entry(one.name).or_insert_with(number).series.push(one);
+    }
+    families.into_values().collect()
+}
+
 /// Families in order of their names, each announced once.
 pub fn render(all: &[Telemetry], manner: Manner) -> String {
-    let mut families: BTreeMap<&str, Vec<&Telemetry>> = BTreeMap::new();
-    for one in all {
-        families.entry(one.name).or_default().push(one);
-    }
     let mut text = String::new();
-    for (name, series) in families {
-        let counter = series[0].counter;
-        let (family, name) = (manner.names(name, counter), help(name));
-        announce(&mut text, &family.0, counter, name);
+    for Number { name, counter, help, series } in grouped(all) {
+        let (family, name) = manner.names(name, counter);
+        if let Some(help) = help {
+            push(&mut text, format_args!("# HELP {family} {help}\n"));
+        }
+        push(&mut text, format_args!("# TYPE {family} {}\n", if counter { "counter" } else { "gauge" }));
         for one in series {
-            text.push_str(&family.1);
+            text.push_str(&name);
             for (index, (label, value)) in one.labels.iter().enumerate() {
                 let separator = if index == 0 { '{' } else { ',' };
                 push(&mut text, format_args!("{separator}{label}=\"{}\"", Escaped(value)));
@@ -61,15 +79,7 @@ pub fn render(all: &[Telemetry], manner: Manner) -> String {
     text
 }
 
-/// What stands before the series of a family.
-pub(super) fn announce(text: &mut String, family: &str, counter: bool, help: Option<&str>) {
-    if let Some(help) = help {
-        push(text, format_args!("# HELP {family} {help}\n"));
-    }
-    push(text, format_args!("# TYPE {family} {}\n", if counter { "counter" } else { "gauge" }));
-}
-
-pub(super) fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
+fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).expect("writing to a String cannot fail");
 }
 

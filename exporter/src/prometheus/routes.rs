@@ -9,16 +9,18 @@ use endpoint::{Load, ResponseGuard, Site};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
-use metrics::{ExporterContext, Exposition, Format, Registry, Undefined};
+use metrics::{Detail, ExporterContext, Exposition, Format, Registry, Undefined};
 use pipeline::component::Health;
 use pipeline::pages::{Asked, Page, Shown};
 use pipeline::{CaptureStatus, Telemetry};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::body::{ReplyBody, Scrape};
+use super::body::{Pieces, ReplyBody, Scrape};
 use super::internal::Manner;
-use super::{internal, negotiate, process};
+use super::negotiate::Written;
+use super::protobuf::Families;
+use super::{internal, negotiate, process, protobuf};
 
 /// What the endpoint shows.
 pub struct Pages {
@@ -54,7 +56,7 @@ impl Pages {
     }
 
     async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: ResponseGuard) -> Response<ReplyBody> {
-        let format = negotiate::format(request.headers());
+        let format = negotiate::written(request.headers());
         let mut response = if head {
             // What a GET would say, without the work and without its length.
             plain(StatusCode::OK, format.content_type(), Bytes::new(), busy)
@@ -65,22 +67,29 @@ impl Pages {
         response
     }
 
-    async fn scrape(&self, format: Format, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
+    async fn scrape(&self, written: Written, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
         let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = match format {
-            Format::Text => self.registry.snapshot(),
-            Format::OpenMetrics => self.registry.snapshot_with_exemplars(),
+        let mut own = process::numbers();
+        self.about_components(&mut own);
+        let detail = Detail { exemplars: written != Written::Text(Format::Text), native: written == Written::Protobuf };
+        let snapshot = self.registry.snapshot_with(detail);
+        let (mut first, mut pieces) = match written {
+            Written::Text(format) => {
+                let own = internal::render(&own, Manner::Prometheus(format)).into_bytes();
+                (own, Pieces::Text(Exposition::new(snapshot, format, undefined)))
+            }
+            Written::Protobuf => {
+                (protobuf::numbers(&internal::grouped(&own)), Pieces::Protobuf(Families::new(snapshot, undefined)))
+            }
         };
-        let mut pieces = Exposition::new(snapshot, format, undefined);
-        let own = internal::render(&self.about_components(), Manner::Prometheus(format));
-        let first = process::families(format) + &own + &pieces.next().unwrap_or_default();
+        first.extend_from_slice(&pieces.next().unwrap_or_default());
         if pieces.is_finished() && !gzip {
-            return plain(StatusCode::OK, format.content_type(), first, busy);
+            return plain(StatusCode::OK, written.content_type(), first, busy);
         }
-        let body = ReplyBody::scrape(Scrape::new(first, pieces, gzip, permit), busy);
-        let mut response = respond(StatusCode::OK, format.content_type(), body);
+        let body = ReplyBody::scrape(Scrape::new(first.into(), pieces, gzip, permit), busy);
+        let mut response = respond(StatusCode::OK, written.content_type(), body);
         if gzip {
             response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
@@ -107,10 +116,9 @@ impl Pages {
     }
 
     /// The program about itself: the components, the rows, this endpoint.
-    fn about_components(&self) -> Vec<Telemetry> {
-        let mut all = Vec::new();
-        self.health.telemetry(&mut all);
-        self.registry.telemetry(&mut all);
+    fn about_components(&self, all: &mut Vec<Telemetry>) {
+        self.health.telemetry(all);
+        self.registry.telemetry(all);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         for (name, counter, value) in [
             ("otelcol_exporter_scrapes", true, load(&self.scraped)),
@@ -120,12 +128,12 @@ impl Pages {
         ] {
             all.push(Telemetry { name, labels: Vec::new(), counter, value });
         }
-        all
     }
 
     /// The same with the process.
     fn about_itself(&self) -> Vec<Telemetry> {
-        let mut all = self.about_components();
+        let mut all = Vec::new();
+        self.about_components(&mut all);
         process::telemetry(self.started, &mut all);
         all
     }

@@ -46,7 +46,8 @@ impl Health for State {
 
 pub fn settings(endpoint: &str, undefined_ratio: Undefined) -> Settings {
     let mut problems = Problems::default();
-    Settings::check(Config { endpoint: endpoint.to_owned(), undefined_ratio }, &mut problems).expect("good settings")
+    Settings::check(Config { endpoint: endpoint.to_owned(), undefined_ratio, ..Config::default() }, &mut problems)
+        .expect("good settings")
 }
 
 /// What an exporter of metrics is built with.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::Registry;
+use metrics::{Detail, Registry};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::sync::watch;
@@ -45,7 +45,7 @@ impl Pusher {
     /// Dropping the future withdraws what is under way and counts it as failed: newer values say the same.
     pub async fn push(&self, sender: &Sender, max_bytes: usize) {
         let times = Times { start: self.start, now: now().max(self.start + 1) };
-        let snapshot = self.registry.snapshot_with_exemplars();
+        let snapshot = self.registry.snapshot_with(Detail { exemplars: true, ..Detail::default() });
         let (resource, scope) = (self.resource.clone(), self.scope.clone());
         let envelope = Envelope { resource, scope, max_bytes, max_points: MAX_POINTS };
         let mut chunks = Chunks::new(snapshot, times, envelope, self.baseline.clone());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::label_values::Input;
-use metrics::{Exposition, F, Format, Kind, Registry, Undefined};
+use metrics::{Detail, Exposition, F, Format, Kind, Registry, Undefined};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value;
@@ -93,7 +93,13 @@ fn probes() -> Arc<Probes> {
 }
 
 fn chunks(registry: &Registry, envelope: Envelope, now: u64, baseline: Option<Baseline>) -> Vec<Chunk> {
-    Chunks::new(registry.snapshot_with_exemplars(), Times { start: START, now }, envelope, baseline).collect()
+    Chunks::new(
+        registry.snapshot_with(Detail { exemplars: true, ..Detail::default() }),
+        Times { start: START, now },
+        envelope,
+        baseline,
+    )
+    .collect()
 }
 
 /// The metrics of one request.
