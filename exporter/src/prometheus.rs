@@ -1,9 +1,10 @@
 //! `[exporters.prometheus]`: `/metrics`, `/health` and `/internal/metrics` over HTTP/1.1.
 //!
 //! The crate `endpoint` accepts and bounds connections, `routes` answers requests, `negotiate` reads what the client
-//! accepts, `body` writes a scrape piece by piece, `internal` and `process` the program's own numbers, `help` what they mean.
+//! accepts, `choice` what is shown, `body` writes a scrape piece by piece, `internal` and `process` the program's own numbers, `help` what they mean.
 
 mod body;
+mod choice;
 mod config;
 mod help;
 mod internal;
@@ -77,7 +78,7 @@ impl Prometheus {
         if settings.native_histograms {
             context.registry.iter().for_each(|registry| registry.keep_native());
         }
-        let site = Arc::new(Pages::new(context, settings.undefined_ratio, limits.scrapes));
+        let site = Arc::new(Pages::new(context, settings.look(), limits.scrapes));
         Self { settings, limits, site, server: None }
     }
 
@@ -98,12 +99,13 @@ impl Exporter for Prometheus {
         Ok(())
     }
 
-    /// `undefined_ratio` applies from the next scrape on. A new `endpoint` is listened on before the old one is let
+    /// What is shown, and how, applies from the next scrape on. A new `endpoint` is listened on before the old one is let
     /// go, so that there always is one; where that cannot be, the old one stays. To be called inside the runtime.
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
         let new = settings.downcast::<Settings>().expect("settings come from the check of the same type");
+        self.site.show(new.look());
         self.settings.undefined_ratio = new.undefined_ratio;
-        self.site.show_undefined(new.undefined_ratio);
+        self.settings.choice = Arc::clone(&new.choice);
         let mut restart = Vec::new();
         if new.native_histograms != self.settings.native_histograms {
             restart.push("native_histograms");

@@ -6,6 +6,7 @@
 //! A clock is read only when labels are counted first. What each metric means stands in `docs/metrics.md`.
 
 pub mod buckets;
+mod choice;
 mod context;
 mod derived;
 pub mod exemplars;
@@ -25,6 +26,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Choice, Unknown};
 pub use context::{ExporterContext, ExtensionContext};
 pub use exemplars::Exemplar;
 pub use native::{Native, SCHEMA};
@@ -33,7 +35,7 @@ pub use ratios::Ratio;
 pub use registry::Registry;
 pub use rows::ShardRows;
 pub use schema::{DERIVED, F, FAMILIES, FIRST_CODE, Family, Kind, Scope};
-pub use series::{Histogram, Labels, SeriesId, Value};
+pub use series::{Bound, Histogram, Labels, SeriesId, Value};
 pub use snapshot::{Cursor, Detail, Snapshot, Visitor};
 pub use text::{Exposition, Format, Undefined};
 

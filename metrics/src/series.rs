@@ -65,6 +65,19 @@ pub enum Value<'a> {
     Histogram(Histogram<'a>),
 }
 
+/// One bound of a histogram.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// Among all that the family has.
+    pub index: usize,
+    /// In the family's unit.
+    pub upper: f64,
+    /// Samples at or below it.
+    pub below: u64,
+    /// Of a sample above the bound that is shown before it, with its value in the family's unit.
+    pub exemplar: Option<(&'a Exemplar, f64)>,
+}
+
 /// One histogram series.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram<'a> {
@@ -73,6 +86,8 @@ pub struct Histogram<'a> {
     pub(super) cells: &'a [u64],
     /// With the first of its buckets; `None` where there never are any.
     pub(super) exemplars: Option<(&'a Held, Bucket)>,
+    /// Which bounds are shown; `None` is all of them.
+    pub(super) shown: Option<&'a [bool]>,
     /// None unless they were asked for, and are kept.
     pub(super) native: Option<&'a [u64; CELLS]>,
 }
@@ -80,7 +95,7 @@ pub struct Histogram<'a> {
 impl<'a> Histogram<'a> {
     /// One without exemplars, of cells in the order of a row.
     pub(super) const fn plain(buckets: Buckets, cells: &'a [u64]) -> Self {
-        Self { buckets, cells, exemplars: None, native: None }
+        Self { buckets, cells, exemplars: None, shown: None, native: None }
     }
 
     /// The same samples in buckets that grow by the eighth root of two, where they are kept. It may lack those of an instant.
@@ -129,12 +144,20 @@ impl<'a> Histogram<'a> {
         Some((exemplar, nanos as f64 / self.buckets.unit.scale()))
     }
 
-    /// Each finite bound in the family's unit, and how many samples were at or below it.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + 'a {
-        let scale = self.buckets.unit.scale();
-        self.buckets.bounds.iter().zip(self.cells).scan(0, move |total, (bound, count)| {
-            *total += count;
-            Some((*bound as f64 / scale, *total))
+    /// Each bound that is shown, infinity last.
+    pub fn cumulative(&self) -> impl Iterator<Item = Bound<'a>> {
+        let histogram = *self;
+        let (mut below, mut exemplar) = (0, None);
+        histogram.counts().iter().enumerate().filter_map(move |(index, count)| {
+            below += count;
+            // Of what falls together the largest is the one to look at.
+            exemplar = histogram.exemplar(index).or(exemplar);
+            let bound = histogram.buckets.bounds.get(index);
+            if bound.is_some() && histogram.shown.is_some_and(|shown| !shown[index]) {
+                return None;
+            }
+            let upper = bound.map_or(f64::INFINITY, |bound| *bound as f64 / histogram.buckets.unit.scale());
+            Some(Bound { index, upper, below, exemplar: exemplar.take() })
         })
     }
 }

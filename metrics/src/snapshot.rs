@@ -14,6 +14,7 @@ use pipeline::{Build, LabelSet};
 
 use wire::Timestamp;
 
+use super::choice::Choice;
 use super::exemplars::{Bucket, Held};
 use super::label_values::{DIRECTIONS, Input};
 use super::native::{self, NativeRow};
@@ -71,6 +72,7 @@ pub struct Snapshot {
     natives: HashMap<(Owner, usize), Box<[u64; native::CELLS]>>,
     /// The rows of probes.
     probes: Vec<ProbeCopy>,
+    choice: Arc<Choice>,
 }
 
 #[derive(Debug)]
@@ -117,6 +119,7 @@ impl Snapshot {
             exemplars: Held::default(),
             natives: HashMap::new(),
             probes: Vec::new(),
+            choice: Arc::default(),
             labels,
         };
         for shard in shards {
@@ -142,6 +145,11 @@ impl Snapshot {
     /// Shows these rows of probes too.
     pub(super) fn with_probes(self, probes: Vec<ProbeCopy>) -> Self {
         Self { probes, ..self }
+    }
+
+    /// Shows no more than is chosen.
+    pub fn choose(self, choice: Arc<Choice>) -> Self {
+        Self { choice, ..self }
     }
 
     /// Shows `exemplars` too.
@@ -239,6 +247,7 @@ impl Snapshot {
         let mut walk = Walk { family, visitor, announced: cursor.announced };
         let rows = match family.scope {
             _ if family.presence == Presence::Hidden || family.media && !self.listening => 0,
+            _ if self.choice.is_hidden(family) => 0,
             Scope::Global => {
                 walk.global(self);
                 0
@@ -253,7 +262,7 @@ impl Snapshot {
         let end = rows.min(cursor.row + ROWS_PER_STEP);
         for index in cursor.row..end {
             match family.scope {
-                Scope::Target => walk.target(&self.probes[index], self.began),
+                Scope::Target => walk.target(self, &self.probes[index]),
                 _ => walk.row(self, index),
             }
         }
@@ -388,7 +397,9 @@ impl Walk<'_> {
                     let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
                     let native = snapshot.natives.get(&(Owner::Name(*name), native::slot(f, variant)));
                     let exemplars = Some((&snapshot.exemplars, first));
-                    let histogram = Histogram { buckets, cells, exemplars, native: native.map(|cells| &**cells) };
+                    let native = native.map(|cells| &**cells);
+                    let shown = snapshot.choice.bounds(self.family);
+                    let histogram = Histogram { buckets, cells, exemplars, shown, native };
                     if histogram.count() != 0 {
                         self.show(whose, variant, &Value::Histogram(histogram));
                     }
@@ -455,7 +466,9 @@ impl Walk<'_> {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
                     let native = snapshot.natives.get(&(Owner::Set(row.set), native::slot(f, variant)));
                     let exemplars = Some((&snapshot.exemplars, first));
-                    let histogram = Histogram { buckets, cells, exemplars, native: native.map(|cells| &**cells) };
+                    let native = native.map(|cells| &**cells);
+                    let shown = snapshot.choice.bounds(self.family);
+                    let histogram = Histogram { buckets, cells, exemplars, shown, native };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }
@@ -485,9 +498,14 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, row: &ProbeCopy, created: Timestamp) {
+    fn target(&mut self, snapshot: &Snapshot, row: &ProbeCopy) {
+        let (created, shown) = (snapshot.began, snapshot.choice.bounds(self.family));
         let Source::Probe(probe) = self.family.source else { unreachable!("only probes have targets") };
         probe.series(row, &mut |variant, further, value| {
+            let value = &match *value {
+                Value::Histogram(histogram) => Value::Histogram(Histogram { shown, ..histogram }),
+                other => other,
+            };
             if !self.announced {
                 self.visitor.family(self.family);
                 self.announced = true;

@@ -10,7 +10,7 @@ use pipeline::labels::Escaped;
 use super::buckets::Unit;
 use super::exemplars::Exemplar;
 use super::schema::{Family, Kind, Scope};
-use super::series::{Histogram, Labels, Value};
+use super::series::{Bound, Histogram, Labels, Value};
 use super::snapshot::{Cursor, Snapshot, Visitor};
 
 /// Which text format.
@@ -182,11 +182,11 @@ impl Writer {
         self.push(&[itoa::Buffer::new().format(value), "\n"]);
     }
 
-    fn bucket(&mut self, labels: &Labels<'_>, le: usize, count: u64, histogram: &Histogram<'_>) {
-        self.head("_bucket", labels, Some(le));
-        self.out.push_str(itoa::Buffer::new().format(count));
+    fn bucket(&mut self, labels: &Labels<'_>, bound: &Bound<'_>) {
+        self.head("_bucket", labels, Some(bound.index));
+        self.out.push_str(itoa::Buffer::new().format(bound.below));
         if self.format == Format::OpenMetrics
-            && let Some((exemplar, value)) = histogram.exemplar(le)
+            && let Some((exemplar, value)) = bound.exemplar
         {
             let Exemplar { trace_id, span_id, at, .. } = exemplar;
             let (trace_id, span_id) = (u128::from_be_bytes(*trace_id), u64::from_be_bytes(span_id.0));
@@ -202,10 +202,9 @@ impl Writer {
     }
 
     fn histogram(&mut self, labels: &Labels<'_>, histogram: &Histogram<'_>) {
-        for (le, (_, count)) in histogram.cumulative().enumerate() {
-            self.bucket(labels, le, count, histogram);
+        for bound in histogram.cumulative() {
+            self.bucket(labels, &bound);
         }
-        self.bucket(labels, self.bounds.len(), histogram.count(), histogram);
         self.head("_sum", labels, None);
         self.push(&[float(&mut zmij::Buffer::new(), histogram.sum()), "\n"]);
         self.line("_count", labels, None, histogram.count());

@@ -47,8 +47,8 @@ pub enum Command {
     Validate(Configured),
     /// Print the effective configuration, secrets hidden
     PrintConfig(Configured),
-    /// List the components compiled in
-    Components,
+    /// List the components compiled in, or the metrics
+    Components(Components),
     /// Can it capture here, and does it see SIP? Each finding with what to do about it
     Doctor(Configured),
     /// Print the metrics of capture files as they are at the last packet
@@ -150,6 +150,14 @@ pub enum Format {
     Prometheus,
     /// An array with an object for each series
     Json,
+}
+
+/// What is listed.
+#[derive(Debug, Args)]
+pub struct Components {
+    /// List the metrics: type, unit, labels, and the most series under one value of the labels of the configuration
+    #[arg(long)]
+    pub metrics: bool,
 }
 
 /// Which calls of which captures, and how they are listed.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::config::{Aggregation, Protocol, Settings};
+use super::config::{Protocol, Settings};
 use super::metrics::{self, Pusher};
 use super::payload::{Payload, Signal};
 use super::resource::{resource, scope};
@@ -51,9 +51,6 @@ struct Task<P> {
 impl Otlp {
     /// Carries what `context` has.
     pub fn new(settings: Settings, context: &ExporterContext) -> Self {
-        if settings.aggregation == Aggregation::Base2ExponentialBucketHistogram {
-            context.registry.iter().for_each(|registry| registry.keep_native());
-        }
         Self { settings, context: context.clone(), stats: Arc::default(), running: None }
     }
 

@@ -1,14 +1,18 @@
 //! Settings of the endpoint: the table in, an address to listen on out.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use endpoint::address;
-use metrics::Undefined;
+use metrics::{Choice, Undefined};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
+use super::choice::choice;
+
 /// `[exporters.prometheus]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Address and port to listen on. Default `0.0.0.0:2112`. A change needs a restart only where
@@ -16,6 +20,15 @@ pub struct Config {
     pub endpoint: String,
     /// How a ratio with nothing in its denominator is shown: `nan`, `absent` or `zero`. Default `nan`.
     pub undefined_ratio: Undefined,
+    /// Which metrics are shown, by their names without prefix: `*` and `?` stand for other characters, `!` leaves out, the
+    /// last that fits decides. Default `["*"]`.
+    pub families: Vec<String>,
+    /// Whether each method and each common status has a metric of its own too (`invite_total`, `486_total`), beside the
+    /// labels of `requests_total` and `responses_total`. Default true.
+    pub names_per_code: bool,
+    /// Of a histogram, by its name without prefix: the bounds that are shown, among those it has, in its unit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Vec<f64>>,
     /// Whether scrapers that ask for protobuf get native histograms beside the classic ones. Default false. A change needs a
     /// restart: a histogram must have all of its samples.
     pub native_histograms: bool,
@@ -23,22 +36,42 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { endpoint: "0.0.0.0:2112".to_owned(), undefined_ratio: Undefined::Nan, native_histograms: false }
+        Self {
+            endpoint: "0.0.0.0:2112".to_owned(),
+            undefined_ratio: Undefined::Nan,
+            families: vec!["*".to_owned()],
+            names_per_code: true,
+            buckets: BTreeMap::new(),
+            native_histograms: false,
+        }
     }
 }
 
 /// A [`Config`] that was checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where to listen.
     pub endpoint: SocketAddr,
     /// How an undefined ratio is shown.
     pub undefined_ratio: Undefined,
+    /// What is shown.
+    pub choice: Arc<Choice>,
     /// Whether native histograms are kept.
     pub native_histograms: bool,
 }
 
+/// How a scrape is to look.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    pub(super) undefined: Undefined,
+    pub(super) choice: Arc<Choice>,
+}
+
 impl Settings {
+    pub(super) fn look(&self) -> Look {
+        Look { undefined: self.undefined_ratio, choice: Arc::clone(&self.choice) }
+    }
+
     /// `None` when something is wrong, all of which is then in `problems`.
     pub fn check(config: Config, problems: &mut Problems) -> Option<Self> {
         let Some(endpoint) = address(&config.endpoint) else {
@@ -49,8 +82,9 @@ impl Settings {
             );
             return None;
         };
-        let Config { undefined_ratio, native_histograms, .. } = config;
-        Some(Self { endpoint, undefined_ratio, native_histograms })
+        let Config { undefined_ratio, families, names_per_code, buckets, native_histograms, .. } = config;
+        let choice = choice(&families, names_per_code, &buckets, problems)?.into();
+        Some(Self { endpoint, undefined_ratio, choice, native_histograms })
     }
 }
 

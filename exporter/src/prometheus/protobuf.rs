@@ -4,7 +4,7 @@
 //! encoded as it comes, so that a family is held in bytes once.
 
 use metrics::exemplars::Exemplar;
-use metrics::{Cursor, Family, Histogram, Kind, Labels, Native, SCHEMA, Snapshot, Undefined, Value, Visitor};
+use metrics::{Bound, Cursor, Family, Histogram, Kind, Labels, Native, SCHEMA, Snapshot, Undefined, Value, Visitor};
 use pipeline::Telemetry;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -167,23 +167,16 @@ impl Visitor for Writer {
 fn histogram(histogram: &Histogram<'_>) -> client::Histogram {
     // Prometheus wants the native buckets to come to the count. What they lack of an instant the classic ones lack too.
     let count = histogram.native().map_or_else(|| histogram.count(), |native| native.count());
-    let exemplar = |index| histogram.exemplar(index).map(|(exemplar, value)| exemplify(exemplar, value));
-    let buckets = histogram.cumulative().enumerate().map(|(index, (bound, below))| client::Bucket {
+    let buckets = histogram.cumulative().map(|Bound { upper, below, exemplar, .. }| client::Bucket {
         cumulative_count: Some(below.min(count)),
-        upper_bound: Some(bound),
-        exemplar: exemplar(index),
+        upper_bound: Some(upper),
+        exemplar: exemplar.map(|(exemplar, value)| exemplify(exemplar, value)),
         ..client::Bucket::default()
     });
-    let above = client::Bucket {
-        cumulative_count: Some(count),
-        upper_bound: Some(f64::INFINITY),
-        exemplar: exemplar(histogram.bounds().count()),
-        ..client::Bucket::default()
-    };
     let mut message = client::Histogram {
         sample_count: Some(count),
         sample_sum: Some(histogram.sum()),
-        bucket: buckets.chain([above]).collect(),
+        bucket: buckets.collect(),
         ..client::Histogram::default()
     };
     if let Some(native) = histogram.native() {

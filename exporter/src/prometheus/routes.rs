@@ -9,7 +9,7 @@ use endpoint::{Load, ResponseGuard, Site};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
-use metrics::{Detail, ExporterContext, Exposition, Format, Registry, Undefined};
+use metrics::{Detail, ExporterContext, Exposition, Format, Registry};
 use pipeline::component::Health;
 use pipeline::pages::{Asked, Page, Shown};
 use pipeline::{CaptureStatus, Telemetry};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::body::{Pieces, ReplyBody, Scrape};
+use super::config::Look;
 use super::internal::Manner;
 use super::negotiate::Written;
 use super::protobuf::Families;
@@ -26,7 +27,7 @@ use super::{internal, negotiate, process, protobuf};
 pub struct Pages {
     registry: Arc<Registry>,
     health: Arc<dyn Health>,
-    undefined: Mutex<Undefined>,
+    shown: Mutex<Look>,
     started: Instant,
     /// One permit per scrape under way: each holds a copy of all rows.
     scrapes: Arc<Semaphore>,
@@ -37,11 +38,11 @@ pub struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(context: &ExporterContext, undefined: Undefined, scrapes: usize) -> Self {
+    pub(super) fn new(context: &ExporterContext, shown: Look, scrapes: usize) -> Self {
         Self {
             registry: context.registry.clone().expect("an exporter of metrics stands in a metrics pipeline"),
             health: Arc::clone(&context.health),
-            undefined: Mutex::new(undefined),
+            shown: Mutex::new(shown),
             started: Instant::now(),
             scrapes: Arc::new(Semaphore::new(scrapes)),
             scraped: AtomicU64::new(0),
@@ -51,8 +52,8 @@ impl Pages {
     }
 
     /// From the next scrape on.
-    pub(super) fn show_undefined(&self, undefined: Undefined) {
-        *self.undefined.lock().unwrap_or_else(PoisonError::into_inner) = undefined;
+    pub(super) fn show(&self, shown: Look) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: ResponseGuard) -> Response<ReplyBody> {
@@ -70,11 +71,11 @@ impl Pages {
     async fn scrape(&self, written: Written, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
-        let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
+        let Look { undefined, choice } = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut own = process::numbers();
         self.about_components(&mut own);
         let detail = Detail { exemplars: written != Written::Text(Format::Text), native: written == Written::Protobuf };
-        let snapshot = self.registry.snapshot_with(detail);
+        let snapshot = self.registry.snapshot_with(detail).choose(choice);
         let (mut first, mut pieces) = match written {
             Written::Text(format) => {
                 let own = internal::render(&own, Manner::Prometheus(format)).into_bytes();

@@ -76,7 +76,8 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 18] = [
+const EXAMPLES: [&str; 19] = [
+    "buckets",
     "services",
     "codecs",
     "modules.default",

@@ -28,7 +28,7 @@ pub struct Pusher {
 }
 
 impl Pusher {
-    /// Everything counted in `registry` counts from now on.
+    /// Everything counted in `registry` counts from now on; to be made before the first sample.
     pub fn new(
         registry: Arc<Registry>,
         resource: Resource,
@@ -37,6 +37,9 @@ impl Pusher {
         aggregation: Aggregation,
         stats: Arc<Stats>,
     ) -> Self {
+        if aggregation == Aggregation::Base2ExponentialBucketHistogram {
+            registry.keep_native();
+        }
         let baseline = (temporality == Temporality::Delta).then(Baseline::default);
         Self { registry, resource, scope, stats, start: now(), baseline, aggregation }
     }
