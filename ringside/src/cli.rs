@@ -312,6 +312,10 @@ pub struct Extract {
     /// With RTP and RTCP
     #[arg(long)]
     pub media: bool,
+    /// Without the people: numbers, names, addresses, Call-IDs and the like are replaced, by processors.dialog.calls.privacy.key
+    /// of the configuration, or by a key that nobody knows; not with --media, for voices are people
+    #[arg(long, conflicts_with = "media")]
+    pub anonymize: bool,
     /// File to write, pcapng
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
