@@ -167,6 +167,7 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 	struct backend_counters *backend_counters;
 	struct service_counters *counters;
 	__u32 marks, rule, observes, by_call_id, device, *flags;
+	struct hop *target, hop = {}, back = {};
 	struct dialog *dialog = 0;
 	struct message *message;
 	int answer;
@@ -217,10 +218,17 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 		return act(skb, work, number, choice.backend, PASS, answer, rule);
 	if (same_address(choice.address.address, work->packet.source))
 		return act(skb, work, number, choice.backend, PASS, BY_HAIRPIN, rule);
-	if (keep_flow(&work->packet, &choice.address, work->now) ||
-	    keep_fragment(&work->packet, DESTINATION, choice.address.address, work->now) ||
-	    change_endpoint(skb, &work->packet, DESTINATION, &choice.address))
+	target = settings->flags & SETTING_DIRECT ? map_lookup(&hops, &choice.backend) : 0;
+	if (target && target->kind != HOP_STACK) {
+		hop = *target;
+		back.kind = flags && *flags & DEVICE_POD ? HOP_POD : HOP_NEIGHBOUR;
+		back.device = device;
+	}
+	if (keep_flow(&work->packet, &choice.address, &back, work->now) ||
+	    keep_fragment(&work->packet, AT_INGRESS, DESTINATION, choice.address.address, &hop, work->now) ||
+	    change_endpoint(skb, &work->packet, DESTINATION, &choice.address, hop.kind != HOP_STACK))
 		return act(skb, work, number, choice.backend, PASS, BY_FAILED, rule);
+	work->hop = hop;
 	mark_packet(skb, &work->packet, number, rule);
 
 	backend_counters = counters_of_backend(choice.backend);

@@ -62,6 +62,7 @@ struct message {
 struct work {
 	__u64 now;
 	struct packet packet;
+	struct hop hop;           /* where the packet goes on */
 	struct message message;
 	__u8 bytes[BYTES + 8];
 };

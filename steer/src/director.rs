@@ -187,6 +187,7 @@ impl Director {
                 State::Down => steer::State::Down,
             },
             local: self.is_local(member),
+            hop: None,
             weight: service.weight(member, &self.overrides, adaptive, self.seconds),
         };
         service.members.iter().map(backend).collect()
