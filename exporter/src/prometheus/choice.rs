@@ -22,11 +22,11 @@ pub(super) fn choice(
         match Pattern::new(name) {
             Ok(pattern) if families().any(|family| pattern.matches(family.name)) => rules.push((shown, pattern)),
             Ok(_) => {
-                problems.error(&format!("families[{index}]"), format!("no metric is called {name:?}"), NAMES);
+                problems.error(format!("families[{index}]"), format!("no metric is called {name:?}"), NAMES);
                 sound = false;
             }
             Err(error) => {
-                problems.error(&format!("families[{index}]"), format!("{name:?} is no pattern: {error}"), PATTERN);
+                problems.error(format!("families[{index}]"), format!("{name:?} is no pattern: {error}"), PATTERN);
                 sound = false;
             }
         }
