@@ -24,7 +24,7 @@ use pipeline::component::{Exporter, ExporterError};
 
 pub use config::{Config, Settings};
 
-use endpoint::{Refused, Server};
+use endpoint::{Acceptor, Refused, Server, TlsServerConfig};
 use routes::Pages;
 
 /// What the endpoint bears: see [`endpoint::Limits`].
@@ -82,8 +82,13 @@ impl Prometheus {
         Self { settings, limits, site, server: None }
     }
 
-    fn serve(&self, endpoint: SocketAddr) -> Result<Server, ExporterError> {
-        let server = Server::start(endpoint, self.limits.serving(), Arc::clone(&self.site), "[exporters.prometheus]");
+    fn serve(&self, endpoint: SocketAddr, tls: &TlsServerConfig) -> Result<Server, ExporterError> {
+        let acceptor = Acceptor::new(tls).map_err(|error| ExporterError {
+            what: format!("tls_server_config.{error}"),
+            help: "give PEM files that this user may read, as Prometheus' exporter-toolkit wants them".to_owned(),
+        })?;
+        let (limits, site) = (self.limits.serving(), Arc::clone(&self.site));
+        let server = Server::start_encrypted(endpoint, acceptor, limits, site, "[exporters.prometheus]");
         server.map_err(|Refused { what, help }| ExporterError { what, help })
     }
 
@@ -95,7 +100,7 @@ impl Prometheus {
 
 impl Exporter for Prometheus {
     fn start(&mut self) -> Result<(), ExporterError> {
-        self.server = Some(self.serve(self.settings.endpoint)?);
+        self.server = Some(self.serve(self.settings.endpoint, &self.settings.tls)?);
         Ok(())
     }
 
@@ -106,14 +111,19 @@ impl Exporter for Prometheus {
         self.site.show(new.look());
         self.settings.undefined_ratio = new.undefined_ratio;
         self.settings.choice = Arc::clone(&new.choice);
+        self.settings.users = new.users;
+        self.settings.hosts = new.hosts;
         let mut restart = Vec::new();
         if new.native_histograms != self.settings.native_histograms {
             restart.push("native_histograms");
         }
+        if new.tls != self.settings.tls {
+            restart.push("tls_server_config");
+        }
         if new.endpoint == self.settings.endpoint {
             return restart;
         }
-        match self.serve(new.endpoint) {
+        match self.serve(new.endpoint, &self.settings.tls) {
             Ok(server) => {
                 tracing::info!(address = %server.address(), "metrics are served at another endpoint");
                 self.settings.endpoint = new.endpoint;
@@ -130,7 +140,8 @@ impl Exporter for Prometheus {
     }
 
     fn addresses(&self) -> Vec<String> {
-        self.local_address().map(|address| format!("metrics  http://{address}/metrics")).into_iter().collect()
+        let scheme = if self.settings.tls.cert_file.is_some() { "https" } else { "http" };
+        self.local_address().map(|address| format!("metrics  {scheme}://{address}/metrics")).into_iter().collect()
     }
 
     /// Takes [`Limits::shutdown_grace`] at most.

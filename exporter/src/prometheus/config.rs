@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use endpoint::address;
+use endpoint::{BasicAuth, TlsServerConfig, address};
 use metrics::{Choice, Undefined};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,13 @@ pub struct Config {
     /// Whether scrapers that ask for protobuf get native histograms beside the classic ones. Default false. A change needs a
     /// restart: a histogram must have all of its samples.
     pub native_histograms: bool,
+    /// Certificate and key, and who else has to have one, by the keys of exporter-toolkit. Default: no TLS.
+    pub tls_server_config: TlsServerConfig,
+    /// Who may ask: names with the bcrypt hashes of their passwords. Never shown. Default: everybody.
+    #[serde(skip_serializing)]
+    pub basic_auth_users: BTreeMap<String, String>,
+    /// The names under which the endpoint may be asked for; addresses always are. Default: any.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Config {
@@ -43,6 +50,9 @@ impl Default for Config {
             names_per_code: true,
             buckets: BTreeMap::new(),
             native_histograms: false,
+            tls_server_config: TlsServerConfig::default(),
+            basic_auth_users: BTreeMap::new(),
+            hosts: Vec::new(),
         }
     }
 }
@@ -58,18 +68,31 @@ pub struct Settings {
     pub choice: Arc<Choice>,
     /// Whether native histograms are kept.
     pub native_histograms: bool,
+    /// Certificate and key.
+    pub tls: TlsServerConfig,
+    /// Who may ask.
+    pub users: BTreeMap<String, String>,
+    /// The names it may be asked for by, in lower case; any where there are none.
+    pub hosts: Vec<String>,
 }
 
-/// How a scrape is to look.
-#[derive(Clone, Debug)]
+/// How a scrape is to look, and who may see it.
+#[derive(Clone)]
 pub(super) struct Look {
     pub(super) undefined: Undefined,
     pub(super) choice: Arc<Choice>,
+    pub(super) auth: Arc<BasicAuth>,
+    pub(super) hosts: Arc<[String]>,
 }
 
 impl Settings {
     pub(super) fn look(&self) -> Look {
-        Look { undefined: self.undefined_ratio, choice: Arc::clone(&self.choice) }
+        Look {
+            undefined: self.undefined_ratio,
+            choice: Arc::clone(&self.choice),
+            auth: Arc::new(BasicAuth::new(&self.users).expect("hashes were checked")),
+            hosts: self.hosts.as_slice().into(),
+        }
     }
 
     /// `None` when something is wrong, all of which is then in `problems`.
@@ -82,9 +105,18 @@ impl Settings {
             );
             return None;
         };
+        if let Err(wrong) = BasicAuth::new(&config.basic_auth_users) {
+            for name in wrong {
+                let what = "is no bcrypt hash".to_owned();
+                problems.error(format!("basic_auth_users.{name}"), what, "make one with `htpasswd -nBC 10 NAME`");
+            }
+            return None;
+        }
         let Config { undefined_ratio, families, names_per_code, buckets, native_histograms, .. } = config;
         let choice = choice(&families, names_per_code, &buckets, problems)?.into();
-        Some(Self { endpoint, undefined_ratio, choice, native_histograms })
+        let (tls, users) = (config.tls_server_config, config.basic_auth_users);
+        let hosts = config.hosts.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+        Some(Self { endpoint, undefined_ratio, choice, native_histograms, tls, users, hosts })
     }
 }
 

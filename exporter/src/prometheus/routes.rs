@@ -1,5 +1,6 @@
 //! Answers: a request and the state of the program in, a response out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use endpoint::{Load, ResponseGuard, Site};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use metrics::{Detail, ExporterContext, Exposition, Format, Registry};
 use pipeline::component::Health;
@@ -51,6 +52,10 @@ impl Pages {
         }
     }
 
+    fn look(&self) -> Look {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// From the next scrape on.
     pub(super) fn show(&self, shown: Look) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
@@ -71,7 +76,7 @@ impl Pages {
     async fn scrape(&self, written: Written, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
-        let Look { undefined, choice } = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Look { undefined, choice, .. } = self.look();
         let mut own = process::numbers();
         self.about_components(&mut own);
         let detail = Detail { exemplars: written != Written::Text(Format::Text), native: written == Written::Protobuf };
@@ -144,6 +149,15 @@ impl Site for Pages {
     type Body = ReplyBody;
 
     async fn answer(&self, request: Request<Incoming>, busy: ResponseGuard) -> Response<ReplyBody> {
+        let Look { auth, hosts, .. } = self.look();
+        if !hosts.is_empty() && !endpoint::host(&request).is_some_and(|name| is_ours(name, &hosts)) {
+            return plain(StatusCode::MISDIRECTED_REQUEST, TEXT, "This host is asked for by another name.\n", busy);
+        }
+        if !auth.admits(request.headers()).await {
+            let mut response = plain(StatusCode::UNAUTHORIZED, TEXT, "Name and password are needed.\n", busy);
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"ringside\""));
+            return response;
+        }
         let path = request.uri().path();
         let other = self.others.at(path);
         if other.is_none() && !matches!(path, "/" | "/metrics" | "/health" | "/internal/metrics") {
@@ -181,6 +195,12 @@ impl Site for Pages {
     fn load(&self) -> &Load {
         &self.load
     }
+}
+
+/// Whether a host is asked for by one of its names, or by an address: these cannot be rebound.
+fn is_ours(name: &str, hosts: &[String]) -> bool {
+    let name = name.trim_end_matches('.');
+    name.parse::<IpAddr>().is_ok() || hosts.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
 /// A page of an extension.
