@@ -46,6 +46,8 @@ pub struct Type<P: ?Sized, X> {
     pub role: Role,
     check: Box<Check>,
     build: Box<Build<P, X>>,
+    /// The path of a key that names an extension, and what that has to do.
+    extension: Option<(&'static str, Role)>,
 }
 
 type Check = dyn Fn(&Node, &mut Problems) -> (Option<toml::Table>, Option<Make>);
@@ -83,6 +85,8 @@ pub enum Role {
     Exports,
     /// Stands beside the pipelines and adds a page to exporters that serve some.
     AddsPage,
+    /// Stands beside the pipelines and keeps files for exporters that name it.
+    KeepsFiles,
     /// Stands beside the pipelines and shows calls: with it every call is on record, whatever is sampled.
     WatchesCalls,
 }
@@ -127,7 +131,17 @@ impl<P: ?Sized, X> Type<P, X> {
             let settings = settings.downcast::<S>().expect("settings come from the check of the same type");
             build(*settings, context)
         };
-        Self { name, role, about, check: Box::new(check), build: Box::new(build) }
+        Self { name, role, about, check: Box::new(check), build: Box::new(build), extension: None }
+    }
+
+    /// The same, of which the key at `path` names an extension that does `role`, where it is not empty.
+    pub fn naming_extension(self, path: &'static str, role: Role) -> Self {
+        Self { extension: Some((path, role)), ..self }
+    }
+
+    /// The path of that key, and what the extension has to do.
+    pub fn extension(&self) -> Option<(&'static str, Role)> {
+        self.extension
     }
 
     /// Checks a component's table, which stands at `path`. `None` after an error, all of which are in `problems`.

@@ -45,6 +45,7 @@ impl Configuration {
             let mut roles = roles(tree, catalogue);
             check_unused(tree, service, &roles, &mut found);
             check_extensions(tree, service, catalogue, &mut found);
+            check_named_extensions(&exporters, service, catalogue, &mut found);
             add_choosers(service, catalogue, &mut roles, &mut processors);
             Graph::build(service, &roles, &mut found)
         });
@@ -235,6 +236,44 @@ fn check_extensions<E, X>(tree: &Node, service: &Service, catalogue: &Catalogue<
             let help = "name it in `service.extensions`, or take it out";
             problems.error_at(place, path, "nothing starts it", help);
         }
+    }
+}
+
+/// An exporter that names an extension names one that runs, and that does what it is needed for.
+fn check_named_extensions<E, X>(
+    exporters: &Components,
+    service: &Service,
+    catalogue: &Catalogue<E, X>,
+    problems: &mut Problems,
+) {
+    for (id, checked) in exporters {
+        let kind = catalogue.exporters.iter().find(|kind| kind.name == id.kind());
+        let Some((path, role)) = kind.and_then(Type::extension) else { continue };
+        let found = path.split('.').try_fold(None, |table: Option<&toml::Value>, key| {
+            let value = table.map_or_else(|| checked.effective.get(key), |table| table.get(key));
+            value.map(Some)
+        });
+        let Some(name) = found.flatten().and_then(toml::Value::as_str).filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        let does = |name: &str| {
+            let kind = ComponentId::parse(name)?;
+            catalogue.extensions.iter().find(|other| other.name == kind.kind()).filter(|other| other.role == role)
+        };
+        let fitting = service.extensions.iter().map(String::as_str).filter(|name| does(name).is_some());
+        if service.extensions.iter().any(|used| used == name) && does(name).is_some() {
+            continue;
+        }
+        let help = match suggest::closest(name, fitting) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => {
+                let known = catalogue.extensions.iter().find(|kind| kind.role == role).map_or("", |kind| kind.name);
+                format!("add a table `[extensions.{known}]`, and name it in `service.extensions`")
+            }
+        };
+        let keys = ["exporters", id.as_str()].map(|key| Step::Key(key.to_owned()));
+        let path = format!("{}.{path}", path_text(&keys));
+        problems.error(path, format!("`{name}` is no extension that keeps files and runs"), help);
     }
 }
 

@@ -120,23 +120,6 @@ impl Engine {
         let pages = Pages::default();
         let resource = Arc::new(configuration.service.telemetry.resource.clone());
         order.extend(queues.keys().filter(|id| !registries.contains_key(*id)).cloned());
-        let exporters = order.iter().map(|id| {
-            let context = ExporterContext {
-                id: id.clone(),
-                registry: registries.get(id).cloned(),
-                calls: queues.get(id).cloned(),
-                label_sets: Arc::clone(&label_sets),
-                resource: Arc::clone(&resource),
-                health: Arc::clone(&status) as _,
-                pages: pages.clone(),
-            };
-            let kind = kind(&catalogue.exporters, id);
-            let exporter = kind.build(configuration.exporters[id].settings(), &context);
-            let queue = queues.get(id).map(|queue| Arc::clone(queue) as _);
-            exporter.reports().into_iter().chain(queue).for_each(|reports| status.add("exporter", id.clone(), reports));
-            (id.clone(), exporter)
-        });
-        let exporters = exporters.collect();
         let first = order.first().and_then(|id| registries.get(id));
         let extensions = configuration.extensions.iter().map(|(id, checked)| {
             let context = ExtensionContext {
@@ -151,7 +134,28 @@ impl Engine {
             extension.reports().into_iter().for_each(|reports| status.add("extension", id.clone(), reports));
             (id.clone(), extension)
         });
-        let extensions = extensions.collect();
+        let extensions: Vec<(ComponentId, Box<dyn Extension>)> = extensions.collect();
+        let folders =
+            extensions.iter().filter_map(|(id, extension)| Some((id.clone(), extension.directory()?.to_owned())));
+        let folders = Arc::new(folders.collect());
+        let exporters = order.iter().map(|id| {
+            let context = ExporterContext {
+                id: id.clone(),
+                registry: registries.get(id).cloned(),
+                calls: queues.get(id).cloned(),
+                label_sets: Arc::clone(&label_sets),
+                resource: Arc::clone(&resource),
+                health: Arc::clone(&status) as _,
+                folders: Arc::clone(&folders),
+                pages: pages.clone(),
+            };
+            let kind = kind(&catalogue.exporters, id);
+            let exporter = kind.build(configuration.exporters[id].settings(), &context);
+            let queue = queues.get(id).map(|queue| Arc::clone(queue) as _);
+            exporter.reports().into_iter().chain(queue).for_each(|reports| status.add("exporter", id.clone(), reports));
+            (id.clone(), exporter)
+        });
+        let exporters = exporters.collect();
         Self {
             shards,
             exporters,

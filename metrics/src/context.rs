@@ -1,6 +1,7 @@
 //! What exporters and extensions are built with besides their settings: the rows and calls of their pipelines.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipeline::pages::Pages;
@@ -23,6 +24,8 @@ pub struct ExporterContext {
     pub resource: Arc<BTreeMap<String, String>>,
     /// The state of the program, for `/health` and `/internal/metrics`.
     pub health: Arc<dyn Health>,
+    /// Folders of extensions in which files may be kept.
+    pub folders: Arc<BTreeMap<ComponentId, PathBuf>>,
     /// Pages of extensions, for who serves pages. They are added after exporters are built.
     pub pages: Pages,
 }

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -233,6 +234,11 @@ pub trait Extension {
 
     /// Who tells about it while it runs, on any thread and without waiting.
     fn reports(&self) -> Option<Arc<dyn Reports>> {
+        None
+    }
+
+    /// A folder in which exporters may keep files of their own.
+    fn directory(&self) -> Option<&Path> {
         None
     }
 

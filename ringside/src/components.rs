@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::{Role, Type};
 use engine::Catalogue;
+use exporter::file_storage::{self, FileStorage};
 use exporter::otlp::{self, Otlp};
 use exporter::prometheus::{self, Prometheus};
 use extension_console::Console;
@@ -110,14 +111,16 @@ pub fn catalogue() -> Catalogue {
                 "pushes metrics and traces as OTLP over gRPC",
                 otlp::Settings::grpc,
                 |settings, context| Box::new(Otlp::new(settings, context)),
-            ),
+            )
+            .naming_extension("sending_queue.storage", Role::KeepsFiles),
             Type::<dyn Exporter, ExporterContext>::new(
                 otlp::env::HTTP,
                 Role::Exports,
                 "pushes metrics and traces as OTLP over HTTP",
                 otlp::Settings::http,
                 |settings, context| Box::new(Otlp::new(settings, context)),
-            ),
+            )
+            .naming_extension("sending_queue.storage", Role::KeepsFiles),
         ],
         extensions: vec![
             Type::<dyn Extension, ExtensionContext>::new(
@@ -133,6 +136,13 @@ pub fn catalogue() -> Catalogue {
                 "/probe beside /metrics: probes when they are scraped",
                 receiver_sip_probe::page::Config::check,
                 |settings, _| Box::new(ProbeEndpoint::new(settings)),
+            ),
+            Type::<dyn Extension, ExtensionContext>::new(
+                "file_storage",
+                Role::KeepsFiles,
+                "a folder for what waits to be sent, over restarts",
+                file_storage::Config::checked,
+                |config, _| Box::new(FileStorage::new(config)),
             ),
         ],
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 use pipeline::settings::{Problems, size};
+use serde::{Deserialize, Serialize};
 
 pub use endpoint::Endpoint;
 pub use tables::{Aggregation, Batch, Compression, GrpcConfig, HttpConfig, Queue, Retry, Temporality, Tls, TlsVersion};
@@ -18,7 +19,8 @@ pub use tables::{Aggregation, Batch, Compression, GrpcConfig, HttpConfig, Queue,
 use super::payload::Signal;
 
 /// How requests travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// gRPC over HTTP/2.
     Grpc,

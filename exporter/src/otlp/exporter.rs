@@ -19,7 +19,7 @@ use super::config::{Protocol, Settings};
 use super::metrics::{self, Pusher};
 use super::payload::{Payload, Signal};
 use super::resource::{resource, scope};
-use super::send::Sender;
+use super::send::{Sender, Store};
 use super::spans::{self, Batcher, Limits};
 use super::stats::Stats;
 
@@ -28,6 +28,8 @@ pub struct Otlp {
     settings: Settings,
     context: ExporterContext,
     stats: Arc<Stats>,
+    /// The queue on disk, if there is one. Senders share it.
+    store: Option<Arc<Store>>,
     running: Option<Running>,
 }
 
@@ -51,7 +53,19 @@ struct Task<P> {
 impl Otlp {
     /// Carries what `context` has.
     pub fn new(settings: Settings, context: &ExporterContext) -> Self {
-        Self { settings, context: context.clone(), stats: Arc::default(), running: None }
+        Self { settings, context: context.clone(), stats: Arc::default(), store: None, running: None }
+    }
+
+    /// The queue on disk, where `sending_queue.storage` names an extension that has a folder.
+    fn open_store(&self) -> Result<Option<Arc<Store>>, ExporterError> {
+        let named = ComponentId::parse(&self.settings.queue.storage);
+        let Some(folder) = named.and_then(|id| self.context.folders.get(&id)) else { return Ok(None) };
+        let folder = folder.join(self.context.id.as_str().replace('/', "-"));
+        let store = Store::open(&folder).map_err(|error| ExporterError {
+            what: format!("the queue on disk: {error}"),
+            help: "let the user of the service write there, or set another `directory` in the extension".to_owned(),
+        })?;
+        Ok(Some(Arc::new(store)))
     }
 
     /// Pushes what the registry counts, if a metrics pipeline is fed from there.
@@ -85,7 +99,8 @@ impl Otlp {
 impl Exporter for Otlp {
     fn start(&mut self) -> Result<(), ExporterError> {
         let id = self.context.id.as_str();
-        let sender = Sender::start(id, self.settings.clone(), Arc::clone(&self.stats))?;
+        self.store = self.open_store()?;
+        let sender = Sender::start_stored(id, self.settings.clone(), Arc::clone(&self.stats), self.store.clone())?;
         let sender = Current(Arc::new(Mutex::new(Arc::new(sender))));
         let (metrics, calls) = (self.push_metrics(&sender), self.push_calls(&sender));
         self.running = Some(Running { sender, metrics, calls });
@@ -105,13 +120,18 @@ impl Exporter for Otlp {
             new.aggregation = self.settings.aggregation;
             restart.push("default_histogram_aggregation");
         }
+        if new.queue.storage != self.settings.queue.storage {
+            new.queue.storage.clone_from(&self.settings.queue.storage);
+            restart.push("sending_queue.storage");
+        }
         let Some(running) = &mut self.running else { return restart };
         // Files may have changed though their names have not.
         let has_files = new.tls.ca_file.is_some() || new.tls.cert_file.is_some();
         if new == self.settings && !has_files {
             return restart;
         }
-        match Sender::start(self.context.id.as_str(), new.clone(), Arc::clone(&self.stats)) {
+        let (stats, store) = (Arc::clone(&self.stats), self.store.clone());
+        match Sender::start_stored(self.context.id.as_str(), new.clone(), stats, store) {
             Ok(sender) => {
                 let old = running.sender.replace(sender);
                 tokio::spawn(async move { old.flush(Some(Instant::now() + FLUSH_TIMEOUT)).await });

@@ -3,9 +3,11 @@
 //! A payload is encoded once and not changed any more: a retry sends the same bytes.
 
 use hyper::body::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// Which of OTLP's services takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Signal {
     /// `ExportMetricsServiceRequest`; items are data points.
     Metrics,
@@ -79,6 +81,43 @@ pub(super) struct Packed {
     pub important: bool,
 }
 
+/// A request in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// As of the payload.
+    pub signal: Signal,
+    /// As it travels.
+    pub body: Body,
+    /// As of the payload.
+    pub items: u64,
+    /// As of the payload.
+    pub important: bool,
+}
+
+/// Where the body of a request in the queue is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// In memory.
+    Held(Bytes),
+    /// In a file of the queue on disk.
+    Stored {
+        /// Which one.
+        number: u64,
+        /// How long it is.
+        bytes: usize,
+    },
+}
+
+impl Body {
+    /// In bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Held(body) => body.len(),
+            Self::Stored { bytes, .. } => *bytes,
+        }
+    }
+}
+
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -96,8 +135,10 @@ pub enum Outcome {
 pub enum Failure {
     /// The server refused it for good.
     Permanent,
-    /// Retries went on for `max_elapsed_time`, are switched off, or the program ended.
+    /// Retries went on for `max_elapsed_time`, or are switched off.
     GaveUp,
+    /// The program ended before.
+    Ended,
     /// It was never sent: there was no room for it, or it is above `max_request_size`.
     Refused(Refused),
 }
@@ -117,11 +158,14 @@ pub enum Refused {
     /// No endpoint is known for this signal.
     #[error("no endpoint takes it")]
     NoEndpoint,
+    /// The queue on disk cannot be written or read.
+    #[error("the queue on disk cannot be used")]
+    Storage,
 }
 
 impl Refused {
     /// All of them, in order of their index.
-    pub const ALL: [Self; 4] = [Self::QueueFull, Self::TooLarge, Self::Stopped, Self::NoEndpoint];
+    pub const ALL: [Self; 5] = [Self::QueueFull, Self::TooLarge, Self::Stopped, Self::NoEndpoint, Self::Storage];
 
     /// The label value `reason`.
     pub const fn reason(self) -> &'static str {
@@ -130,6 +174,7 @@ impl Refused {
             Self::TooLarge => "too_large",
             Self::Stopped => "stopped",
             Self::NoEndpoint => "no_endpoint",
+            Self::Storage => "storage",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exporter::otlp::{GrpcConfig, HttpConfig, Payload, Protocol, Sender, Settings, Signal, Stats};
+use exporter::otlp::{GrpcConfig, HttpConfig, Payload, Protocol, Sender, Settings, Signal, Stats, Store};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use pipeline::settings::Problems;
@@ -40,10 +40,15 @@ pub struct Client {
 
 impl Client {
     pub fn start(settings: Settings) -> Self {
+        Self::stored(settings, None)
+    }
+
+    /// With its queue on disk.
+    pub fn stored(settings: Settings, store: Option<Arc<Store>>) -> Self {
         super::words::listen();
         let stats = Arc::new(Stats::default());
-        let sender = Sender::start("otlp_test", settings, Arc::clone(&stats)).unwrap_or_else(|error| panic!("{error}"));
-        Self { sender, stats }
+        let sender = Sender::start_stored("otlp_test", settings, Arc::clone(&stats), store);
+        Self { sender: sender.unwrap_or_else(|error| panic!("{error}")), stats }
     }
 
     /// Sum over the labels of one name.

@@ -6,5 +6,6 @@ mod outages;
 mod queue;
 mod server;
 mod services;
+mod stored;
 mod tls;
 mod words;

@@ -64,6 +64,7 @@ fn start(settings: Settings, calls: Option<Arc<CallQueue>>) -> Fixture {
         label_sets: Arc::clone(registry.label_sets()),
         resource: Arc::new([("service.name".to_owned(), "sbc".to_owned())].into()),
         health: Arc::new(Nobody),
+        folders: Default::default(),
         pages: Default::default(),
     };
     let mut exporter = Otlp::new(settings, &context);

@@ -59,6 +59,7 @@ pub fn context(registry: &Arc<Registry>, state: &Arc<State>) -> ExporterContext 
         label_sets: Arc::clone(registry.label_sets()),
         resource: Arc::default(),
         health: Arc::clone(state) as _,
+        folders: Default::default(),
         pages: Default::default(),
     }
 }

@@ -42,7 +42,7 @@ fn together(table: &str, content: &str) -> Option<Together> {
             Some(Together::Traces)
         }
         "receivers.sip_probe" | "service.pipelines.\"metrics/probes\"" => Some(Together::Probes),
-        "extensions.console" | "extensions.probe_endpoint" => Some(Together::Console),
+        "extensions.console" | "extensions.probe_endpoint" | "extensions.file_storage" => Some(Together::Console),
         "service" if content.starts_with("extensions") => Some(Together::Console),
         _ => None,
     }
@@ -51,18 +51,20 @@ fn together(table: &str, content: &str) -> Option<Together> {
 /// The file with those lines out of their comments that make its tables stand, and those that `also` says.
 fn uncommented(text: &str, with: Option<Together>, also: impl Fn(usize) -> bool) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let shown = lines.iter().enumerate().map(|(at, line)| {
-        let Some(content) = hidden(line) else { return *line };
-        let needed = |table: &str| {
-            is_header(line)
-                || ["endpoint", "extensions", "targets", "modules", "allow"].iter().any(|key| content.starts_with(key))
-                || table.starts_with("service.pipelines.")
-        };
-        let stands =
-            with.is_some() && table(&lines, at).is_some_and(|table| together(table, content) == with && needed(table));
-        if stands || also(at) { content } else { line }
+    let shown = lines.iter().enumerate().map(|(at, line)| match hidden(line) {
+        Some(content) if with.is_some_and(|with| stands(&lines, at, with)) || also(at) => content,
+        _ => line,
     });
     shown.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether the tables of `with` do not stand without the line at `at`.
+fn stands(lines: &[&str], at: usize, with: Together) -> bool {
+    let (Some(content), Some(table)) = (hidden(lines[at]), table(lines, at)) else { return false };
+    let needed = is_header(lines[at])
+        || ["endpoint", "extensions", "targets", "modules", "allow"].iter().any(|key| content.starts_with(key))
+        || table.starts_with("service.pipelines.");
+    together(table, content) == Some(with) && needed
 }
 
 fn effective(text: &str) -> Result<toml::Table, String> {
@@ -76,7 +78,8 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 23] = [
+const EXAMPLES: [&str; 24] = [
+    "sending_queue.storage",
     "buckets",
     "tls_server_config.cert_file",
     "tls_server_config.key_file",
@@ -147,7 +150,9 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
             })
         };
         let near = |at: usize| at.abs_diff(number) == 1;
-        let also = |at| at == number || Some(at) == header || near(at) && pair(at);
+        // The queue on disk is nothing without its extension.
+        let extended = |at| line.starts_with("#sending_queue.storage") && stands(&lines, at, Together::Console);
+        let also = |at| at == number || Some(at) == header || near(at) && pair(at) || extended(at);
         let changed = effective(&uncommented(&text, with, also));
         let changed = changed.unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
         let is_example = EXAMPLES.iter().any(|key| line.starts_with(&format!("#{key} ")));

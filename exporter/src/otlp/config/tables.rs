@@ -184,6 +184,9 @@ pub struct Queue {
     /// Most bytes that wait. Default 4 MiB.
     #[serde(with = "size")]
     pub queue_size: usize,
+    /// The extension in whose folder requests wait, of metrics none: `file_storage`. Default: in memory.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub storage: String,
     /// How spans are put together.
     pub batch: Batch,
 }
@@ -272,7 +275,7 @@ impl Default for Retry {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { enabled: true, num_consumers: 2, queue_size: 4 << 20, batch: Batch::default() }
+        Self { enabled: true, num_consumers: 2, queue_size: 4 << 20, storage: String::new(), batch: Batch::default() }
     }
 }
 

@@ -70,7 +70,7 @@ impl Pusher {
                         baseline.advance(marks);
                     }
                 }
-                Outcome::Failed(Failure::GaveUp) => return,
+                Outcome::Failed(Failure::GaveUp | Failure::Ended) => return,
                 Outcome::Failed(_) => {}
             }
         }

@@ -3,6 +3,7 @@
 //! Counts what became of it and tells the log when the server's health changes. Dropping the future withdraws
 //! the request; nothing is counted then but that no request is in flight any more.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::super::payload::{Failure, Outcome, Packed, Payload, Refused, Signal};
 use super::super::stats::Stats;
 use super::backoff::Backoff;
 use super::health::{ServerHealth, Transition};
+use super::store::Head;
 use super::verdict::{Cause, Verdict};
 use super::{connect, grpc, http, wire};
 
@@ -30,6 +32,8 @@ pub(super) struct Delivery {
     not_before: Mutex<Option<Instant>>,
     /// Signals of which a partial success was told.
     partial_told: Mutex<[bool; Signal::ALL.len()]>,
+    /// That the queue on disk fails was told.
+    storage_told: AtomicBool,
     /// When the program wants to be gone; `None` while it runs.
     end: watch::Receiver<Option<Instant>>,
 }
@@ -59,6 +63,7 @@ impl Delivery {
             health: Mutex::default(),
             not_before: Mutex::default(),
             partial_told: Mutex::default(),
+            storage_told: AtomicBool::new(false),
             end,
         })
     }
@@ -76,6 +81,26 @@ impl Delivery {
         Err(refused)
     }
 
+    /// How a request that is packed now stands on disk.
+    pub(super) fn head(&self, packed: &Packed) -> Head {
+        let Settings { protocol, compression, .. } = self.settings;
+        Head { signal: packed.signal, protocol, compression, items: packed.items, important: packed.important }
+    }
+
+    /// What travels now of one that was packed at another time, perhaps in another way.
+    pub(super) async fn packed_anew(&self, head: Head, body: Bytes) -> Option<Packed> {
+        let Head { signal, items, important, .. } = head;
+        let Settings { protocol, compression, max_request_size, .. } = self.settings;
+        let body = match (head.protocol, head.compression) == (protocol, compression) {
+            true => body,
+            false => {
+                let plain = wire::unpack(&body, head.protocol, head.compression, max_request_size)?;
+                wire::pack(plain, protocol, compression).await
+            }
+        };
+        Some(Packed { signal, body, items, important })
+    }
+
     /// Makes of one that was checked what travels.
     pub(super) async fn pack(&self, payload: Payload) -> Packed {
         let Payload { signal, body, items, important } = payload;
@@ -83,13 +108,13 @@ impl Delivery {
         Packed { signal, body, items, important }
     }
 
-    /// Sends one.
-    pub(super) async fn deliver(&self, packed: Packed) -> Outcome {
+    /// Sends one. What is `kept` on disk has not failed when the program ends before.
+    pub(super) async fn deliver(&self, packed: Packed, kept: bool) -> Outcome {
         let (signal, items) = (packed.signal, packed.items);
         let outcome = tokio::select! {
             // What is left when the time is over is not even begun.
             biased;
-            () = self.is_over() => Outcome::Failed(Failure::GaveUp),
+            () = self.is_over() => Outcome::Failed(Failure::Ended),
             outcome = self.attempts(packed) => outcome,
         };
         match outcome {
@@ -100,6 +125,7 @@ impl Delivery {
                     self.tell_of_partial(signal, rejected, items);
                 }
             }
+            Outcome::Failed(Failure::Ended) if kept => {}
             Outcome::Failed(_) => self.stats.send_failed(signal, items),
         }
         outcome
@@ -216,6 +242,17 @@ impl Delivery {
                 "the server refuses what is exported; it is dropped and counted"
             ),
             Transition::Back => tracing::info!(exporter, server, "what is exported arrives again"),
+        }
+    }
+
+    /// Said once: a full disk would say it with each request.
+    pub(super) fn tell_of_storage(&self, error: &std::io::Error) {
+        if !self.storage_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                exporter = self.id,
+                %error,
+                "the queue on disk cannot be used; what should wait there is dropped and counted, this is said once"
+            );
         }
     }
 

@@ -13,6 +13,7 @@ mod health;
 mod http;
 mod queue;
 mod reply;
+mod store;
 mod throttle;
 mod tls;
 mod verdict;
@@ -27,10 +28,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::config::Settings;
-use super::payload::{Failure, Outcome, Payload, Refused};
+use super::payload::{Body, Failure, Outcome, Packed, Payload, Refused, Waiting};
 use super::stats::Stats;
 use delivery::Delivery;
 use queue::Queue;
+use store::{Head, Left};
+
+pub use store::{Store, StoreError};
 
 /// The way out of one exporter. Dropping it drops what it holds; see [`Sender::flush`].
 pub struct Sender {
@@ -42,6 +46,9 @@ pub struct Sender {
 struct Shared {
     delivery: Delivery,
     queue: Mutex<Queue>,
+    /// Where the bodies of what waits are, if not in memory.
+    store: Option<Arc<Store>>,
+    stats: Arc<Stats>,
     /// Something came into the queue, or it was closed.
     changed: Notify,
 }
@@ -50,11 +57,34 @@ impl Sender {
     /// Reads the files of `tls` and starts the consumers; connects when there is something to send. To be called
     /// inside a runtime. `id` is the exporter's, for the log.
     pub fn start(id: &str, settings: Settings, stats: Arc<Stats>) -> Result<Self, ExporterError> {
+        Self::start_stored(id, settings, stats, None)
+    }
+
+    /// The same with its queue in `store`. What an earlier run left there is sent first, unless a sender before this one
+    /// has taken it already.
+    pub fn start_stored(
+        id: &str,
+        settings: Settings,
+        stats: Arc<Stats>,
+        store: Option<Arc<Store>>,
+    ) -> Result<Self, ExporterError> {
         let (end, ended) = watch::channel(None);
-        let queue = Mutex::new(Queue::new(&settings.queue, Arc::clone(&stats)));
+        let mut queue = Queue::new(&settings.queue, Arc::clone(&stats), store.clone());
+        if let Some(store) = &store {
+            let (left, broken) = store.left();
+            if !left.is_empty() || broken > 0 {
+                tracing::info!(exporter = id, requests = left.len(), broken, "an earlier run left requests on disk");
+            }
+            for Left { number, head, bytes } in left {
+                let Head { signal, items, important, .. } = head;
+                // What is too much for the queue is counted there.
+                let _ = queue.push(Waiting { signal, body: Body::Stored { number, bytes }, items, important });
+            }
+        }
+        let queue = Mutex::new(queue);
         let consumers = settings.queue.num_consumers;
-        let delivery = Delivery::new(id, settings, stats, ended)?;
-        let shared = Arc::new(Shared { delivery, queue, changed: Notify::new() });
+        let delivery = Delivery::new(id, settings, Arc::clone(&stats), ended)?;
+        let shared = Arc::new(Shared { delivery, queue, store, stats, changed: Notify::new() });
         let consumers = (0..consumers).map(|_| Arc::clone(&shared).consume()).collect();
         Ok(Self { shared, end, consumers: Mutex::new(consumers) })
     }
@@ -63,7 +93,8 @@ impl Sender {
     pub async fn enqueue(&self, payload: Payload) -> Result<(), Refused> {
         self.shared.delivery.check(&payload)?;
         let packed = self.shared.delivery.pack(payload).await;
-        self.shared.queue().push(packed)?;
+        let waiting = self.shared.keep(packed).await?;
+        self.shared.queue().push(waiting)?;
         self.shared.changed.notify_one();
         Ok(())
     }
@@ -74,7 +105,7 @@ impl Sender {
     /// withdraws it, uncounted, in favour of newer values.
     pub async fn send_now(&self, payload: Payload) -> Outcome {
         match self.shared.delivery.check(&payload) {
-            Ok(()) => self.shared.delivery.deliver(self.shared.delivery.pack(payload).await).await,
+            Ok(()) => self.shared.delivery.deliver(self.shared.delivery.pack(payload).await, false).await,
             Err(refused) => Outcome::Failed(Failure::Refused(refused)),
         }
     }
@@ -107,14 +138,65 @@ impl Shared {
                 (queue.take(), queue.is_over())
             };
             match taken {
-                Some(packed) => {
-                    let bytes = packed.body.len();
-                    self.delivery.deliver(packed).await;
+                Some(waiting) => {
+                    let bytes = waiting.body.len();
+                    self.send(waiting).await;
                     self.queue().done(bytes);
                 }
                 None if over => return,
                 None => changed.await,
             }
+        }
+    }
+
+    /// Where its body is to wait.
+    async fn keep(&self, packed: Packed) -> Result<Waiting, Refused> {
+        let Some(store) = self.store.clone() else {
+            let Packed { signal, body, items, important } = packed;
+            return Ok(Waiting { signal, body: Body::Held(body), items, important });
+        };
+        let head = self.delivery.head(&packed);
+        let Packed { signal, body, items, important } = packed;
+        let bytes = body.len();
+        let put = tokio::task::spawn_blocking(move || store.put(&head, &body)).await;
+        match put.expect("writing a file does not panic") {
+            Ok(number) => Ok(Waiting { signal, body: Body::Stored { number, bytes }, items, important }),
+            Err(error) => {
+                self.delivery.tell_of_storage(&error);
+                self.stats.enqueue_failed(signal, Refused::Storage, items);
+                Err(Refused::Storage)
+            }
+        }
+    }
+
+    /// Sends one. A file goes once it is known what became of its request.
+    async fn send(&self, waiting: Waiting) {
+        let Waiting { signal, body, items, important } = waiting;
+        let (number, store) = match (body, &self.store) {
+            (Body::Held(body), _) => {
+                self.delivery.deliver(Packed { signal, body, items, important }, false).await;
+                return;
+            }
+            (Body::Stored { number, .. }, store) => (number, Arc::clone(store.as_ref().expect("a file is in a store"))),
+        };
+        let reader = Arc::clone(&store);
+        let read = tokio::task::spawn_blocking(move || reader.read(number)).await.expect("reading does not panic");
+        let packed = match read {
+            Ok((head, body)) => self.delivery.packed_anew(head, body).await,
+            Err(error) => {
+                self.delivery.tell_of_storage(&error);
+                None
+            }
+        };
+        let outcome = match packed {
+            Some(packed) => self.delivery.deliver(packed, true).await,
+            None => {
+                self.stats.enqueue_failed(signal, Refused::Storage, items);
+                Outcome::Failed(Failure::Refused(Refused::Storage))
+            }
+        };
+        if outcome != Outcome::Failed(Failure::Ended) {
+            store.remove(number);
         }
     }
 

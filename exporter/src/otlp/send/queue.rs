@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::config;
-use super::super::payload::{Packed, Refused};
+use super::super::payload::{Body, Refused, Waiting};
 use super::super::stats::Stats;
+use super::store::Store;
 
 /// The queue of one exporter.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: VecDeque<Packed>,
+    waiting: VecDeque<Waiting>,
     /// Bytes of what waits and of what was taken and is not done.
     bytes: usize,
     /// Requests taken and not done.
@@ -24,10 +25,12 @@ pub(super) struct Queue {
     /// Most requests at a time, waiting or taken; no bound but the bytes where the queue is enabled.
     places: usize,
     stats: Arc<Stats>,
+    /// Where bodies are that are not in memory.
+    store: Option<Arc<Store>>,
 }
 
 impl Queue {
-    pub(super) fn new(settings: &config::Queue, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(settings: &config::Queue, stats: Arc<Stats>, store: Option<Arc<Store>>) -> Self {
         stats.set_queue_capacity(settings.queue_size);
         Self {
             waiting: VecDeque::new(),
@@ -37,33 +40,34 @@ impl Queue {
             capacity: settings.queue_size,
             places: if settings.enabled { usize::MAX } else { settings.num_consumers },
             stats,
+            store,
         }
     }
 
     /// Takes one in, at the cost of others if it is important. What is turned away is counted here.
-    pub(super) fn push(&mut self, packed: Packed) -> Result<(), Refused> {
+    pub(super) fn push(&mut self, one: Waiting) -> Result<(), Refused> {
         let refused = if self.closed {
             Some(Refused::Stopped)
-        } else if !self.make_room(&packed) {
+        } else if !self.make_room(&one) {
             Some(Refused::QueueFull)
         } else {
             None
         };
         if let Some(refused) = refused {
-            self.stats.enqueue_failed(packed.signal, refused, packed.items);
+            self.turn_away(&one, refused);
             return Err(refused);
         }
-        self.bytes += packed.body.len();
-        self.waiting.push_back(packed);
+        self.bytes += one.body.len();
+        self.waiting.push_back(one);
         self.tell();
         Ok(())
     }
 
     /// The one that waits longest. Its bytes count until [`Queue::done`].
-    pub(super) fn take(&mut self) -> Option<Packed> {
-        let packed = self.waiting.pop_front()?;
+    pub(super) fn take(&mut self) -> Option<Waiting> {
+        let one = self.waiting.pop_front()?;
         self.taken += 1;
-        Some(packed)
+        Some(one)
     }
 
     /// What was taken, `bytes` long, arrived or will not.
@@ -83,27 +87,34 @@ impl Queue {
         self.closed && self.waiting.is_empty()
     }
 
-    /// Says whether the packed fits, after dropping what it may displace; drops nothing if it would not fit even then.
-    fn make_room(&mut self, packed: &Packed) -> bool {
-        let excess = (self.bytes + packed.body.len()).saturating_sub(self.capacity);
+    /// Says whether one fits, after dropping what it may displace; drops nothing if it would not fit even then.
+    fn make_room(&mut self, one: &Waiting) -> bool {
+        let excess = (self.bytes + one.body.len()).saturating_sub(self.capacity);
         let crowded = self.waiting.len() + self.taken >= self.places;
         if excess == 0 && !crowded {
             return true;
         }
-        let displaceable = || self.waiting.iter().filter(|one| !one.important);
-        let room: usize = displaceable().map(|one| one.body.len()).sum();
-        if !packed.important || room < excess || displaceable().next().is_none() {
+        let displaceable = || self.waiting.iter().filter(|other| !other.important);
+        let room: usize = displaceable().map(|other| other.body.len()).sum();
+        if !one.important || room < excess || displaceable().next().is_none() {
             return false;
         }
         let mut freed = 0;
         while freed < excess || freed == 0 {
-            let newest = self.waiting.iter().rposition(|one| !one.important).expect("there is as much as `room`");
+            let newest = self.waiting.iter().rposition(|other| !other.important).expect("there is as much as `room`");
             let dropped = self.waiting.remove(newest).expect("it was found there");
             freed += dropped.body.len().max(1);
             self.bytes -= dropped.body.len();
-            self.stats.enqueue_failed(dropped.signal, Refused::QueueFull, dropped.items);
+            self.turn_away(&dropped, Refused::QueueFull);
         }
         true
+    }
+
+    fn turn_away(&self, one: &Waiting, why: Refused) {
+        self.stats.enqueue_failed(one.signal, why, one.items);
+        if let (Some(store), Body::Stored { number, .. }) = (&self.store, &one.body) {
+            store.remove(*number);
+        }
     }
 
     fn tell(&self) {
@@ -118,14 +129,14 @@ mod tests {
     use super::super::super::payload::Signal;
     use super::*;
 
-    fn payload(number: u64, bytes: usize, important: bool) -> Packed {
-        Packed { signal: Signal::Traces, body: vec![0; bytes].into(), items: number, important }
+    fn payload(number: u64, bytes: usize, important: bool) -> Waiting {
+        Waiting { signal: Signal::Traces, body: Body::Held(vec![0; bytes].into()), items: number, important }
     }
 
     fn queue(queue_size: usize, enabled: bool) -> (Queue, Arc<Stats>) {
         let stats = Arc::new(Stats::default());
         let settings = config::Queue { enabled, queue_size, ..config::Queue::default() };
-        (Queue::new(&settings, Arc::clone(&stats)), stats)
+        (Queue::new(&settings, Arc::clone(&stats), None), stats)
     }
 
     fn told(stats: &Stats, name: &str) -> f64 {

@@ -34,13 +34,25 @@ pub(super) fn unframed(reply: &[u8], gzip: bool, most: usize) -> Option<Cow<'_, 
     }
     match flag {
         0 => Some(message.into()),
-        1 if gzip => {
-            let mut plain = Vec::new();
-            let read = GzDecoder::new(message).take(most as u64 + 1).read_to_end(&mut plain).ok()?;
-            (read <= most).then(|| plain.into())
-        }
+        1 if gzip => gunzip(message, most).map(Cow::from),
         _ => None,
     }
+}
+
+/// The body that was packed; `None` when it is not what [`pack`] makes of one of `most` bytes or fewer.
+pub(super) fn unpack(packed: &Bytes, protocol: Protocol, compression: Compression, most: usize) -> Option<Bytes> {
+    let gzip = compression == Compression::Gzip;
+    match protocol {
+        Protocol::Grpc => Some(unframed(packed, gzip, most)?.into_owned().into()),
+        Protocol::Http if gzip => Some(gunzip(packed, most)?.into()),
+        Protocol::Http => (packed.len() <= most).then(|| packed.clone()),
+    }
+}
+
+fn gunzip(packed: &[u8], most: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    let read = GzDecoder::new(packed).take(most as u64 + 1).read_to_end(&mut plain).ok()?;
+    (read <= most).then_some(plain)
 }
 
 fn framed(body: &[u8], protocol: Protocol, compression: Compression) -> Bytes {
@@ -92,6 +104,12 @@ mod tests {
         for length in [0, 1, 1000, INLINE_BYTES, 3 * INLINE_BYTES] {
             let plain = body(length);
             let pack = |protocol, compression| pack(plain.clone(), protocol, compression);
+            for protocol in [Protocol::Http, Protocol::Grpc] {
+                for compression in [Compression::None, Compression::Gzip] {
+                    let packed = pack(protocol, compression).await;
+                    assert_eq!(unpack(&packed, protocol, compression, length).as_ref(), Some(&plain));
+                }
+            }
             assert_eq!(pack(Protocol::Http, Compression::None).await, plain);
             assert_eq!(unzipped(&pack(Protocol::Http, Compression::Gzip).await), plain);
             let grpc = pack(Protocol::Grpc, Compression::None).await;
