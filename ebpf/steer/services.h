@@ -124,6 +124,7 @@ INLINE void keep(const struct work *work, __u32 service, __u32 backend, struct d
 	const struct message *message = &work->message;
 	struct dialog new = {
 		.last = work->now,
+		.ends = is_initial_invite(message) ? work->now + LINGER : 0,
 		.asked = is_initial_invite(message) ? work->now : 0,
 		.backend = backend,
 		.answered = message->to_tag,
