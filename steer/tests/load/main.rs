@@ -51,6 +51,13 @@ fn calls_survive_switching_on_and_faults() {
     for fault in Fault::ALL {
         let outcome = parts::fault(&mut stage, Who::Direct, fault, 100, 50.0);
         assert_eq!(outcome.broken(), 0, "{fault:?}: {outcome:?}");
+        // The fault was one: its backend's calls were lost, or it had fewer.
+        let least = *outcome.shares[..PODS].iter().min().expect("four");
+        match fault {
+            Fault::BackendKilled => assert!(outcome.excused > 0, "{outcome:?}"),
+            Fault::Drained | Fault::Scaled => assert!((1..20).contains(&least), "{outcome:?}"),
+            _ => {}
+        }
     }
 }
 

@@ -178,6 +178,10 @@ pub fn fault(stage: &mut Stage, who: Who, fault: Fault, calls: usize, rate: f64)
     let pods = if fault == Fault::Scaled { PODS - 1 } else { PODS };
     stage.find(&(0..pods).collect::<Vec<_>>());
     take(stage, who, "", "");
+    // What was commanded for the fault before holds over a start.
+    for pod in 0..pods {
+        stage.ask(&["up", &format!("sbc/pod{pod}")]);
+    }
     let mut backends = Backends::start(&stage.lab, PODS, Duration::ZERO);
     let hold = Duration::from_secs(2);
     let plan = Plan { calls, flows: 20, hop: true, hold, repeat: true, pace: Pace::Rate(rate), ..Plan::default() };
