@@ -104,8 +104,8 @@ kernels: deps-run ## the steering programs on Linux 6.1 and 6.12, in an emulator
 	@scripts/install-deps.sh kernels
 	scripts/kernels.sh
 
-steer-bench: deps-test ## what steering does for calls and what it costs, at full size, PART=affinity trunk switching faults cost floods (needs root)
-	$(CARGO) bench --package steer --bench load -- $(PART)
+steer-bench: deps-test build ## what steering does for calls and what it costs, at full size, PART=affinity trunk switching faults cost floods capture (needs root)
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) bench --package steer --bench load -- $(PART)
 
 fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)

@@ -1,6 +1,7 @@
 //! What steering does for calls, and what it costs, at full size: `make steer-bench PART=...`, as root.
 //!
-//! Prints tables for docs/benchmarks.md. Parts: affinity, trunk, switching, faults, cost, floods; all of them without one.
+//! Prints tables for docs/benchmarks.md. Parts: affinity, trunk, switching, faults, cost, floods, and capture,
+//! which takes the collector's binary by RINGSIDE_BIN; all of them without one.
 
 #[path = "../tests/load/calls.rs"]
 mod calls;
@@ -26,13 +27,14 @@ fn main() {
     let part = arguments.first().map_or("", String::as_str);
     // Hundredths of full size.
     let scale = number(1, 100);
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("affinity", affinity),
         ("trunk", trunk),
         ("switching", switching),
         ("faults", faults),
         ("cost", cost),
         ("floods", floods),
+        ("capture", capture),
     ];
     for (name, run) in parts {
         if part.is_empty() || part == name {
@@ -162,6 +164,17 @@ fn median(costs: &[Cost], of: impl Fn(&Cost) -> f64) -> f64 {
     let mut values: Vec<f64> = costs.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+fn capture(scale: usize) {
+    if std::env::var_os("RINGSIDE_BIN").is_none() {
+        return println!("capture: left out, RINGSIDE_BIN names no collector");
+    }
+    let Some(mut stage) = parts::stage("capture", Rules::Iptables, PODS) else { return };
+    for (what, who) in [("observing", None), ("stack", Some(Who::Stack)), ("direct", Some(Who::Direct))] {
+        let (node, pod, share) = parts::captured(&mut stage, who, 10 * scale);
+        println!("{} calls, {what}: on the node {node:?}, in a pod with {share} of them {pod:?}", 10 * scale);
+    }
 }
 
 fn floods(scale: usize) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use calls::{Pace, Plan};
 use integration::balanced::Rules;
-use parts::{Fault, PODS, Who};
+use parts::{Counted, Fault, PODS, Who};
 
 #[test]
 fn calls_that_go_on_from_another_port_or_after_a_silence_break_by_rules_and_not_steered() {
@@ -58,6 +58,30 @@ fn calls_survive_switching_on_and_faults() {
             Fault::Drained | Fault::Scaled => assert!((1..20).contains(&least), "{outcome:?}"),
             _ => {}
         }
+    }
+}
+
+/// The collector is another package's: where nobody built it, that is said.
+fn has_collector(test: &str) -> bool {
+    let here = std::env::current_exe().expect("a running program has a path");
+    let beside = here.ancestors().any(|folder| folder.join("deps").is_dir() && folder.join("ringside").exists());
+    let found = beside || std::env::var_os("RINGSIDE_BIN").is_some();
+    if !found {
+        testnet::skipped(test, "ringside is not built: cargo build --package ringside");
+    }
+    found
+}
+
+#[test]
+fn a_collector_beside_it_counts_every_message_once() {
+    let test = "a_collector_beside_it_counts_every_message_once";
+    if !has_collector(test) {
+        return;
+    }
+    let Some(mut stage) = parts::stage(test, Rules::Iptables, PODS) else { return };
+    for who in [None, Some(Who::Stack), Some(Who::Direct)] {
+        let (node, pod, share) = parts::captured(&mut stage, who, 100);
+        assert_eq!((node, pod), (Counted::of(100), Counted::of(share)), "{who:?}");
     }
 }
 

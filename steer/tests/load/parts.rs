@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use integration::balanced::{Lab, Rules, backend};
 use integration::gate;
+use integration::ringside::{Config, Ringside};
 use integration::wait::{eventually, within};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
@@ -345,6 +346,51 @@ pub fn random_call_ids(stage: &mut Stage, up: usize, random: usize) -> Outcome {
     });
     backends.finish();
     outcome
+}
+
+/// What a collector counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub attempts: u64,
+    pub requests: u64,
+    pub responses: u64,
+}
+
+impl Counted {
+    /// Of answered calls of seven messages.
+    pub fn of(calls: usize) -> Self {
+        let calls = calls as u64;
+        Self { attempts: calls, requests: 3 * calls, responses: 4 * calls }
+    }
+}
+
+/// What collectors on the node and in the first backend's pod count of calls, and how many of these that backend had.
+/// `None`: steering observes.
+pub fn captured(stage: &mut Stage, who: Option<Who>, calls: usize) -> (Counted, Counted, usize) {
+    take(stage, who.unwrap_or(Who::Stack), "", "");
+    if who.is_none() {
+        stage.ask(&["mode", "observe", "--force"]);
+    }
+    let backends = Backends::start(&stage.lab, PODS, Duration::ZERO);
+    let node = Ringside::start(&stage.lab.node, &Config::on("any"));
+    let pod = Ringside::start(stage.lab.pod(0), &Config::on("eth0"));
+    let outcome = play(&stage.lab, &Plan { calls, flows: 20, pace: Pace::Rate(100.0), ..Plan::default() });
+    backends.finish();
+    assert_eq!(outcome.good, calls, "{outcome:?}");
+    let counted = |collector: &Ringside<'_>| {
+        let scrape = collector.scrape();
+        let count = |name: &str| scrape.count(name);
+        Counted {
+            attempts: count("session_attempts_total"),
+            requests: count("requests_total"),
+            responses: count("responses_total"),
+        }
+    };
+    let settled = |collector: &Ringside<'_>, calls: usize| {
+        let all = || Some(counted(collector)).filter(|counted| *counted == Counted::of(calls));
+        within(Duration::from_secs(5), all).unwrap_or_else(|| counted(collector))
+    };
+    (settled(&node, calls), settled(&pod, outcome.shares[0]), outcome.shares[0])
 }
 
 /// What the maps take of the kernel's memory, in bytes.
