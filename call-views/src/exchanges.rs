@@ -24,6 +24,8 @@ pub struct Exchanges {
     attempts: HashMap<(Box<str>, Method), usize>,
     beats: HashMap<Beat, usize>,
     with_ladders: bool,
+    /// Each keep-alive is a row of its own.
+    apart: bool,
 }
 
 /// An attempt outside calls, or the same over and over.
@@ -55,12 +57,17 @@ impl Exchanges {
         Self { with_ladders, ..Self::default() }
     }
 
+    /// None yet; keep-alives of a device are not put together, so that the Call-ID of each is known.
+    pub fn apart() -> Self {
+        Self { apart: true, ..Self::default() }
+    }
+
     /// Takes the record of a single request; in the order their requests ended. Gives what it belongs to now; `None` of one
     /// without a transaction.
     pub fn take(&mut self, view: &View<'_>) -> Option<&Exchange> {
         let method = view.record.transactions.first()?.method;
         let place = match method {
-            Method::Options | Method::Notify => self.take_beat(method, view),
+            Method::Options | Method::Notify if !self.apart => self.take_beat(method, view),
             _ => self.take_attempt(method, view),
         };
         self.list.get(place)

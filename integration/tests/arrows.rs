@@ -11,8 +11,8 @@ use toml::{Table, Value};
 /// From the ground up. No crate knows another of its floor: no stage another, and none the engine.
 const FLOORS: [&[&str]; 6] = [
     &["wire", "sip", "rtp", "endpoint", "ladder", "testnet"],
-    &["affinity", "pipeline", "corpus"],
-    &["config", "metrics", "intake", "call-views", "call-records"],
+    &["affinity", "anonymize", "pipeline", "corpus"],
+    &["config", "metrics", "intake", "call-views", "call-records", "recordings"],
     &["call-filter"],
     &[
         "engine",

@@ -1,4 +1,4 @@
-//! Capture files as if they were live: pcap and pcapng in, SIP frames out; and packets of them back into pcapng.
+//! Capture files as if they were live: pcap and pcapng in, SIP frames out.
 //!
 //! From packet bytes on everything is what a live receiver does too ([`intake::Intake`]). Files are streamed through
 //! one buffer each, merged by time stamp, never read ahead of what is asked for. Damage ends a file, not the run.
@@ -17,12 +17,10 @@ mod receiver;
 mod report;
 pub mod trace;
 mod unwrap;
-mod writer;
 
 pub use config::Config;
 pub use receiver::PcapReceiver;
 pub use report::{PassedOver, Progress, Report};
-pub use writer::Writer;
 
 /// One capture, streamed from any reader: what the receiver does with each of its files. For fuzzing and benchmarks.
 pub mod stream {

@@ -406,13 +406,17 @@ fn files(configuration: &Configuration, captures: &Captures) -> receiver_pcap::C
 
 /// The Call-ID of a message; `None` without a usable one.
 pub fn call_id<'a>(message: &'a [u8], frame: &SipFrame) -> Option<Cow<'a, str>> {
-    let framing = match frame.transport {
+    let message = sip::parse(message, framing(frame)).ok()?;
+    Some(String::from_utf8_lossy(message.call_id))
+}
+
+/// How the bytes of a message are to be read.
+pub fn framing(frame: &SipFrame) -> Framing {
+    match frame.transport {
         Transport::Tcp | Transport::Tls => Framing::Stream,
         Transport::Udp => Framing::Datagram { truncated: frame.truncated },
         Transport::Ws | Transport::Wss => Framing::WebSocket,
-    };
-    let message = sip::parse(message, framing).ok()?;
-    Some(String::from_utf8_lossy(message.call_id))
+    }
 }
 
 /// A sink that hands each record that is whole to `take`, with its labels.

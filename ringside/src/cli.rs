@@ -11,9 +11,19 @@ use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
 use wire::Timestamp;
 
+/// What `--version` says after the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("RINGSIDE_REVISION"),
+    ", rustc ",
+    env!("RINGSIDE_RUSTVERSION"),
+    ")"
+);
+
 /// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
-#[command(name = "ringside", version, args_conflicts_with_subcommands = true)]
+#[command(name = "ringside", version = VERSION, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -37,8 +47,8 @@ pub enum Command {
     Validate(Configured),
     /// Print the effective configuration, secrets hidden
     PrintConfig(Configured),
-    /// List the components compiled in
-    Components,
+    /// List the components compiled in, or the metrics
+    Components(Components),
     /// Can it capture here, and does it see SIP? Each finding with what to do about it
     Doctor(Configured),
     /// Print the metrics of capture files as they are at the last packet
@@ -140,6 +150,14 @@ pub enum Format {
     Prometheus,
     /// An array with an object for each series
     Json,
+}
+
+/// What is listed.
+#[derive(Debug, Args)]
+pub struct Components {
+    /// List the metrics: type, unit, labels, and the most series under one value of the labels of the configuration
+    #[arg(long)]
+    pub metrics: bool,
 }
 
 /// Which calls of which captures, and how they are listed.
@@ -294,6 +312,10 @@ pub struct Extract {
     /// With RTP and RTCP
     #[arg(long)]
     pub media: bool,
+    /// Without the people: numbers, names, addresses, Call-IDs and the like are replaced, by processors.dialog.calls.privacy.key
+    /// of the configuration, or by a key that nobody knows; not with --media, for voices are people
+    #[arg(long, conflicts_with = "media")]
+    pub anonymize: bool,
     /// File to write, pcapng
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,

@@ -1,7 +1,9 @@
 //! `ringside extract`: the packets of calls, cut out of captures as they were.
 //!
 //! The captures are read three times: for the calls that are wanted, for the packets of their messages, and to write
-//! these down. What is held in between is the numbers of packets, so that captures may be larger than memory.
+//! these down; with `--anonymize` the messages are written instead, without the people in them. What is held in between is the numbers of packets, so that captures may be larger than memory.
+
+mod anonymous;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
@@ -12,8 +14,8 @@ use std::time::Duration;
 
 use call_views::{Exchanges, View};
 use pipeline::CallRecord;
-use receiver_pcap::Writer;
 use receiver_pcap::trace::{Came, Messages, Numbered, Packets};
+use recordings::Writer;
 use wire::Timestamp;
 
 use crate::captures::{self, Asked};
@@ -26,7 +28,7 @@ const AROUND: Duration = Duration::from_secs(2);
 
 /// Writes the packets of the calls that match.
 pub fn extract(arguments: &Extract) -> Result<(), Failure> {
-    let Extract { captures, all, call_id, filter, period, media, output } = arguments;
+    let Extract { captures, all, call_id, filter, period, media, anonymize, output } = arguments;
     if captures.paths.iter().any(|path| path.as_os_str() == "-") {
         let text = "extract reads captures several times, which a pipe cannot be: write it to a file first";
         return Err(Failure::Usage(text.to_owned()));
@@ -43,7 +45,7 @@ pub fn extract(arguments: &Extract) -> Result<(), Failure> {
     };
     let of_call = matches.clone();
     let keep = move |_: &pipeline::Call, view: &View<'_>| of_call(view).then(|| Cut::of(view.record));
-    let more = (*all || !call_id.is_empty()).then(|| Exchanges::new(false));
+    let more = (*all || !call_id.is_empty()).then(Exchanges::apart);
     let (mut calls, exchanges) = captures::calls(captures, asked, more, keep)?;
     let wanted = exchanges.iter().filter(|exchange| matches(&exchange.view()));
     calls.extend(wanted.map(|exchange| Cut::of(&exchange.record)));
@@ -51,10 +53,17 @@ pub fn extract(arguments: &Extract) -> Result<(), Failure> {
         return Err(Failure::Failed("no call matches, so nothing was written".to_owned()));
     }
     let number = calls.len();
-    let packets = packets_of(calls, &mut Messages::open(&captures::pcap_config(captures)?)?)?;
-    write(&packets, captures.paths.as_slice(), output)?;
+    let config = captures::pcap_config(captures)?;
+    let (packets, remark) = match anonymize {
+        true => anonymous::write(calls.into_iter().map(|call| call.call_id).collect(), captures, &config, output)?,
+        false => {
+            let packets = packets_of(calls, &mut Messages::open(&config)?)?;
+            write(&packets, &config.files, output)?;
+            (packets.len(), String::new())
+        }
+    };
     let (s, are) = if number == 1 { ("", "is") } else { ("s", "are") };
-    say(&format!("ringside: {number} call{s} {are} in {} with {} packets\n", output.display(), packets.len()));
+    say(&format!("ringside: {number} call{s} {are} in {} with {packets} packets{remark}\n", output.display()));
     Ok(())
 }
 
@@ -103,10 +112,7 @@ fn packets_of(calls: Vec<Cut>, messages: &mut Messages) -> Result<BTreeSet<u64>,
 }
 
 fn write(wanted: &BTreeSet<u64>, paths: &[std::path::PathBuf], output: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| {
-        let help = "see whether its folder exists, may be written and has room";
-        Failure::Failed(format!("-o {}: cannot be written: {error}; {help}", output.display()))
-    };
+    let failed = cannot_be_written(output);
     let file = BufWriter::new(File::create(output).map_err(failed)?);
     let mut writer = Writer::new(file, "cut out by ringside").map_err(failed)?;
     let mut packets = Packets::open(paths)?;
@@ -117,6 +123,13 @@ fn write(wanted: &BTreeSet<u64>, paths: &[std::path::PathBuf], output: &Path) ->
     }
     writer.finish().map_err(failed)?;
     Ok(())
+}
+
+fn cannot_be_written(output: &Path) -> impl Fn(std::io::Error) -> Failure + Copy {
+    move |error| {
+        let help = "see whether its folder exists, may be written and has room";
+        Failure::Failed(format!("-o {}: cannot be written: {error}; {help}", output.display()))
+    }
 }
 
 /// Whether two names are those of one file.

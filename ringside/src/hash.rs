@@ -26,7 +26,7 @@ pub fn hash(arguments: &Hash) -> Result<(), Failure> {
 }
 
 /// The key of the first dialog processor that has one.
-fn key(tree: &mut Node) -> Option<String> {
+pub fn key(tree: &mut Node) -> Option<String> {
     let processors = tree.entries_mut().filter(|(section, _)| *section == "processors");
     let all = processors.flat_map(|(_, processors)| processors.entries_mut());
     let mut dialogs = all.filter(|(id, _)| ComponentId::parse(id).is_some_and(|id| id.kind() == "dialog"));

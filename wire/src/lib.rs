@@ -4,6 +4,7 @@
 //! counter, never a panic, and every table has a bound.
 
 pub mod decode;
+pub mod encode;
 mod ip;
 mod link;
 pub mod packet;
@@ -15,6 +16,7 @@ mod transport;
 mod tunnel;
 
 pub use decode::{Datagram, Decoded, Decoder, Segment};
+pub use encode::Encoder;
 pub use packet::{Link, Packet, Tap};
 pub use reassembly::ReassemblyCounts;
 pub use skip::Skip;

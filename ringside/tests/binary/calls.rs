@@ -35,7 +35,7 @@ fn folder() -> Folder {
 }
 
 /// What is printed where no terminal and no environment says how.
-fn printed(folder: &Folder, arguments: &[&str]) -> Outcome {
+pub fn printed(folder: &Folder, arguments: &[&str]) -> Outcome {
     let mut command = command(folder.path(), arguments);
     for variable in ["COLUMNS", "LC_ALL", "LC_CTYPE", "LANG"] {
         command.env_remove(variable);
@@ -44,7 +44,7 @@ fn printed(folder: &Folder, arguments: &[&str]) -> Outcome {
     crate::program::outcome(command)
 }
 
-fn objects(outcome: &Outcome) -> Vec<serde_json::Value> {
+pub fn objects(outcome: &Outcome) -> Vec<serde_json::Value> {
     outcome.stdout.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
 }
 
@@ -340,6 +340,17 @@ fn the_packets_of_a_call_are_cut_out_as_they_were() {
         }
     }
     assert!(seen >= 20, "{seen} calls");
+}
+
+#[test]
+fn each_keep_alive_is_cut_out_although_they_are_one_row() {
+    let folder = Folder::new();
+    let pings = "0 alice -> bob OPTIONS call=one\n1 alice <- bob 200 call=one\n9 alice -> bob OPTIONS call=two\n9.1 alice <- bob 200 call=two\n";
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(pings), EPOCH));
+    assert_eq!(printed(&folder, &["extract", "calls.pcap", "--all", "-o", "out.pcapng"]).code, 0);
+    let rows = |file: &str| printed(&folder, &["calls", file, "--all"]).stdout;
+    assert!(rows("calls.pcap").contains("OPTIONS x2"), "{}", rows("calls.pcap"));
+    assert_eq!(rows("out.pcapng"), rows("calls.pcap"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Nothing here needs a privilege, and probes go to loopback alone: what captures live is tested in `integration`.
 
 mod advise;
+mod anonymous;
 mod backend;
 mod calls;
 mod checked_in;

@@ -89,36 +89,3 @@ const INTERFACE_DESCRIPTION: u32 = 1;
 const ENHANCED_PACKET: u32 = 6;
 const OPT_COMMENT: u16 = 1;
 const IF_TSRESOL: u16 = 9;
-
-#[cfg(test)]
-mod tests {
-    use wire::{Link, Tap, Timestamp};
-
-    use super::*;
-    use crate::file::Capture;
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let mut writer = Writer::new(Vec::new(), "a test").expect("a vector takes everything");
-        let packets = [
-            (1, 113, Link::LinuxCooked, &b"abc"[..]),
-            (7, 1, Link::Ethernet, b"defgh"),
-            (9, 113, Link::LinuxCooked, b""),
-        ];
-        for (at, link_type, link, bytes) in packets {
-            let at = Timestamp::from_nanos(1_767_225_600_000_000_000 + at);
-            let packet = Packet { at, link, interface: 0, bytes, original_len: 99, tap: Tap::Between };
-            writer.packet(&packet, link_type).expect("a vector takes everything");
-        }
-        let written = writer.finish().expect("a vector takes everything");
-        let mut capture = Capture::new(io::Cursor::new(written)).expect("it is a capture");
-        for (at, link_type, link, bytes) in packets {
-            assert!(capture.advance().expect("memory can be read"));
-            assert_eq!(capture.head().map(|head| head.link_type), Some(link_type));
-            let packet = capture.packet().expect("there is one");
-            assert_eq!((packet.at.as_nanos() % 1000, packet.link, packet.bytes), (at, link, bytes));
-            assert_eq!(packet.original_len, 99);
-        }
-        assert!(!capture.advance().expect("memory can be read") && capture.damage().is_none());
-    }
-}
