@@ -17,7 +17,7 @@ PART :=
 FUZZ_TIME := 60
 
 # Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
-LIVE := alerts collector daemon live program
+LIVE := alerts collector daemon live load program
 UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$(wildcard */tests/*.rs */tests/*/main.rs))))))
 SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 # All of them by calls of cargo for the whole workspace, so that none builds a crate with features of its own.
@@ -103,6 +103,9 @@ soak: deps-test build ## half an hour of calls, scrapes, reloads and outages of 
 kernels: deps-run ## the steering programs on Linux 6.1 and 6.12, in an emulator
 	@scripts/install-deps.sh kernels
 	scripts/kernels.sh
+
+steer-bench: deps-test build ## what steering does for calls and what it costs, at full size, PART=affinity trunk switching faults cost floods capture (needs root)
+	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) bench --package steer --bench load -- $(PART)
 
 fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)

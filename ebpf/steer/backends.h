@@ -89,6 +89,7 @@ INLINE void hear_of_dialog(struct work *work, __u32 service, __u32 number, struc
 	if (dialog->asked) {
 		count_first_response(counters, elapsed(dialog->asked, now));
 		dialog->asked = 0;
+		dialog->ends = 0;
 	}
 	if (message->status >= 300 && !dialog->answered)
 		dialog->ends = now + LINGER;

@@ -38,11 +38,18 @@ INLINE void continue_dialog(struct dialog *dialog, const struct message *message
 	note(&dialog->last, now);
 	if (message->kind == BYE)
 		dialog->ends = now + LINGER;
-	/* A call that was refused is tried again, mostly after a challenge. */
-	if (is_initial_invite(message) && dialog->ends && dialog->backend != NO_BACKEND) {
-		dialog->ends = 0;
+	if (dialog->backend == NO_BACKEND)
+		return;
+	if (is_initial_invite(message) && dialog->ends && !dialog->asked) {
+		/* A call that was refused is tried again, mostly after a challenge. */
+		dialog->ends = now + LINGER;
 		dialog->answered = 0;
 		dialog->asked = now;
+	} else if (is_in_dialog(message) && dialog->asked) {
+		/* It was answered, whatever way that went. */
+		dialog->asked = 0;
+		if (message->kind != BYE)
+			dialog->ends = 0;
 	}
 }
 

@@ -140,7 +140,8 @@ struct place {
 
 struct service {
 	__u32 flags;
-	__u32 generation;         /* 0 or 1: which of two tables of slots counts */
+	__u16 generation;         /* 0 or 1: which of two tables of slots counts */
+	__u16 rules_generation;   /* likewise of rules */
 	__u64 emergency_cost;
 	__u64 emergency_full;
 };
@@ -151,6 +152,9 @@ struct service {
 	((service) * 8 + (generation) * 4 + (is_v6) * 2 + (is_local))
 
 #define SLOTS_ROOM 4096           /* a power of 2 */
+
+#define rule_table_of(service, generation) ((service) * 2 + (generation))
+#define rule_of(service, generation, number) (rule_table_of(service, generation) * RULES + (number))
 
 struct slots {
 	__u16 backend[SLOTS_ROOM]; /* SLOTS of them */

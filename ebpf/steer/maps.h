@@ -28,8 +28,8 @@ MAP(hops, BPF_MAP_TYPE_ARRAY, BACKENDS, __u32, struct hop);
 MAP(slots, BPF_MAP_TYPE_ARRAY, SLOT_TABLES, __u32, struct slots);
 MAP(devices, BPF_MAP_TYPE_HASH, DEVICES, __u32, __u32);
 MAP(users, BPF_MAP_TYPE_HASH, EMERGENCY_USERS, struct user_key, __u32);
-MAP(rule_tables, BPF_MAP_TYPE_ARRAY, SERVICES, __u32, struct rule_table);
-MAP(rules, BPF_MAP_TYPE_ARRAY, SERVICES * RULES, __u32, struct rule);
+MAP(rule_tables, BPF_MAP_TYPE_ARRAY, SERVICES * 2, __u32, struct rule_table);
+MAP(rules, BPF_MAP_TYPE_ARRAY, SERVICES * 2 * RULES, __u32, struct rule);
 struct {
 	map_number(type, BPF_MAP_TYPE_LPM_TRIE);
 	map_number(max_entries, CIDRS);

@@ -127,19 +127,19 @@ INLINE int is_emergency(struct work *work, __u32 number, const struct service *s
 	return within;
 }
 
-/* The number of the rule that a message falls under, 0 for none. */
-INLINE __u32 rule_number(const struct work *work, __u32 number, __u32 class, __u32 marks)
+/* The number of the rule that a message falls under in a table, 0 for none. */
+INLINE __u32 rule_number(const struct work *work, __u32 table_number, __u32 class, __u32 marks)
 {
-	const struct rule_table *table = map_lookup(&rule_tables, &number);
+	const struct rule_table *table = map_lookup(&rule_tables, &table_number);
 	__u64 at = (work->message.kind * CLASSES + class) * MARKS + marks;
 
 	return table ? table->number[masked(at, KINDS * CLASSES * MARKS)] : 0;
 }
 
-/* What a rule does: STEER, PASS or DROP. A function of its own: the verifier walks it once. */
-STEP int apply_rule(struct work *work, __u32 service, __u32 number, __u32 observes)
+/* What a rule of a generation does: STEER, PASS or DROP. A function of its own: the verifier walks it once. */
+STEP int apply_rule(struct work *work, __u32 service, __u32 generation, __u32 number, __u32 observes)
 {
-	__u32 index = service * RULES + number;
+	__u32 index = rule_of(service, generation, number);
 	struct service_counters *counters;
 	struct rule *rule;
 	__u64 at = number;

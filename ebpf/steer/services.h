@@ -124,6 +124,7 @@ INLINE void keep(const struct work *work, __u32 service, __u32 backend, struct d
 	const struct message *message = &work->message;
 	struct dialog new = {
 		.last = work->now,
+		.ends = is_initial_invite(message) ? work->now + LINGER : 0,
 		.asked = is_initial_invite(message) ? work->now : 0,
 		.backend = backend,
 		.answered = message->to_tag,
@@ -154,9 +155,9 @@ INLINE int act(struct __sk_buff *skb, const struct work *work, __u32 service, __
 }
 
 /* Sets what a rule asks for besides. */
-INLINE void mark_packet(struct __sk_buff *skb, struct packet *packet, __u32 service, __u32 number)
+INLINE void mark_packet(struct __sk_buff *skb, struct packet *packet, __u32 service, __u32 generation, __u32 number)
 {
-	__u32 index = service * RULES + number;
+	__u32 index = rule_of(service, generation, number);
 	const struct rule *rule;
 
 	if (!number || number >= RULES)
@@ -178,7 +179,7 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 	struct choice choice = { .service = number, .known = NO_BACKEND, .backend = NO_BACKEND };
 	struct backend_counters *backend_counters;
 	struct service_counters *counters;
-	__u32 marks, rule, observes, by_call_id;
+	__u32 marks, generation, rule, observes, by_call_id;
 	struct hop *target, hop = {}, back = {};
 	struct dialog *dialog = 0;
 	struct message *message;
@@ -197,8 +198,11 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 	marks = (is_emergency(work, number, service) ? MARK_EMERGENCY : 0) |
 		(service->flags & SERVICE_OVERLOAD ? MARK_OVERLOAD : 0) |
 		(is_in_dialog(message) ? MARK_IN_DIALOG : 0) | (message->has_call_id ? 0 : MARK_NO_CALL_ID);
-	rule = rule_number(work, number, settings->flags & SETTING_CLASSES ? class_of(&work->packet) : 0, marks);
-	answer = rule ? apply_rule(work, number, rule, observes) : STEER;
+	/* Table and rules of one generation, whatever user space writes meanwhile. */
+	generation = service->rules_generation & 1;
+	rule = rule_number(work, rule_table_of(number, generation),
+			   settings->flags & SETTING_CLASSES ? class_of(&work->packet) : 0, marks);
+	answer = rule ? apply_rule(work, number, generation, rule, observes) : STEER;
 	if (answer != STEER)
 		return act(skb, work, number, NO_BACKEND, answer, answer == PASS ? BY_RULE : -1, rule);
 
@@ -239,7 +243,7 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 	    change_endpoint(skb, &work->packet, DESTINATION, &choice.address, hop.kind != HOP_STACK))
 		return act(skb, work, number, choice.backend, PASS, BY_FAILED, rule);
 	work->hop = hop;
-	mark_packet(skb, &work->packet, number, rule);
+	mark_packet(skb, &work->packet, number, generation, rule);
 
 	backend_counters = counters_of_backend(choice.backend);
 	if (!backend_counters)

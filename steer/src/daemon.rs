@@ -97,7 +97,7 @@ impl<K: Kernel> Daemon<K> {
         let mut daemon = Self {
             kernel,
             director,
-            discovery: Discovery::default(),
+            discovery: Discovery::recall(kept.found.clone()),
             state,
             kept,
             devices: Devices::new(node),
@@ -336,10 +336,12 @@ impl<K: Kernel> Daemon<K> {
     /// Keeps numbers and commands for the next start, if they changed.
     fn keep(&mut self) {
         let (numbers, overrides) = self.director.kept();
-        if (numbers, overrides) == (&self.kept.numbers, &self.kept.overrides) {
+        let found = self.discovery.said(&self.kept.found);
+        if found.is_none() && (numbers, overrides) == (&self.kept.numbers, &self.kept.overrides) {
             return;
         }
-        let kept = Kept { numbers: numbers.clone(), overrides: overrides.clone() };
+        let found = found.unwrap_or_else(|| self.kept.found.clone());
+        let kept = Kept { numbers: numbers.clone(), overrides: overrides.clone(), found };
         match self.state.save(&kept) {
             Ok(()) => self.kept = kept,
             Err(error) => {

@@ -1,7 +1,7 @@
 //! Backends that come from files: which files there are, what they said last, what is wrong with them.
 //!
 //! A file that cannot be read or is wrong changes nothing: what it said before goes on to hold, and the mistake is counted
-//! and told. A file that is gone says nothing any more. Two forms are read: Prometheus' `file_sd` (`file_sd.rs`) and what
+//! and told, also after another start. A file that is gone says nothing any more. Two forms are read: Prometheus' `file_sd` (`file_sd.rs`) and what
 //! `kubectl get endpointslices -o json` prints (`slices.rs`).
 
 mod file_sd;
@@ -18,6 +18,7 @@ use affinity::steer::MAX_BACKENDS;
 use config::file;
 use glob::Pattern;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Backend, LONGEST_NAME, MATCHING, MOST_WEIGHT, inside};
 
@@ -28,7 +29,7 @@ pub const LARGEST: u64 = 1 << 20;
 pub const MOST_FILES: usize = 256;
 
 /// A backend of a service, as a file names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Found {
     /// Name of its service.
     pub service: String,
@@ -60,7 +61,16 @@ struct File {
     /// What it said when it was last right.
     found: Vec<Found>,
     wrong: Option<String>,
+    /// A daemon before read it, and there is none: for so many looks that goes on to hold.
+    recalled: u8,
 }
+
+/// Looks for which a file may be missing after a start: the sidecar that writes it starts beside. With the first two at once
+/// they are a minute.
+const RECALLED: u8 = 4;
+
+/// What each file said when it was last right.
+pub type Said = BTreeMap<PathBuf, Vec<Found>>;
 
 /// What a look at the files came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,13 +82,31 @@ pub struct Look {
 }
 
 impl Discovery {
+    /// What a daemon before knew: of files that are wrong now it goes on to hold, of those that are not there for a while.
+    pub fn recall(said: Said) -> Self {
+        let file = |found| File { found, recalled: RECALLED, ..File::default() };
+        Self { files: said.into_iter().map(|(path, found)| (path, file(found))).collect() }
+    }
+
+    /// What each file said when it was last right, if that is something else than this.
+    pub fn said(&self, other: &Said) -> Option<Said> {
+        let same = self.files.len() == other.len()
+            && self.files.iter().zip(other).all(|(ours, theirs)| (ours.0, &ours.1.found) == theirs);
+        let said = || self.files.iter().map(|(path, file)| (path.clone(), file.found.clone())).collect();
+        (!same).then(said)
+    }
+
     /// Looks at all files of these patterns. One that was not written to since is not read again unless `anew`.
     pub fn look(&mut self, patterns: &[Pattern], bounds: &Bounds<'_>, anew: bool) -> Look {
         let mut look = Look::default();
         let paths = paths(patterns);
         let before = self.files.len();
         // Of a folder that cannot be listed nothing is known; what its files said goes on to hold.
-        self.files.retain(|path, _| paths.contains(path) || !is_gone(path));
+        self.files.retain(|path, file| {
+            let is_recalled = file.recalled > 0;
+            file.recalled = file.recalled.saturating_sub(1);
+            paths.contains(path) || !is_gone(path) || is_recalled
+        });
         look.changed |= self.files.len() != before;
         for path in paths.into_iter().take(MOST_FILES) {
             let file = self.files.entry(path.clone()).or_default();
@@ -90,7 +118,7 @@ impl Discovery {
             match read(&path, bounds) {
                 Ok(found) => {
                     look.changed |= found != file.found;
-                    (file.found, file.wrong) = (found, None);
+                    (file.found, file.wrong, file.recalled) = (found, None, 0);
                 }
                 Err(wrong) => {
                     if file.wrong.as_ref() != Some(&wrong) || anew {

@@ -13,4 +13,5 @@ pub mod kernel;
 pub mod node;
 pub mod policies;
 pub mod probes;
+mod rtnetlink;
 pub mod state;

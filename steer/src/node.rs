@@ -6,18 +6,27 @@ use std::io;
 use std::net::IpAddr;
 
 use affinity::steer::{Clients, Device, Hop};
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
+
+use crate::rtnetlink::Questions;
+
+/// Groups of rtnetlink in which changes of routes are told (`enum rtnetlink_groups`).
+const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV6_ROUTE: u32 = 11;
 
 /// A way to ask.
 pub struct Node {
-    socket: Socket,
-    sequence: u32,
+    questions: Questions,
+    /// Hears of routes that change.
+    changes: Socket,
+    /// Devices with a route over a gateway; `None`: routes have to be read.
+    uplinks: Option<BTreeSet<u32>>,
     /// Devices with a pod behind them, and bridges, as of the last look.
     pods: BTreeSet<u32>,
     bridges: BTreeSet<u32>,
@@ -41,10 +50,19 @@ pub struct Link {
 impl Node {
     /// Asks in the network namespace of this thread, from now on.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Self { socket, sequence: 0, pods: BTreeSet::new(), bridges: BTreeSet::new() })
+        let mut changes = Socket::new(NETLINK_ROUTE)?;
+        changes.bind_auto()?;
+        for group in [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE] {
+            changes.add_membership(group)?;
+        }
+        changes.set_non_blocking(true)?;
+        Ok(Self {
+            questions: Questions::open()?,
+            changes,
+            uplinks: None,
+            pods: BTreeSet::new(),
+            bridges: BTreeSet::new(),
+        })
     }
 
     /// All devices.
@@ -52,13 +70,20 @@ impl Node {
     /// Pods of this node send through the ends of pairs whose other end is in another namespace, and through bridges;
     /// a device with a route to a network over a gateway leads elsewhere, whatever it is.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
-        let uplinks = self.uplinks()?;
-        let answers = self.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP)?;
+        if self.have_routes_changed() {
+            self.uplinks = None;
+        }
+        let uplinks = match self.uplinks.take() {
+            Some(uplinks) => uplinks,
+            None => self.read_uplinks()?,
+        };
+        let answers = self.questions.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP)?;
         let link = |answer| match answer {
             RouteNetlinkMessage::NewLink(link) => Link::read(&link, &uplinks),
             _ => None,
         };
         let links: Vec<Link> = answers.into_iter().filter_map(link).collect();
+        self.uplinks = Some(uplinks);
         self.bridges = links.iter().filter(|link| link.is_bridge).map(|link| link.index).collect();
         self.pods = links.iter().filter(|link| link.device.is_pod).map(|link| link.index).collect();
         Ok(links)
@@ -114,7 +139,7 @@ impl Node {
         message.header.address_family = family(address);
         message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
         message.attributes.push(RouteAttribute::Destination(RouteAddress::from(address)));
-        let answers = self.ask(RouteNetlinkMessage::GetRoute(message), 0)?;
+        let answers = self.questions.ask(RouteNetlinkMessage::GetRoute(message), 0)?;
         Ok(answers.into_iter().find_map(|answer| match answer {
             RouteNetlinkMessage::NewRoute(route) => Some(route),
             _ => None,
@@ -155,7 +180,7 @@ impl Node {
     fn neighbour_entries(&mut self, family: AddressFamily) -> io::Result<Vec<NeighbourMessage>> {
         let mut message = NeighbourMessage::default();
         message.header.family = family;
-        let answers = self.ask(RouteNetlinkMessage::GetNeighbour(message), NLM_F_DUMP)?;
+        let answers = self.questions.ask(RouteNetlinkMessage::GetNeighbour(message), NLM_F_DUMP)?;
         let entry = |answer| match answer {
             RouteNetlinkMessage::NewNeighbour(entry) => Some(entry),
             _ => None,
@@ -163,13 +188,27 @@ impl Node {
         Ok(answers.into_iter().filter_map(entry).collect())
     }
 
+    /// Takes all that was said of routes since the last time; whether that was anything. More than there was room for is
+    /// something too.
+    fn have_routes_changed(&mut self) -> bool {
+        let mut changed = false;
+        loop {
+            match self.changes.recv_from_full() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return changed,
+                // What was lost (ENOBUFS) is told once.
+                Err(error) if error.raw_os_error() != Some(nix::libc::ENOBUFS) => return true,
+                _ => changed = true,
+            }
+        }
+    }
+
     /// Devices with a route over a gateway.
-    fn uplinks(&mut self) -> io::Result<BTreeSet<u32>> {
+    fn read_uplinks(&mut self) -> io::Result<BTreeSet<u32>> {
         let mut uplinks = BTreeSet::new();
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut message = RouteMessage::default();
             message.header.address_family = family;
-            for answer in self.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP)? {
+            for answer in self.questions.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP)? {
                 let RouteNetlinkMessage::NewRoute(route) = answer else { continue };
                 let one_host = if family == AddressFamily::Inet { 32 } else { 128 };
                 if is_over_gateway(&route) && route.header.destination_prefix_length < one_host {
@@ -178,44 +217,6 @@ impl Node {
             }
         }
         Ok(uplinks)
-    }
-
-    /// Asks, and takes every answer.
-    fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut packet = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
-        packet.header.flags = NLM_F_REQUEST | flags;
-        packet.header.sequence_number = self.sequence;
-        packet.finalize();
-        let mut bytes = vec![0; packet.buffer_len()];
-        packet.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-        let mut answers = Vec::new();
-        loop {
-            let (bytes, _) = self.socket.recv_from_full()?;
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
-                // Messages are padded to four bytes.
-                let length = (answer.header.length as usize).next_multiple_of(4).max(4);
-                rest = rest.get(length..).unwrap_or_default();
-                // What is left of a question that failed before.
-                if answer.header.sequence_number != self.sequence {
-                    continue;
-                }
-                match answer.payload {
-                    NetlinkPayload::InnerMessage(message) => {
-                        answers.push(message);
-                        if flags & NLM_F_DUMP == 0 {
-                            return Ok(answers);
-                        }
-                    }
-                    NetlinkPayload::Done(_) => return Ok(answers),
-                    NetlinkPayload::Error(error) => return Err(error.to_io()),
-                    _ => {}
-                }
-            }
-        }
     }
 }
 

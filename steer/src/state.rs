@@ -10,6 +10,7 @@ use config::file;
 use serde::{Deserialize, Serialize};
 
 use crate::director::{Numbers, Overrides};
+use crate::discovery::Said;
 
 /// The folder of a daemon that runs.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Kept {
     pub numbers: Numbers,
     /// What was commanded.
     pub overrides: Overrides,
+    /// What discovery files said.
+    pub found: Said,
 }
 
 /// Why the folder cannot be used. The text says what to do.
@@ -46,8 +49,8 @@ pub enum StateError {
     },
 }
 
-/// Largest file, in bytes: numbers of 1,024 backends with the longest names are half of it.
-const LARGEST: u64 = 1 << 20;
+/// Largest file, in bytes: 1,024 backends with the longest names are a third of it, numbers and what was found together.
+const LARGEST: u64 = 4 << 20;
 
 impl StateDir {
     /// Takes the folder, which is made where there is none.

@@ -19,7 +19,8 @@ pub struct Dialog {
     pub last: u64,
     /// When it is forgotten; 0: not for anything but silence.
     pub ends: u64,
-    /// When its initial INVITE was sent on; 0 once there was a response, and without one.
+    /// When its initial INVITE was sent on; 0 once there was a response, and without one. As long as it waits for that the
+    /// dialog ends [`LINGER`] after it: who sent the INVITE gives up after half of that (RFC 3261 §17.1.1.2, Timer B).
     pub asked: u64,
 }
 

@@ -62,6 +62,41 @@ fn invite_subscribe_and_refer_leave_an_entry_and_others_do_not() {
 }
 
 #[test]
+fn a_dialog_that_nobody_answers_is_forgotten_after_a_minute() {
+    let other = |stage: &mut Stage| {
+        stage.apply(70.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
+    };
+    let begin = || {
+        let mut stage = Stage::new(tables());
+        let one = call_for(&stage.tables, 1);
+        stage.play(&format!("0 a -> core INVITE {one} = steer b1\n0.5 a -> core INVITE {one} = steer b1"));
+        (stage, one)
+    };
+    let (mut stage, one) = begin();
+    stage.play(&format!("60 a -> core CANCEL {one} = steer b1"));
+    other(&mut stage);
+    stage.play(&format!("71 a -> core INVITE {one} = steer b0"));
+    // Any response keeps it, also one that is not final, and so does a request within it: responses may go another way.
+    for said in [format!("1 b1 -> a 100 {one} cseq INVITE = heard b1"), format!("1 a -> core ACK {one} tag = steer b1")]
+    {
+        let (mut stage, one) = begin();
+        stage.play(&said);
+        other(&mut stage);
+        stage.play(&format!("71 a -> core INFO {one} tag = steer b1"));
+    }
+    // One that was refused and is tried again waits anew.
+    let (mut stage, one) = begin();
+    stage.play(&format!(
+        "1 b1 -> a 401 {one} tag cseq INVITE = heard b1
+         50 a -> core INVITE {one} = steer b1"
+    ));
+    other(&mut stage);
+    stage.play(&format!("80 a -> core INVITE {one} = steer b1"));
+    stage.model.sweep(stage.time(115.0));
+    assert_eq!(stage.model.dialogs().count(), 0);
+}
+
+#[test]
 fn without_a_call_id_the_source_decides_and_nothing_is_remembered() {
     let mut stage = Stage::new(tables());
     stage.play(
@@ -150,7 +185,8 @@ fn a_call_that_was_refused_is_forgotten_unless_it_is_tried_again() {
          0 a -> core INVITE {two} = steer b2
          1 b1 -> a 407 {one} tag cseq INVITE = heard b1
          1 b2 -> a 407 {two} tag cseq INVITE = heard b2
-         2 a -> core INVITE {one} = steer b1"
+         2 a -> core INVITE {one} = steer b1
+         3 b1 -> a 180 {one} tag cseq INVITE = heard b1"
     ));
     stage.model.sweep(stage.time(100.0));
     let left: Vec<u16> = stage.model.dialogs().map(|(_, _, dialog)| dialog.backend).collect();
@@ -165,7 +201,7 @@ fn a_silent_dialog_is_forgotten_after_its_time() {
     let mut stage = Stage::new(tables);
     let one = call_for(&stage.tables, 1);
     let almost = 12.0 * 3600.0 - 1.0;
-    stage.play(&format!("0 a -> core INVITE {one} = steer b1"));
+    stage.play(&format!("0 a -> core INVITE {one} = steer b1\n0 b1 -> a 200 {one} tag cseq INVITE = heard b1"));
     stage.apply(1.0, |tables| tables.services.get_mut(&0).expect("core").ipv4.all = slots(&[0]));
     stage.play(&format!("{almost} a -> core INFO {one} tag = steer b1"));
     stage.play(&format!("{} a -> core INFO {one} tag = steer b0", 3.0 * almost));

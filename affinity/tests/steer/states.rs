@@ -48,11 +48,12 @@ fn after_switching_on_unknown_older_dialogs_take_the_standard_path_for_a_while()
 fn without_heartbeat_new_dialogs_are_steered_for_the_grace_and_known_ones_for_ever() {
     let mut stage = Stage::new(tables());
     let one = call_for(&stage.tables, 1);
-    stage.play(&format!("0 a -> core INVITE {one} = steer b1"));
+    stage.play(&format!("0 a -> core INVITE {one} = steer b1\n0 b1 -> a 180 {one} tag cseq INVITE = heard b1"));
     stage.beats = false;
     let two = call_for(&stage.tables, 2);
     stage.play(&format!(
         "299 a -> core INVITE {two} = steer b2
+         299 b2 -> a 180 {two} tag cseq INVITE = heard b2
          301 a -> core INVITE three = pass existing_only
          302 a -> core OPTIONS three = pass existing_only
          303 a -> core RUBBISH - = pass existing_only

@@ -86,7 +86,7 @@ pub struct Probe {
 }
 
 /// A backend, of the file or of a discovery file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Backend {
     /// Its name, within its service.
     pub name: String,

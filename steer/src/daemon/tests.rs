@@ -321,3 +321,36 @@ fn policies_of_the_node_turn_path_direct_to_stack_and_back() {
     assert_eq!(path(&stage), SteerPath::Direct);
     assert!(stage.daemon.metrics(7).contains("sip_steer_policy_bypass{service=\"s\"} 1\n"));
 }
+
+#[test]
+fn what_files_said_holds_over_a_start_while_they_are_wrong_or_not_there() {
+    let group = r#"[{ "targets": ["10.0.0.3:5060"], "labels": { "service": "s", "backend": "c" } }]"#;
+    let is_up = |stage: &Stage| {
+        let tables = stage.kernel.told().tables.last().expect("tables").clone();
+        let of =
+            |backend: &affinity::steer::Backend| backend.addresses == ["10.0.0.3:5060".parse().expect("an address")];
+        tables.backends.values().any(|backend| of(backend) && backend.state == affinity::steer::State::Up)
+    };
+    let again = |stage: Stage| {
+        let Stage { folder, kernel, daemon } = stage;
+        drop(daemon);
+        let daemon = Stage::start(folder.path(), kernel.clone());
+        let mut stage = Stage { folder, kernel, daemon };
+        stage.daemon.begin(1).expect("the kernel takes it");
+        stage
+    };
+    let mut stage = Stage::new();
+    stage.find(group);
+    assert!(is_up(&stage));
+    let file = stage.folder.path().join("found/one.json");
+    std::fs::write(&file, "[").expect("a file");
+    let stage = again(stage);
+    assert!(is_up(&stage), "a file that is wrong at the start changes nothing");
+    std::fs::remove_file(&file).expect("it is there");
+    let mut stage = again(stage);
+    assert!(is_up(&stage), "its writer starts beside");
+    (0..4).for_each(|_| stage.daemon.noticed(1));
+    assert!(!is_up(&stage), "it is gone");
+    let stage = again(stage);
+    assert!(!is_up(&stage), "and forgotten");
+}

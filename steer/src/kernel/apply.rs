@@ -158,18 +158,21 @@ fn backend(backend: &Backend) -> layout::Backend {
 
 /// Writes one service: its rules and slots, and then, in one write, what makes them count.
 fn write_service(maps: &mut Maps, number: u16, old: Option<&Service>, new: &Service) -> Result<(), KernelError> {
-    if old.is_none_or(|old| old.rules != new.rules) {
+    let now = maps.services.get(&number.into(), 0).map_err(failed("read a service"))?;
+    let mut rules_generation = now.rules_generation & 1;
+    if old.is_none_or(|old| (&old.rules, &old.table) != (&new.rules, &new.table)) {
+        // Where they do not count yet.
+        rules_generation ^= 1;
         for index in 0..RULES {
             let rule = index.checked_sub(1).and_then(|index| new.rules.get(index as usize));
             let entry = rule.map_or(layout::Rule { priority: UNSET, dscp: UNSET, ..Default::default() }, rule_entry);
-            maps.rules.set(u32::from(number) * RULES + index, entry, 0).map_err(failed("write a rule"))?;
+            let at = layout::rule_of(number, rules_generation, index);
+            maps.rules.set(at, entry, 0).map_err(failed("write a rule"))?;
         }
-    }
-    if old.is_none_or(|old| old.table != new.table) {
         let numbers: layout::RuleNumbers = new.table.as_slice().try_into().expect("a table has its length");
-        maps.rule_tables.set(number.into(), numbers, 0).map_err(failed("write a table of rules"))?;
+        let at = layout::rule_table_of(number, rules_generation);
+        maps.rule_tables.set(at, numbers, 0).map_err(failed("write a table of rules"))?;
     }
-    let now = maps.services.get(&number.into(), 0).map_err(failed("read a service"))?;
     let mut generation = now.generation & 1;
     if old.is_none_or(|old| (&old.ipv4, &old.ipv6) != (&new.ipv4, &new.ipv6)) {
         // Into the tables that do not count yet.
@@ -193,6 +196,7 @@ fn write_service(maps: &mut Maps, number: u16, old: Option<&Service>, new: &Serv
             | flag(limit.is_some(), layout::SERVICE_EMERGENCY_LIMIT)
             | flag(!new.emergency.users.is_empty(), layout::SERVICE_EMERGENCY_USERS),
         generation,
+        rules_generation,
         emergency_cost: limit.map_or(0, |limit| limit.cost()),
         emergency_full: limit.map_or(0, |limit| limit.full()),
     };

@@ -58,7 +58,8 @@ pub const PLACE_ADDRESS: u16 = 3;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Service {
     pub flags: u32,
-    pub generation: u32,
+    pub generation: u16,
+    pub rules_generation: u16,
     pub emergency_cost: u64,
     pub emergency_full: u64,
 }
@@ -74,8 +75,18 @@ pub const SERVICE_EMERGENCY_USERS: u32 = 32;
 pub type Slots = [u16; 4096];
 
 /// `slot_table`: where in the map a table stands.
-pub const fn slot_table(service: u16, generation: u32, is_v6: bool, is_local: bool) -> u32 {
-    service as u32 * 8 + generation * 4 + is_v6 as u32 * 2 + is_local as u32
+pub const fn slot_table(service: u16, generation: u16, is_v6: bool, is_local: bool) -> u32 {
+    service as u32 * 8 + generation as u32 * 4 + is_v6 as u32 * 2 + is_local as u32
+}
+
+/// `rule_table_of`: likewise a table of rules.
+pub const fn rule_table_of(service: u16, generation: u16) -> u32 {
+    service as u32 * 2 + generation as u32
+}
+
+/// `rule_of`: likewise a rule.
+pub const fn rule_of(service: u16, generation: u16, number: u32) -> u32 {
+    rule_table_of(service, generation) * RULES + number
 }
 
 /// `struct backend`.

@@ -10,10 +10,14 @@ use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle};
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use aya::util::KernelVersion;
+use netlink_packet_core::NLM_F_DUMP;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcMessage, TcOption};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_indextoname;
 
 use super::KernelError;
+use crate::rtnetlink::Questions;
 
 /// Names of the programs, which also tell that they are ours.
 pub const INGRESS: &str = "steer_ingress";
@@ -234,6 +238,7 @@ impl Links {
 /// Programs of others on a device that are not on a list.
 pub fn foreign(device: u32, beside: &[String]) -> Result<Vec<String>, KernelError> {
     let mut found = programs(device)?;
+    found.extend(filters(device).map_err(|error| KernelError::of("list filters", error))?);
     found.retain(|name| name != INGRESS && name != EGRESS && !beside.contains(name));
     found.sort();
     found.dedup();
@@ -251,6 +256,38 @@ pub fn programs(device: u32) -> Result<Vec<String>, KernelError> {
     }
     Ok(found)
 }
+
+/// Names of the programs that filters of the classifier of tc run on a device, `?` of one without a name.
+fn filters(device: u32) -> io::Result<Vec<String>> {
+    let mut questions = Questions::open()?;
+    let mut found = Vec::new();
+    for parent in [CLSACT_INGRESS, CLSACT_EGRESS] {
+        let mut message = TcMessage::default();
+        (message.header.index, message.header.parent) = (device.cast_signed(), parent.into());
+        // Where a device has no such hook there is nothing to list; what cannot be read is no program.
+        let answers = questions.ask(RouteNetlinkMessage::GetTrafficFilter(message), NLM_F_DUMP).unwrap_or_default();
+        for answer in answers {
+            let RouteNetlinkMessage::NewTrafficFilter(filter) = answer else { continue };
+            let is_bpf = |attribute: &TcAttribute| matches!(attribute, TcAttribute::Kind(kind) if kind == "bpf");
+            let options = filter.attributes.iter().find_map(|attribute| match attribute {
+                TcAttribute::Options(options) => Some(options),
+                _ => None,
+            });
+            if let Some(options) = options.filter(|_| filter.attributes.iter().any(is_bpf)) {
+                let name = options.iter().find_map(|option| match option {
+                    TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => Some(name.trim_end_matches('\0').to_owned()),
+                    _ => None,
+                });
+                found.push(name.unwrap_or_else(|| "?".to_owned()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)` and `TC_H_MIN_EGRESS`.
+const CLSACT_INGRESS: u32 = 0xffff_fff2;
+const CLSACT_EGRESS: u32 = 0xffff_fff3;
 
 /// Whether packets of a device have an Ethernet header.
 pub fn is_ethernet(device: u32) -> Result<bool, KernelError> {

@@ -11,7 +11,8 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use super::KernelError;
 use super::layout::{
     Backend, BackendCounters, Bucket, BucketKey, ClassKey, Dialog, DialogKey, Flow, FlowKey, Fragment, FragmentKey,
-    Generals, Hop, Place, PlaceKey, Ports, Rule, RuleNumbers, Service, ServiceCounters, Settings, Slots, UserKey,
+    Generals, Hop, Place, PlaceKey, Ports, RULES, Rule, RuleNumbers, Service, ServiceCounters, Settings, Slots,
+    UserKey,
 };
 
 /// Names of all maps, which are also those of their pins.
@@ -149,8 +150,8 @@ impl Before {
         copy_array(&self.ports, &mut to.ports)?;
         copy_array(&self.backends, &mut to.backends)?;
         copy_array(&self.slots, &mut to.slots)?;
-        copy_array(&self.rule_tables, &mut to.rule_tables)?;
-        copy_array(&self.rules, &mut to.rules)?;
+        copy_rules(&self.rule_tables, &mut to.rule_tables, 1)?;
+        copy_rules(&self.rules, &mut to.rules, RULES)?;
         copy_array(&self.services, &mut to.services)?;
         copy_hash(&self.devices, &mut to.devices)?;
         copy_hash(&self.users, &mut to.users)?;
@@ -196,6 +197,16 @@ where
 fn copy_array<V: Pod>(from: &Array<MapData, V>, to: &mut Array<MapData, V>) -> Result<(), KernelError> {
     for (index, value) in (0..).zip(from.iter()) {
         to.set(index, value.map_err(failed("read a map"))?, 0).map_err(failed("write a map"))?;
+    }
+    Ok(())
+}
+
+/// Copies what there are so many of for each service. The layout before had them once, where now there are two generations.
+fn copy_rules<V: Pod>(from: &Array<MapData, V>, to: &mut Array<MapData, V>, each: u32) -> Result<(), KernelError> {
+    let generations = to.len() / from.len();
+    for (index, value) in (0..).zip(from.iter()) {
+        let at = index / each * each * generations + index % each;
+        to.set(at, value.map_err(failed("read a map"))?, 0).map_err(failed("write a map"))?;
     }
     Ok(())
 }

@@ -6,9 +6,11 @@ mod stage;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use affinity::steer::Clients;
 use integration::wait::eventually;
 use nix::sys::signal::Signal;
 use stage::{Call, Stage};
+use steer::node::Node;
 use testnet::Family;
 
 /// Calls that are up in a test.
@@ -377,6 +379,25 @@ fn no_thread_keeps_a_capability() {
             assert!(set.bytes().all(|digit| digit == b'0'), "{line}");
         }
     }
+}
+
+#[test]
+fn a_route_that_comes_later_makes_an_uplink_of_a_device() {
+    let Some(stage) = Stage::new("steer routes", 3) else { return };
+    let (clients, mut node) = stage.lab.node.run(|| (index_of("c0"), Node::open().expect("anybody may ask")));
+    let mut who = || {
+        let links = node.links().expect("anybody may ask");
+        links.iter().find(|link| link.index == clients).expect("it is there").device.clients
+    };
+    assert_eq!((who(), who()), (Clients::Own, Clients::Own), "a pair that leads to another namespace");
+    stage.lab.node.ip("route add 198.51.100.0/24 via 192.0.2.10 dev c0");
+    assert_eq!((who(), who()), (Clients::Elsewhere, Clients::Elsewhere));
+    stage.lab.node.ip("route del 198.51.100.0/24 via 192.0.2.10 dev c0");
+    assert_eq!(who(), Clients::Own);
+}
+
+fn index_of(device: &str) -> u32 {
+    nix::net::if_::if_nametoindex(device).expect("it is there")
 }
 
 #[test]

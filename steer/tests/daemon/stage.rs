@@ -66,12 +66,18 @@ impl Stage {
     /// The same in a family.
     pub fn over(family: Family, test: &str, pods: usize) -> Option<Self> {
         let pass = gate::shared(test)?;
+        let lab = || Lab::new(family, Rules::Iptables).expect("namespaces are allowed, the gate has tried");
+        Self::on(test, pass, lab, pods)
+    }
+
+    /// On a network of its own.
+    pub fn on(test: &str, pass: Pass, lab: impl FnOnce() -> Lab, pods: usize) -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
         if !mounts.lines().any(|line| line.split(' ').nth(1) == Some(BPF)) {
             skipped(test, &format!("no BPF file system is mounted at {BPF}"));
             return None;
         }
-        let lab = Lab::new(family, Rules::Iptables).expect("namespaces are allowed, the gate has tried");
+        let lab = lab();
         lab.set_backends(&(0..pods).collect::<Vec<_>>());
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         let pins = Path::new(BPF).join(format!("ringside-steer-test-{}-{number}", std::process::id()));
@@ -86,10 +92,11 @@ impl Stage {
     /// Writes the configuration: `steer` stands in `[steer]`, `service` in the service.
     pub fn configure(&self, steer: &str, service: &str) {
         let (shown, pins) = (self.folder.path().display(), self.pins.display());
+        let sizes = if steer.contains("max_dialogs") { "" } else { "max_dialogs = 20000\n" };
         let text = format!(
             "[steer]\n{steer}\ninterfaces = [\"c0\", \"p*\", \"late*\"]\nallowed_backends = [\"10.244.0.0/16\", \"2001:db8:244::/48\"]\n\
              state_dir = \"{shown}/state\"\ncontrol = \"{shown}/control\"\npin_dir = \"{pins}\"\n\
-             max_dialogs = 20000\nmax_flows = 20000\nmax_fragments = 64\nmax_buckets = 64\n\
+             {sizes}max_flows = 20000\nmax_fragments = 64\nmax_buckets = 64\n\
              [discovery]\nfiles = [\"{shown}/found/*.json\"]\n\
              [[service]]\nname = \"sbc\"\naddresses = [\"{}\"]\n{service}\n",
             self.lab.service()
@@ -148,6 +155,16 @@ impl Stage {
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.daemon_id()).expect("a process id"));
         nix::sys::signal::kill(id, signal).expect("it runs");
+    }
+
+    /// Ends the daemon, and has everything taken out of the kernel; whether that was done.
+    pub fn end(&mut self) -> bool {
+        if self.daemon.is_some() {
+            self.kill();
+        }
+        let mut command = self.program();
+        let detached = command.args(["detach", "--force", "--config"]).arg(self.file()).output();
+        detached.is_ok_and(|output| output.status.success())
     }
 
     /// How the daemon ended; waits for it.
@@ -246,11 +263,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if self.daemon.is_some() {
-            self.kill();
-        }
-        let mut command = self.program();
-        let _ = command.args(["detach", "--force", "--config"]).arg(self.file()).output();
+        self.end();
         let _ = fs::remove_dir(&self.pins);
         if std::thread::panicking() {
             eprintln!("{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());

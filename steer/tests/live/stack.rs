@@ -124,10 +124,11 @@ fn a_rule_of_the_node_stops_calls_as_before() {
 #[test]
 fn calls_reach_their_backend_where_nobody_else_translates() {
     let test = "calls_reach_their_backend_where_nobody_else_translates";
-    for family in [Family::V4, Family::V6] {
+    for (family, path) in [Family::V4, Family::V6].into_iter().flat_map(|family| PATHS.map(|path| (family, path))) {
         let Some((_pass, lab)) = lab(test, family, Rules::Nobody) else { return };
         let backends = Backends::start(&lab, PODS);
-        let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        steered.apply(|tables| tables.path = path);
         let mut calls = Calls::new(&lab, "whole", 10);
         for (name, padding) in [("whole", 10), ("pieces", 2200)] {
             (calls.name, calls.padding) = (name, padding);

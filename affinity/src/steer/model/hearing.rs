@@ -68,7 +68,7 @@ impl Model {
             Start::Response(status) if scan.cseq == Some(Method::Invite) => {
                 if dialog.asked != 0 {
                     delay = Some(elapsed(dialog.asked, now).max(0).cast_unsigned());
-                    dialog.asked = 0;
+                    (dialog.asked, dialog.ends) = (0, 0);
                 }
                 match status {
                     200..300 => dialog.answered = true,

@@ -188,14 +188,17 @@ impl Model {
         let begins = matches!(scan.start, Start::Request(Method::Invite | Method::Subscribe | Method::Refer));
         let dialog = match entry {
             Some(entry) => continued(entry, scan, now),
-            None if begins => Dialog {
-                backend,
-                entered: Entered::Steered,
-                answered: scan.to_tag,
-                last: now,
-                ends: 0,
-                asked: if scan.is_initial_invite() { now } else { 0 },
-            },
+            None if begins => {
+                let invites = scan.is_initial_invite();
+                Dialog {
+                    backend,
+                    entered: Entered::Steered,
+                    answered: scan.to_tag,
+                    last: now,
+                    ends: if invites { now + LINGER.as_nanos() as u64 } else { 0 },
+                    asked: if invites { now } else { 0 },
+                }
+            }
             None => return,
         };
         if !self.state.keep_dialog(service, hash.0, dialog, self.tables.capacity.dialogs) {
@@ -259,11 +262,18 @@ fn continued(mut dialog: Dialog, scan: &Scan<'_>, now: u64) -> Dialog {
     if scan.start == Start::Request(Method::Bye) {
         dialog.ends = now + LINGER.as_nanos() as u64;
     }
-    // A call that was refused is tried again, mostly after a challenge.
-    if scan.is_initial_invite() && dialog.ends != 0 && dialog.backend != Slots::NONE {
-        dialog.ends = 0;
+    let waits = dialog.asked != 0;
+    if scan.is_initial_invite() && dialog.ends != 0 && !waits && dialog.backend != Slots::NONE {
+        // A call that was refused is tried again, mostly after a challenge.
+        dialog.ends = now + LINGER.as_nanos() as u64;
         dialog.answered = false;
         dialog.asked = now;
+    } else if scan.is_in_dialog() && waits && dialog.backend != Slots::NONE {
+        // It was answered, whatever way that went.
+        dialog.asked = 0;
+        if scan.start != Start::Request(Method::Bye) {
+            dialog.ends = 0;
+        }
     }
     dialog
 }
