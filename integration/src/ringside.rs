@@ -138,6 +138,18 @@ impl<'a> Ringside<'a> {
         ringside
     }
 
+    /// The same with a configuration file of this text, which serves at `endpoint`.
+    ///
+    /// # Panics
+    /// When it ends instead, with its log.
+    #[track_caller]
+    pub fn start_at(namespace: &'a Namespace, toml: &str, endpoint: SocketAddr) -> Self {
+        let mut ringside = Self::spawn(namespace, toml, &[]);
+        ringside.endpoint = endpoint;
+        ringside.await_health();
+        ringside
+    }
+
     /// Waits until it captures.
     ///
     /// # Panics
