@@ -40,6 +40,10 @@ pub struct Metrics {
 pub struct Telemetry {
     /// Its log, on standard error.
     pub logs: Logs,
+    /// Where the numbers it tells about itself go besides `/internal/metrics`.
+    pub metrics: OwnMetrics,
+    /// Where spans about itself go.
+    pub traces: OwnTraces,
     /// Who it is, with everything it pushes: resource attributes, by their names. An empty text leaves one out.
     pub resource: BTreeMap<String, String>,
 }
@@ -52,6 +56,101 @@ pub struct Logs {
     pub level: Level,
     /// How a line looks. Default `text`.
     pub encoding: Encoding,
+    /// Where lines go besides standard error, by OTLP.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<Processor>,
+}
+
+/// `service.telemetry.metrics`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OwnMetrics {
+    /// Who is told, by OTLP.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<Reader>,
+}
+
+/// `service.telemetry.traces`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OwnTraces {
+    /// Who is told, by OTLP.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<Processor>,
+}
+
+/// One of `processors`, nested as the Collector has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Processor {
+    /// Several at a time.
+    pub batch: Batch,
+}
+
+/// `batch` of a processor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Batch {
+    /// Where they go.
+    pub exporter: OwnExporter,
+}
+
+/// One of `readers`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Reader {
+    /// At regular times.
+    pub periodic: Periodic,
+}
+
+/// `periodic` of a reader.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Periodic {
+    /// How often. Default 1 min.
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    /// Where they go.
+    pub exporter: OwnExporter,
+}
+
+impl Default for Periodic {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(60), exporter: OwnExporter::default() }
+    }
+}
+
+/// `exporter` of a processor or reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OwnExporter {
+    /// A server that speaks OTLP.
+    pub otlp: OtlpTarget,
+}
+
+/// A server for what the program tells about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OtlpTarget {
+    /// How it is spoken to. Default and only one: `grpc`.
+    pub protocol: OtlpProtocol,
+    /// `http://host:port`. Default `http://127.0.0.1:4317`.
+    pub endpoint: String,
+}
+
+impl Default for OtlpTarget {
+    fn default() -> Self {
+        Self { protocol: OtlpProtocol::Grpc, endpoint: "http://127.0.0.1:4317".to_owned() }
+    }
+}
+
+/// How a server for what the program tells about itself is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OtlpProtocol {
+    /// gRPC without TLS.
+    #[default]
+    Grpc,
 }
 
 /// How important a line of the log is, named as the Collector does.
@@ -126,6 +225,23 @@ impl Default for Metrics {
     }
 }
 
+impl Telemetry {
+    /// Every server, with the path of the key that names it.
+    fn targets(&self) -> impl Iterator<Item = (String, &OtlpTarget)> {
+        let signals = [("logs", &self.logs.processors), ("traces", &self.traces.processors)];
+        let processors = signals.into_iter().flat_map(|(signal, processors)| {
+            processors.iter().enumerate().map(move |(index, one)| {
+                let path = format!("{signal}.processors[{index}].batch.exporter.otlp.endpoint");
+                (path, &one.batch.exporter.otlp)
+            })
+        });
+        let readers = self.metrics.readers.iter().enumerate().map(|(index, one)| {
+            (format!("metrics.readers[{index}].periodic.exporter.otlp.endpoint"), &one.periodic.exporter.otlp)
+        });
+        processors.chain(readers)
+    }
+}
+
 impl Service {
     /// Checks what does not concern the graph. Paths are inside `[service]`.
     pub(super) fn check(&self, problems: &mut Problems) {
@@ -146,6 +262,13 @@ impl Service {
         if self.telemetry.resource.keys().any(String::is_empty) {
             let help = "name it, for instance \"deployment.environment.name\"";
             problems.error("telemetry.resource", "an attribute has no name", help);
+        }
+        for (path, target) in self.telemetry.targets() {
+            if !target.endpoint.strip_prefix("http://").is_some_and(|authority| authority.contains(':')) {
+                let what = format!("{:?} is no address of a server without TLS", target.endpoint);
+                let help = "write it as \"http://127.0.0.1:4317\": a Collector on this host, which may pass it on";
+                problems.error(format!("telemetry.{path}"), what, help);
+            }
         }
         if self.pipelines.is_empty() {
             let help = "add `[service.pipelines.metrics]` with receivers, processors and exporters";

@@ -68,6 +68,11 @@ impl Status {
         reloads.restart_needed = restart_needed;
     }
 
+    /// Whether the last configuration that was read is the one that runs.
+    pub fn is_reloaded(&self) -> bool {
+        !self.reloads().refused
+    }
+
     fn reloads(&self) -> MutexGuard<'_, Reloads> {
         self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }

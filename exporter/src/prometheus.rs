@@ -17,15 +17,23 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::ExporterContext;
+use pipeline::Telemetry;
 use pipeline::component::{Exporter, ExporterError};
 
 pub use config::{Config, Settings};
 
+pub use help::help;
+
 use endpoint::{Acceptor, Refused, Server, TlsServerConfig};
 use routes::Pages;
+
+/// Adds what Linux says of the process: uptime since `started` and processor time in seconds, resident memory in bytes.
+pub fn about_process(started: Instant, out: &mut Vec<Telemetry>) {
+    process::telemetry(started, out);
+}
 
 /// What the endpoint bears: see [`endpoint::Limits`].
 #[derive(Clone, Copy, Debug)]

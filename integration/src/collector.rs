@@ -147,6 +147,13 @@ impl<'a> Site<'a> {
     }
 }
 
+impl Site<'_> {
+    /// Log records as they were written.
+    pub fn logs(&self) -> String {
+        fs::read_to_string(self.folder.join("logs.json")).unwrap_or_default()
+    }
+}
+
 impl Collector<'_> {
     /// What it shows of the metrics it was sent.
     pub fn scrape(&self) -> Option<Exposition> {

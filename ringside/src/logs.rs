@@ -9,9 +9,12 @@ use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::show::say;
+use crate::telemetry::LateBridge;
 
 /// The log of this process. Its level can be changed while it runs.
 pub struct Log {
+    /// The way to OpenTelemetry's SDK, where one is opened.
+    pub bridge: LateBridge,
     level: Handle<LevelFilter, Registry>,
 }
 
@@ -24,9 +27,10 @@ impl Log {
             Encoding::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
             Encoding::Json => lines.json().flatten_event(true).boxed(),
         };
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(lines))
-            .expect("the log is opened once");
-        Self { level }
+        let bridge = LateBridge::default();
+        let subscriber = tracing_subscriber::registry().with(filter).with(lines).with(bridge.clone());
+        tracing::subscriber::set_global_default(subscriber).expect("the log is opened once");
+        Self { bridge, level }
     }
 
     /// One that writes nothing, for tests of what stands around it.
@@ -34,7 +38,7 @@ impl Log {
     pub fn silent() -> Self {
         let (filter, level) = reload::Layer::new(LevelFilter::OFF);
         drop(filter);
-        Self { level }
+        Self { bridge: LateBridge::default(), level }
     }
 
     /// Changes the level.

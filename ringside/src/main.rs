@@ -20,6 +20,7 @@ mod replay;
 mod run;
 mod settings;
 mod show;
+mod telemetry;
 mod terminal;
 mod watch;
 

@@ -22,6 +22,7 @@ use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
+use crate::telemetry::OwnTelemetry;
 
 /// Runs until a signal or a failure ends it.
 pub fn run(run: &Run) -> Result<(), Failure> {
@@ -54,7 +55,9 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Re
         let _ = news.try_send(end);
     };
     let running = engine.run(tell).map_err(|error| failed("a thread", &error))?;
-    let mut program = Program { running, shards, service: loaded.configuration.service, log };
+    let service = loaded.configuration.service;
+    let own = OwnTelemetry::start(&service.telemetry, running.status(), &log.bridge)?;
+    let mut program = Program { running, shards, service, log, own };
     loop {
         tokio::select! {
             end = ended.recv() => return program.fail(end).await,
@@ -76,6 +79,8 @@ struct Program {
     shards: usize,
     service: Service,
     log: Log,
+    /// What it tells about itself by OTLP.
+    own: OwnTelemetry,
 }
 
 impl Program {
@@ -90,6 +95,8 @@ impl Program {
                 }
             }
             self.running.stop_exporters(before(until)).await;
+            // Last, so that what became of the others is told too.
+            self.own.stop(before(until)).await;
             Ok(())
         };
         tokio::select! {

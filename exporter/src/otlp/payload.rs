@@ -130,6 +130,20 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+impl Outcome {
+    /// For spans about deliveries.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted { rejected: 0 } => "accepted",
+            Self::Accepted { .. } => "accepted in part",
+            Self::Failed(Failure::Permanent) => "refused",
+            Self::Failed(Failure::GaveUp) => "given up",
+            Self::Failed(Failure::Ended) => "ended before",
+            Self::Failed(Failure::Refused(why)) => why.reason(),
+        }
+    }
+}
+
 /// Why a payload did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

@@ -8,9 +8,13 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use sha2::{Digest, Sha256};
 
 /// The resource of every request. An attribute with an empty value is left out.
-pub fn resource(attributes: &BTreeMap<String, String>) -> Resource {
-    let given = attributes.iter().filter(|(_, value)| !value.is_empty());
-    Resource { attributes: given.map(|(key, value)| text(key, value)).collect(), ..Resource::default() }
+pub fn resource(given: &BTreeMap<String, String>) -> Resource {
+    Resource { attributes: attributes(given).map(|(key, value)| text(key, value)).collect(), ..Resource::default() }
+}
+
+/// What says who speaks: those that are given, but for empty ones.
+pub fn attributes(given: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &String)> {
+    given.iter().filter(|(_, value)| !value.is_empty())
 }
 
 /// Which version of the semantic conventions names are from; those below `sip.` are proposed to it.

@@ -2,7 +2,7 @@
 //! `/metrics`.
 
 /// One sentence, with its unit where it has one. `None` for a number of a component that does not come with ringside.
-pub(super) fn help(name: &str) -> Option<&'static str> {
+pub fn help(name: &str) -> Option<&'static str> {
     HELP.iter().find(|(known, _)| *known == name).map(|(_, help)| *help)
 }
 

@@ -3,5 +3,6 @@
 mod calls;
 mod fleet;
 mod names;
+mod own;
 mod push;
 mod replay;

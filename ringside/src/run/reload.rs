@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use engine::Catalogue;
+use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::{KeyValue, global};
 use pipeline::settings::Severity;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -17,6 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Program {
     /// Reads the configuration again. A bad one leaves everything as it is.
     pub(super) async fn reload(&mut self, run: &Run, catalogue: &Catalogue) {
+        let mut span = global::tracer("ringside").start("reload");
+        self.reload_now(run, catalogue).await;
+        span.set_attribute(KeyValue::new("ringside.config.applied", self.running.status().is_reloaded()));
+        span.end();
+    }
+
+    async fn reload_now(&mut self, run: &Run, catalogue: &Catalogue) {
         match settings::load(run, catalogue) {
             Ok(loaded) => self.apply(loaded).await,
             Err(problems) => {
@@ -52,8 +61,16 @@ impl Program {
                 }
             }
         }
-        if new.service.telemetry.logs.encoding != self.service.telemetry.logs.encoding {
-            restart.push("service.telemetry.logs.encoding".to_owned());
+        let (told, tells) = (&self.service.telemetry, &new.service.telemetry);
+        for (key, is_same) in [
+            ("logs.encoding", tells.logs.encoding == told.logs.encoding),
+            ("logs.processors", tells.logs.processors == told.logs.processors),
+            ("metrics.readers", tells.metrics == told.metrics),
+            ("traces.processors", tells.traces == told.traces),
+        ] {
+            if !is_same {
+                restart.push(format!("service.telemetry.{key}"));
+            }
         }
         self.log.set_level(new.service.telemetry.logs.level);
         self.service.shutdown_timeout = new.service.shutdown_timeout;

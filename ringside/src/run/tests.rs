@@ -98,7 +98,11 @@ fn program(hangs: bool, shutdown_timeout: Duration) -> Fixture {
         Engine::build(&configuration, &catalogue).run(move |end| news.try_send(end).expect("there is room for it"));
     let running = running.expect("a thread can be made");
     let service = Service { shutdown_timeout, ..configuration.service };
-    Fixture { program: Program { running, shards: 1, service, log: Log::silent() }, ended, asked }
+    Fixture {
+        program: Program { running, shards: 1, service, log: Log::silent(), own: OwnTelemetry::default() },
+        ended,
+        asked,
+    }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

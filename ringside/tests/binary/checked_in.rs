@@ -78,7 +78,10 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 24] = [
+const EXAMPLES: [&str; 27] = [
+    "telemetry.logs.processors",
+    "telemetry.metrics.readers",
+    "telemetry.traces.processors",
     "sending_queue.storage",
     "buckets",
     "tls_server_config.cert_file",

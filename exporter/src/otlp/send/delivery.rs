@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use opentelemetry::trace::{Span, SpanKind, Tracer};
+use opentelemetry::{KeyValue, Value, global};
 use pipeline::component::ExporterError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -111,12 +113,25 @@ impl Delivery {
     /// Sends one. What is `kept` on disk has not failed when the program ends before.
     pub(super) async fn deliver(&self, packed: Packed, kept: bool) -> Outcome {
         let (signal, items) = (packed.signal, packed.items);
+        // Of nobody unless service.telemetry.traces is configured.
+        let tracer = global::tracer("ringside");
+        let mut span = tracer.span_builder("deliver").with_kind(SpanKind::Client).start(&tracer);
+        for (name, value) in [
+            ("ringside.exporter", Value::from(self.id.clone())),
+            ("ringside.signal", signal.name().into()),
+            ("ringside.items", (items as i64).into()),
+            ("ringside.request.bytes", (packed.body.len() as i64).into()),
+        ] {
+            span.set_attribute(KeyValue::new(name, value));
+        }
         let outcome = tokio::select! {
             // What is left when the time is over is not even begun.
             biased;
             () = self.is_over() => Outcome::Failed(Failure::Ended),
             outcome = self.attempts(packed) => outcome,
         };
+        span.set_attribute(KeyValue::new("ringside.outcome", outcome.name()));
+        span.end();
         match outcome {
             Outcome::Accepted { rejected } => {
                 self.stats.sent(signal, items - rejected);
