@@ -4,8 +4,8 @@
 //! ends with its line. Whatever is folded (RFC 3261 §7.3.1) is taken as it stands in its first line, but for Call-ID, which
 //! then is none. Fewer words than [`sip::parse()`] knows, and the same ones in messages as they are sent.
 
-use memchr::memchr;
-use sip::Method;
+use memchr::{memchr, memchr2, memchr3};
+use sip::{Method, places};
 
 /// Bytes of a datagram that are looked at.
 pub const WINDOW: usize = 2048;
@@ -60,13 +60,13 @@ impl<'a> Glance<'a> {
     #[inline]
     pub fn at(datagram: &'a [u8]) -> Option<Self> {
         let bytes = &datagram[..datagram.len().min(WINDOW)];
-        let end = memchr(b'\n', bytes)?;
+        let mut ends = places::<b'\n'>(bytes);
+        let end = ends.next()?;
         let start = Start::read(&bytes[..end])?;
         let mut glance = Self { start, call_id: None, to_tag: false, cseq: None, via: None };
         let (mut at, mut missing) = (end + 1, ALL);
         while missing != 0 && at < bytes.len() && !matches!(bytes[at], b'\r' | b'\n') {
-            let rest = &bytes[at..];
-            let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+            let line = &bytes[at..ends.next().unwrap_or(bytes.len())];
             at += line.len() + 1;
             let Some((field, value)) = named(line) else { continue };
             let bit = 1 << field as u8;
@@ -116,13 +116,17 @@ impl<'a> Via<'a> {
     /// Reads the first of the values in a line.
     fn read(value: &'a [u8]) -> Self {
         let mut via = Self { branch: b"", rport: false };
-        let value = &value[..memchr(b',', value).unwrap_or(value.len())];
-        for param in value.split(|byte| *byte == b';').skip(1) {
-            let param = param.trim_ascii();
-            let (name, value) = memchr(b'=', param).map_or((param, &b""[..]), |at| (&param[..at], &param[at + 1..]));
+        let end = places::<b','>(value).next().unwrap_or(value.len());
+        let mut ends = places::<b';'>(&value[..end]);
+        let mut next = ends.next();
+        while let Some(at) = next {
+            next = ends.next();
+            let param = value[at + 1..next.unwrap_or(end)].trim_ascii();
+            let name = param.iter().position(|byte| *byte == b'=').unwrap_or(param.len());
+            let (name, value) = param.split_at(name);
             match name.trim_ascii_end() {
                 name if via.branch.is_empty() && name.eq_ignore_ascii_case(b"branch") => {
-                    via.branch = value.trim_ascii_start()
+                    via.branch = value.get(1..).unwrap_or_default().trim_ascii_start()
                 }
                 name if name.eq_ignore_ascii_case(b"rport") => via.rport = true,
                 _ => {}
@@ -169,25 +173,36 @@ fn word(value: &[u8]) -> &[u8] {
     };
     let value = if matches!(value.first(), Some(b' ' | b'\t')) { value.trim_ascii_start() } else { value };
     let value = &value[..value.len().min(CALL_ID)];
-    let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
+    let end = memchr3(b' ', b'\t', b'\r', value);
     &value[..end.unwrap_or(value.len())]
 }
 
 /// Whether a value of To has a tag among its parameters, which stand behind the address, not in a name or a URI.
 fn has_tag(value: &[u8]) -> bool {
-    let (mut quoted, mut bracketed) = (false, false);
-    let mut bytes = value.iter().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'\\' if quoted => _ = bytes.next(),
-            b'"' if !bracketed => quoted = !quoted,
-            b'<' if !quoted => bracketed = true,
-            b'>' if !quoted => bracketed = false,
-            b';' if !quoted && !bracketed && begins_tag(&value[at + 1..]) => return true,
-            _ => {}
+    let mut rest = value;
+    // Most often it is one of the first bytes.
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'<' | b';')) {
+        let special = rest[at];
+        rest = &rest[at + 1..];
+        match special {
+            b';' if begins_tag(rest) => return true,
+            b';' => {}
+            b'<' => rest = memchr(b'>', rest).map_or(&[], |end| &rest[end + 1..]),
+            _ => rest = behind_quotes(rest),
         }
     }
     false
+}
+
+/// What stands behind a quoted string that has begun; nothing where it does not end.
+fn behind_quotes(mut quoted: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', quoted) {
+        if quoted[at] == b'"' {
+            return &quoted[at + 1..];
+        }
+        quoted = quoted.get(at + 2..).unwrap_or_default();
+    }
+    &[]
 }
 
 fn begins_tag(param: &[u8]) -> bool {

@@ -48,11 +48,12 @@ impl Hash for Address {
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
+        // As one number: put together byte by byte this was half of what a packet of media cost.
         let ip = match address.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
+            IpAddr::V4(ip) => 0xffff << 32 | u128::from(ip.to_bits()),
+            IpAddr::V6(ip) => ip.to_bits(),
         };
-        Self { ip: ip.octets(), port: address.port() }
+        Self { ip: ip.to_be_bytes(), port: address.port() }
     }
 }
 

@@ -96,6 +96,13 @@ impl Dialogs {
         }
     }
 
+    /// When the first one is forgotten.
+    pub fn due(&self) -> Timestamp {
+        let over = self.over.front().map(|(due, _)| *due);
+        let idle = self.held.front().map(|(_, dialog)| dialog.last + IDLE);
+        over.into_iter().chain(idle).min().unwrap_or(Timestamp::NEVER)
+    }
+
     /// Forgets those that are over, and those of which nothing was heard for half a day.
     pub fn forget(&mut self, now: Timestamp) {
         while let Some((due, key)) = self.over.pop_front_if(|(due, _)| *due <= now) {

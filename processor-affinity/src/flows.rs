@@ -171,6 +171,11 @@ impl Flows {
         freed
     }
 
+    /// When the next tick begins.
+    pub fn due(&self) -> Timestamp {
+        Timestamp::from_nanos((self.looked + 1).saturating_mul(self.tick))
+    }
+
     /// All flows.
     pub fn iter(&self) -> impl Iterator<Item = &Flow> {
         self.held.values()

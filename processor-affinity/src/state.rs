@@ -12,7 +12,7 @@ use crate::dialogs::Dialogs;
 use crate::flows::Flows;
 use crate::hash::Hashes;
 use crate::services::{Place, Services};
-use crate::sightings::Sightings;
+use crate::sightings::{PAIR, Sightings};
 use crate::transactions::{KEPT, Part, Taken, Transaction, Transactions};
 
 /// Everything that is followed.
@@ -26,6 +26,8 @@ pub struct State {
     pub flows: Flows,
     /// The time of the frame at hand.
     pub now: Timestamp,
+    /// Nothing is due before.
+    next: Timestamp,
     /// How far each of those that share this has come: what is due waits for the last of them.
     clocks: Vec<Timestamp>,
     /// Requests over UDP.
@@ -58,6 +60,7 @@ impl State {
             dialogs: Dialogs::default(),
             transactions: Transactions::default(),
             now: Timestamp::ZERO,
+            next: Timestamp::ZERO,
             clocks: Vec::new(),
             requests: 0,
             lost_sightings: 0,
@@ -104,10 +107,17 @@ impl State {
     }
 
     /// Time passed: states what is due.
+    #[inline]
     fn pass(&mut self, member: usize, now: Timestamp, out: &mut Out<'_>) {
         self.now = now;
         self.clocks[member] = self.clocks[member].max(now);
         let now = self.due();
+        if now >= self.next {
+            self.state_due(now, out);
+        }
+    }
+
+    fn state_due(&mut self, now: Timestamp, out: &mut Out<'_>) {
         while let Some(transaction) = self.transactions.pop(now) {
             self.forget(&transaction, out);
         }
@@ -116,6 +126,9 @@ impl State {
         let (services, window) = (&self.services, self.settings.config.window);
         let freed = self.flows.pass(now, &|service| services.is_spread(service, window, now));
         freed.into_iter().for_each(|service| self.tell(service, |name| AffinityFact::PinnedFlows(name, -1), out));
+        // What begins from now on is due after `PAIR` at the earliest.
+        let due = [self.transactions.due(), self.dialogs.due(), self.flows.due(), now + PAIR / 2];
+        self.next = due.into_iter().min().unwrap_or(now);
     }
 
     /// Nothing can follow at `now`: what waits for it is decided.

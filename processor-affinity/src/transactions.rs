@@ -143,6 +143,13 @@ impl Transactions {
         self.held.pop_front().map(|(_, transaction)| transaction)
     }
 
+    /// When the first of them is forgotten, or a response is not waited for any more.
+    pub fn due(&self) -> Timestamp {
+        let oldest = self.held.front().map(|(_, transaction)| transaction.at + KEPT);
+        let waiting = self.waiting.front().map(|(due, _)| *due);
+        oldest.into_iter().chain(waiting).min().unwrap_or(Timestamp::NEVER)
+    }
+
     /// A response came from elsewhere than the service, which may follow. Where `max` wait already, this one is not waited for.
     pub fn wait(&mut self, key: u64, status: u16, now: Timestamp, max: usize) {
         if self.waiting.len() < max

@@ -58,8 +58,8 @@ pub struct State {
 
 /// A message that was read, and the hash of its Call-ID.
 struct Parsed<'a> {
-    frame: &'a SipFrame,
-    message: Result<Message<'a>, ParseError>,
+    message: Message<'a>,
+    read: Result<(), ParseError>,
     call: Key,
     /// Where its call may be.
     near: Option<u32>,
@@ -126,14 +126,15 @@ impl State {
         if let Some(notes) = &mut self.notes {
             notes.next_batch();
         }
-        let mut ahead = [const { None }; AHEAD];
+        let unread = || Parsed { message: Message::default(), read: Ok(()), call: Key::default(), near: None };
+        let mut ahead: [Parsed<'_>; AHEAD] = std::array::from_fn(|_| unread());
         let mut steered = 0;
         for (chunk, frames) in batch.frames.chunks(AHEAD).enumerate() {
             self.read_ahead(batch, frames, &mut ahead);
-            // Looked at where they stand: a message is some 300 bytes.
-            for (place, parsed) in ahead[..frames.len()].iter().flatten().enumerate() {
-                self.fire_timers(parsed.frame.at, out);
-                self.on_message(batch, parsed, out);
+            // Looked at where they stand: a message is some 400 bytes.
+            for (place, (parsed, frame)) in ahead.iter().zip(frames).enumerate() {
+                self.fire_timers(frame.at, out);
+                self.on_message(batch, frame, parsed, out);
                 // What a stage before this one knows of the call, now that it is there.
                 while let Some(told) = out.steered.get(steered).filter(|told| told.frame <= chunk * AHEAD + place) {
                     if let Some(records) = &mut self.records {
@@ -148,39 +149,34 @@ impl State {
     }
 
     /// Parses the next messages of a batch and prefetches the records of their calls.
-    fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &'a [SipFrame], ahead: &mut [Option<Parsed<'a>>; AHEAD]) {
-        for (place, frame) in ahead.iter_mut().zip(frames) {
-            let message = sip::parse(batch.message(frame), framing(frame));
-            let parsed = place.insert(Parsed { frame, message, call: Key::default(), near: None });
-            if let Ok(message) = &parsed.message {
-                parsed.call = self.hashes.call(message.call_id);
-                self.calls.prefetch_index(parsed.call);
-            }
+    fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &[SipFrame], ahead: &mut [Parsed<'a>; AHEAD]) {
+        for (parsed, frame) in ahead.iter_mut().zip(frames) {
+            parsed.read = sip::parse_into(batch.message(frame), framing(frame), &mut parsed.message);
+            parsed.call = parsed.read.map_or(Key::default(), |()| self.hashes.call(parsed.message.call_id));
+            self.calls.prefetch_index(parsed.call);
         }
-        for parsed in ahead[..frames.len()].iter_mut().flatten() {
+        for parsed in &mut ahead[..frames.len()] {
             parsed.near = self.calls.prefetch(parsed.call);
         }
     }
 
-    fn on_message(&mut self, batch: &FrameBatch, parsed: &Parsed<'_>, out: &mut Facts) {
-        let message = match &parsed.message {
-            Ok(message) => message,
-            Err(error) => {
-                let refused = Refused::new(batch.message(parsed.frame), parsed.frame, *error);
-                out.refused.push(self.config.calls.privacy.refused(&refused));
-                return out.push(Slot::OTHER, Fact::ParseFailed(*error));
-            }
-        };
+    fn on_message(&mut self, batch: &FrameBatch, frame: &SipFrame, parsed: &Parsed<'_>, out: &mut Facts) {
+        let message = &parsed.message;
+        if let Err(error) = parsed.read {
+            let refused = Refused::new(batch.message(frame), frame, error);
+            out.refused.push(self.config.calls.privacy.refused(&refused));
+            return out.push(Slot::OTHER, Fact::ParseFailed(error));
+        }
         if is_probe(message) {
             return out.push(Slot::OTHER, Fact::ProbeSeen);
         }
-        let place = self.calls.find_or_open(parsed.call, parsed.near, parsed.frame.at);
-        if self.take_message(place, message, parsed.frame, true, out) == Wait::Yes {
-            self.wait(place, batch, parsed.frame, out);
+        let place = self.calls.find_or_open(parsed.call, parsed.near, frame.at);
+        if self.take_message(place, message, frame, true, out) == Wait::Yes {
+            self.wait(place, batch, frame, out);
         } else if !self.calls.get_mut(place).waiting.is_empty() {
-            self.take_caused(place, parsed.frame, out);
+            self.take_caused(place, frame, out);
         }
-        self.make_room(place, parsed.frame.at, out);
+        self.make_room(place, frame.at, out);
     }
 
     /// Takes a message at its call, unless it waits.

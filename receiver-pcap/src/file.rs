@@ -126,6 +126,7 @@ impl Capture {
     }
 
     /// Goes to the next packet; `false` at the end, or where the file is damaged. An error is one of the system.
+    #[inline(always)]
     pub fn advance(&mut self) -> io::Result<bool> {
         self.head = None;
         if self.damage.is_some() {

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -177,19 +178,30 @@ impl Merge {
 
 impl Open {
     /// The time of the next packet; `None` at the end.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self) -> Result<Option<Timestamp>, Unusable> {
         match self.capture.advance() {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(error) => return Err(Unusable { name: self.name.clone(), why: error.into() }),
+            Err(error) => return Err(self.failed(error)),
         }
         self.packets += 1;
         let Some(head) = self.capture.head() else { return Ok(None) };
+        let (at, link_type) = (head.at, head.link_type);
         if self.capture.is_unread() {
-            *self.unread.entry(head.link_type).or_default() += 1;
+            self.count_unread(link_type);
         }
-        Ok(Some(head.at))
+        Ok(Some(at))
+    }
+
+    #[cold]
+    fn failed(&self, error: io::Error) -> Unusable {
+        Unusable { name: self.name.clone(), why: error.into() }
+    }
+
+    #[cold]
+    fn count_unread(&mut self, link_type: u16) {
+        *self.unread.entry(link_type).or_default() += 1;
     }
 
     /// Says in one line what was not read of it.

@@ -2,29 +2,25 @@
 //!
 //! A value is noted, not looked at: of most messages few are asked for. Only Vias are read, for they are counted.
 
-use crate::anomaly::{Anomalies, AnomalyKind};
+use crate::anomaly::AnomalyKind;
 use crate::content_length::ContentLength;
 use crate::cseq::{self, CSeq};
 use crate::cursor::Cursor;
 use crate::error::ParseError;
 use crate::header::{self, Field, Header, Line, any_line, usual_field};
 use crate::limits::{MAX_FIELDS, MAX_VIAS};
+use crate::message::Message;
 use crate::party::{self, Party};
 use crate::scan::{self, LineEnds};
 use crate::value::{self, Value};
-use crate::via::{self, Via};
+use crate::via;
 
-/// What a header block holds.
-pub(crate) struct Fields<'a> {
-    pub values: Values<'a, { Header::COUNT }>,
-    pub repeated: Repeated,
-    /// The topmost Via, as far as it can be read.
-    pub via: Via<'a>,
-    /// Zero as long as every Via field was empty.
-    pub via_count: u16,
+/// What a header block holds beyond what its message keeps.
+pub(crate) struct Fields<'m, 'a> {
+    /// Where values stand is noted there, and the Vias, which are zero as long as every Via field was empty.
+    pub message: &'m mut Message<'a>,
     /// A Via cannot be read, or is empty.
     pub via_is_damaged: bool,
-    pub anomalies: Anomalies,
     /// Once there is a second one.
     content_length: Option<ContentLength>,
     /// What follows the header block.
@@ -34,20 +30,17 @@ pub(crate) struct Fields<'a> {
 /// Largest Max-Forwards (RFC 3261 §20.22).
 const MAX_FORWARDS: u32 = 255;
 
-impl<'a> Fields<'a> {
-    /// Of a message of which nothing is read yet, within the bounds of its framing.
+impl<'m, 'a> Fields<'m, 'a> {
+    /// Of a message of whose fields none is read yet, within the bounds of its framing.
     #[inline(always)]
-    pub fn unread(bytes: &'a [u8], anomalies: Anomalies) -> Self {
-        Self {
-            values: Values { bytes, places: [Place::NONE; Header::COUNT] },
-            repeated: Repeated::default(),
-            via: Via::EMPTY,
-            via_count: 0,
-            via_is_damaged: false,
-            anomalies,
-            content_length: None,
-            rest: b"",
-        }
+    pub fn of(message: &'m mut Message<'a>) -> Self {
+        Self { message, via_is_damaged: false, content_length: None, rest: b"" }
+    }
+
+    /// Where the values stand.
+    #[inline(always)]
+    pub fn values(&self) -> &Values<'a> {
+        &self.message.lazy.values
     }
 
     /// Reads the header block, which begins at `at` and where lines end at `ends`; `cut`: by the capture. Errs with `TooLarge`
@@ -55,7 +48,7 @@ impl<'a> Fields<'a> {
     // Not inlined, so that its loop has the registers for itself.
     #[inline(never)]
     pub fn read(&mut self, mut at: usize, mut ends: LineEnds, cut: bool) -> Result<(), ParseError> {
-        let bytes = self.values.bytes;
+        let bytes = self.values().bytes;
         let mut count = 0;
         loop {
             let field = match ends.next(bytes).and_then(|end| usual_field(bytes, at, end)) {
@@ -73,11 +66,12 @@ impl<'a> Fields<'a> {
             at = field.next;
             count += 1;
             let place = Place { start: field.start as u32, end: field.end as u32 };
-            let first = &mut self.values.places[field.header as usize];
+            let places = &mut self.message.lazy.values.places;
+            let first = &mut places[field.header as usize];
             if first.is_none() {
                 *first = place;
                 // Of those that are not known there may be any number.
-                self.values.places[Header::Other as usize] = Place::NONE;
+                places[Header::Other as usize] = Place::NONE;
             } else {
                 self.take_another(field.header, place, at as u32)?;
             }
@@ -85,27 +79,27 @@ impl<'a> Fields<'a> {
         if count > MAX_FIELDS {
             return Err(ParseError::TooLarge);
         }
-        self.take_vias(self.values.place(Header::Via))
+        self.take_vias(self.values().place(Header::Via))
     }
 
     /// The field at `at` in any form, or the next one behind lines that are none; `None` at the end of the header block.
     #[inline(never)]
     fn any_field(&mut self, mut at: usize, cut: bool) -> Option<Field> {
         loop {
-            match any_line(self.values.bytes, at, cut) {
+            match any_line(self.values().bytes, at, cut) {
                 Line::Field(field) => return Some(field),
                 Line::Malformed(next) => {
-                    self.anomalies.add(AnomalyKind::HeaderLine);
+                    self.message.anomalies.add(AnomalyKind::HeaderLine);
                     at = next;
                 }
                 Line::Blank(body) => {
-                    self.rest = &self.values.bytes[body..];
+                    self.rest = &self.values().bytes[body..];
                     return None;
                 }
                 Line::End => {
                     // Of a message that the capture cut the sender may well have sent the empty line.
                     if !cut {
-                        self.anomalies.add(AnomalyKind::NoBlankLine);
+                        self.message.anomalies.add(AnomalyKind::NoBlankLine);
                     }
                     return None;
                 }
@@ -118,18 +112,18 @@ impl<'a> Fields<'a> {
     fn take_another(&mut self, header: Header, place: Place, end: u32) -> Result<(), ParseError> {
         match header {
             Header::Via => {
-                self.repeated.vias = end;
+                self.message.lazy.repeated.vias = end;
                 return self.take_vias(place);
             }
-            Header::Contact => self.repeated.contacts = end,
-            Header::Reason => self.repeated.reasons = end,
+            Header::Contact => self.message.lazy.repeated.contacts = end,
+            Header::Reason => self.message.lazy.repeated.reasons = end,
             // Further identities.
             Header::PAssertedIdentity => {}
             _ => {
-                self.anomalies.add(AnomalyKind::DupHeader);
+                self.message.anomalies.add(AnomalyKind::DupHeader);
                 if header == Header::ContentLength {
-                    let first = ContentLength::of(self.values.value(Header::ContentLength).bytes());
-                    let another = place.value(self.values.bytes).bytes();
+                    let first = ContentLength::of(self.values().value(Header::ContentLength).bytes());
+                    let another = place.value(self.values().bytes).bytes();
                     self.content_length = Some(self.content_length.unwrap_or(first).and(another));
                 }
             }
@@ -140,16 +134,16 @@ impl<'a> Fields<'a> {
     /// Takes the elements of one Via field. That of the topmost comes last.
     #[inline]
     fn take_vias(&mut self, place: Place) -> Result<(), ParseError> {
-        let value = place.nearly(self.values.bytes);
+        let value = place.nearly(self.values().bytes);
         // Wherever a quote stands it begins a quoted string, so without one and without a comma there is one element.
         let is_last = |from| from == value.end || scan::find_either(b',', b'"', value.bytes, from, value.end).is_none();
         match via::usual(value) {
-            Some((via, end)) if self.via_count < MAX_VIAS && is_last(end) => {
-                self.via = via;
-                self.via_count += 1;
+            Some((via, end)) if self.message.via_count < MAX_VIAS && is_last(end) => {
+                self.message.via = via;
+                self.message.via_count += 1;
                 Ok(())
             }
-            _ => self.take_via_list(place.value(self.values.bytes)),
+            _ => self.take_via_list(place.value(self.values().bytes)),
         }
     }
 
@@ -162,17 +156,17 @@ impl<'a> Fields<'a> {
         }
         let mut list = Cursor::new(value);
         for element in 0.. {
-            if self.via_count == MAX_VIAS {
+            if self.message.via_count == MAX_VIAS {
                 return Err(ParseError::TooLarge);
             }
-            self.via_count += 1;
+            self.message.via_count += 1;
             // Behind damage there is no telling where the next element begins.
             let Some(via) = via::parse(&mut list) else {
                 self.via_is_damaged = true;
                 break;
             };
             if element == 0 {
-                self.via = via;
+                self.message.via = via;
             }
             if !list.eat(b',') {
                 break;
@@ -187,10 +181,10 @@ impl<'a> Fields<'a> {
         if let Some(several) = self.content_length {
             return several;
         }
-        let place = self.values.place(Header::ContentLength);
-        match ContentLength::of(place.nearly(self.values.bytes).bytes()) {
+        let place = self.values().place(Header::ContentLength);
+        match ContentLength::of(place.nearly(self.values().bytes).bytes()) {
             ContentLength::Invalid if place.is_none() => ContentLength::Absent,
-            ContentLength::Invalid => ContentLength::of(place.value(self.values.bytes).bytes()),
+            ContentLength::Invalid => ContentLength::of(place.value(self.values().bytes).bytes()),
             length => length,
         }
     }
@@ -199,40 +193,45 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn note_numbers(&mut self) {
         // Two digits are never too large a number.
-        if self.values.place(Header::MaxForwards).nearly(self.values.bytes).bytes().len() > 2 {
+        if self.values().place(Header::MaxForwards).nearly(self.values().bytes).bytes().len() > 2 {
             self.note_number(Header::MaxForwards, MAX_FORWARDS);
         }
         use Header::{Expires, MinExpires, MinSe, RSeq, RetryAfter, SessionExpires};
         let numbers = [Expires, MinExpires, SessionExpires, MinSe, RetryAfter, RSeq];
-        if numbers.into_iter().fold(0, |starts, header| starts | self.values.places[header as usize].start) != 0 {
+        if numbers.into_iter().fold(0, |starts, header| starts | self.values().places[header as usize].start) != 0 {
             numbers.into_iter().for_each(|header| self.note_number(header, u32::MAX));
         }
     }
 
     #[cold]
     fn note_number(&mut self, header: Header, max: u32) {
-        let number = value::number(self.values.value(header).bytes(), max);
+        let number = value::number(self.values().value(header).bytes(), max);
         if number.is_some_and(|number| number.clamped) {
-            self.anomalies.add(AnomalyKind::Number);
+            self.message.anomalies.add(AnomalyKind::Number);
         }
     }
 }
 
-/// Where the fields that were seen first have their values, the first `N` of [`Header`]: looked at when they are asked for.
+/// Where the fields that were seen first have their values: looked at when they are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Values<'a, const N: usize> {
+pub(crate) struct Values<'a> {
     /// The message.
     pub bytes: &'a [u8],
-    /// Where each field has its value, that of the first one.
-    places: [Place; N],
+    /// Where each field of [`Header`] has its value, that of the first one.
+    places: [Place; Header::COUNT],
 }
 
 /// Where the last fields end of the names that may occur several times; zero where there is one at most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repeated {
     pub vias: u32,
     pub contacts: u32,
     pub reasons: u32,
+}
+
+impl Repeated {
+    /// None is.
+    pub const NONE: Self = Self { vias: 0, contacts: 0, reasons: 0 };
 }
 
 /// A value in a message, perhaps with white space around it. Half the size of a slice: there is one for each field.
@@ -262,11 +261,10 @@ impl Place {
     }
 }
 
-impl<'a, const N: usize> Values<'a, N> {
-    /// Of the first fields alone.
-    #[inline(always)]
-    pub fn first<const FIRST: usize>(&self) -> Values<'a, FIRST> {
-        Values { bytes: self.bytes, places: std::array::from_fn(|field| self.places[field]) }
+impl<'a> Values<'a> {
+    /// Of a message of which none is known yet.
+    pub const fn none(bytes: &'a [u8]) -> Self {
+        Self { bytes, places: [Place::NONE; Header::COUNT] }
     }
 
     /// Whether there is a field of this name.

@@ -5,7 +5,7 @@
 use crate::scan::{self, Lanes, LineEnds, WIDTH};
 use crate::value::{self, Value};
 
-/// A field this crate knows; [`Self::Other`] is every other one. The first ones are those whose values a message keeps.
+/// A field this crate knows; [`Self::Other`] is every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Header {
@@ -41,8 +41,6 @@ pub(crate) enum Header {
 impl Header {
     /// How many there are.
     pub const COUNT: usize = Self::Other as usize + 1;
-    /// How many of them can be asked for once a message is read.
-    pub const KEPT: usize = Self::Replaces as usize + 1;
 
     /// The field of this name. Case-insensitive, compact forms included.
     pub fn named(name: &[u8]) -> Self {

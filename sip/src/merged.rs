@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_covers_all_there_is_makes_one_message_whatever_is_in_it() {
+        let notify = |body: &str| format!("NOTIFY sip:a SIP/2.0\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let (one, two) = (notify("SIP/2.0 200 OK"), notify("SIP/2.0 404 NO"));
+        assert_eq!(size(&[&one]), None);
+        assert_eq!(size(&[&one, &two]), Some(one.len()));
+        assert!(
+            says_length(&one.as_bytes()[..one.len() - 14], 14) && !says_length(&one.as_bytes()[..one.len() - 14], 4)
+        );
+    }
+
+    #[test]
     fn long_messages_are_told_apart_alike() {
         let [one, two, longer] = [ONE, TWO, LONG].map(|message| message.replacen("X:", PADDING, 1));
         assert_eq!(size(&[&one, &two, SHORT]), Some(one.len()));

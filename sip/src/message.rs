@@ -45,10 +45,36 @@ pub struct Message<'a> {
 pub(crate) struct Lazy<'a> {
     pub body: &'a [u8],
     pub repeated: Repeated,
-    pub values: Values<'a, { Header::KEPT }>,
+    pub values: Values<'a>,
+}
+
+impl Default for Message<'_> {
+    /// One of which nothing was read: what [`parse_into`](crate::parse_into()) may begin from.
+    fn default() -> Self {
+        let party = Party { uri: b"", tag: b"" };
+        Self {
+            start: Start::Response { status: 0, reason: b"" },
+            via: Via::EMPTY,
+            via_count: 0,
+            from: party,
+            to: party,
+            call_id: b"",
+            cseq: CSeq { number: 0, method: Method::Other, name: b"" },
+            anomalies: Anomalies::NONE,
+            lazy: Lazy { body: b"", repeated: Repeated::NONE, values: Values::none(b"") },
+        }
+    }
 }
 
 impl<'a> Message<'a> {
+    /// Becomes one of which no field was read. What every message has stays as it was until that is.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, bytes: &'a [u8], start: Start<'a>) {
+        self.start = start;
+        (self.via, self.via_count, self.anomalies) = (Via::EMPTY, 0, Anomalies::NONE);
+        (self.lazy.repeated, self.lazy.values) = (Repeated::NONE, Values::none(bytes));
+    }
+
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
         matches!(self.start, Start::Request { .. })

@@ -28,23 +28,33 @@ pub(crate) fn bits(window: &[u8; WINDOW], is_wanted: impl Fn(Lanes) -> Lanes) ->
     bits(0) | bits(1) | bits(2) | bits(3)
 }
 
-/// The line ends of some bytes, found a window at a time.
+/// Where `BYTE` stands in some bytes, one place after another.
+#[inline(always)]
+pub fn places<const BYTE: u8>(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let mut places = Places::<BYTE>::new(0);
+    std::iter::from_fn(move || places.next(bytes))
+}
+
+/// The line ends of some bytes.
+pub(crate) type LineEnds = Places<b'\n'>;
+
+/// The places of a byte among some bytes, found a window at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineEnds {
+pub(crate) struct Places<const BYTE: u8> {
     /// Where the window begins; before the first one, a window before that.
     at: usize,
-    /// A bit for each LF in it that was not given yet.
+    /// A bit for each in it that was not given yet.
     ends: u64,
 }
 
-impl LineEnds {
+impl<const BYTE: u8> Places<BYTE> {
     /// Those behind `at`.
     #[inline(always)]
     pub fn new(at: usize) -> Self {
         Self { at: at.wrapping_sub(WINDOW), ends: 0 }
     }
 
-    /// Where the next LF is in the same bytes.
+    /// The next one in the same bytes.
     #[inline(always)]
     pub fn next(&mut self, bytes: &[u8]) -> Option<usize> {
         while self.ends == 0 {
@@ -56,11 +66,11 @@ impl LineEnds {
         Some(end)
     }
 
-    /// A bit for each LF in the window at `at`.
+    /// A bit for each in the window at `at`.
     #[inline(always)]
     fn window(bytes: &[u8], at: usize) -> Option<u64> {
         let rest = bytes.get(at..)?;
-        let ends = |window| bits(window, |lanes| lanes.are(b'\n'));
+        let ends = |window| bits(window, |lanes| lanes.are(BYTE));
         if let Some(window) = rest.first_chunk() {
             return Some(ends(window));
         }
@@ -149,6 +159,15 @@ mod tests {
                 }
             }
             assert_eq!((find(b'\n', &bytes, len, len), line_end(&bytes, len)), (None, len));
+        }
+    }
+
+    #[test]
+    fn every_place_of_a_byte_is_found() {
+        let bytes: Vec<u8> = (0..300).map(|at| if at % 7 == 0 || at % 64 == 63 { b';' } else { b'x' }).collect();
+        for len in 0..bytes.len() {
+            let expected: Vec<usize> = (0..len).filter(|at| bytes[*at] == b';').collect();
+            assert_eq!(places::<b';'>(&bytes[..len]).collect::<Vec<_>>(), expected, "of {len}");
         }
     }
 

@@ -87,7 +87,7 @@ fn usual(bytes: &[u8], len: usize) -> Option<(Start<'_>, bool)> {
 fn usual_request(bytes: &[u8], len: usize) -> Option<(&[u8], Value<'_>)> {
     let capitals = Lanes::of(bytes.first_chunk()?).are_within(b'A', b'Z').bits().trailing_ones() as usize;
     let (name, behind) = bytes.get(..len)?.split_at_checked(capitals)?;
-    let [b' ', uri @ .., b' ', b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'\r', b'\n'] = behind else { return None };
+    let uri = behind.strip_suffix(b" SIP/2.0\r\n")?.strip_prefix(b" ")?;
     let is_usual = !name.is_empty() && value::is_trimmed(uri);
     is_usual.then(|| (name, Value { bytes, start: capitals + 1, end: capitals + 1 + uri.len() }))
 }

@@ -13,7 +13,6 @@ pub(crate) const BRIDGED: u16 = 0x6558;
 
 pub(crate) const MPLS_UNICAST: u16 = 0x8847;
 
-pub(crate) const VLAN_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
 const VN_TAG: u16 = 0x8926;
 const E_TAG: u16 = 0x893f;
 const MPLS: [u16; 2] = [MPLS_UNICAST, 0x8848];
@@ -31,6 +30,12 @@ const HOUSEKEEPING: [u16; 6] = [0x0806, 0x88cc, 0x888e, 0x88f7, 0x8809, 0x9000];
 pub(crate) struct Network<'a> {
     pub ethertype: u16,
     pub bytes: &'a [u8],
+}
+
+/// 802.1Q, 802.1ad, and what was in use before it. Asked of every packet of media.
+#[inline]
+pub(crate) const fn is_vlan_tag(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200)
 }
 
 /// Steps over the link layer. [`Skip::Malformed`] when the bytes end within it.
@@ -75,7 +80,7 @@ pub(crate) fn untag(mut network: Network<'_>) -> Result<Network<'_>, Skip> {
         let bytes = network.bytes;
         network = match network.ethertype {
             IPV4 | IPV6 => return Ok(network),
-            ethertype if VLAN_TAGS.contains(&ethertype) => {
+            ethertype if is_vlan_tag(ethertype) => {
                 let (tag, bytes) = bytes.split_first_chunk::<4>().ok_or(Skip::Malformed)?;
                 Network { ethertype: u16::from_be_bytes([tag[2], tag[3]]), bytes }
             }

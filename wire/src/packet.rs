@@ -49,7 +49,7 @@ impl Packet<'_> {
             _ => return 0,
         };
         match bytes {
-            [high, low, ..] if link::VLAN_TAGS.contains(&ethertype) => u16::from_be_bytes([*high, *low]),
+            [high, low, ..] if link::is_vlan_tag(ethertype) => u16::from_be_bytes([*high, *low]),
             _ => 0,
         }
     }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::anomaly::Anomalies;
 use crate::limits::{MAX_FIELDS, MAX_VIAS};
 use crate::via::Via;
 
@@ -33,6 +34,21 @@ fn anomalies(message: &str, framing: Framing) -> Vec<AnomalyKind> {
 #[track_caller]
 fn body(message: &str, framing: Framing) -> &[u8] {
     parse(message.as_bytes(), framing).expect("a message to track").body()
+}
+
+#[test]
+fn a_place_that_was_read_into_before_shows_nothing_of_it() {
+    const RICH: &[u8] = b"INVITE sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP i;branch=z9hG4bK2\r\n\
+        From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>;tag=2\r\nCall-ID: 1\r\nCSeq: 7 INVITE\r\nContact: <sip:a@a>\r\nContact: <sip:c@c>\r\n\
+        Expires: 60\r\nReason: SIP;cause=486\r\nUser-Agent: x\r\nMax-Forwards: 999\r\nContent-Length: 2\r\n\r\nhi";
+    const POOR: &[u8] =
+        b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP h\r\nf: <sip:a@a>\r\nt: <sip:b@b>\r\ni: 2\r\nCSeq: 1 BYE\r\nl: 0\r\n\r\n";
+    let datagram = Framing::Datagram { truncated: false };
+    let mut place = Message::default();
+    for bytes in [RICH, POOR, RICH, &RICH[..100], POOR] {
+        let read = parse_into(bytes, datagram, &mut place);
+        assert_eq!(read.map(|()| place.clone()), parse(bytes, datagram));
+    }
 }
 
 #[test]
