@@ -11,6 +11,8 @@ mod call;
 mod encoder;
 mod media;
 mod message;
+#[cfg(test)]
+mod oracle;
 mod push;
 #[cfg(test)]
 pub(super) mod sample;
