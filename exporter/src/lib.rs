@@ -4,4 +4,5 @@
 //! current-thread runtime, reads copies of rows, and never makes a shard wait.
 
 pub mod otlp;
+pub mod pcap;
 pub mod prometheus;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use config::{Role, Type};
 use engine::Catalogue;
 use exporter::otlp::{self, Otlp};
+use exporter::pcap::{self, Pcap};
 use exporter::prometheus::{self, Prometheus};
 use extension_console::Console;
 use metrics::{ExporterContext, ExtensionContext};
@@ -109,6 +110,13 @@ pub fn catalogue() -> Catalogue {
                 "pushes metrics and traces as OTLP over HTTP",
                 otlp::Settings::http,
                 |settings, context| Box::new(Otlp::new(settings, context)),
+            ),
+            Type::<dyn Exporter, ExporterContext>::new(
+                "pcap",
+                Role::Records,
+                "records messages into files of a bounded size, number and age",
+                pcap::Settings::check,
+                |settings, context| Box::new(Pcap::new(settings, context)),
             ),
         ],
         extensions: vec![

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::captures::{self, EachCall, Reading, rewrite};
 use crate::cli::{Captures, Watch};
 use crate::failure::Failure;
+use crate::folders;
 use crate::live::Live;
 use crate::watch::remote::{self, Following};
 
@@ -79,8 +80,9 @@ impl Source {
         }
         let Watch { paths, ports, run, .. } = arguments;
         let captures = Captures { paths: paths.clone(), ports: ports.clone(), run: run.clone() };
+        let folders::Resolved { captures, .. } = &folders::resolved(&captures, &folders::Asked::default())?;
         let grows = paths.iter().any(|path| is_written(path));
-        let mut watched = Reading::watched(&captures, grows)?;
+        let mut watched = Reading::watched(captures, grows)?;
         let (questions, label_sets) = (watched.questions.take(), Arc::clone(&watched.label_sets));
         let feed = Feed { news: sender, lost: Arc::clone(&lost), patient: true };
         watched.add_sink(feed.sink(&label_sets));
