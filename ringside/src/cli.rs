@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and nothing of what it does.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use call_filter::{Field, Filter};
@@ -11,9 +12,17 @@ use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
 use wire::Timestamp;
 
+/// Version, and the commit where whoever built it told (`RINGSIDE_COMMIT`, as `make build` does).
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    option_env!("RINGSIDE_COMMIT")
+        .filter(|commit| !commit.is_empty())
+        .map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
+});
+
 /// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
-#[command(name = "ringside", version, args_conflicts_with_subcommands = true)]
+#[command(name = "ringside", version = &**VERSION, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,

@@ -42,7 +42,9 @@ fn help_and_version_succeed() {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} not in\n{}", help.stdout);
     }
     let version = run(folder.path(), &["--version"]);
-    assert_eq!((version.code, version.stdout), (0, format!("ringside {}\n", env!("CARGO_PKG_VERSION"))));
+    let commit = option_env!("RINGSIDE_COMMIT").filter(|commit| !commit.is_empty());
+    let commit = commit.map_or_else(String::new, |commit| format!(" ({commit})"));
+    assert_eq!((version.code, version.stdout), (0, format!("ringside {}{commit}\n", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
