@@ -5,8 +5,6 @@ CARGO    := $(RUST) cargo
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
 RINGSIDE := $(abspath $(TARGET)/release/ringside)
 CONFIG   := pipeline.toml
-# What `ringside --version` says of what it was built of; nothing outside of a repository.
-COMMIT    = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 # Where `make install` puts what it installs, below DESTDIR.
 PREFIX   := /usr/local
 # How long `make soak` lasts, in seconds, and how many calls it places in each.
@@ -36,7 +34,7 @@ run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CA
 	$(RINGSIDE) run --config $(CONFIG)
 
 build: deps-run ## the release binary
-	RINGSIDE_COMMIT=$(COMMIT) $(CARGO) build --release --package ringside
+	$(CARGO) build --release --package ringside
 
 build-steer: deps-run ## the release binary of the daemon that steers
 	$(CARGO) build --release --package steer --bin ringside-steer

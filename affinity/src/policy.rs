@@ -16,7 +16,7 @@ pub use classes::{Classes, TooMany};
 pub use rules::{Conditional, is_spared};
 
 use crate::maglev::{Maglev, SLOTS};
-use crate::steer::{self, Choice, RuleTable, Slots, State};
+use crate::steer::{self, Choice, Hop, RuleTable, Slots, State};
 
 /// A service.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,8 @@ pub struct Backend {
     pub state: State,
     /// It is on this node.
     pub local: bool,
+    /// Where packets that go past the stack are sent.
+    pub hop: Option<Hop>,
     /// Its share of new dialogs, to be compared with those of the others.
     pub weight: u32,
 }
@@ -105,8 +107,8 @@ impl Compiler {
         for service in services {
             compiled.services.insert(service.number, self.service(service, &classes));
             compiled.backends.extend(service.backends.iter().map(|backend| {
-                let Backend { number, addresses, state, local, .. } = backend.clone();
-                (number, steer::Backend { service: service.number, addresses, state, local, target: None })
+                let Backend { number, addresses, state, local, hop, .. } = backend.clone();
+                (number, steer::Backend { service: service.number, addresses, state, local, hop })
             }));
         }
         Ok(compiled)

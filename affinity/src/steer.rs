@@ -23,8 +23,8 @@ pub use model::{Decision, Model, Verdict};
 pub use packet::EXTENSION_HEADERS;
 pub use rules::{CLASSES, Kind, Limit, MAX_RULES, Marks, Over, Per, Rule, RuleTable, Then};
 pub use scan::{BLANKS, CSEQ_DIGITS, Called, Scan};
-pub use state::{FLOW_IDLE, FRAGMENT_LIFE, NOTED};
+pub use state::{FLOW_IDLE, FRAGMENT_LIFE, Flow, NOTED};
 pub use tables::{
-    Affinity, Backend, Capacity, Choice, Clients, Device, EMERGENCY_USER, Emergency, MAX_BACKENDS, MAX_CIDRS,
-    MAX_DEVICES, MAX_EMERGENCY_USERS, MAX_SERVICES, Mode, Path, Service, Slots, State, Tables, Target, Times,
+    Affinity, Backend, Capacity, Choice, Clients, Device, EMERGENCY_USER, Emergency, Hop, MAX_BACKENDS, MAX_CIDRS,
+    MAX_DEVICES, MAX_EMERGENCY_USERS, MAX_SERVICES, Mode, Path, Service, Slots, State, Tables, Times,
 };

@@ -16,6 +16,8 @@ use super::node::{Node, Step, parse_path, path_text};
 /// Every type of component the program has. Exporters are built in a context `E`, extensions in an `X`: what these
 /// hold is the engine's matter.
 pub struct Catalogue<E, X> {
+    /// The program they are compiled into.
+    pub build: pipeline::Build,
     /// Types of receivers.
     pub receivers: Vec<Type<dyn Receiver, ()>>,
     /// Types of processors.
@@ -30,7 +32,7 @@ impl<E, X> Default for Catalogue<E, X> {
     /// Nothing is compiled in.
     fn default() -> Self {
         let (receivers, processors, exporters, extensions) = Default::default();
-        Self { receivers, processors, exporters, extensions }
+        Self { build: pipeline::Build::default(), receivers, processors, exporters, extensions }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipeline::settings::{Problems, duration};
-use pipeline::{Exporter, Extension, Processor, Receiver};
+use pipeline::{Build, Exporter, Extension, Processor, Receiver};
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -266,6 +266,7 @@ fn catalogue() -> Catalogue<(), ()> {
         Type::new(name, role, "", check, |_, _| unreachable!("these tests build nothing"))
     }
     Catalogue {
+        build: Build::default(),
         receivers: vec![none::<dyn Receiver, _>("wire", Role::Receives), none("pcap", Role::ReadsFiles)],
         processors: vec![none::<dyn Processor, _>("dialog", Role::StatesFacts)],
         exporters: vec![none::<dyn Exporter, _>("out", Role::ExportsMetrics)],

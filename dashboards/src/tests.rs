@@ -74,7 +74,7 @@ fn every_metric_asked_for_is_exported() {
 #[test]
 fn every_series_is_filtered_by_what_the_reader_chose() {
     for query in all_queries() {
-        for (at, _) in query.match_indices("sip_exporter_").chain(query.match_indices("otelcol_")) {
+        for (at, _) in ["sip_exporter_", "otelcol_", "process_"].iter().flat_map(|prefix| query.match_indices(prefix)) {
             if query.starts_with("label_values") {
                 continue;
             }

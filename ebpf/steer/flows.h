@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Under which address of a service a client speaks to a backend, and which address later fragments get. */
+/* Under which address of a service a client speaks to a backend, and what later fragments get. */
 #ifndef RINGSIDE_STEER_FLOWS_H
 #define RINGSIDE_STEER_FLOWS_H
 
@@ -47,14 +47,23 @@ INLINE struct flow *find_flow(const __u32 *client, __be16 client_port, const __u
 	return flow && elapsed(flow->last, now) < (__s64)FLOW_IDLE ? flow : 0;
 }
 
-/* Remembers that the sender of a packet speaks to a backend under the packet's destination. Nonzero if it failed. */
-INLINE int keep_flow(const struct packet *packet, const struct place_key *backend, __u64 now)
+/*
+ * Remembers that the sender of a packet speaks to a backend under the packet's destination, and the hop back to it.
+ * Nonzero if it failed.
+ */
+INLINE int keep_flow(const struct packet *packet, const struct place_key *backend, const struct hop *back, __u64 now)
 {
 	struct flow *flow = find_flow(packet->source, packet->source_port, backend->address, backend->port, now);
 	struct flow_key key = { .client_port = packet->source_port, .backend_port = backend->port };
-	struct flow new = { .last = now, .port = packet->destination_port };
+	struct flow new = {
+		.last = now,
+		.port = packet->destination_port,
+		.hop = back->kind,
+		.device = back->device,
+	};
 
-	if (flow && flow->port == packet->destination_port && same_address(flow->service, packet->destination)) {
+	if (flow && flow->port == new.port && flow->hop == new.hop && flow->device == new.device &&
+	    same_address(flow->service, packet->destination)) {
 		note(&flow->last, now);
 		return 0;
 	}
@@ -69,11 +78,17 @@ INLINE int keep_flow(const struct packet *packet, const struct place_key *backen
 	return 0;
 }
 
-/* Remembers for the later fragments of a packet, if it is a first one, which address they get. Nonzero if it failed. */
-INLINE int keep_fragment(const struct packet *packet, enum end end, const __u32 *address, __u64 now)
+enum side {
+	AT_INGRESS,
+	AT_EGRESS,
+};
+
+/* Remembers for the later fragments of a packet, if it is a first one, what they get. Nonzero if it failed. */
+INLINE int keep_fragment(const struct packet *packet, enum side side, enum end end, const __u32 *address,
+			 const struct hop *hop, __u64 now)
 {
-	struct fragment_key key = { .identification = packet->identification, .egress = end == SOURCE };
-	struct fragment fragment = { .seen = now };
+	struct fragment_key key = { .identification = packet->identification, .egress = side == AT_EGRESS };
+	struct fragment fragment = { .seen = now, .device = hop->device, .hop = hop->kind, .end = end };
 
 	if (packet->piece != FIRST)
 		return 0;
@@ -89,23 +104,46 @@ INLINE int keep_fragment(const struct packet *packet, enum end end, const __u32 
 }
 
 /* Later fragments follow their first one. */
-INLINE void follow(struct __sk_buff *skb, struct packet *packet, enum end end, __u64 now)
+INLINE void follow(struct __sk_buff *skb, struct work *work, enum side side, __u64 now)
 {
-	struct fragment_key key = { .identification = packet->identification, .egress = end == SOURCE };
+	struct packet *packet = &work->packet;
+	struct fragment_key key = { .identification = packet->identification, .egress = side == AT_EGRESS };
 	struct fragment *fragment;
+	enum end end;
 
 	copy_address(key.source, packet->source);
 	copy_address(key.destination, packet->destination);
 	fragment = map_lookup(&fragments, &key);
 	if (!fragment || elapsed(fragment->seen, now) >= (__s64)FRAGMENT_LIFE) {
-		if (end == DESTINATION && find_place(packet->destination, 0))
+		if (side == AT_INGRESS && find_place(packet->destination, 0))
 			count(FRAGMENTS_EARLY);
 		return;
 	}
-	if (change_address(skb, packet, end, end == SOURCE ? packet->source : packet->destination, fragment->address))
+	end = fragment->end;
+	if (change_address(skb, packet, end, end == SOURCE ? packet->source : packet->destination, fragment->address,
+			   fragment->hop != HOP_STACK)) {
 		count(NOT_REWRITTEN);
-	else
-		count(FRAGMENTS_FOLLOWED);
+		return;
+	}
+	count(FRAGMENTS_FOLLOWED);
+	work->hop.device = fragment->device;
+	work->hop.kind = fragment->hop;
+}
+
+/* A message of a backend gets the address under which its client knows it. */
+INLINE void translate(struct __sk_buff *skb, struct work *work, enum side side, struct flow *flow, const struct hop *hop,
+		      __u64 now)
+{
+	struct packet *packet = &work->packet;
+	struct place_key service = { .port = flow->port };
+
+	note(&flow->last, now);
+	copy_address(service.address, flow->service);
+	keep_fragment(packet, side, SOURCE, service.address, hop, now);
+	if (change_endpoint(skb, packet, SOURCE, &service, hop->kind != HOP_STACK))
+		return;
+	count(TRANSLATED);
+	work->hop = *hop;
 }
 
 #endif

@@ -59,6 +59,7 @@ STEP int hash_call_id(struct work *work)
 {
 	struct settings *settings = current_settings();
 	struct siphash state;
+	const __u8 *row;
 	__u32 at, blanks, length = 0;
 	__u64 tail = 0;
 
@@ -70,8 +71,10 @@ STEP int hash_call_id(struct work *work)
 	if (blanks > BLANKS)
 		return 0;
 	at += blanks;
+	row = row_at(work, at);
+	UNROLL
 	for (int i = 0; i < CALL_ID / 8; i++) {
-		__u64 word = word_at(work, at + length);
+		__u64 word = word_of(row + i * 8);
 		__u64 ends = ends_of_word(word);
 
 		if (ends) {

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT 1                  /* another number: maps of before cannot be taken over */
+#define LAYOUT 2                  /* another number: maps of before cannot be taken over */
 
 #define WINDOW 2048               /* bytes of a datagram that are looked at */
 #define CALL_ID 128               /* bytes of a Call-ID that count */
@@ -105,6 +105,7 @@ enum general {
 #define SETTING_ACTIVE 1
 #define SETTING_CLASSES 2         /* rules name networks */
 #define SETTING_WATCHED 4
+#define SETTING_DIRECT 8
 
 struct settings {
 	__u64 key[2];
@@ -169,6 +170,18 @@ struct backend {
 };
 
 #define DEVICE_OWN 1
+#define DEVICE_POD 2             /* the other end of this pair is in a pod */
+
+/* Where a packet goes on past the stack: into the pod behind a device, or out of it. */
+#define HOP_STACK 0
+#define HOP_POD 1
+#define HOP_NEIGHBOUR 2
+
+struct hop {
+	__u32 device;
+	__u16 kind;
+	__u16 zero;
+};
 
 struct user_key {
 	__u32 service;
@@ -228,12 +241,13 @@ struct flow_key {
 	__be16 backend_port;
 };
 
-/* Under which address of a service the client speaks to the backend. */
+/* Under which address of a service the client speaks to the backend, and the hop back to it. */
 struct flow {
 	__u64 last;
 	__u32 service[4];
 	__be16 port;
-	__u16 zero[3];
+	__u16 hop;
+	__u32 device;
 };
 
 struct fragment_key {
@@ -243,10 +257,13 @@ struct fragment_key {
 	__u32 egress;
 };
 
-/* The address that the later fragments get. */
+/* The address that the later fragments get, for which end, and where they go. */
 struct fragment {
 	__u64 seen;
 	__u32 address[4];
+	__u32 device;
+	__u16 hop;
+	__u16 end;
 };
 
 #define EMERGENCY_BUCKET 255

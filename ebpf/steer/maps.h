@@ -24,6 +24,7 @@ MAP(ports, BPF_MAP_TYPE_ARRAY, 1, __u32, struct port_set);
 MAP(places, BPF_MAP_TYPE_HASH, PLACES, struct place_key, struct place);
 MAP(services, BPF_MAP_TYPE_ARRAY, SERVICES, __u32, struct service);
 MAP(backends, BPF_MAP_TYPE_ARRAY, BACKENDS, __u32, struct backend);
+MAP(hops, BPF_MAP_TYPE_ARRAY, BACKENDS, __u32, struct hop);
 MAP(slots, BPF_MAP_TYPE_ARRAY, SLOT_TABLES, __u32, struct slots);
 MAP(devices, BPF_MAP_TYPE_HASH, DEVICES, __u32, __u32);
 MAP(users, BPF_MAP_TYPE_HASH, EMERGENCY_USERS, struct user_key, __u32);

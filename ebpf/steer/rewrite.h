@@ -65,28 +65,42 @@ INLINE long change_udp(struct __sk_buff *skb, const struct packet *packet, const
 	return failed;
 }
 
-/* The address in IP's header, and its checksum. Nonzero if it failed. */
+/*
+ * The address in IP's header, and its checksum; past the stack also TTL or hop limit (RFC 1812 §5.3.1, RFC 8200 §3), which
+ * is 2 or more. Nonzero if it failed.
+ */
 INLINE long change_address(struct __sk_buff *skb, struct packet *packet, enum end end, const __u32 *old,
-			   const __u32 *new)
+			   const __u32 *new, int is_direct)
 {
+	__u8 hops = packet->hops - (is_direct ? 1 : 0);
+
 	if (!packet->is_v6) {
 		struct {
+			__u8 hops;
+			__u8 protocol;
 			__u16 checksum;
 			__u32 ends[2];
-		} __attribute__((packed)) fields;
+		} __attribute__((packed)) fields = { .hops = hops, .protocol = IPPROTO_UDP };
 		__u32 changes = change_of_word(old[3], new[3]) + change_of_word(old[3] >> 16, new[3] >> 16);
 
+		/* Of the word that begins with it one is taken. */
+		if (is_direct)
+			changes += change_of_word(network16(0x100), 0);
 		packet->ip_checksum = changed_checksum(packet->ip_checksum, changes);
 		fields.checksum = packet->ip_checksum;
 		fields.ends[0] = end == SOURCE ? new[3] : packet->source[3];
 		fields.ends[1] = end == SOURCE ? packet->destination[3] : new[3];
-		return store_bytes(skb, IP_AT + __builtin_offsetof(struct iphdr, check), &fields, sizeof(fields), 0);
+		return store_bytes(skb, IP_AT + __builtin_offsetof(struct iphdr, ttl), &fields, sizeof(fields), 0);
 	}
+	if (is_direct &&
+	    store_bytes(skb, IP_AT + __builtin_offsetof(struct ipv6hdr, hop_limit), &hops, sizeof(hops), 0))
+		return -1;
 	return store_bytes(skb, IP_AT + __builtin_offsetof(struct ipv6hdr, saddr) + (end == SOURCE ? 0 : 16), new, 16, 0);
 }
 
 /* Changes one end of a datagram. A function of its own: the verifier walks it once. Nonzero if it failed. */
-STEP int change_endpoint(struct __sk_buff *skb, struct packet *packet, enum end end, const struct place_key *new)
+STEP int change_endpoint(struct __sk_buff *skb, struct packet *packet, enum end end, const struct place_key *new,
+			 int is_direct)
 {
 	const __u32 *old;
 	__be16 old_port;
@@ -98,7 +112,7 @@ STEP int change_endpoint(struct __sk_buff *skb, struct packet *packet, enum end 
 	old_port = end == SOURCE ? packet->source_port : packet->destination_port;
 	port = packet->udp + (end == SOURCE ? 0 : 2);
 	if (change_udp(skb, packet, old, new->address, old_port, new->port) ||
-	    change_address(skb, packet, end, old, new->address) ||
+	    change_address(skb, packet, end, old, new->address, is_direct) ||
 	    (old_port != new->port && store_bytes(skb, port, &new->port, sizeof(new->port), 0))) {
 		count(NOT_REWRITTEN);
 		return -1;

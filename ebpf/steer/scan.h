@@ -84,13 +84,14 @@ static long scan_step(__u32 index, struct loop_context *context)
 	struct work *work = context->work;
 	struct message *message = &work->message;
 	__u32 at = message->at, next;
+	const __u8 *row = row_at(work, at);
 	__u64 ends = 0;
 	__u8 first;
 
 	(void)index;
 	UNROLL
 	for (int i = 0; i < WORDS_A_STEP; i++) {
-		ends = equal_to(word_at(work, at), '\n');
+		ends = equal_to(word_of(row + i * 8), '\n');
 		if (ends)
 			break;
 		at += 8;
@@ -144,12 +145,13 @@ static long tag_step(__u32 index, struct loop_context *context)
 	struct work *work = context->work;
 	struct message *message = &work->message;
 	__u32 at = message->at;
+	const __u8 *row = row_at(work, at);
 	__u64 marks = 0;
 
 	(void)index;
 	UNROLL
 	for (int i = 0; i < WORDS_A_STEP; i++) {
-		__u64 word = word_at(work, at);
+		__u64 word = word_of(row + i * 8);
 
 		marks = equal_to(word, '>') | equal_to(word, ';');
 		if (marks || at >= message->to_end)

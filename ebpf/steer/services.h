@@ -11,7 +11,7 @@
 struct choice {
 	__u32 service;
 	__u32 known;              /* the backend of its dialog, or NO_BACKEND */
-	__u32 is_own;             /* it comes from one of this node's own pods */
+	__u32 device;             /* it came by */
 	__u32 is_older;           /* it belongs to something older */
 	__u32 backend;
 	struct place_key address; /* of the backend */
@@ -37,6 +37,14 @@ INLINE int is_usable(const struct backend *backend, const struct packet *packet,
 	return 1;
 }
 
+/* What is known of a device. */
+INLINE __u32 flags_of_device(__u32 device)
+{
+	const __u32 *flags = map_lookup(&devices, &device);
+
+	return flags ? *flags : 0;
+}
+
 /* Chooses a backend: CHOSEN, or why the message takes the standard path. */
 STEP int choose(struct work *work, struct choice *choice)
 {
@@ -46,7 +54,7 @@ STEP int choose(struct work *work, struct choice *choice)
 	const struct service *service;
 	const struct slots *table;
 	__u64 *beat, hash;
-	__u32 zero = 0, at, number;
+	__u32 zero = 0, at, number, is_local;
 
 	if (!work || !choice || !settings)
 		return BY_FAILED;
@@ -57,7 +65,10 @@ STEP int choose(struct work *work, struct choice *choice)
 		backend = map_lookup(&backends, &number);
 		if (is_usable(backend, &work->packet, choice)) {
 			choice->backend = number;
-			return choice->is_own || backend->flags & BACKEND_LOCAL ? CHOSEN : BY_REMOTE;
+			/* On another node only for this node's own pods. */
+			return backend->flags & BACKEND_LOCAL || flags_of_device(choice->device) & DEVICE_OWN ?
+				       CHOSEN :
+				       BY_REMOTE;
 		}
 	}
 	number = choice->service;
@@ -76,7 +87,8 @@ STEP int choose(struct work *work, struct choice *choice)
 		hash = message->hash;
 	else
 		hash = hash_source(&work->packet, 1);
-	at = slot_table(number, service->generation & 1, work->packet.is_v6 & 1, !choice->is_own);
+	is_local = !(flags_of_device(choice->device) & DEVICE_OWN);
+	at = slot_table(number, service->generation & 1, work->packet.is_v6 & 1, is_local);
 	table = map_lookup(&slots, &at);
 	if (!table)
 		return BY_FAILED;
@@ -166,7 +178,8 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 	struct choice choice = { .service = number, .known = NO_BACKEND, .backend = NO_BACKEND };
 	struct backend_counters *backend_counters;
 	struct service_counters *counters;
-	__u32 marks, rule, observes, by_call_id, device, *flags;
+	__u32 marks, rule, observes, by_call_id;
+	struct hop *target, hop = {}, back = {};
 	struct dialog *dialog = 0;
 	struct message *message;
 	int answer;
@@ -185,7 +198,7 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 		(service->flags & SERVICE_OVERLOAD ? MARK_OVERLOAD : 0) |
 		(is_in_dialog(message) ? MARK_IN_DIALOG : 0) | (message->has_call_id ? 0 : MARK_NO_CALL_ID);
 	rule = rule_number(work, number, settings->flags & SETTING_CLASSES ? class_of(&work->packet) : 0, marks);
-	answer = apply_rule(work, number, rule, observes);
+	answer = rule ? apply_rule(work, number, rule, observes) : STEER;
 	if (answer != STEER)
 		return act(skb, work, number, NO_BACKEND, answer, answer == PASS ? BY_RULE : -1, rule);
 
@@ -208,19 +221,24 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 		return act(skb, work, number, choice.known, OBSERVE, -1, rule);
 	}
 
-	device = skb->ifindex;
-	flags = map_lookup(&devices, &device);
-	choice.is_own = flags && *flags & DEVICE_OWN;
+	choice.device = skb->ifindex;
 	choice.is_older = marks & MARK_IN_DIALOG || message->kind == RESPONSE;
 	answer = choose(work, &choice);
 	if (answer != CHOSEN)
 		return act(skb, work, number, choice.backend, PASS, answer, rule);
 	if (same_address(choice.address.address, work->packet.source))
 		return act(skb, work, number, choice.backend, PASS, BY_HAIRPIN, rule);
-	if (keep_flow(&work->packet, &choice.address, work->now) ||
-	    keep_fragment(&work->packet, DESTINATION, choice.address.address, work->now) ||
-	    change_endpoint(skb, &work->packet, DESTINATION, &choice.address))
+	target = settings->flags & SETTING_DIRECT ? map_lookup(&hops, &choice.backend) : 0;
+	if (target && target->kind != HOP_STACK) {
+		hop = *target;
+		back.kind = flags_of_device(choice.device) & DEVICE_POD ? HOP_POD : HOP_NEIGHBOUR;
+		back.device = choice.device;
+	}
+	if (keep_flow(&work->packet, &choice.address, &back, work->now) ||
+	    keep_fragment(&work->packet, AT_INGRESS, DESTINATION, choice.address.address, &hop, work->now) ||
+	    change_endpoint(skb, &work->packet, DESTINATION, &choice.address, hop.kind != HOP_STACK))
 		return act(skb, work, number, choice.backend, PASS, BY_FAILED, rule);
+	work->hop = hop;
 	mark_packet(skb, &work->packet, number, rule);
 
 	backend_counters = counters_of_backend(choice.backend);

@@ -2,16 +2,65 @@
 /*
  * Steering: SIP dialogs kept on one backend. Two programs on each device, one for each direction, both for tc.
  *
- * What enters for a service gets the address of a backend; what leaves from a backend gets that of the service. What
- * backends say is read to learn which dialogs they have. Everything else passes untouched, and whatever fails passes as
- * well: the standard path is always there. affinity/src/steer/model.rs is the same in Rust.
+ * What enters for a service gets the address of a backend; what leaves from a backend gets that of the service, and so
+ * does what enters from one where packets go past the stack. What backends say is read to learn which dialogs they have.
+ * Everything else passes untouched, and whatever fails passes as well: the standard path is always there.
+ * affinity/src/steer/model.rs is the same in Rust.
  */
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
 #include "services.h"
 
 /* Goes on to the next program, or to the stack. */
 #define GO_ON TC_ACT_UNSPEC
+
+static long (*const change_type)(struct __sk_buff *skb, __u32 type) = (void *)BPF_FUNC_skb_change_type;
+static long (*const redirect_peer)(__u32 device, __u64 flags) = (void *)BPF_FUNC_redirect_peer;
+static long (*const redirect_neighbour)(__u32 device, void *next, int size, __u64 flags) =
+	(void *)BPF_FUNC_redirect_neigh;
+
+/* Goes where the packet is to go on. A redirection that fails later, in the kernel, is a packet lost. */
+INLINE int send_on(struct __sk_buff *skb, const struct work *work)
+{
+	__u32 device = work->hop.device;
+	long done;
+
+	if (work->hop.kind == HOP_STACK)
+		return GO_ON;
+	if (work->hop.kind == HOP_POD) {
+		/* It may have been for the MAC of a bridge; the kernel itself says so from Linux 6.15 on. */
+		if (skb->pkt_type != PACKET_HOST)
+			change_type(skb, PACKET_HOST);
+		done = redirect_peer(device, 0);
+	} else {
+		done = redirect_neighbour(device, 0, 0, 0);
+	}
+	if (done == TC_ACT_REDIRECT)
+		return TC_ACT_REDIRECT;
+	count(NOT_REDIRECTED);
+	return GO_ON;
+}
+
+/* What a backend sends to a client that came past the stack goes back past it. */
+STEP int give_back(struct __sk_buff *skb, struct work *work)
+{
+	const struct settings *settings = current_settings();
+	struct packet *packet;
+	struct hop hop = {};
+	struct flow *flow;
+
+	if (!work || !settings || !(settings->flags & SETTING_DIRECT))
+		return 0;
+	packet = &work->packet;
+	flow = find_flow(packet->destination, packet->destination_port, packet->source, packet->source_port, work->now);
+	if (!flow || flow->hop == HOP_STACK)
+		return 0;
+	hop.kind = flow->hop;
+	hop.device = flow->device;
+	translate(skb, work, AT_INGRESS, flow, &hop, work->now);
+	return 0;
+}
 
 SEC("classifier")
 int steer_ingress(struct __sk_buff *skb)
@@ -29,10 +78,11 @@ int steer_ingress(struct __sk_buff *skb)
 	frame = read_frame(skb, packet);
 	if (frame == FRAME_OTHER)
 		return GO_ON;
+	work->hop.kind = HOP_STACK;
 	if (frame == FRAME_LATER) {
 		if (packet->hops >= 2)
-			follow(skb, packet, DESTINATION, current_time());
-		return GO_ON;
+			follow(skb, work, AT_INGRESS, current_time());
+		return send_on(skb, work);
 	}
 	destination = is_port(packet->destination_port) ? find_place(packet->destination, packet->destination_port) : 0;
 	if (frame == FRAME_TCP) {
@@ -49,14 +99,15 @@ int steer_ingress(struct __sk_buff *skb)
 	if (destination && destination->what == PLACE_SERVICE) {
 		number = destination->number;
 		work->now = current_time();
-		return serve(skb, work, number) == DROP ? TC_ACT_SHOT : GO_ON;
+		return serve(skb, work, number) == DROP ? TC_ACT_SHOT : send_on(skb, work);
 	}
 	source = is_port(packet->source_port) ? find_place(packet->source, packet->source_port) : 0;
 	if (source && source->what == PLACE_BACKEND) {
 		number = source->number;
 		work->now = current_time();
 		hear(skb, work, number);
-		return GO_ON;
+		give_back(skb, work);
+		return send_on(skb, work);
 	}
 	if (destination && destination->what == PLACE_BACKEND) {
 		count(SEEN);
@@ -72,7 +123,7 @@ int steer_egress(struct __sk_buff *skb)
 {
 	struct work *work = take_work(1);
 	const struct place *source;
-	struct place_key service = {};
+	struct hop stack = {};
 	struct packet *packet;
 	struct flow *flow;
 	enum frame frame;
@@ -83,7 +134,7 @@ int steer_egress(struct __sk_buff *skb)
 	packet = &work->packet;
 	frame = read_frame(skb, packet);
 	if (frame == FRAME_LATER) {
-		follow(skb, packet, SOURCE, current_time());
+		follow(skb, work, AT_EGRESS, current_time());
 		return GO_ON;
 	}
 	if (frame != FRAME_UDP || !is_port(packet->source_port))
@@ -95,12 +146,7 @@ int steer_egress(struct __sk_buff *skb)
 	flow = find_flow(packet->destination, packet->destination_port, packet->source, packet->source_port, now);
 	if (!flow)
 		return GO_ON;
-	note(&flow->last, now);
-	copy_address(service.address, flow->service);
-	service.port = flow->port;
-	keep_fragment(packet, SOURCE, service.address, now);
-	if (!change_endpoint(skb, packet, SOURCE, &service))
-		count(TRANSLATED);
+	translate(skb, work, AT_EGRESS, flow, &stack, now);
 	return GO_ON;
 }
 

@@ -57,13 +57,15 @@ struct message {
 };
 
 #define BYTES 4096                /* a power of 2: an index is masked, not compared */
+#define IN_A_ROW 128              /* bytes that are read from one place on */
 #define BLANK_TAIL 32             /* bytes behind the window that are 0 */
 
 struct work {
 	__u64 now;
 	struct packet packet;
+	struct hop hop;           /* where the packet goes on */
 	struct message message;
-	__u8 bytes[BYTES + 8];
+	__u8 bytes[BYTES + IN_A_ROW];
 };
 
 MAP(works, BPF_MAP_TYPE_PERCPU_ARRAY, 2, __u32, struct work);
@@ -78,9 +80,14 @@ INLINE __u8 byte_at(const struct work *work, __u32 at)
 	return work->bytes[at & (BYTES - 1)];
 }
 
-INLINE __u64 word_at(const struct work *work, __u32 at)
+/* A place from which on IN_A_ROW bytes may be read: behind the window they mean nothing. */
+INLINE const __u8 *row_at(const struct work *work, __u32 at)
 {
-	const __u8 *bytes = &work->bytes[at & (BYTES - 1)];
+	return &work->bytes[at & (BYTES - 1)];
+}
+
+INLINE __u64 word_of(const __u8 *bytes)
+{
 	__u64 word;
 
 	/* The compiler would take eight loads, since it sees that the bytes are not aligned. */
@@ -90,6 +97,11 @@ INLINE __u64 word_at(const struct work *work, __u32 at)
 	word = __builtin_bswap64(word);
 #endif
 	return word;
+}
+
+INLINE __u64 word_at(const struct work *work, __u32 at)
+{
+	return word_of(row_at(work, at));
 }
 
 #endif

@@ -4,8 +4,14 @@
 //! client, slow, silent or hostile, costs more than its share.
 
 mod address;
+mod auth;
+mod host;
 mod places;
 mod server;
+mod tls;
 
 pub use address::address;
+pub use auth::BasicAuth;
+pub use host::host;
 pub use server::{Abort, Client, Limits, Load, Refused, ResponseGuard, Server, Site};
+pub use tls::{Acceptor, ClientAuth, TlsError, TlsServerConfig, Version};

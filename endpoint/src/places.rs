@@ -1,19 +1,37 @@
 //! Places for connections: so many in all, and of these so many for one client.
 //!
 //! A client is an address; over IPv6 it is a network of 64 bits, for in that whoever has one has all (RFC 4291 §2.5.4).
+//! Where all places are taken, the client that has most of them gives one up: that of its oldest connection on which no
+//! response is under way. So who hoards places keeps nobody else out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 
 /// The places of one endpoint.
 pub struct Places {
     free: Arc<Semaphore>,
     each: usize,
-    /// How many each client has; nobody is in it who has none.
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    /// Number of the next connection.
+    next: u64,
+    /// Those of each client, the oldest first. Nobody is in it who has none.
+    clients: HashMap<IpAddr, BTreeMap<u64, Holder>>,
+}
+
+/// A connection that has a place.
+struct Holder {
+    /// Until when its response has to be taken; `None` while none is under way.
+    response: watch::Receiver<Option<Instant>>,
+    /// Tells it to give up its place.
+    leave: Arc<Notify>,
 }
 
 /// A place nobody has yet.
@@ -24,8 +42,17 @@ pub struct Free {
 /// A place that somebody has until it is dropped.
 pub struct Place {
     client: IpAddr,
+    number: u64,
+    leave: Arc<Notify>,
     places: Arc<Places>,
     _taken: Free,
+}
+
+impl Place {
+    /// Ready when the place is needed for somebody else.
+    pub async fn needed(&self) {
+        self.leave.notified().await;
+    }
 }
 
 impl Places {
@@ -34,36 +61,74 @@ impl Places {
         Arc::new(Self { free: Arc::new(Semaphore::new(all)), each, taken: Mutex::default() })
     }
 
-    /// Waits until there is one.
+    /// Waits until there is one. Where there is none somebody is asked to leave; where all have a response under way,
+    /// the first of these that ends leaves its place.
     pub async fn free(&self) -> Free {
-        Free { _permit: Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed") }
+        let permit = match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.make_room();
+                Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed")
+            }
+        };
+        Free { _permit: permit }
     }
 
-    /// Gives one to the client at an address; `None` when it has its share.
-    pub fn give(self: &Arc<Self>, free: Free, address: IpAddr) -> Option<Place> {
+    /// Of the clients with a connection that only waits, the one with most of all asks its oldest such to leave.
+    fn make_room(&self) {
+        let mut taken = self.taken();
+        let waiting = |holders: &BTreeMap<u64, Holder>| {
+            holders.iter().find(|(_, holder)| holder.response.borrow().is_none()).map(|(number, _)| *number)
+        };
+        let candidates =
+            taken.clients.iter().filter_map(|(client, holders)| Some((holders.len(), *client, waiting(holders)?)));
+        let Some((_, client, number)) = candidates.max_by_key(|(count, ..)| *count) else { return };
+        // It is not asked twice; its place is free once it has gone.
+        if let Some(holder) = taken.remove(client, number) {
+            holder.leave.notify_one();
+        }
+    }
+
+    /// Gives one to the client at an address, whose `response` is watched; `None` when it has its share.
+    pub fn give(
+        self: &Arc<Self>,
+        free: Free,
+        address: IpAddr,
+        response: watch::Receiver<Option<Instant>>,
+    ) -> Option<Place> {
         let client = client(address);
         let mut taken = self.taken();
-        let has = taken.entry(client).or_default();
-        if *has >= self.each {
+        if taken.clients.get(&client).is_some_and(|holders| holders.len() >= self.each) {
             return None;
         }
-        *has += 1;
-        Some(Place { client, places: Arc::clone(self), _taken: free })
+        let number = taken.next;
+        taken.next += 1;
+        let leave = Arc::new(Notify::new());
+        let holder = Holder { response, leave: Arc::clone(&leave) };
+        taken.clients.entry(client).or_default().insert(number, holder);
+        Some(Place { client, number, leave, places: Arc::clone(self), _taken: free })
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn remove(&mut self, client: IpAddr, number: u64) -> Option<Holder> {
+        let holders = self.clients.get_mut(&client)?;
+        let holder = holders.remove(&number);
+        if holders.is_empty() {
+            self.clients.remove(&client);
+        }
+        holder
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
-        let has = taken.get_mut(&self.client).expect("who has a place is in the map");
-        *has -= 1;
-        if *has == 0 {
-            taken.remove(&self.client);
-        }
+        // One that was asked to leave is not there any more.
+        self.places.taken().remove(self.client, self.number);
     }
 }
 
@@ -79,28 +144,47 @@ fn client(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    async fn ask(places: &Arc<Places>, address: &str) -> Option<Place> {
+        let (_response, watched) = watch::channel(None);
+        places.give(places.free().await, address.parse().expect("an address"), watched)
+    }
+
     #[tokio::test]
     async fn one_client_has_its_share_and_the_rest_is_for_others() {
         let places = Places::new(4, 2);
-        let ask = async |address: &str| places.give(places.free().await, address.parse().expect("an address"));
-        let first = ask("192.0.2.1").await;
-        let second = ask("::ffff:192.0.2.1").await;
-        assert!(first.is_some() && second.is_some() && ask("192.0.2.1").await.is_none());
-        let other = ask("192.0.2.2").await;
+        let first = ask(&places, "192.0.2.1").await;
+        let second = ask(&places, "::ffff:192.0.2.1").await;
+        assert!(first.is_some() && second.is_some() && ask(&places, "192.0.2.1").await.is_none());
+        let other = ask(&places, "192.0.2.2").await;
         assert!(other.is_some());
         drop(first);
-        assert!(ask("192.0.2.1").await.is_some());
+        assert!(ask(&places, "192.0.2.1").await.is_some());
         drop((second, other));
-        assert!(places.taken().is_empty() && places.free.available_permits() == 4);
+        assert!(places.taken().clients.is_empty() && places.free.available_permits() == 4);
     }
 
     #[tokio::test]
     async fn a_network_of_64_bits_is_one_client() {
         let places = Places::new(4, 1);
-        let ask = async |address: &str| places.give(places.free().await, address.parse().expect("an address"));
-        let first = ask("2001:db8:1:2::1").await;
-        assert!(
-            first.is_some() && ask("2001:db8:1:2:ffff::9").await.is_none() && ask("2001:db8:1:3::1").await.is_some()
-        );
+        let first = ask(&places, "2001:db8:1:2::1").await;
+        let second = ask(&places, "2001:db8:1:2:ffff::9").await;
+        assert!(first.is_some() && second.is_none() && ask(&places, "2001:db8:1:3::1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_has_most_gives_up_the_oldest_on_which_nothing_is_under_way() {
+        let places = Places::new(4, 3);
+        let (busy, watched) = watch::channel(Some(Instant::now()));
+        let answered = places.give(places.free().await, "192.0.2.1".parse().expect("an address"), watched);
+        let oldest = ask(&places, "192.0.2.1").await.expect("a place");
+        let newer = ask(&places, "192.0.2.1").await.expect("a place");
+        let single = ask(&places, "192.0.2.9").await.expect("a place");
+        let leaves = async move {
+            oldest.needed().await;
+            drop(oldest);
+        };
+        let (place, ()) = tokio::join!(ask(&places, "192.0.2.2"), leaves);
+        assert!(place.is_some());
+        drop((answered, busy, newer, single));
     }
 }

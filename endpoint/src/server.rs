@@ -18,12 +18,15 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 
-use crate::places::{Free, Places};
+use crate::places::Places;
+use crate::tls::Acceptor;
 
 /// Who answers requests.
 pub trait Site: Send + Sync + 'static {
@@ -52,7 +55,7 @@ pub struct Load {
     pub connections: AtomicU64,
     /// Connections closed because the client did not take its response in time.
     pub too_slow: AtomicU64,
-    /// Connections closed at once, because the client had its share of them.
+    /// Connections closed because the client had its share of them, or most of all while others asked.
     pub refused: AtomicU64,
 }
 
@@ -69,7 +72,7 @@ pub struct Refused {
 /// What one endpoint bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; more wait in the kernel's queue.
+    /// Connections at a time; for one more, the client with most of them gives one up.
     pub connections: usize,
     /// Connections of one client at a time; more are closed at once. What forwards for many (a proxy, `ssh -L`) is one
     /// client, so this is to be most of them, but not all.
@@ -111,10 +114,21 @@ impl Server {
         site: Arc<impl Site>,
         table: &'static str,
     ) -> Result<Self, Refused> {
+        Self::start_encrypted(endpoint, None, limits, site, table)
+    }
+
+    /// The same over TLS where there is an acceptor.
+    pub fn start_encrypted(
+        endpoint: SocketAddr,
+        acceptor: Option<Acceptor>,
+        limits: Limits,
+        site: Arc<impl Site>,
+        table: &'static str,
+    ) -> Result<Self, Refused> {
         let listener = listen(endpoint).map_err(|error| refused(endpoint, &error, table))?;
         let address = listener.local_addr().map_err(|error| refused(endpoint, &error, table))?;
         let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, limits, site, stopped));
+        let accepting = tokio::spawn(accept(listener, acceptor.map(Arc::new), limits, site, stopped));
         Ok(Self { address, stop, accepting })
     }
 
@@ -161,7 +175,13 @@ fn refused(endpoint: SocketAddr, error: &io::Error, table: &str) -> Refused {
     Refused { what: format!("cannot listen on {endpoint}: {error}"), help }
 }
 
-async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mut stopped: watch::Receiver<bool>) {
+async fn accept<S: Site>(
+    listener: TcpListener,
+    acceptor: Option<Arc<Acceptor>>,
+    limits: Limits,
+    site: Arc<S>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Places::new(limits.connections, limits.connections_each);
     let mut connections = JoinSet::new();
     loop {
@@ -169,9 +189,9 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => continue,
-            accepted = next(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let (free, stream, client) = match stream {
+        let (stream, client) = match stream {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the processor.
@@ -180,14 +200,23 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
                 continue;
             }
         };
-        let Some(place) = places.give(free, client.ip()) else {
+        let free = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => break,
+            free = places.free() => free,
+        };
+        let (busy, deadline) = watch::channel(None);
+        let Some(place) = places.give(free, client.ip(), deadline.clone()) else {
             site.load().refused.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let (site, stopped) = (Arc::clone(&site), stopped.clone());
+        let (site, acceptor, stopped) = (Arc::clone(&site), acceptor.clone(), stopped.clone());
         connections.spawn(async move {
-            serve(stream, client, limits, site, stopped).await;
-            drop(place);
+            let _counted = Counted::new(site.load());
+            tokio::select! {
+                () = talk(stream, client, acceptor, limits, Arc::clone(&site), (busy, deadline), stopped) => {}
+                () = place.needed() => drop(site.load().refused.fetch_add(1, Ordering::Relaxed)),
+            }
         });
     }
     drop(listener);
@@ -196,25 +225,37 @@ async fn accept<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mu
     let _ = timeout(limits.shutdown_grace, whole).await;
 }
 
-/// The next connection, once there is a place for it.
-async fn next(listener: &TcpListener, places: &Places) -> io::Result<(Free, TcpStream, SocketAddr)> {
-    let free = places.free().await;
-    let (stream, client) = listener.accept().await?;
-    Ok((free, stream, client))
-}
+/// Until when the response of a connection has to be taken.
+type Deadline = (watch::Sender<Option<Instant>>, watch::Receiver<Option<Instant>>);
 
-async fn serve<S: Site>(
+/// Encrypts where that is wanted, and serves.
+async fn talk<S: Site>(
     stream: TcpStream,
     client: SocketAddr,
+    acceptor: Option<Arc<Acceptor>>,
     limits: Limits,
     site: Arc<S>,
-    mut stopped: watch::Receiver<bool>,
+    response: Deadline,
+    stopped: watch::Receiver<bool>,
 ) {
     // Without it the last, short segment of a body waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let (busy, deadline) = watch::channel(None);
+    let Some(acceptor) = acceptor else { return serve(stream, client, limits, site, response, stopped).await };
+    // A handshake that fails, or takes too long, is the client's.
+    if let Ok(Ok(stream)) = timeout(limits.head, TlsAcceptor::from(acceptor.current()).accept(stream)).await {
+        serve(stream, client, limits, site, response, stopped).await;
+    }
+}
+
+async fn serve<S: Site>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    client: SocketAddr,
+    limits: Limits,
+    site: Arc<S>,
+    (busy, deadline): Deadline,
+    mut stopped: watch::Receiver<bool>,
+) {
     let busy = Arc::new(busy);
-    let _counted = Counted::new(site.load());
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Client(client));
         let (site, busy) = (Arc::clone(&site), ResponseGuard::until(&busy, Instant::now() + limits.response));

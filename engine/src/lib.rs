@@ -113,7 +113,7 @@ impl Engine {
             let namespace = &configuration.service.metrics.namespace;
             let registry = registries.entry(id.clone()).or_insert_with(|| {
                 order.push(id);
-                Registry::sharing(namespace, Arc::clone(&label_sets))
+                Registry::sharing(namespace, catalogue.build, Arc::clone(&label_sets))
             });
             *registry = registry.with_probes(rows);
         }

@@ -124,7 +124,7 @@ impl Shard {
                 let outlet = next.next().expect("there is no last number");
                 if nth == 0 {
                     let namespace = &configuration.service.metrics.namespace;
-                    let registry = Registry::sharing(namespace, Arc::clone(label_sets));
+                    let registry = Registry::sharing(namespace, catalogue.build, Arc::clone(label_sets));
                     outlets.push(Outlet { registry, exporters: branch.exporters.clone() });
                 }
                 let recorder: Box<dyn Sink> = Box::new(Recorder::new(outlets[outlet].registry.shard()));

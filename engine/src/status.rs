@@ -1,8 +1,7 @@
 //! The status: where shards write down what they are like, and exporters and extensions read it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pipeline::{CaptureStatus, ComponentId, Health, Reports, Telemetry};
 
@@ -13,8 +12,18 @@ pub struct Status {
     pub(super) shards: Vec<Mutex<Report>>,
     /// Exporters and extensions.
     others: Mutex<Vec<Source>>,
-    reloads_failed: AtomicU64,
-    restart_needed: Mutex<Vec<String>>,
+    reloads: Mutex<Reloads>,
+}
+
+/// What became of configurations.
+struct Reloads {
+    failed: u64,
+    /// The last one was refused.
+    refused: bool,
+    /// When the one that runs was read.
+    last: SystemTime,
+    /// Keys that changed and need a restart.
+    restart_needed: Vec<String>,
 }
 
 /// A component that tells about itself at any time.
@@ -35,8 +44,8 @@ pub(super) struct Report {
 impl Status {
     pub(super) fn new(shards: usize) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
-        let (others, restart_needed) = Default::default();
-        Self { shards, others, reloads_failed: AtomicU64::new(0), restart_needed }
+        let reloads = Reloads { failed: 0, refused: false, last: SystemTime::now(), restart_needed: Vec::new() };
+        Self { shards, others: Mutex::default(), reloads: Mutex::new(reloads) }
     }
 
     /// From now on `reports` tells about the component `id` too; `kind` is `exporter` or `extension`.
@@ -46,12 +55,21 @@ impl Status {
 
     /// A new configuration was refused; the old one runs on.
     pub fn reload_failed(&self) {
-        self.reloads_failed.fetch_add(1, Ordering::Relaxed);
+        let mut reloads = self.reloads();
+        reloads.failed += 1;
+        reloads.refused = true;
     }
 
-    /// Keys of the configuration that changed and need a restart; none after a reload that applied all.
-    pub fn set_restart_needed(&self, keys: Vec<String>) {
-        *self.restart_needed.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    /// A new configuration runs. `restart_needed` names its keys that changed and need a restart; none where all applied.
+    pub fn reloaded(&self, restart_needed: Vec<String>) {
+        let mut reloads = self.reloads();
+        reloads.refused = false;
+        reloads.last = SystemTime::now();
+        reloads.restart_needed = restart_needed;
+    }
+
+    fn reloads(&self) -> MutexGuard<'_, Reloads> {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reports(&self, mut visit: impl FnMut(&Report)) {
@@ -82,15 +100,18 @@ impl Health for Status {
             named(kind, id, from, out);
         }
         let number = |name, labels, counter, value| Telemetry { name, labels, counter, value };
-        let failed = self.reloads_failed.load(Ordering::Relaxed);
+        let Reloads { failed, refused, last, restart_needed } = &*self.reloads();
         // Exact up to 2^53 reloads.
-        out.push(number("otelcol_config_reload_failures", Vec::new(), true, failed as f64));
-        let restart = self.restart_needed.lock().unwrap_or_else(PoisonError::into_inner);
+        out.push(number("otelcol_config_reload_failures", Vec::new(), true, *failed as f64));
+        let successful = f64::from(!*refused);
+        out.push(number("otelcol_config_last_reload_successful", Vec::new(), false, successful));
+        let last = last.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        out.push(number("otelcol_config_last_reload_success_timestamp_seconds", Vec::new(), false, last));
         let gauge = "otelcol_config_restart_needed";
-        if restart.is_empty() {
+        if restart_needed.is_empty() {
             out.push(number(gauge, Vec::new(), false, 0.0));
         }
-        out.extend(restart.iter().map(|key| number(gauge, vec![("key", key.clone())], false, 1.0)));
+        out.extend(restart_needed.iter().map(|key| number(gauge, vec![("key", key.clone())], false, 1.0)));
     }
 }
 

@@ -15,7 +15,8 @@ use pipeline::event::{Evicted, Fact};
 use pipeline::labels::Name;
 use pipeline::settings::Problems;
 use pipeline::{
-    CaptureStatus, Carrier, Health, LabelSet, Networks, Processor, ProcessorContext, Received, Receiver, Reports, Slot,
+    Build, CaptureStatus, Carrier, Health, LabelSet, Networks, Processor, ProcessorContext, Received, Receiver,
+    Reports, Slot,
 };
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,7 @@ fn catalogue(diary: &Diary) -> Catalogue {
         ["wire", "dialog", "enrich", "choose", "out", "push"].map(|name| fake(name, diary));
     let (asked, told) = (Arc::clone(diary), Arc::clone(diary));
     Catalogue {
+        build: Build::default(),
         receivers: vec![Type::new("wire", Role::Receives, "", config, move |config, ()| {
             wire(config) as Box<dyn Receiver>
         })],
@@ -342,18 +344,27 @@ fn the_board_tells_who_says_what() {
     engine.start_receivers().expect("the fake starts");
     let status = engine.status();
     status.reload_failed();
-    status.set_restart_needed(vec!["a".to_owned(), "b".to_owned()]);
+    status.reloaded(vec!["a".to_owned(), "b".to_owned()]);
     let mut numbers = Vec::new();
     status.telemetry(&mut numbers);
+    let is_time = |n: &Telemetry| n.name == "otelcol_config_last_reload_success_timestamp_seconds";
+    assert!(numbers.iter().any(|n| is_time(n) && n.value > 1.7e9), "{numbers:?}");
+    numbers.retain(|n| !is_time(n));
     let told: Vec<String> = numbers.iter().map(|n| format!("{} {:?} {}", n.name, n.labels, n.value)).collect();
     let expected = [
         r#"held [("processor", "dialog")] 1"#,
         r#"held [("processor", "enrich")] 1"#,
         "otelcol_config_reload_failures [] 1",
+        "otelcol_config_last_reload_successful [] 1",
         r#"otelcol_config_restart_needed [("key", "a")] 1"#,
         r#"otelcol_config_restart_needed [("key", "b")] 1"#,
     ];
     assert_eq!(told, expected);
+    status.reload_failed();
+    numbers.clear();
+    status.telemetry(&mut numbers);
+    let successful = numbers.iter().find(|n| n.name == "otelcol_config_last_reload_successful");
+    assert_eq!(successful.map(|n| n.value), Some(0.0), "the last one was refused");
     assert_eq!(status.capture().kind, "ebpf");
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use exporter::otlp::Aggregation;
 use exporter::otlp::metrics::{Baseline, Chunks, Envelope, Times};
 use exporter::otlp::resource::{resource, scope};
 use flate2::Compression;
@@ -36,7 +37,13 @@ fn busy(label_sets: u64) -> Arc<Registry> {
 
 fn requests(registry: &Registry, baseline: Option<Baseline>) -> Chunks {
     let resource = resource(&BTreeMap::from([("service.instance.id".to_owned(), "bench".to_owned())]));
-    let envelope = Envelope { resource, scope: scope(), max_bytes: 3_670_016, max_points: 8192 };
+    let envelope = Envelope {
+        resource,
+        scope: scope(),
+        aggregation: Aggregation::default(),
+        max_bytes: 3_670_016,
+        max_points: 8192,
+    };
     let times = Times { start: 1_767_225_600_000_000_000, now: 1_767_225_660_000_000_000 };
     Chunks::new(registry.snapshot(), times, envelope, baseline)
 }

@@ -1,13 +1,16 @@
 //! `[exporters.prometheus]`: `/metrics`, `/health` and `/internal/metrics` over HTTP/1.1.
 //!
 //! The crate `endpoint` accepts and bounds connections, `routes` answers requests, `negotiate` reads what the client
-//! accepts, `body` writes a scrape piece by piece, `internal` the program's own numbers.
+//! accepts, `choice` what is shown, `body` writes a scrape piece by piece, `internal` and `process` the program's own numbers, `help` what they mean.
 
 mod body;
+mod choice;
 mod config;
+mod help;
 mod internal;
 mod negotiate;
 mod process;
+mod protobuf;
 mod routes;
 
 use std::any::Any;
@@ -21,7 +24,7 @@ use pipeline::component::{Exporter, ExporterError};
 
 pub use config::{Config, Settings};
 
-use endpoint::{Refused, Server};
+use endpoint::{Acceptor, Refused, Server, TlsServerConfig};
 use routes::Pages;
 
 /// What the endpoint bears: see [`endpoint::Limits`].
@@ -72,12 +75,20 @@ impl Prometheus {
 
     /// With other bounds than the usual ones.
     pub fn with_limits(settings: Settings, context: &ExporterContext, limits: Limits) -> Self {
-        let site = Arc::new(Pages::new(context, settings.undefined_ratio, limits.scrapes));
+        if settings.native_histograms {
+            context.registry.iter().for_each(|registry| registry.keep_native());
+        }
+        let site = Arc::new(Pages::new(context, settings.look(), limits.scrapes));
         Self { settings, limits, site, server: None }
     }
 
-    fn serve(&self, endpoint: SocketAddr) -> Result<Server, ExporterError> {
-        let server = Server::start(endpoint, self.limits.serving(), Arc::clone(&self.site), "[exporters.prometheus]");
+    fn serve(&self, endpoint: SocketAddr, tls: &TlsServerConfig) -> Result<Server, ExporterError> {
+        let acceptor = Acceptor::new(tls).map_err(|error| ExporterError {
+            what: format!("tls_server_config.{error}"),
+            help: "give PEM files that this user may read, as Prometheus' exporter-toolkit wants them".to_owned(),
+        })?;
+        let (limits, site) = (self.limits.serving(), Arc::clone(&self.site));
+        let server = Server::start_encrypted(endpoint, acceptor, limits, site, "[exporters.prometheus]");
         server.map_err(|Refused { what, help }| ExporterError { what, help })
     }
 
@@ -89,37 +100,48 @@ impl Prometheus {
 
 impl Exporter for Prometheus {
     fn start(&mut self) -> Result<(), ExporterError> {
-        self.server = Some(self.serve(self.settings.endpoint)?);
+        self.server = Some(self.serve(self.settings.endpoint, &self.settings.tls)?);
         Ok(())
     }
 
-    /// `undefined_ratio` applies from the next scrape on. A new `endpoint` is listened on before the old one is let
+    /// What is shown, and how, applies from the next scrape on. A new `endpoint` is listened on before the old one is let
     /// go, so that there always is one; where that cannot be, the old one stays. To be called inside the runtime.
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
         let new = settings.downcast::<Settings>().expect("settings come from the check of the same type");
+        self.site.show(new.look());
         self.settings.undefined_ratio = new.undefined_ratio;
-        self.site.show_undefined(new.undefined_ratio);
-        if new.endpoint == self.settings.endpoint {
-            return Vec::new();
+        self.settings.choice = Arc::clone(&new.choice);
+        self.settings.users = new.users;
+        self.settings.hosts = new.hosts;
+        let mut restart = Vec::new();
+        if new.native_histograms != self.settings.native_histograms {
+            restart.push("native_histograms");
         }
-        match self.serve(new.endpoint) {
+        if new.tls != self.settings.tls {
+            restart.push("tls_server_config");
+        }
+        if new.endpoint == self.settings.endpoint {
+            return restart;
+        }
+        match self.serve(new.endpoint, &self.settings.tls) {
             Ok(server) => {
                 tracing::info!(address = %server.address(), "metrics are served at another endpoint");
                 self.settings.endpoint = new.endpoint;
                 if let Some(old) = self.server.replace(server) {
                     tokio::spawn(old.stop());
                 }
-                Vec::new()
             }
             Err(error) => {
                 tracing::warn!("{error}");
-                vec!["endpoint"]
+                restart.push("endpoint");
             }
         }
+        restart
     }
 
     fn addresses(&self) -> Vec<String> {
-        self.local_address().map(|address| format!("metrics  http://{address}/metrics")).into_iter().collect()
+        let scheme = if self.settings.tls.cert_file.is_some() { "https" } else { "http" };
+        self.local_address().map(|address| format!("metrics  {scheme}://{address}/metrics")).into_iter().collect()
     }
 
     /// Takes [`Limits::shutdown_grace`] at most.

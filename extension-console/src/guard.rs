@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use hyper::header::{AUTHORIZATION, COOKIE, HOST};
+use hyper::header::{AUTHORIZATION, COOKIE};
 use hyper::{HeaderMap, Method, Request};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -66,7 +66,7 @@ impl Guard {
         if request.method() != Method::GET {
             return Verdict::Method;
         }
-        if !host(request).and_then(without_port).is_some_and(|name| self.is_ours(name)) {
+        if !endpoint::host(request).is_some_and(|name| self.is_ours(name)) {
             return Verdict::Host;
         }
         let Some(token) = &self.token else { return Verdict::Welcome };
@@ -123,25 +123,6 @@ impl Token {
     fn set_cookie(&self) -> String {
         format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.pass)
     }
-}
-
-/// The host that is asked for: of an address written in full, else of the one Host field (RFC 9112 §3.2).
-fn host<B>(request: &Request<B>) -> Option<&str> {
-    if let Some(authority) = request.uri().authority() {
-        return Some(authority.as_str());
-    }
-    let mut hosts = request.headers().get_all(HOST).into_iter();
-    hosts.next().filter(|_| hosts.next().is_none())?.to_str().ok()
-}
-
-/// The name or address in `name:port`, `address:port` or `[address]:port`, with or without a port.
-fn without_port(host: &str) -> Option<&str> {
-    let (name, port) = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
-        None => host.split_at(host.find(':').unwrap_or(host.len())),
-    };
-    let is_port = port.is_empty() || port.strip_prefix(':')?.bytes().all(|byte| byte.is_ascii_digit());
-    is_port.then_some(name)
 }
 
 /// `sbc1.example.com` is below `sbc1`: the same host with the domain it is known under.

@@ -38,6 +38,8 @@ pub struct Config {
     pub dialog: String,
     /// Lines of `[processors.enrich]`.
     pub enrich: String,
+    /// Further lines of `[exporters.prometheus]`.
+    pub prometheus: String,
 }
 
 impl Config {
@@ -49,6 +51,7 @@ impl Config {
             receiver: String::new(),
             dialog: String::new(),
             enrich: String::new(),
+            prometheus: String::new(),
         }
     }
 
@@ -67,14 +70,19 @@ impl Config {
         Self { enrich: lines.to_owned(), ..self }
     }
 
+    /// With these lines in `[exporters.prometheus]`.
+    pub fn prometheus(self, lines: &str) -> Self {
+        Self { prometheus: lines.to_owned(), ..self }
+    }
+
     /// The file.
     pub fn toml(&self) -> String {
-        let Self { endpoint, interfaces, receiver, dialog, enrich } = self;
+        let Self { endpoint, interfaces, receiver, dialog, enrich, prometheus } = self;
         format!(
             "[receivers.ebpf_sip]\ninterfaces = {interfaces:?}\n{receiver}\n\
              [processors.dialog]\n{dialog}\n\
              [processors.enrich]\n{enrich}\n\
-             [exporters.prometheus]\nendpoint = \"{endpoint}\"\n\
+             [exporters.prometheus]\nendpoint = \"{endpoint}\"\n{prometheus}\n\
              [service.pipelines.metrics]\nreceivers = [\"ebpf_sip\"]\n\
              processors = [\"dialog\", \"enrich\"]\nexporters = [\"prometheus\"]\n"
         )

@@ -16,6 +16,8 @@ use testnet::Namespace;
 pub enum Kind {
     /// Keeps exemplars and rules too.
     Prometheus,
+    /// The same, which asks for native histograms and keeps them instead of the classic ones.
+    NativePrometheus,
     /// Keeps samples.
     VictoriaMetrics,
 }
@@ -44,10 +46,13 @@ impl<'a> Store<'a> {
         let log = fs::File::create(folder.join("log")).expect("a log");
         let address = address(kind);
         let mut command = match kind {
-            Kind::Prometheus => {
+            Kind::Prometheus | Kind::NativePrometheus => {
                 let mut command = namespace.command("prometheus");
                 command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"]);
                 command.args(["--enable-feature=exemplar-storage", &format!("--web.listen-address={address}")]);
+                if kind == Kind::NativePrometheus {
+                    command.arg("--enable-feature=native-histograms");
+                }
                 command
             }
             Kind::VictoriaMetrics => {
@@ -102,7 +107,7 @@ impl Drop for Store<'_> {
 
 fn address(kind: Kind) -> SocketAddr {
     let port = match kind {
-        Kind::Prometheus => 9090,
+        Kind::Prometheus | Kind::NativePrometheus => 9090,
         Kind::VictoriaMetrics => 8428,
     };
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)

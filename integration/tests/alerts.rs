@@ -48,7 +48,7 @@ fn each_alert_has_cases_and_a_section_of_the_runbook() {
         assert!(cases.contains(&format!("alertname: {name}\n")), "{name} has no case in which it fires");
         assert!(runbook.contains(&format!("\n## {name}\n")), "{name} has no section in docs/alerts.md");
         assert!(
-            rules.contains(&format!("docs/alerts.md#{}\n", name.to_lowercase())),
+            rules.contains(&format!("runbook_url: file:///usr/share/doc/ringside/alerts.md#{}\n", name.to_lowercase())),
             "{name} does not name its section"
         );
     }

@@ -2,7 +2,7 @@
 
 use super::label_values::Input;
 use super::ratios::Ratio;
-use super::schema::{Family, Label, Presence, Source};
+use super::schema::{Family, Presence, Source};
 use super::stored::{F, FIRST_CODE};
 
 const fn method_view(name: &'static str, variant: usize, help: &'static str) -> Family {
@@ -17,8 +17,16 @@ const fn input_view(name: &'static str, input: Input, help: &'static str) -> Fam
     Family::counter(name, Source::View(F::RatioInputs, input as usize), help)
 }
 
-const fn ratio(name: &'static str, ratio: Ratio, help: &'static str) -> Family {
-    Family::gauge(name, Source::Ratio(ratio), help).when(Presence::Attempted)
+/// A ratio since start; its text leads to the rule over a window.
+macro_rules! ratio {
+    ($name:literal, $ratio:expr, $what:literal $(,)?) => {
+        Family::gauge(
+            $name,
+            Source::Ratio($ratio),
+            concat!($what, " Since start: alert on carrier:sip_", $name, ":percent_rate5m of rules.yml."),
+        )
+        .when(Presence::Attempted)
+    };
 }
 
 /// The `code` views: name, status, reason phrase as registered.
@@ -114,36 +122,35 @@ const INPUT_VIEWS: [Family; 5] = [
 ];
 
 const RATIOS: [Family; 13] = [
-    ratio("ser", Ratio::Ser, "Session establishment ratio per INVITE, in percent (close to RFC 6076 §4.6)."),
-    ratio(
+    ratio!("ser", Ratio::Ser, "Session establishment ratio per INVITE, in percent (close to RFC 6076 §4.6)."),
+    ratio!(
         "seer",
         Ratio::Seer,
         "Session establishment effectiveness ratio per INVITE, in percent (close to RFC 6076 §4.7).",
     ),
-    ratio("isa", Ratio::Isa, "Ineffective session attempts per INVITE, in percent (close to RFC 6076 §4.8)."),
-    ratio("scr", Ratio::Scr, "Session completion ratio per INVITE, in percent (close to RFC 6076 §4.9)."),
-    ratio("asr", Ratio::Asr, "Answer seizure ratio per INVITE, in percent (close to ITU-T E.411, E.425 §1.3)."),
-    ratio(
+    ratio!("isa", Ratio::Isa, "Ineffective session attempts per INVITE, in percent (close to RFC 6076 §4.8)."),
+    ratio!("scr", Ratio::Scr, "Session completion ratio per INVITE, in percent (close to RFC 6076 §4.9)."),
+    ratio!("asr", Ratio::Asr, "Answer seizure ratio per INVITE, in percent (close to ITU-T E.411, E.425 §1.3)."),
+    ratio!(
         "ner",
         Ratio::Ner,
         "Network effectiveness ratio per INVITE, 100 - isa, in percent (close to ITU-T E.425 §1.5).",
     ),
-    ratio("ser_rfc6076", Ratio::SerRfc6076, "Session establishment ratio per attempt, in percent (RFC 6076 §4.6)."),
-    ratio(
+    ratio!("ser_rfc6076", Ratio::SerRfc6076, "Session establishment ratio per attempt, in percent (RFC 6076 §4.6)."),
+    ratio!(
         "seer_rfc6076",
         Ratio::SeerRfc6076,
         "Session establishment effectiveness ratio per attempt, in percent (RFC 6076 §4.7).",
     ),
-    ratio("isa_rfc6076", Ratio::IsaRfc6076, "Ineffective session attempts per attempt, in percent (RFC 6076 §4.8)."),
-    ratio("scr_rfc6076", Ratio::ScrRfc6076, "Session completion ratio per attempt, in percent (RFC 6076 §4.9)."),
-    ratio("asr_e425", Ratio::AsrE425, "Answer seizure ratio per attempt, in percent (ITU-T E.425 §1.3)."),
-    ratio("ner_e425", Ratio::NerE425, "Network effectiveness ratio per attempt, in percent (ITU-T E.425 §1.5)."),
-    ratio("ira_rfc6076", Ratio::IraRfc6076, "Ineffective registration attempts, in percent (RFC 6076 §4.2)."),
+    ratio!("isa_rfc6076", Ratio::IsaRfc6076, "Ineffective session attempts per attempt, in percent (RFC 6076 §4.8)."),
+    ratio!("scr_rfc6076", Ratio::ScrRfc6076, "Session completion ratio per attempt, in percent (RFC 6076 §4.9)."),
+    ratio!("asr_e425", Ratio::AsrE425, "Answer seizure ratio per attempt, in percent (ITU-T E.425 §1.3)."),
+    ratio!("ner_e425", Ratio::NerE425, "Network effectiveness ratio per attempt, in percent (ITU-T E.425 §1.5)."),
+    ratio!("ira_rfc6076", Ratio::IraRfc6076, "Ineffective registration attempts, in percent (RFC 6076 §4.2)."),
 ];
 
 const BUILD_INFO: [Family; 1] =
-    [Family::gauge("build_info", Source::One, "Constant 1; the version of the running program is its label.")
-        .by(&[Label::listed("version", &[env!("CARGO_PKG_VERSION")])])
+    [Family::gauge("build_info", Source::Build, "Constant 1; its labels say which program runs, and of which commit.")
         .global()];
 
 const MEANS: [Family; 1] = [Family::gauge(

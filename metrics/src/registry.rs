@@ -1,24 +1,31 @@
 //! The registry: the rows of all shards, the label sets and exemplars they share; snapshots of them out.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pipeline::labels::{LabelSet, LabelSets};
 use pipeline::probes::{ProbeCopy, Probes};
-use pipeline::{CallRecord, Telemetry};
+use pipeline::{Build, CallRecord, Telemetry};
+use wire::Timestamp;
 
 use super::exemplars::{Exemplar, Exemplars};
 use super::recorder;
-use super::rows::{Cells, ShardRows};
+use super::rows::{Cells, Clock, ShardRows};
 use super::schema::F;
-use super::snapshot::{Snapshot, Visitor};
+use super::snapshot::{Detail, Snapshot, Visitor};
 use super::stored;
 
 /// Every cell of the process: the label sets, and the rows of each shard.
 #[derive(Debug)]
 pub struct Registry {
     namespace: Box<str>,
+    build: Build,
+    clock: Clock,
+    native: Arc<AtomicBool>,
+    /// When counting began.
+    began: Timestamp,
     labels: Arc<LabelSets>,
     shards: Arc<Mutex<Vec<Arc<Cells>>>>,
     exemplars: Arc<Exemplars>,
@@ -29,13 +36,22 @@ pub struct Registry {
 impl Registry {
     /// `namespace` is the prefix of every name, without the underscore that follows it.
     pub fn new(namespace: &str) -> Arc<Self> {
-        Self::sharing(namespace, Arc::default())
+        Self::of(namespace, Build::default(), Arc::default(), now)
     }
 
     /// The same with label sets that other registries have too: a processor gives labels for all of them.
-    pub fn sharing(namespace: &str, labels: Arc<LabelSets>) -> Arc<Self> {
+    pub fn sharing(namespace: &str, build: Build, labels: Arc<LabelSets>) -> Arc<Self> {
+        Self::of(namespace, build, labels, now)
+    }
+
+    /// The same by another clock than the system's.
+    pub fn of(namespace: &str, build: Build, labels: Arc<LabelSets>, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             namespace: namespace.into(),
+            build,
+            clock,
+            native: Arc::default(),
+            began: clock(),
             labels,
             shards: Arc::default(),
             exemplars: Arc::default(),
@@ -45,9 +61,13 @@ impl Registry {
 
     /// The same rows with those of probes beside them.
     pub fn with_probes(&self, probes: Arc<Probes>) -> Arc<Self> {
-        let Self { namespace, labels, shards, exemplars, probes: others } = self;
+        let Self { namespace, build, clock, native, began, labels, shards, exemplars, probes: others } = self;
         Arc::new(Self {
             namespace: namespace.clone(),
+            build: *build,
+            clock: *clock,
+            native: Arc::clone(native),
+            began: *began,
             labels: Arc::clone(labels),
             shards: Arc::clone(shards),
             exemplars: Arc::clone(exemplars),
@@ -67,26 +87,33 @@ impl Registry {
 
     /// Rows for one more shard. They stay readable after the shard is gone.
     pub fn shard(&self) -> ShardRows {
-        let cells = Arc::new(Cells::new());
+        let cells = Arc::new(Cells::new(self.clock, Arc::clone(&self.native)));
         self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
         ShardRows::new(cells)
     }
 
-    /// A copy of every cell, shards summed. No shard waits for it.
+    /// Samples go into native histograms too from now on. To be called before the first one.
+    pub fn keep_native(&self) {
+        self.native.store(true, Ordering::Relaxed);
+    }
+
+    /// A copy of every cell, shards summed, without further detail. No shard waits for it.
     pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_with(Detail::default())
+    }
+
+    /// A copy of every cell, shards summed. No shard waits for it.
+    pub fn snapshot_with(&self, detail: Detail) -> Snapshot {
+        // Copied first: a call is counted before it is an exemplar.
+        let exemplars = if detail.exemplars { self.exemplars.copy() } else { Default::default() };
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut probes: Vec<ProbeCopy> = self.probes.iter().flat_map(|probes| probes.copy()).collect();
         // Two receivers may ask a target under one name: a series that is there twice would spoil the whole scrape.
         let mut seen = HashSet::new();
         probes.retain(|row| seen.insert(row.target.clone()));
-        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards).with_probes(probes)
-    }
-
-    /// The same with the exemplars of delays.
-    pub fn snapshot_with_exemplars(&self) -> Snapshot {
-        // Copied first: a call is counted before it is an exemplar.
-        let exemplars = self.exemplars.copy();
-        self.snapshot().with(exemplars)
+        Snapshot::take(&self.namespace, Arc::clone(&self.labels), &shards, self.build, self.began, detail.native)
+            .with_probes(probes)
+            .with(exemplars)
     }
 
     /// Makes a call whose trace left the exemplar of each delay it was measured with. Never waits.
@@ -117,4 +144,9 @@ impl Registry {
         out.push(one("otelcol_metrics_label_sets_refused", true, self.labels.refused()));
         out.push(one("otelcol_metrics_exemplars_refused", true, self.exemplars.refused()));
     }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

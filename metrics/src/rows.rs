@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use pipeline::labels::{LabelSet, MAX_LABEL_SETS, MAX_NAMES, Name, Pages};
 
+use wire::Timestamp;
+
 use super::buckets::Buckets;
+use super::native::NativeRow;
 use super::schema::{F, Kind, Scope};
 use super::series::split;
 use super::stored::STORED;
@@ -89,8 +92,13 @@ impl ShardRows {
 
     /// Adds one duration to a histogram of such a family.
     pub fn observe_named(&mut self, name: Name, f: F, variant: usize, value: Duration) {
+        let native = self.cells.native.load(Ordering::Relaxed);
         if let Some(row) = self.named_row(name) {
-            sample(row.cells.as_slice(), f, variant, u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
+            let value = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
+            sample(row.cells.as_slice(), f, variant, value);
+            if native {
+                sample_native(&row.native, f, variant, value);
+            }
         }
     }
 
@@ -103,16 +111,23 @@ impl ShardRows {
             self.named.resize(index + 1, None);
         }
         let cells = &self.cells;
-        let row = self.named[index].get_or_insert_with(|| Arc::clone(cells.named.get_or_init(index, Arc::default)));
+        let row = self.named[index].get_or_insert_with(|| {
+            let new = || Arc::new(NamedRow { created: (cells.clock)(), cells: zeroed(), native: OnceLock::new() });
+            Arc::clone(cells.named.get_or_init(index, new))
+        });
         Some(row)
     }
 
     #[inline]
     fn sample(&mut self, set: LabelSet, f: F, variant: usize, value: u64) {
+        let native = self.cells.native.load(Ordering::Relaxed);
         let row = self.row(set);
         match LAYOUT[f as usize].place {
             Place::Media(_) => sample(row.media.get_or_init(zeroed).as_slice(), f, variant, value),
             _ => sample(row.cells.as_slice(), f, variant, value),
+        }
+        if native {
+            sample_native(&row.native, f, variant, value);
         }
     }
 
@@ -151,7 +166,7 @@ impl ShardRows {
     #[cold]
     fn first_touch(&mut self, set: LabelSet) -> &Row {
         let index = if (set.0 as usize) < MAX_LABEL_SETS { set.0 as usize } else { LabelSet::OTHER.0 as usize };
-        let row = self.cells.rows.get_or_init(index, || Arc::new(Row::new()));
+        let row = self.cells.rows.get_or_init(index, || Arc::new(Row::new((self.cells.clock)())));
         if self.rows.len() <= index {
             self.rows.resize(index + 1, None);
         }
@@ -179,11 +194,24 @@ fn sample(cells: &[AtomicU64], f: F, variant: usize, value: u64) {
     bump(&cells[buckets.bounds.len() + 2], coarse);
 }
 
+/// The same in the native histogram, after the classic one: a reader, who copies that first, never finds more in it.
+fn sample_native(native: &OnceLock<NativeRow>, f: F, variant: usize, value: u64) {
+    let family = &STORED[f as usize];
+    if let Kind::Histogram(buckets) = family.kind
+        && variant < LAYOUT[f as usize].variants
+    {
+        native.get_or_init(|| NativeRow::new(family.scope)).sample(f, variant, buckets, value);
+    }
+}
+
 /// One writer: no read-modify-write needed. Release: see the file's header.
 #[inline]
-fn bump(cell: &AtomicU64, n: u64) {
+pub(super) fn bump(cell: &AtomicU64, n: u64) {
     cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
+
+/// Tells the time.
+pub type Clock = fn() -> Timestamp;
 
 /// The cells of one shard.
 #[derive(Debug)]
@@ -191,13 +219,18 @@ pub(super) struct Cells {
     pub(super) globals: Box<[AtomicU64; GLOBAL_CELLS]>,
     /// A processor of media states facts here.
     pub(super) listening: AtomicBool,
+    /// What time it is.
+    clock: Clock,
+    /// Whether samples go into native histograms too.
+    native: Arc<AtomicBool>,
     rows: Pages<Arc<Row>>,
     named: Pages<Arc<NamedRow>>,
 }
 
 impl Cells {
-    pub(super) fn new() -> Self {
-        Self { globals: zeroed(), listening: AtomicBool::new(false), rows: Pages::default(), named: Pages::default() }
+    pub(super) fn new(clock: Clock, native: Arc<AtomicBool>) -> Self {
+        let (listening, rows, named) = Default::default();
+        Self { globals: zeroed(), listening, clock, native, rows, named }
     }
 
     /// The row of a name, if this shard has touched it.
@@ -214,29 +247,36 @@ impl Cells {
 /// The cells of one label set in one shard.
 #[derive(Debug)]
 pub(super) struct Row {
+    /// When it was touched first.
+    pub(super) created: Timestamp,
     pub(super) cells: Box<[AtomicU64; ROW_CELLS]>,
     /// Status codes and causes, a hundred to a block.
     pub(super) blocks: [OnceLock<Box<[AtomicU64; BLOCK]>>; ROW_BLOCKS],
     /// What its callers hear, once there is something.
     pub(super) media: OnceLock<Box<[AtomicU64; MEDIA_CELLS]>>,
+    pub(super) native: OnceLock<NativeRow>,
 }
 
 impl Row {
-    fn new() -> Self {
-        Self { cells: zeroed(), blocks: [const { OnceLock::new() }; ROW_BLOCKS], media: OnceLock::new() }
+    fn new(created: Timestamp) -> Self {
+        let native = OnceLock::new();
+        Self {
+            created,
+            native,
+            cells: zeroed(),
+            blocks: [const { OnceLock::new() }; ROW_BLOCKS],
+            media: OnceLock::new(),
+        }
     }
 }
 
 /// The cells of one name in one shard.
 #[derive(Debug)]
 pub(super) struct NamedRow {
+    /// When it was touched first.
+    pub(super) created: Timestamp,
     pub(super) cells: Box<[AtomicU64; NAMED_CELLS]>,
-}
-
-impl Default for NamedRow {
-    fn default() -> Self {
-        Self { cells: zeroed() }
-    }
+    pub(super) native: OnceLock<NativeRow>,
 }
 
 fn zeroed<const N: usize>() -> Box<[AtomicU64; N]> {

@@ -5,7 +5,7 @@
 //! their prefix and are the same in every output, so no backend's translation changes one: counters end
 //! in `_total`, no unit is added by anybody.
 
-use super::buckets::Buckets;
+use super::buckets::{Buckets, Unit};
 use super::ratios::Ratio;
 
 pub use super::derived::DERIVED;
@@ -99,8 +99,8 @@ pub enum Source {
     Ratio(Ratio),
     /// The mean of the opinions in [`F::RecentOpinions`].
     Mean,
-    /// Constant 1.
-    One,
+    /// Constant 1, with the labels of [`pipeline::Build`].
+    Build,
     /// The rows of probes.
     Probe(Probe),
 }
@@ -173,6 +173,26 @@ impl Family {
             i += 1;
         }
         product
+    }
+
+    /// How many series of a scrape the family has under one label set at most, those of a histogram with its buckets.
+    pub const fn series(&self) -> usize {
+        match self.kind {
+            // Its bounds, infinity, sum and count.
+            Kind::Histogram(buckets) => self.variants() * (buckets.bounds.len() + 3),
+            Kind::Counter | Kind::Gauge => self.variants(),
+        }
+    }
+
+    /// The unit of its values, as UCUM writes it; `1` for plain numbers.
+    pub fn unit(&self) -> &'static str {
+        match (self.kind, self.source) {
+            (Kind::Histogram(Buckets { unit: Unit::Milliseconds, .. }), _) => "ms",
+            (Kind::Histogram(Buckets { unit: Unit::Seconds, .. }), _) => "s",
+            (_, Source::Ratio(_)) => "%",
+            _ if self.name.ends_with("_seconds") => "s",
+            _ => "1",
+        }
     }
 
     /// Whether the cells exist only in blocks: too many variants to keep for every label set.

@@ -3,8 +3,11 @@
 use pipeline::LabelSet;
 use pipeline::labels::{Name, Named, Pair};
 
+use wire::Timestamp;
+
 use super::buckets::Buckets;
 use super::exemplars::{Bucket, Exemplar, Held};
+use super::native::{CELLS, Native};
 
 /// Which series of its family: the same in every snapshot of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +31,8 @@ pub struct Labels<'a> {
     pub named: Option<&'a Named>,
     /// The others. Their values need no escaping.
     pub further: &'a [(&'static str, &'a str)],
+    /// When the series was 0: since its labels were counted first, whether it was shown or not.
+    pub created: Timestamp,
 }
 
 impl<'a> Labels<'a> {
@@ -60,6 +65,19 @@ pub enum Value<'a> {
     Histogram(Histogram<'a>),
 }
 
+/// One bound of a histogram.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// Among all that the family has.
+    pub index: usize,
+    /// In the family's unit.
+    pub upper: f64,
+    /// Samples at or below it.
+    pub below: u64,
+    /// Of a sample above the bound that is shown before it, with its value in the family's unit.
+    pub exemplar: Option<(&'a Exemplar, f64)>,
+}
+
 /// One histogram series.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram<'a> {
@@ -68,12 +86,21 @@ pub struct Histogram<'a> {
     pub(super) cells: &'a [u64],
     /// With the first of its buckets; `None` where there never are any.
     pub(super) exemplars: Option<(&'a Held, Bucket)>,
+    /// Which bounds are shown; `None` is all of them.
+    pub(super) shown: Option<&'a [bool]>,
+    /// None unless they were asked for, and are kept.
+    pub(super) native: Option<&'a [u64; CELLS]>,
 }
 
 impl<'a> Histogram<'a> {
     /// One without exemplars, of cells in the order of a row.
     pub(super) const fn plain(buckets: Buckets, cells: &'a [u64]) -> Self {
-        Self { buckets, cells, exemplars: None }
+        Self { buckets, cells, exemplars: None, shown: None, native: None }
+    }
+
+    /// The same samples in buckets that grow by the eighth root of two, where they are kept. It may lack those of an instant.
+    pub fn native(&self) -> Option<Native<'a>> {
+        Some(Native { cells: self.native?, unit: self.buckets.unit })
     }
 
     /// Samples in all; the sum of all buckets, so that the two cannot disagree.
@@ -117,12 +144,20 @@ impl<'a> Histogram<'a> {
         Some((exemplar, nanos as f64 / self.buckets.unit.scale()))
     }
 
-    /// Each finite bound in the family's unit, and how many samples were at or below it.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + 'a {
-        let scale = self.buckets.unit.scale();
-        self.buckets.bounds.iter().zip(self.cells).scan(0, move |total, (bound, count)| {
-            *total += count;
-            Some((*bound as f64 / scale, *total))
+    /// Each bound that is shown, infinity last.
+    pub fn cumulative(&self) -> impl Iterator<Item = Bound<'a>> {
+        let histogram = *self;
+        let (mut below, mut exemplar) = (0, None);
+        histogram.counts().iter().enumerate().filter_map(move |(index, count)| {
+            below += count;
+            // Of what falls together the largest is the one to look at.
+            exemplar = histogram.exemplar(index).or(exemplar);
+            let bound = histogram.buckets.bounds.get(index);
+            if bound.is_some() && histogram.shown.is_some_and(|shown| !shown[index]) {
+                return None;
+            }
+            let upper = bound.map_or(f64::INFINITY, |bound| *bound as f64 / histogram.buckets.unit.scale());
+            Some(Bound { index, upper, below, exemplar: exemplar.take() })
         })
     }
 }

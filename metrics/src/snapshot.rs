@@ -4,15 +4,20 @@
 //! Cells are copied from the last to the first: numerators before the denominators they were counted
 //! after, so that ratios and inputs in one snapshot agree and no ratio exceeds 100 %.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pipeline::LabelSet;
 use pipeline::labels::{LabelSets, Name, Named, Pair};
 use pipeline::probes::ProbeCopy;
+use pipeline::{Build, LabelSet};
 
+use wire::Timestamp;
+
+use super::choice::Choice;
 use super::exemplars::{Bucket, Held};
 use super::label_values::{DIRECTIONS, Input};
+use super::native::{self, NativeRow};
 use super::probes::PROBES;
 use super::ratios::Inputs;
 use super::rows::{
@@ -30,10 +35,22 @@ pub trait Visitor {
     fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>);
 }
 
+/// What a copy has besides the cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The exemplars of delays.
+    pub exemplars: bool,
+    /// Native histograms, where they are kept ([`super::Registry::keep_native`]).
+    pub native: bool,
+}
+
 /// The copy.
 #[derive(Debug)]
 pub struct Snapshot {
     namespace: Box<str>,
+    build: Build,
+    /// When counting began.
+    began: Timestamp,
     labels: Arc<LabelSets>,
     globals: Vec<u64>,
     rows: Vec<RowCopy>,
@@ -45,14 +62,17 @@ pub struct Snapshot {
     media: Vec<u64>,
     /// Families about media exist.
     listening: bool,
-    /// The names that were counted.
-    names: Vec<Name>,
+    /// The names that were counted, and since when.
+    names: Vec<(Name, Timestamp)>,
     /// [`NAMED_CELLS`] per name.
     named: Vec<u64>,
     /// None unless they were asked for.
     exemplars: Held,
+    /// The same of native histograms: by whose they are, and their slot in that row.
+    natives: HashMap<(Owner, usize), Box<[u64; native::CELLS]>>,
     /// The rows of probes.
     probes: Vec<ProbeCopy>,
+    choice: Arc<Choice>,
 }
 
 #[derive(Debug)]
@@ -60,6 +80,7 @@ struct RowCopy {
     set: LabelSet,
     /// False for `other`/`other` before anything was counted there.
     touched: bool,
+    created: Timestamp,
     /// Which of [`Snapshot::blocks`] each block is, counted from 1; 0 where there is none.
     blocks: [u32; ROW_BLOCKS],
     /// Which of [`Snapshot::media`] its media are, counted from 1; 0 where there are none.
@@ -75,9 +96,18 @@ pub struct Cursor {
 }
 
 impl Snapshot {
-    pub(super) fn take(namespace: &str, labels: Arc<LabelSets>, shards: &[Arc<Cells>]) -> Self {
+    pub(super) fn take(
+        namespace: &str,
+        labels: Arc<LabelSets>,
+        shards: &[Arc<Cells>],
+        build: Build,
+        began: Timestamp,
+        native: bool,
+    ) -> Self {
         let mut copy = Self {
             namespace: namespace.into(),
+            build,
+            began,
             globals: vec![0; GLOBAL_CELLS],
             rows: Vec::new(),
             cells: Vec::new(),
@@ -87,11 +117,16 @@ impl Snapshot {
             names: Vec::new(),
             named: Vec::new(),
             exemplars: Held::default(),
+            natives: HashMap::new(),
             probes: Vec::new(),
+            choice: Arc::default(),
             labels,
         };
         for shard in shards {
             add_up(&mut copy.globals, shard.globals.as_slice());
+        }
+        if native {
+            copy.take_natives(shards);
         }
         // Sizes first: growing step by step would copy the copy.
         let sets = (0..copy.labels.len() as u32).map(LabelSet);
@@ -112,9 +147,33 @@ impl Snapshot {
         Self { probes, ..self }
     }
 
+    /// Shows no more than is chosen.
+    pub fn choose(self, choice: Arc<Choice>) -> Self {
+        Self { choice, ..self }
+    }
+
     /// Shows `exemplars` too.
     pub(super) fn with(self, exemplars: Held) -> Self {
         Self { exemplars, ..self }
+    }
+
+    /// Before the classic ones, which a sample goes into first: so that none of these has more samples than its own.
+    fn take_natives(&mut self, shards: &[Arc<Cells>]) {
+        for set in (0..self.labels.len() as u32).map(LabelSet) {
+            let rows = shards.iter().filter_map(|shard| shard.row(set)?.native.get());
+            self.add_natives(Owner::Set(set), rows);
+        }
+        for name in (0..self.labels.name_count() as u16).map(Name) {
+            let rows = shards.iter().filter_map(|shard| shard.named(name)?.native.get());
+            self.add_natives(Owner::Name(name), rows);
+        }
+    }
+
+    fn add_natives<'a>(&mut self, owner: Owner, rows: impl Iterator<Item = &'a NativeRow>) {
+        for (slot, cells) in rows.flat_map(NativeRow::iter) {
+            let to = self.natives.entry((owner, slot)).or_insert_with(|| Box::new([0; native::CELLS]));
+            native::add_up(to, cells);
+        }
     }
 
     fn take_row(&mut self, set: LabelSet, shards: &[Arc<Cells>]) {
@@ -122,7 +181,13 @@ impl Snapshot {
         if !touched && set != LabelSet::OTHER {
             return;
         }
-        let mut row = RowCopy { set, touched, blocks: [0; ROW_BLOCKS], media: 0 };
+        let created = match set {
+            // It is shown from start, touched or not.
+            LabelSet::OTHER => None,
+            _ => shards.iter().filter_map(|shard| Some(shard.row(set)?.created)).min(),
+        };
+        let created = created.unwrap_or(self.began);
+        let mut row = RowCopy { set, touched, created, blocks: [0; ROW_BLOCKS], media: 0 };
         let start = self.cells.len();
         self.cells.resize(start + ROW_CELLS, 0);
         for from in shards.iter().filter_map(|shard| shard.row(set)) {
@@ -155,9 +220,8 @@ impl Snapshot {
             self.named.resize(start + NAMED_CELLS, 0);
             add_up(&mut self.named[start..], from.cells.as_slice());
         }
-        if self.named.len() > start {
-            self.names.push(name);
-        }
+        let created = shards.iter().filter_map(|shard| Some(shard.named(name)?.created)).min();
+        self.names.extend(created.map(|created| (name, created)));
     }
 
     /// The prefix of every name, without the underscore that follows it.
@@ -183,6 +247,7 @@ impl Snapshot {
         let mut walk = Walk { family, visitor, announced: cursor.announced };
         let rows = match family.scope {
             _ if family.presence == Presence::Hidden || family.media && !self.listening => 0,
+            _ if self.choice.is_hidden(family) => 0,
             Scope::Global => {
                 walk.global(self);
                 0
@@ -197,7 +262,7 @@ impl Snapshot {
         let end = rows.min(cursor.row + ROWS_PER_STEP);
         for index in cursor.row..end {
             match family.scope {
-                Scope::Target => walk.target(&self.probes[index]),
+                Scope::Target => walk.target(self, &self.probes[index]),
                 _ => walk.row(self, index),
             }
         }
@@ -270,12 +335,19 @@ impl Snapshot {
     }
 }
 
+/// Whose row native histograms are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Set(LabelSet),
+    Name(Name),
+}
+
 /// Whose series it is: what the configuration gave it for labels.
 #[derive(Clone, Copy)]
 enum Whose<'a> {
-    All,
-    Set(LabelSet, &'a Pair),
-    Name(Name, &'a Named),
+    All(Timestamp),
+    Set(LabelSet, &'a Pair, Timestamp),
+    Name(Name, &'a Named, Timestamp),
 }
 
 /// One step of a walk: one family.
@@ -290,32 +362,44 @@ impl Walk<'_> {
         for variant in 0..self.family.variants() {
             let value = match self.family.source {
                 Source::Stored(f) => snapshot.cell(0, LAYOUT[f as usize], variant),
-                Source::One => 1,
+                Source::Build => return self.build(snapshot),
                 Source::View(..) | Source::Ratio(_) | Source::Mean => {
                     unreachable!("views, ratios and means have carrier and ua_type")
                 }
                 Source::Probe(_) => unreachable!("probes have target and transport"),
             };
-            self.show(Whose::All, variant, &self.number(value));
+            self.show(Whose::All(snapshot.began), variant, &self.number(value));
         }
+    }
+
+    fn build(&mut self, snapshot: &Snapshot) {
+        self.visitor.family(self.family);
+        let id = SeriesId { set: None, name: None, variant: 0 };
+        let further = &snapshot.build.labels();
+        let labels = Labels { id, pair: None, named: None, further, created: snapshot.began };
+        self.visitor.series(&labels, &Value::Gauge(1));
     }
 
     fn named(&mut self, snapshot: &Snapshot) {
         let Source::Stored(f) = self.family.source else { unreachable!("what has a name of its own is stored") };
         let range = LAYOUT[f as usize];
         let Place::Named(at) = range.place else { unreachable!("the layout gives it a row by name") };
-        for (name, cells) in snapshot.names.iter().zip(snapshot.named.chunks_exact(NAMED_CELLS)) {
+        for ((name, created), cells) in snapshot.names.iter().zip(snapshot.named.chunks_exact(NAMED_CELLS)) {
             let named = snapshot.labels.named(*name);
             if Some(named.label) != self.family.scope.name() {
                 continue;
             }
-            let whose = Whose::Name(*name, named);
+            let whose = Whose::Name(*name, named, *created);
             for variant in 0..range.variants {
                 if let Kind::Histogram(buckets) = self.family.kind {
                     let width = histogram_width(buckets);
                     let cells = &cells[at + variant * width..][..width];
                     let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
+                    let native = snapshot.natives.get(&(Owner::Name(*name), native::slot(f, variant)));
+                    let exemplars = Some((&snapshot.exemplars, first));
+                    let native = native.map(|cells| &**cells);
+                    let shown = snapshot.choice.bounds(self.family);
+                    let histogram = Histogram { buckets, cells, exemplars, shown, native };
                     if histogram.count() != 0 {
                         self.show(whose, variant, &Value::Histogram(histogram));
                     }
@@ -343,7 +427,7 @@ impl Walk<'_> {
 
     fn row(&mut self, snapshot: &Snapshot, index: usize) {
         let row = &snapshot.rows[index];
-        let pair = Whose::Set(row.set, snapshot.labels.pair(row.set));
+        let pair = Whose::Set(row.set, snapshot.labels.pair(row.set), row.created);
         match self.family.source {
             Source::Ratio(ratio) => {
                 if snapshot.attempted(index) {
@@ -362,7 +446,7 @@ impl Walk<'_> {
                 }
             }
             Source::Stored(f) => self.stored(snapshot, index, f, pair),
-            Source::One => unreachable!("the constant is global"),
+            Source::Build => unreachable!("the program is no row"),
             Source::Probe(_) => unreachable!("probes have target and transport"),
         }
     }
@@ -380,7 +464,11 @@ impl Walk<'_> {
                 let width = histogram_width(buckets);
                 for (variant, cells) in cells[at..][..width * range.variants].chunks_exact(width).enumerate() {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
-                    let histogram = Histogram { buckets, cells, exemplars: Some((&snapshot.exemplars, first)) };
+                    let native = snapshot.natives.get(&(Owner::Set(row.set), native::slot(f, variant)));
+                    let exemplars = Some((&snapshot.exemplars, first));
+                    let native = native.map(|cells| &**cells);
+                    let shown = snapshot.choice.bounds(self.family);
+                    let histogram = Histogram { buckets, cells, exemplars, shown, native };
                     if histogram.count() != 0 {
                         self.show(pair, variant, &Value::Histogram(histogram));
                     }
@@ -410,9 +498,14 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, row: &ProbeCopy) {
+    fn target(&mut self, snapshot: &Snapshot, row: &ProbeCopy) {
+        let (created, shown) = (snapshot.began, snapshot.choice.bounds(self.family));
         let Source::Probe(probe) = self.family.source else { unreachable!("only probes have targets") };
         probe.series(row, &mut |variant, further, value| {
+            let value = &match *value {
+                Value::Histogram(histogram) => Value::Histogram(Histogram { shown, ..histogram }),
+                other => other,
+            };
             if !self.announced {
                 self.visitor.family(self.family);
                 self.announced = true;
@@ -421,7 +514,7 @@ impl Walk<'_> {
             let labels = [labels[0], labels[1], further.unwrap_or_default()];
             let further = &labels[..2 + usize::from(further.is_some())];
             let id = SeriesId { set: None, name: None, variant: row.number as usize * VARIANTS_OF_TARGET + variant };
-            self.visitor.series(&Labels { id, pair: None, named: None, further }, value);
+            self.visitor.series(&Labels { id, pair: None, named: None, further, created }, value);
         });
     }
 
@@ -472,13 +565,14 @@ impl Walk<'_> {
             debug_assert_eq!(at + 1, self.family.labels.len(), "numbers run fastest");
             further[at].1 = number.format(first + (variant % count as usize) as u16);
         }
-        let (set, pair, name, named) = match whose {
-            Whose::All => (None, None, None, None),
-            Whose::Set(set, pair) => (Some(set), Some(pair), None, None),
-            Whose::Name(name, named) => (None, None, Some(name), Some(named)),
+        let (set, pair, name, named, created) = match whose {
+            Whose::All(created) => (None, None, None, None, created),
+            Whose::Set(set, pair, created) => (Some(set), Some(pair), None, None, created),
+            Whose::Name(name, named, created) => (None, None, Some(name), Some(named), created),
         };
         let further = &further[..self.family.labels.len()];
-        self.visitor.series(&Labels { id: SeriesId { set, name, variant }, pair, named, further }, value);
+        let id = SeriesId { set, name, variant };
+        self.visitor.series(&Labels { id, pair, named, further, created }, value);
     }
 }
 

@@ -7,6 +7,11 @@ mod rows;
 mod schema;
 mod text;
 
+use std::sync::Arc;
+
+use pipeline::Build;
+use wire::Timestamp;
+
 use super::label_values::Input;
 use super::*;
 
@@ -25,8 +30,9 @@ fn value(registry: &Registry, series: &str) -> Option<String> {
     line.map(|line| line.rsplit(' ').next().expect("a line has a value").to_owned())
 }
 
-fn registry() -> std::sync::Arc<Registry> {
-    Registry::new("sip_exporter")
+fn registry() -> Arc<Registry> {
+    let build = Build { version: "1.2.3", revision: "0123456789ab", rustversion: "1.95.0" };
+    Registry::of("sip_exporter", build, Arc::default(), || Timestamp::from_nanos(1_700_000_000_250_000_000))
 }
 
 const OTHER: &str = r#"{carrier="other",ua_type="other"}"#;

@@ -10,7 +10,7 @@ use pipeline::labels::Escaped;
 use super::buckets::Unit;
 use super::exemplars::Exemplar;
 use super::schema::{Family, Kind, Scope};
-use super::series::{Histogram, Labels, Value};
+use super::series::{Bound, Histogram, Labels, Value};
 use super::snapshot::{Cursor, Snapshot, Visitor};
 
 /// Which text format.
@@ -163,16 +163,30 @@ impl Writer {
         self.out.push_str(if separator == "{" { " " } else { "} " });
     }
 
+    /// When the series was 0, in seconds since 1970; OpenMetrics alone has it.
+    fn created(&mut self, labels: &Labels<'_>) {
+        if self.format != Format::OpenMetrics {
+            return;
+        }
+        // The sample of a counter is named `_total`, its family is not.
+        let of = self.name.strip_suffix("_total").unwrap_or(&self.name).len();
+        let whole = self.name.split_off(of);
+        self.head("_created", labels, None);
+        self.name.push_str(&whole);
+        let millis = labels.created.as_nanos() / 1_000_000;
+        writeln!(self.out, "{}.{:03}", millis / 1000, millis % 1000).expect("writing to a String cannot fail");
+    }
+
     fn line(&mut self, suffix: &str, labels: &Labels<'_>, le: Option<usize>, value: u64) {
         self.head(suffix, labels, le);
         self.push(&[itoa::Buffer::new().format(value), "\n"]);
     }
 
-    fn bucket(&mut self, labels: &Labels<'_>, le: usize, count: u64, histogram: &Histogram<'_>) {
-        self.head("_bucket", labels, Some(le));
-        self.out.push_str(itoa::Buffer::new().format(count));
+    fn bucket(&mut self, labels: &Labels<'_>, bound: &Bound<'_>) {
+        self.head("_bucket", labels, Some(bound.index));
+        self.out.push_str(itoa::Buffer::new().format(bound.below));
         if self.format == Format::OpenMetrics
-            && let Some((exemplar, value)) = histogram.exemplar(le)
+            && let Some((exemplar, value)) = bound.exemplar
         {
             let Exemplar { trace_id, span_id, at, .. } = exemplar;
             let (trace_id, span_id) = (u128::from_be_bytes(*trace_id), u64::from_be_bytes(span_id.0));
@@ -188,13 +202,13 @@ impl Writer {
     }
 
     fn histogram(&mut self, labels: &Labels<'_>, histogram: &Histogram<'_>) {
-        for (le, (_, count)) in histogram.cumulative().enumerate() {
-            self.bucket(labels, le, count, histogram);
+        for bound in histogram.cumulative() {
+            self.bucket(labels, &bound);
         }
-        self.bucket(labels, self.bounds.len(), histogram.count(), histogram);
         self.head("_sum", labels, None);
         self.push(&[float(&mut zmij::Buffer::new(), histogram.sum()), "\n"]);
         self.line("_count", labels, None, histogram.count());
+        self.created(labels);
     }
 }
 
@@ -233,7 +247,10 @@ impl Visitor for Writer {
 
     fn series(&mut self, labels: &Labels<'_>, value: &Value<'_>) {
         match value {
-            Value::Counter(value) => self.line("", labels, None, *value),
+            Value::Counter(value) => {
+                self.line("", labels, None, *value);
+                self.created(labels);
+            }
             Value::Gauge(value) => {
                 self.head("", labels, None);
                 self.push(&[itoa::Buffer::new().format(*value), "\n"]);

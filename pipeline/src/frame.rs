@@ -111,6 +111,7 @@ impl FrameBatch {
     }
 
     /// Adds a message: its bytes, and how it came. The frame's place becomes that of the bytes.
+    #[inline]
     pub fn push(&mut self, message: &[u8], frame: SipFrame) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message);

@@ -15,6 +15,7 @@
 //! | what became of probes, for a receiver that asks | [`probes`] |
 //! | what is known of a call, and the ways of calls to exporters and watchers | [`call`] |
 //! | the five traits, and what components tell about themselves | [`component`], [`context`] |
+//! | which program it is that runs | [`build`] |
 //! | what a component's configuration is made of | [`settings`], [`id`] |
 //!
 //! # A processor
@@ -98,6 +99,7 @@
 //! an entry in `ringside/src/components.rs`.
 
 pub mod affinity;
+pub mod build;
 pub mod call;
 pub mod component;
 pub mod context;
@@ -114,6 +116,7 @@ pub mod probes;
 pub mod refused;
 pub mod settings;
 
+pub use build::Build;
 pub use call::queue::{CallQueue, KeptCall};
 pub use call::watch::Watch;
 pub use call::{Call, CallRecord};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use wire::Timestamp;
 
-use crate::hash::{Branch, Hop, Tag};
+use crate::hash::{Branch, Hashes, Hop, Tag};
 use crate::observed::Observed;
 
 /// The ACK that confirmed a dialog, seen on one hop, with one Via.
@@ -27,8 +27,9 @@ pub struct Ack {
 
 impl Ack {
     /// One that is seen for the first time.
-    pub fn new(seen: &Observed<'_>) -> Self {
-        Self { began: seen.frame.first, branch: seen.branch, hop: seen.hop, from: seen.from, tuple: seen.tuple }
+    pub fn new(seen: &Observed<'_>, hashes: &Hashes) -> Self {
+        let hop = seen.hop(hashes);
+        Self { began: seen.frame.first, branch: seen.branch, hop, from: seen.from, tuple: seen.tuple }
     }
 
     /// Whether it is known when a message comes: for `timeout` after it began.

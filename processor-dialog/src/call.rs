@@ -55,7 +55,7 @@ pub struct Call {
     pub queued: Chain<QueueCall>,
 }
 
-const _: () = assert!(size_of::<Call>() <= 192);
+const _: () = assert!(size_of::<Call>() <= 216);
 
 /// Which calls make room first (3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -54,9 +54,10 @@ impl Calls {
         self.index.find(key.0, |place| self.places[place].key == key)
     }
 
-    /// What all calls are found by.
-    pub fn keys(&self) -> Vec<Key> {
-        self.places.taken().map(|place| self.places[place].key).collect()
+    /// What the calls are found by of which something may still be decided.
+    pub fn unsettled(&self) -> Vec<Key> {
+        let calls = self.places.taken().map(|place| &self.places[place]);
+        calls.filter(|call| call.rank != Some(Rank::Over) || !call.waiting.is_empty()).map(|call| call.key).collect()
     }
 
     /// Prefetches what the call with a key is found by.

@@ -150,10 +150,12 @@ impl State {
     /// Parses the next messages of a batch and prefetches the records of their calls.
     fn read_ahead<'a>(&self, batch: &'a FrameBatch, frames: &'a [SipFrame], ahead: &mut [Option<Parsed<'a>>; AHEAD]) {
         for (place, frame) in ahead.iter_mut().zip(frames) {
-            let message = parse(batch.message(frame), frame);
-            let call = message.as_ref().map_or(Key::default(), |message| self.hashes.call(message.call_id));
-            self.calls.prefetch_index(call);
-            *place = Some(Parsed { frame, message, call, near: None });
+            let message = sip::parse(batch.message(frame), framing(frame));
+            let parsed = place.insert(Parsed { frame, message, call: Key::default(), near: None });
+            if let Ok(message) = &parsed.message {
+                parsed.call = self.hashes.call(message.call_id);
+                self.calls.prefetch_index(parsed.call);
+            }
         }
         for parsed in ahead[..frames.len()].iter_mut().flatten() {
             parsed.near = self.calls.prefetch(parsed.call);
@@ -292,7 +294,7 @@ impl State {
     /// Nothing can follow any more: what waits for its cause is taken as it stands, and what waits for another try, another
     /// branch or more digits is decided as if that time had passed (0.2).
     pub fn settle(&mut self, now: Timestamp, out: &mut Facts) {
-        for key in self.calls.keys() {
+        for key in self.calls.unsettled() {
             // It may have made room.
             let Some(place) = self.calls.find(key) else { continue };
             while let Some(at) = self.oldest_waiting(place, |_, _| true) {
@@ -343,7 +345,15 @@ impl State {
     }
 
     /// Fires what is due at or before `now`, in order of due time (0.2).
+    #[inline(always)]
     fn fire_timers(&mut self, now: Timestamp, out: &mut Facts) {
+        if self.wheel.may_fire(now) {
+            self.fire_due(now, out);
+        }
+        self.records_on_time(now, out);
+    }
+
+    fn fire_due(&mut self, now: Timestamp, out: &mut Facts) {
         while let Some((due, target)) = self.wheel.pop(now) {
             self.records_on_time(due, out);
             match target {
@@ -353,12 +363,17 @@ impl State {
                 }
             }
         }
-        self.records_on_time(now, out);
     }
 
     /// Records leave that are due.
-    #[inline]
+    #[inline(always)]
     fn records_on_time(&mut self, now: Timestamp, out: &mut Facts) {
+        if self.records.is_some() {
+            self.let_records_leave(now, out);
+        }
+    }
+
+    fn let_records_leave(&mut self, now: Timestamp, out: &mut Facts) {
         let Some(records) = &mut self.records else { return };
         records.on_time(now, &mut self.slots, out);
         if let Some(notes) = &mut self.notes {
@@ -501,13 +516,18 @@ impl Held {
     }
 }
 
+/// Parses a message that waited.
+#[inline(never)]
 fn parse<'a>(bytes: &'a [u8], frame: &SipFrame) -> Result<Message<'a>, ParseError> {
-    let framing = match frame.transport {
+    sip::parse(bytes, framing(frame))
+}
+
+fn framing(frame: &SipFrame) -> Framing {
+    match frame.transport {
         Transport::Udp => Framing::Datagram { truncated: frame.truncated },
         Transport::Tcp | Transport::Tls => Framing::Stream,
         Transport::Ws | Transport::Wss => Framing::WebSocket,
-    };
-    sip::parse(bytes, framing)
+    }
 }
 
 /// Whether a message waits for another one.

@@ -90,16 +90,20 @@ impl Hashes {
 
     /// Of a Via.
     pub fn hop(&self, via: &Via<'_>) -> Hop {
-        self.hop_of(self.make(|h| h.write(via.branch)), via)
+        self.hop_of(self.via_branch(via), via)
     }
 
-    /// Of the top Via, and of its branch; for senders of RFC 2543, whose branches are not unique, of From tag, CSeq number
-    /// and Via (2.1). A method without a name of its own is told apart by its bytes.
-    pub fn top_via(&self, message: &Message<'_>, from: Tag) -> (Branch, Hop) {
+    /// Of the branch of a Via.
+    pub fn via_branch(&self, via: &Via<'_>) -> u64 {
+        self.make(|h| h.write(via.branch))
+    }
+
+    /// Of the transaction: of the branch of the top Via, whose hash is `branch`; for senders of RFC 2543, whose branches are
+    /// not unique, of From tag, CSeq number and Via (2.1). A method without a name of its own is told apart by its bytes.
+    pub fn branch(&self, message: &Message<'_>, mut branch: u64, from: Tag) -> Branch {
         let via = &message.via;
-        let mut branch = self.make(|h| h.write(via.branch));
-        let hop = self.hop_of(branch, via);
         if !via.unique_branch() {
+            let hop = self.hop_of(branch, via);
             branch = self.make(|h| {
                 h.write_u32(hop.0);
                 h.write_u64(u64::from(from.0) << 32 | u64::from(message.cseq.number));
@@ -111,10 +115,11 @@ impl Hashes {
                 h.write(message.cseq.name);
             });
         }
-        (Branch(branch as u32), hop)
+        Branch(branch as u32)
     }
 
-    fn hop_of(&self, branch: u64, via: &Via<'_>) -> Hop {
+    /// Of a Via whose branch has the hash `branch`.
+    pub fn hop_of(&self, branch: u64, via: &Via<'_>) -> Hop {
         Hop(self.make(|h| {
             h.write_u64(branch);
             h.write_u64(u64::from(via.port) << 32 | via.host.len() as u64);

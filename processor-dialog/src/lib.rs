@@ -33,7 +33,6 @@ mod on_queue;
 mod on_request;
 mod on_response;
 mod on_trunk;
-mod pages;
 mod processor;
 mod queue;
 mod queues;

@@ -22,8 +22,8 @@ pub struct Observed<'a> {
     pub to: Tag,
     /// Its transaction's branch.
     pub branch: Branch,
-    /// Its top Via.
-    pub hop: Hop,
+    /// The branch of its top Via.
+    via_branch: u64,
     /// CSeq number; of a method without a name of its own mixed with that name, which tells requests apart as well.
     pub cseq: u32,
     /// Its five-tuple.
@@ -34,7 +34,7 @@ impl<'a> Observed<'a> {
     /// Hashes what the rules look at.
     pub fn new(hashes: &Hashes, call: Key, message: &'a Message<'a>, frame: &'a SipFrame) -> Self {
         let from = hashes.tag(message.from.tag);
-        let (branch, hop) = hashes.top_via(message, from);
+        let via_branch = hashes.via_branch(&message.via);
         let name = if message.method() == Method::Other { hashes.method(message.cseq.name) } else { 0 };
         Self {
             message,
@@ -42,11 +42,16 @@ impl<'a> Observed<'a> {
             call,
             from,
             to: hashes.tag(message.to.tag),
-            branch,
-            hop,
+            branch: hashes.branch(message, via_branch, from),
+            via_branch,
             cseq: message.cseq.number ^ name,
             tuple: hashes.tuple(frame),
         }
+    }
+
+    /// Its top Via.
+    pub fn hop(&self, hashes: &Hashes) -> Hop {
+        hashes.hop_of(self.via_branch, &self.message.via)
     }
 
     /// Method of the request, or of the request a response answers.

@@ -54,7 +54,7 @@ impl Turn<'_> {
         {
             return false;
         }
-        let ack = Ack::new(seen);
+        let ack = Ack::new(seen, self.hashes);
         let dialog = self.dialog(at);
         (dialog.ack, dialog.acknowledged) = (Some(ack), true);
         self.tell_of_ack(&ack, SightingKind::First, slot, seen);

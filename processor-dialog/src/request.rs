@@ -44,8 +44,8 @@ pub struct Request {
     pub transactions: List<Transaction>,
 }
 
-/// With its link in the pool it takes 112 bytes.
-const _: () = assert!(size_of::<Option<Request>>() <= 104);
+/// With its link in the pool it takes 136 bytes.
+const _: () = assert!(size_of::<Option<Request>>() <= 128);
 
 /// How far a request came; each state until when it lasts unless something happens (2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,8 @@ impl Turn<'_> {
 
     /// A transaction of which nothing was seen yet.
     fn new_transaction(&mut self, seen: &Observed<'_>) -> Transaction {
-        let new = |sender| Transaction::new(seen.branch, seen.hop, sender, seen.frame.first);
+        let hop = seen.hop(self.hashes);
+        let new = |sender| Transaction::new(seen.branch, hop, sender, seen.frame.first);
         if seen.message.via_count == 1 {
             return new(Sender::Origin(self.hashes.way(seen.frame)));
         }

@@ -11,7 +11,7 @@ use wire::Timestamp;
 
 use crate::ack::Ack;
 use crate::hash::{Branch, Hop};
-use crate::list::{At, Chain, List, Pool};
+use crate::list::{Chain, Pool};
 use crate::observed::Observed;
 
 /// One request and its responses on one hop.
@@ -25,8 +25,11 @@ pub struct Transaction {
     pub outcome: Final,
     /// The failure, where it is that.
     failure: Chain<Failure>,
-    /// What was seen on it.
-    items: List<Item>,
+    /// What was seen on it: the first ones, and those beyond.
+    first: [Item; 4],
+    more: Chain<Item>,
+    /// How many it has of the first ones.
+    held: u8,
     /// The Vias below its top one: the hops the request came through.
     path: Chain<Hop>,
     /// How many of its items are counted for the request.
@@ -41,7 +44,7 @@ pub struct Transaction {
     pub began: Timestamp,
 }
 
-const _: () = assert!(size_of::<Option<Transaction>>() <= 48);
+const _: () = assert!(size_of::<Option<Transaction>>() <= 72);
 
 /// Who sent the request of a transaction, by its Vias (2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,16 +82,20 @@ pub struct Failure {
 }
 
 /// The request, its ACK, or one response, with the five-tuple of its first sighting (2.2).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Item {
-    /// [`REQUEST`], [`ACK`] or a status.
-    kind: u16,
-    /// It is counted for the request.
-    counted: bool,
     /// Hash of To tag and RSeq.
     hash: u32,
-    tuple: u32,
+    /// From the lowest bit on: [`REQUEST`], [`ACK`] or a status; [`COUNTED`]; as much as fits of the hash of the five-tuple.
+    rest: u32,
 }
+
+/// The bits of what an item is.
+const KIND: u32 = (1 << 10) - 1;
+/// It is counted for the request.
+const COUNTED: u32 = 1 << 10;
+/// 21 bits: of two million copies on another hop one is taken for a repeat.
+const TUPLE: u32 = !(KIND | COUNTED);
 
 /// What tells an item from others of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +106,11 @@ pub struct ItemId {
 
 impl Item {
     fn is(&self, id: ItemId) -> bool {
-        (self.kind, self.hash) == (id.kind, id.hash)
+        self.hash == id.hash && self.rest & KIND == u32::from(id.kind)
+    }
+
+    fn is_counted(&self) -> bool {
+        self.rest & COUNTED != 0
     }
 }
 
@@ -123,7 +134,7 @@ impl ItemId {
 /// The lists of all transactions.
 #[derive(Default)]
 pub struct TransactionPools {
-    /// Items beyond the first of each.
+    /// Items beyond the first ones of each.
     pub items: Pool<Item>,
     /// Vias below the top one of each.
     pub hops: Pool<Hop>,
@@ -139,7 +150,9 @@ impl Transaction {
             hop,
             outcome: Final::Silent,
             failure: Chain::default(),
-            items: List::default(),
+            first: [Item::default(); 4],
+            more: Chain::default(),
+            held: 0,
             path: Chain::default(),
             counted: 0,
             root: true,
@@ -170,23 +183,25 @@ impl Transaction {
 
     /// Takes an item (2.2).
     pub fn see(&mut self, id: ItemId, tuple: u32, pools: &mut TransactionPools) -> SightingKind {
-        let mut held = 0;
-        for (_, item) in self.items.iter(&pools.items) {
-            if item.is(id) {
-                return if item.tuple == tuple { SightingKind::Retransmission } else { SightingKind::Copy };
-            }
-            held += 1;
+        if let Some(item) = self.item(id, pools) {
+            let same_way = (item.rest ^ tuple) & TUPLE == 0;
+            return if same_way { SightingKind::Retransmission } else { SightingKind::Copy };
         }
-        if held == MAX_ITEMS {
+        let item = Item { hash: id.hash, rest: tuple & TUPLE | u32::from(id.kind) };
+        if let Some(free) = self.first.get_mut(usize::from(self.held)) {
+            *free = item;
+            self.held += 1;
+        } else if self.more.iter(&pools.items).count() < MAX_ITEMS - self.first.len() {
+            self.more.push(&mut pools.items, item);
+        } else {
             return SightingKind::Retransmission;
         }
-        self.items.push(&mut pools.items, Item { kind: id.kind, counted: false, hash: id.hash, tuple });
         SightingKind::First
     }
 
     /// Whether an item is counted for the request.
     pub fn counts(&self, id: ItemId, pools: &TransactionPools) -> bool {
-        self.counted > 0 && self.find(id, pools).is_some_and(|at| self.items.get(&pools.items, at).counted)
+        self.counted > 0 && self.item(id, pools).is_some_and(Item::is_counted)
     }
 
     /// How many items are counted for the request.
@@ -196,9 +211,16 @@ impl Transaction {
 
     /// An item is counted for the request.
     pub fn count(&mut self, id: ItemId, pools: &mut TransactionPools) {
-        let Some(at) = self.find(id, pools) else { return };
-        let item = self.items.get_mut(&mut pools.items, at);
-        self.counted += u8::from(!std::mem::replace(&mut item.counted, true));
+        let Self { first, held, more, counted, .. } = self;
+        let item = match first[..usize::from(*held)].iter_mut().find(|item| item.is(id)) {
+            Some(item) => item,
+            None => {
+                let Some(at) = more.find(&pools.items, |item| item.is(id)) else { return };
+                more.get_mut(&mut pools.items, at)
+            }
+        };
+        *counted += u8::from(!item.is_counted());
+        item.rest |= COUNTED;
     }
 
     /// Notes a response: a 2xx, or the first final of 300 or more. Returns whether it is a 2xx after such a one.
@@ -229,13 +251,14 @@ impl Transaction {
 
     /// Frees what it has in the pools.
     pub fn clear(&mut self, pools: &mut TransactionPools) {
-        while self.items.pop(&mut pools.items).is_some() {}
+        while self.more.pop(&mut pools.items).is_some() {}
         while self.path.pop(&mut pools.hops).is_some() {}
         self.failure.pop(&mut pools.failures);
     }
 
-    fn find(&self, id: ItemId, pools: &TransactionPools) -> Option<At> {
-        self.items.find(&pools.items, |item| item.is(id))
+    fn item<'a>(&'a self, id: ItemId, pools: &'a TransactionPools) -> Option<&'a Item> {
+        let first = self.first[..usize::from(self.held)].iter().find(|item| item.is(id));
+        first.or_else(|| self.more.iter(&pools.items).map(|(_, item)| item).find(|item| item.is(id)))
     }
 }
 

@@ -106,6 +106,12 @@ impl Wheel {
         timer.0 = NIL;
     }
 
+    /// Whether [`Wheel::pop`] may have something to do; nearly always `false`.
+    #[inline]
+    pub fn may_fire(&self, now: Timestamp) -> bool {
+        tick_of(now) > self.tick || self.firing.peek().is_some_and(|Reverse((due, ..))| *due <= now.as_nanos())
+    }
+
     /// The earliest timer due at or before `now`. Its node is freed: the owner's [`Timer`] is void then.
     pub fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Target)> {
         let last = tick_of(now);

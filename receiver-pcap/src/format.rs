@@ -22,6 +22,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// The packet with its `bytes`: the one within where its link type wraps another.
+    #[inline]
     pub fn packet<'a>(&self, bytes: &'a [u8], inner: Option<&'a Inner>) -> Packet<'a> {
         let &Self { at, link, interface, original_len, .. } = self;
         let (link, bytes, original_len) = match inner {

@@ -25,11 +25,13 @@ pub(crate) struct Merge {
     report: Arc<Report>,
     /// Not yet open, the next one last.
     waiting: Vec<Waiting>,
-    /// Slots of `open` by the time of the packet each is at.
+    /// Slots of `open` by the time of the packet each is at, but for the one at hand.
     order: BinaryHeap<Reverse<(Timestamp, usize)>>,
     open: Vec<Option<Open>>,
-    /// The slot whose packet was given out last.
+    /// The slot at hand: its packet was given out last.
     given: Option<usize>,
+    /// Packets of the file at hand come before those of all others up to here.
+    until: Timestamp,
     /// The last file to be opened is still being written.
     follow: Option<Patience>,
 }
@@ -60,7 +62,7 @@ impl Merge {
     pub fn new(paths: &[PathBuf], follow: bool, report: Arc<Report>) -> Result<Self, Unusable> {
         let (waiting, order, open) = (Vec::new(), BinaryHeap::new(), Vec::new());
         let follow = follow.then(Patience::default);
-        let mut merge = Self { report, waiting, order, open, given: None, follow };
+        let mut merge = Self { report, waiting, order, open, given: None, until: Timestamp::ZERO, follow };
         let mut total = Some(0);
         for path in paths {
             let unusable = |error: std::io::Error| Unusable { name: name(path), why: error.into() };
@@ -89,12 +91,27 @@ impl Merge {
     }
 
     /// Goes to the next packet; `false` after the last one.
+    #[inline]
     pub fn advance(&mut self) -> Result<bool, Unusable> {
         if let Some(slot) = self.given {
+            let file = self.open[slot].as_mut().expect("the slot at hand holds an open file");
             // One that is still being written is asked again.
-            self.advance_file(slot)?;
+            match file.advance()? {
+                Some(at) if at < self.until => return Ok(true),
+                Some(at) => self.order.push(Reverse((at, slot))),
+                None => {
+                    if let Some(file) = self.open[slot].take() {
+                        file.close(&self.report);
+                    }
+                }
+            }
             self.given = None;
         }
+        self.change_file()
+    }
+
+    /// Takes the file with the earliest packet at hand, which may have to be opened; `false` where there is none.
+    fn change_file(&mut self) -> Result<bool, Unusable> {
         while let Some(waiting) = self.waiting.last() {
             if self.order.peek().is_some_and(|Reverse((at, _))| *at < waiting.first) {
                 break;
@@ -103,11 +120,15 @@ impl Merge {
             self.waiting.pop();
             self.open(&path)?;
         }
-        self.given = self.order.peek().map(|Reverse((_, slot))| *slot);
+        self.given = self.order.pop().map(|Reverse((_, slot))| slot);
+        let open = self.order.peek().map(|Reverse((at, _))| *at);
+        let waiting = self.waiting.last().map(|waiting| waiting.first);
+        self.until = open.into_iter().chain(waiting).min().unwrap_or(Timestamp::NEVER);
         Ok(self.given.is_some())
     }
 
     /// The packet [`Merge::advance`] went to.
+    #[inline]
     pub fn packet(&self) -> Option<Packet<'_>> {
         self.open[self.given?].as_ref()?.capture.packet()
     }
@@ -152,23 +173,6 @@ impl Merge {
         }
         if let Some(patience) = &self.follow {
             patience.set(compressed);
-        }
-        Ok(())
-    }
-
-    /// Moves the file whose packet was given out, which is the foremost, to its next packet, or closes it.
-    #[inline]
-    fn advance_file(&mut self, slot: usize) -> Result<(), Unusable> {
-        let file = self.open[slot].as_mut().expect("a slot in the order holds an open file");
-        let Some(at) = file.advance()? else {
-            self.order.pop();
-            if let Some(file) = self.open[slot].take() {
-                file.close(&self.report);
-            }
-            return Ok(());
-        };
-        if let Some(mut front) = self.order.peek_mut() {
-            front.0.0 = at;
         }
         Ok(())
     }

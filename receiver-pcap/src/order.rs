@@ -119,6 +119,7 @@ impl Ordered {
     }
 
     /// See [`Capture::packet`].
+    #[inline]
     pub fn packet(&self) -> Option<Packet<'_>> {
         match &self.given {
             Some(Held { head, bytes, inner, .. }) => Some(head.packet(bytes, inner.as_ref())),

@@ -1,7 +1,6 @@
 //! The command line: what can be typed, and nothing of what it does.
 
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use call_filter::{Field, Filter};
@@ -12,17 +11,19 @@ use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
 use wire::Timestamp;
 
-/// Version, and the commit where whoever built it told (`RINGSIDE_COMMIT`, as `make build` does).
-static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let version = env!("CARGO_PKG_VERSION");
-    option_env!("RINGSIDE_COMMIT")
-        .filter(|commit| !commit.is_empty())
-        .map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
-});
+/// What `--version` says after the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("RINGSIDE_REVISION"),
+    ", rustc ",
+    env!("RINGSIDE_RUSTVERSION"),
+    ")"
+);
 
 /// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
-#[command(name = "ringside", version = &**VERSION, args_conflicts_with_subcommands = true)]
+#[command(name = "ringside", version = VERSION, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -46,8 +47,8 @@ pub enum Command {
     Validate(Configured),
     /// Print the effective configuration, secrets hidden
     PrintConfig(Configured),
-    /// List the components compiled in
-    Components,
+    /// List the components compiled in, or the metrics
+    Components(Components),
     /// Can it capture here, and does it see SIP? Each finding with what to do about it
     Doctor(Configured),
     /// Print the metrics of capture files as they are at the last packet
@@ -149,6 +150,14 @@ pub enum Format {
     Prometheus,
     /// An array with an object for each series
     Json,
+}
+
+/// What is listed.
+#[derive(Debug, Args)]
+pub struct Components {
+    /// List the metrics: type, unit, labels, and the most series under one value of the labels of the configuration
+    #[arg(long)]
+    pub metrics: bool,
 }
 
 /// Which calls of which captures, and how they are listed.

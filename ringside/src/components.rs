@@ -9,7 +9,7 @@ use exporter::pcap::{self, Pcap};
 use exporter::prometheus::{self, Prometheus};
 use extension_console::Console;
 use metrics::{ExporterContext, ExtensionContext};
-use pipeline::{Exporter, Extension, Processor, ProcessorContext, Receiver};
+use pipeline::{Build, Exporter, Extension, Processor, ProcessorContext, Receiver};
 use processor_affinity::Affinity;
 use processor_dialog::Dialogs;
 use processor_enrich::Enrich;
@@ -19,9 +19,17 @@ use receiver_ebpf_sip::EbpfSipReceiver;
 use receiver_pcap::PcapReceiver;
 use receiver_sip_probe::{ProbeEndpoint, SipProbeReceiver};
 
+/// Which program this is.
+pub const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: env!("RINGSIDE_REVISION"),
+    rustversion: env!("RINGSIDE_RUSTVERSION"),
+};
+
 /// Every type of component this program has.
 pub fn catalogue() -> Catalogue {
     Catalogue {
+        build: BUILD,
         receivers: vec![
             Type::<dyn Receiver, ()>::new(
                 "ebpf_sip",

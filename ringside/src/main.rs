@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Command, CommandLine};
+use cli::{Command, CommandLine, Components};
 
 #[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(configured) => show::validate(configured),
         Command::PrintConfig(configured) => show::print_config(configured),
-        Command::Components => show::components(),
+        Command::Components(Components { metrics: false }) => show::components(),
+        Command::Components(Components { metrics: true }) => show::metrics(),
         Command::Doctor(configured) => doctor::doctor(configured),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Calls(arguments) => calls::calls(arguments),

@@ -4,6 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use config::Type;
+use metrics::schema::{Source, families};
+use metrics::{Kind, Scope};
 
 use crate::cli::{Configured, Run};
 use crate::components::catalogue;
@@ -49,6 +51,33 @@ pub fn components() -> Result<(), Failure> {
         section("extensions", &catalogue.extensions),
     ];
     print(&text.concat())
+}
+
+/// `ringside components --metrics`: every metric with its type, its unit, its labels, and how many series it has at most
+/// under one value of the labels that the configuration gives (`carrier`, `ua_type` and the like).
+pub fn metrics() -> Result<(), Failure> {
+    let mut text = format!("{:<36} {:<9} {:<4} {:>6}  labels\n", "metric", "type", "unit", "series");
+    for family in families() {
+        let kind = match family.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        let given: &[&str] = match family.scope {
+            Scope::Call => &["carrier", "ua_type"],
+            Scope::Backend => &["service", "backend"],
+            Scope::Target => &["target", "transport"],
+            _ if family.source == Source::Build => &["version", "revision", "rustversion"],
+            Scope::Carrier | Scope::Queue | Scope::Service | Scope::Global => &[],
+        };
+        let named = family.scope.name().filter(|_| given.is_empty());
+        let labels: Vec<&str> =
+            given.iter().copied().chain(named).chain(family.labels.iter().map(|label| label.name)).collect();
+        let (name, unit, series, labels) = (family.name, family.unit(), family.series(), labels.join(", "));
+        writeln!(text, "{name:<36} {kind:<9} {unit:<4} {series:>6}  {labels}")
+            .expect("writing to a String cannot fail");
+    }
+    print(&text)
 }
 
 /// Writes a line of many to standard output. Whether anybody reads there.

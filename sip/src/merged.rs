@@ -3,26 +3,43 @@
 //! Receive and segmentation offload (GRO, GSO) hand datagrams of one size to a capture as one, only the last of which may
 //! be shorter. Whatever does not look exactly so is one message, and what stands behind it surplus (RFC 3261 §18.3).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::content_length::ContentLength;
 use crate::error::ParseError;
-use crate::scan;
 use crate::start;
 use crate::stream::{content_length, header_len, names_sip};
+use crate::value;
+
+/// The end of a line and an empty one behind it.
+static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
 
 /// Length of each of the messages that `payload` is made of, of the last one at most; `None` when it is not nothing but
 /// whole messages, each as long as the first.
 #[inline]
 pub fn merged_size(payload: &[u8]) -> Option<usize> {
     // Nearly all messages have no body, or one that does not name SIP.
-    let header = match scan::empty_line(payload) {
-        Some(end) if payload[end + 1] == b'\r' => end + 3,
-        _ => header_len(payload, 0)?,
+    let header = match EMPTY_LINE.find(payload) {
+        Some(end) => end + 3,
+        None => header_len(payload, 0)?,
     };
-    if header == payload.len() || !names_sip(&payload[header..]) {
+    let (head, body) = payload.split_at(header);
+    if body.is_empty() || says_length(head, body.len()) || !names_sip(body) {
         return None;
     }
     let size = message_len(payload).filter(|&size| size < payload.len())?;
     payload[size..].chunks(size).all(|message| message_len(message) == Some(message.len())).then_some(size)
+}
+
+/// Whether the last field of a header is Content-Length, as it nearly always is where there is a body, with this number.
+fn says_length(header: &[u8], body: usize) -> bool {
+    let Some(fields) = header.strip_suffix(b"\r\n\r\n") else { return false };
+    let name = fields.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |last| last + 1);
+    let (name, digits) = fields.split_at(name);
+    name.ends_with(b"\nContent-Length: ")
+        && matches!(value::number(digits, u32::MAX), Some(number) if number.value as usize == body)
 }
 
 /// Length of the message at the front: a header with an empty line, and the body Content-Length speaks of. `None` where it

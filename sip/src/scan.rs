@@ -28,28 +28,6 @@ pub(crate) fn bits(window: &[u8; WINDOW], is_wanted: impl Fn(Lanes) -> Lanes) ->
     bits(0) | bits(1) | bits(2) | bits(3)
 }
 
-/// Where the first LF is that another one follows with one byte between them: CR, where a line is empty. `None` also where
-/// there are too few bytes for a window.
-pub(crate) fn empty_line(bytes: &[u8]) -> Option<usize> {
-    let last = bytes.len().checked_sub(WINDOW + 2)?;
-    let mut at = 0;
-    loop {
-        let window: &[u8; WINDOW + 2] = bytes.get(at..)?.first_chunk()?;
-        let (one, other): (&[u8; WINDOW], &[u8; WINDOW]) = (window.first_chunk()?, window.last_chunk()?);
-        let (one, other) = (one.as_chunks::<WIDTH>().0, other.as_chunks::<WIDTH>().0);
-        let both = |step: usize| Lanes::of(&one[step]).are(b'\n').and(Lanes::of(&other[step]).are(b'\n'));
-        let found = [both(0), both(1), both(2), both(3)];
-        if found[0].or(found[1]).or(found[2]).or(found[3]).bits() != 0 {
-            let bits = found.iter().rev().fold(0, |bits, step| bits << WIDTH | u64::from(step.bits()));
-            return Some(at + bits.trailing_zeros() as usize);
-        }
-        if at == last {
-            return None;
-        }
-        at = last.min(at + WINDOW);
-    }
-}
-
 /// The line ends of some bytes, found a window at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineEnds {
@@ -82,19 +60,19 @@ impl LineEnds {
     #[inline(always)]
     fn window(bytes: &[u8], at: usize) -> Option<u64> {
         let rest = bytes.get(at..)?;
-        let filled_up;
-        let window = match rest.first_chunk() {
-            Some(window) => window,
-            None => {
-                filled_up = self::filled_up(rest);
-                &filled_up
-            }
-        };
-        Some(bits(window, |lanes| lanes.are(b'\n')))
+        let ends = |window| bits(window, |lanes| lanes.are(b'\n'));
+        if let Some(window) = rest.first_chunk() {
+            return Some(ends(window));
+        }
+        // Less than a window is left: the last whole one without what stands before.
+        Some(match bytes.last_chunk() {
+            Some(window) => ends(window).checked_shr((WINDOW - rest.len()) as u32).unwrap_or(0),
+            None => ends(&filled_up(rest)),
+        })
     }
 }
 
-/// A window of less than there is.
+/// A window of bytes that are fewer.
 #[cold]
 #[inline(never)]
 fn filled_up(bytes: &[u8]) -> [u8; WINDOW] {
@@ -172,22 +150,6 @@ mod tests {
             }
             assert_eq!((find(b'\n', &bytes, len, len), line_end(&bytes, len)), (None, len));
         }
-    }
-
-    #[test]
-    fn an_empty_line_is_found_wherever_it_is() {
-        for len in 66..200 {
-            let mut bytes = vec![b'x'; len];
-            assert_eq!(empty_line(&bytes), None);
-            for at in (0..len - 2).rev() {
-                (bytes[at], bytes[at + 2]) = (b'\n', b'\n');
-                assert_eq!(empty_line(&bytes), Some(at), "of {len}");
-                bytes[at + 2] = b'x';
-                assert_eq!(empty_line(&bytes), None, "{at} of {len}");
-                bytes[at] = b'x';
-            }
-        }
-        assert_eq!(empty_line(b"\n\r\n"), None);
     }
 
     #[test]

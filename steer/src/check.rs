@@ -5,9 +5,10 @@ use std::process::Command;
 
 use affinity::policy::Conditional;
 use affinity::steer::{Clients, Over, Then};
-use steer::config::{Loaded, MATCHING, Settings};
+use steer::config::{self, Loaded, MATCHING, Settings};
 use steer::kernel::foreign_programs;
 use steer::node::{Link, Node};
+use steer::policies;
 
 use crate::cli::Configured;
 use crate::commands::load;
@@ -48,6 +49,7 @@ pub fn check(configured: &Configured) -> Result<(), Failure> {
     findings.push(rights());
     findings.push(pins(&settings.pin_dir));
     findings.extend(devices(&settings));
+    findings.extend(policies(&settings));
     findings.extend(rules(&settings));
     findings.extend(chain_of_services(&iptables()));
     findings.extend(conntrack(Path::new("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream")));
@@ -235,6 +237,24 @@ fn is_untracked() -> bool {
         Some(String::from_utf8_lossy(&output.stdout).to_lowercase().contains("notrack"))
     };
     says("nft", &["list", "ruleset"]).unwrap_or(false) || says("iptables-save", &["-t", "raw"]).unwrap_or(false)
+}
+
+/// What path `direct` would go past.
+fn policies(settings: &Settings) -> Option<Finding> {
+    if settings.path != config::Path::Direct {
+        return None;
+    }
+    Some(match policies::look().told() {
+        None => finding(Weight::Good, "policies", "nothing that is forwarded is dropped", ""),
+        Some(told) if settings.allow_policy_bypass => {
+            let help = "allow_policy_bypass lets calls go past that";
+            finding(Weight::Warning, "policies", told, help)
+        }
+        Some(told) => {
+            let help = "take path = \"stack\", or allow_policy_bypass = true if calls may go past that";
+            finding(Weight::Fatal, "policies", told, help)
+        }
+    })
 }
 
 /// What rules cost that drop.

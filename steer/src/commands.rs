@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use steer::config::{self, Loaded, Mode as SteerMode, State};
+use steer::config::{self, Loaded, Mode as SteerMode, Path as SteerPath, State};
 use steer::control::{Reply, Request, client};
 use steer::daemon::{Daemon, Ended, RunError, now, run as live, warn_of};
 use steer::kernel::{Kernel, Steering};
 use steer::node::Node;
+use steer::policies::{Policies, Watch};
 use steer::state::StateDir;
 
 use crate::cli::{Asking, Backend, Command, CommandLine, Configured, Mode};
@@ -49,9 +50,18 @@ fn run(configured: Configured) -> Result<(), Failure> {
     warn_of(&warnings);
     let state = StateDir::open(&settings.state_dir).map_err(RunError::from)?;
     let node = Node::open().map_err(|error| Failure::Failed(format!("rtnetlink cannot be asked: {error}")))?;
+    let mut policies = (settings.path == SteerPath::Direct).then(watch_policies).transpose()?;
+    let seen = policies.as_mut().map(Watch::wait);
+    if let Some(told) = seen.as_ref().and_then(Policies::told).filter(|_| !settings.allow_policy_bypass) {
+        let help = "take path = \"stack\", or allow_policy_bypass = true if calls may go past that";
+        return Err(Failure::Failed(format!("path = \"direct\" is refused, for {told}; {help}")));
+    }
     let steering = Steering::open(Some(&settings.pin_dir), &settings.capacity)?;
     let files = files.into_iter().map(PathBuf::from).collect();
     let mut daemon = Daemon::new(steering, settings, files, state, node)?;
+    if let Some(seen) = seen {
+        daemon.policed(seen, now());
+    }
     daemon.begin(now())?;
     // Without links of tcx each attachment is a question to the kernel that takes this right.
     let kept = if check::has_tcx() { &[][..] } else { &[caps::Capability::CAP_NET_ADMIN][..] };
@@ -59,13 +69,19 @@ fn run(configured: Configured) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("the runtime could not be set up: {error}")))?;
     let ready = || tracing::info!(version = env!("CARGO_PKG_VERSION"), "steering");
-    match runtime.block_on(live(daemon, ready))? {
+    match runtime.block_on(live(daemon, policies, ready))? {
         Ended::Signal => Ok(()),
         Ended::Detached => {
             tracing::info!("nothing is left in the kernel");
             Ok(())
         }
     }
+}
+
+/// Looks at policies on a thread that keeps the rights for that, and the programs it runs have them too.
+fn watch_policies() -> Result<Watch, Failure> {
+    let started = Watch::start(|| privileges::keep_for_programs(&privileges::TO_LOOK));
+    started.map_err(|error| Failure::Failed(format!("a thread cannot be started: {error}")))
 }
 
 /// Where the daemon is asked.

@@ -54,6 +54,8 @@ pub struct Steer {
     pub mode: Mode,
     /// How a packet gets to its backend. Default `stack`.
     pub path: Path,
+    /// Path `direct` is taken although this node drops some of what it forwards. Default false.
+    pub allow_policy_bypass: bool,
     /// Devices by which packets of clients and replies of backends enter: names, `*` and `?` stand for others. Required.
     pub interfaces: Vec<String>,
     /// Networks that backends lie in; one outside is refused wherever it comes from. Required.
@@ -115,6 +117,18 @@ pub enum Path {
     /// Only addresses change; routing and netfilter see every packet.
     #[default]
     Stack,
+    /// Into the pod or towards its node, past routing and netfilter.
+    Direct,
+}
+
+impl Path {
+    /// Its name in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stack => "stack",
+            Self::Direct => "direct",
+        }
+    }
 }
 
 /// Where backends come from besides the file.
@@ -355,6 +369,7 @@ impl Default for Steer {
         Self {
             mode: Mode::default(),
             path: Path::default(),
+            allow_policy_bypass: false,
             interfaces: Vec::new(),
             allowed_backends: Vec::new(),
             cluster_key: None,

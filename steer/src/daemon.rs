@@ -18,12 +18,13 @@ use affinity::steer::Tables;
 use pipeline::settings::Problems;
 use tokio::sync::broadcast;
 
-use crate::config::{self, Settings};
+use crate::config::{self, Path, Settings};
 use crate::director::{Director, Hint, HintResult};
 use crate::discovery::{Bounds, Discovery, MOST_FILES};
 use crate::exposition::{Extras, exposition};
 use crate::kernel::{Census, Kernel, KernelError};
 use crate::node::Node;
+use crate::policies::Policies;
 use crate::probes::{Outcome, Target};
 use crate::state::{Kept, StateDir};
 
@@ -50,6 +51,8 @@ pub struct Daemon<K> {
     /// In which of them dialogs are counted next.
     next_census: u64,
     extras: Extras,
+    /// Policies of the node, where path `direct` has them looked for.
+    policies: Option<Policies>,
     /// What is wrong with the files that were read last.
     config_problem: Option<String>,
     /// Keys that changed and need another start.
@@ -104,6 +107,7 @@ impl<K: Kernel> Daemon<K> {
             seconds: 0,
             next_census: 0,
             extras,
+            policies: None,
             config_problem: None,
             restart_needed: Vec::new(),
             events: broadcast::channel(EVENTS).0,
@@ -242,6 +246,7 @@ impl<K: Kernel> Daemon<K> {
                 self.restart_needed.push(key);
             }
         };
+        keep("steer.path", settings.path != old.path);
         keep("steer.max_*", settings.capacity != old.capacity);
         keep("steer.state_dir", settings.state_dir != old.state_dir);
         keep("steer.pin_dir", settings.pin_dir != old.pin_dir);
@@ -251,6 +256,7 @@ impl<K: Kernel> Daemon<K> {
         keep("hints.listen", settings.hints != old.hints);
         keep("telemetry.logs", settings.logs != old.logs);
         let before = old.clone();
+        settings.path = before.path;
         settings.capacity = before.capacity;
         settings.state_dir = before.state_dir;
         settings.pin_dir = before.pin_dir;
@@ -261,6 +267,22 @@ impl<K: Kernel> Daemon<K> {
         settings.logs = before.logs;
         self.config_problem = None;
         self.director.reload(settings);
+    }
+
+    /// Takes what was seen of the node's policies.
+    pub fn policed(&mut self, policies: Policies, now: u64) {
+        if self.policies.as_ref() != Some(&policies) {
+            self.director.unpoliced(policies == Policies::None);
+            let path = self.director.path();
+            match policies.told() {
+                Some(told) if path == Path::Direct => tracing::warn!("{told}: path direct goes past that"),
+                Some(told) => tracing::warn!("{told}: packets take path stack until it ends"),
+                None => tracing::info!("this node drops nothing of what it forwards: packets take path direct"),
+            }
+            self.policies = Some(policies);
+            self.place();
+            self.apply(now);
+        }
     }
 
     /// Takes the outcome of a probe.
@@ -348,6 +370,10 @@ impl<K: Kernel> Daemon<K> {
         let addresses: Vec<_> = self.director.unplaced().collect();
         let places = self.devices.places(addresses);
         self.director.placed(places);
+        if self.director.path() == Path::Direct {
+            let hops = self.devices.hops(&self.director.addresses());
+            self.director.hops(hops);
+        }
     }
 
     fn scan_devices(&mut self) {
@@ -356,7 +382,11 @@ impl<K: Kernel> Daemon<K> {
         if errors > 0 {
             *self.extras.errors.entry("attach").or_default() += errors;
         }
-        self.director.devices(self.devices.attached());
+        let devices = self.devices.attached();
+        if self.director.devices(devices) {
+            // Pods came or went.
+            self.place();
+        }
     }
 
     fn hand_on_events(&mut self) {

@@ -17,9 +17,9 @@ use std::net::IpAddr;
 
 use affinity::Key;
 use affinity::policy::{self, Compiler};
-use affinity::steer::{self, Counters, Device, Tables};
+use affinity::steer::{self, Counters, Device, Hop, Tables};
 
-use crate::config::{Mode, Settings, State};
+use crate::config::{Mode, Path, Settings, State};
 use crate::discovery::Found;
 use crate::kernel::Census;
 
@@ -51,6 +51,10 @@ pub struct Director {
     devices: BTreeMap<u32, Device>,
     /// Whether addresses of backends are on this node, where the routes tell.
     places: HashMap<IpAddr, bool>,
+    /// How packets get to addresses of backends past the stack.
+    hops: HashMap<IpAddr, Hop>,
+    /// The node drops nothing of what it forwards, as far as is known.
+    unpoliced: bool,
     /// Seconds that were told.
     seconds: u64,
     counters: Counters,
@@ -74,6 +78,8 @@ impl Director {
             found: Vec::new(),
             devices: BTreeMap::new(),
             places: HashMap::new(),
+            hops: HashMap::new(),
+            unpoliced: false,
             seconds: 0,
             counters: Counters::default(),
             census: Census::default(),
@@ -123,9 +129,11 @@ impl Director {
         self.recruit()
     }
 
-    /// Takes which devices have the programs, and who sends through them.
-    pub fn devices(&mut self, devices: BTreeMap<u32, Device>) {
+    /// Takes which devices have the programs, and who sends through them. Whether that is another thing than before.
+    pub fn devices(&mut self, devices: BTreeMap<u32, Device>) -> bool {
+        let changed = self.devices != devices;
         self.devices = devices;
+        changed
     }
 
     /// Addresses of backends of which only a route tells whether they are on this node.
@@ -137,6 +145,28 @@ impl Director {
     /// Takes what the routes tell.
     pub fn placed(&mut self, places: HashMap<IpAddr, bool>) {
         self.places = places;
+    }
+
+    /// Addresses of all backends.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let members = self.services.values().flat_map(|service| &service.members);
+        members.flat_map(|member| &member.addresses).map(|address| address.ip()).collect()
+    }
+
+    /// Takes how packets get to addresses of backends past the stack.
+    pub fn hops(&mut self, hops: HashMap<IpAddr, Hop>) {
+        self.hops = hops;
+    }
+
+    /// Takes whether the node drops nothing of what it forwards. Until that is said it may.
+    pub fn unpoliced(&mut self, unpoliced: bool) {
+        self.unpoliced = unpoliced;
+    }
+
+    /// The path in force: `direct` turns to `stack` where the node has policies that it would go past.
+    pub fn path(&self) -> Path {
+        let may = self.unpoliced || self.settings.allow_policy_bypass;
+        if may { self.settings.path } else { Path::Stack }
     }
 
     /// What the programs are to obey from now on.
@@ -166,7 +196,10 @@ impl Director {
                 Mode::Observe => steer::Mode::Observe,
                 Mode::Active => steer::Mode::Active,
             },
-            path: steer::Path::Stack,
+            path: match self.path() {
+                Path::Stack => steer::Path::Stack,
+                Path::Direct => steer::Path::Direct,
+            },
             key: self.key,
             times: self.settings.times,
             capacity: self.settings.capacity,
@@ -187,9 +220,20 @@ impl Director {
                 State::Down => steer::State::Down,
             },
             local: self.is_local(member),
+            hop: self.hop(member),
             weight: service.weight(member, &self.overrides, adaptive, self.seconds),
         };
         service.members.iter().map(backend).collect()
+    }
+
+    /// How packets get to a backend past the stack, if to all of its addresses alike.
+    fn hop(&self, member: &Member) -> Option<Hop> {
+        if self.path() == Path::Stack {
+            return None;
+        }
+        let mut hops = member.addresses.iter().map(|address| self.hops.get(&address.ip()).copied());
+        let first = hops.next()??;
+        hops.all(|hop| hop == Some(first)).then_some(first)
     }
 
     /// Whether a backend is on this node. Where nothing tells it is: then it serves everybody.

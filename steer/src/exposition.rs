@@ -199,20 +199,20 @@ fn services(text: &mut Text, view: &View<'_>) {
         }
     }
     type Is = fn(&ServiceView<'_>) -> bool;
-    let flags: [(&str, &str, Is); 3] = [
+    let flags: [(&str, &str, Is); 2] = [
         ("overload", "1 while the rules of a service for overload apply.", |service| service.overload),
         ("panic", "1 while all backends of a service are down, and so treated as up.", |service| service.panic),
-        (
-            "policy_bypass",
-            "1 while a service is steered past the policies of this node; 0 in path = \"stack\".",
-            |_| false,
-        ),
     ];
     for (name, help, is) in flags {
         text.family(name, "gauge", help);
         for service in &view.services {
             text.sample(name, &[("service", service.name)], u64::from(is(service)));
         }
+    }
+    let help = "1 while a service is steered past policies of this node, as allow_policy_bypass lets it.";
+    text.family("policy_bypass", "gauge", help);
+    for service in &view.services {
+        text.sample("policy_bypass", &[("service", service.name)], u64::from(view.bypass));
     }
 }
 

@@ -11,5 +11,6 @@ pub mod discovery;
 pub mod exposition;
 pub mod kernel;
 pub mod node;
+pub mod policies;
 pub mod probes;
 pub mod state;

@@ -1,13 +1,14 @@
 //! The node: its devices and who sends through them, and whether an address lies on it. Asked by rtnetlink(7), which needs
 //! no right and sees the network namespace of the thread, wherever sysfs is mounted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 
-use affinity::steer::{Clients, Device};
+use affinity::steer::{Clients, Device, Hop};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -17,8 +18,9 @@ use netlink_sys::{Socket, SocketAddr};
 pub struct Node {
     socket: Socket,
     sequence: u32,
-    /// Devices with a pod behind them, as of the last look.
+    /// Devices with a pod behind them, and bridges, as of the last look.
     pods: BTreeSet<u32>,
+    bridges: BTreeSet<u32>,
 }
 
 /// A device.
@@ -30,6 +32,8 @@ pub struct Link {
     pub name: String,
     /// Who sends through it.
     pub device: Device,
+    /// It is a bridge.
+    pub is_bridge: bool,
     /// Its queueing discipline, `noqueue` for one that has none; empty where the kernel does not say.
     pub queueing: String,
 }
@@ -40,7 +44,7 @@ impl Node {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Self { socket, sequence: 0, pods: BTreeSet::new() })
+        Ok(Self { socket, sequence: 0, pods: BTreeSet::new(), bridges: BTreeSet::new() })
     }
 
     /// All devices.
@@ -55,6 +59,7 @@ impl Node {
             _ => None,
         };
         let links: Vec<Link> = answers.into_iter().filter_map(link).collect();
+        self.bridges = links.iter().filter(|link| link.is_bridge).map(|link| link.index).collect();
         self.pods = links.iter().filter(|link| link.device.is_pod).map(|link| link.index).collect();
         Ok(links)
     }
@@ -62,15 +67,7 @@ impl Node {
     /// Whether an address is on this node or in a pod of it: nothing leads there over a gateway, or the gateway is in the pod.
     /// Of pods those are known that [`Self::links`] saw.
     pub fn is_local(&mut self, address: IpAddr) -> io::Result<bool> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = family(address);
-        message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
-        message.attributes.push(RouteAttribute::Destination(RouteAddress::from(address)));
-        let answers = self.ask(RouteNetlinkMessage::GetRoute(message), 0)?;
-        let routes = answers.into_iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewRoute(route) => Some(route),
-            _ => None,
-        });
+        let route = self.route(address)?;
         let local = |route: &RouteMessage| match route.header.kind {
             RouteType::Local => true,
             RouteType::Unicast => {
@@ -78,7 +75,92 @@ impl Node {
             }
             _ => false,
         };
-        Ok(routes.take(1).any(|route| local(&route)))
+        Ok(route.is_some_and(|route| local(&route)))
+    }
+
+    /// How packets get to addresses past the stack: into the pod behind the device that a route, or the bridge it leads to,
+    /// has them by; else, where a route has a gateway, to that. An address that gets neither is left out, and so is one whose
+    /// pod has not been heard on its bridge for a while.
+    pub fn hops(&mut self, addresses: &[IpAddr]) -> io::Result<HashMap<IpAddr, Hop>> {
+        let mut hops = HashMap::new();
+        let mut behind_bridges = Vec::new();
+        for address in addresses {
+            let Some(route) = self.route(*address)?.filter(|route| route.header.kind == RouteType::Unicast) else {
+                continue;
+            };
+            let [device] = devices(&route)[..] else { continue };
+            if self.pods.contains(&device) {
+                hops.insert(*address, Hop::Pod(device));
+            } else if is_over_gateway(&route) {
+                hops.insert(*address, Hop::Neighbour(device));
+            } else if self.bridges.contains(&device) {
+                behind_bridges.push((device, *address));
+            }
+        }
+        if !behind_bridges.is_empty() {
+            let (neighbours, ports) = (self.neighbours()?, self.ports()?);
+            for place in behind_bridges {
+                let port = neighbours.get(&place).and_then(|mac| ports.get(&(place.0, mac.clone())));
+                if let Some(port) = port.filter(|port| self.pods.contains(port)) {
+                    hops.insert(place.1, Hop::Pod(*port));
+                }
+            }
+        }
+        Ok(hops)
+    }
+
+    fn route(&mut self, address: IpAddr) -> io::Result<Option<RouteMessage>> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(address);
+        message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+        message.attributes.push(RouteAttribute::Destination(RouteAddress::from(address)));
+        let answers = self.ask(RouteNetlinkMessage::GetRoute(message), 0)?;
+        Ok(answers.into_iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(route) => Some(route),
+            _ => None,
+        }))
+    }
+
+    /// The MAC of each neighbour, by device and address.
+    fn neighbours(&mut self) -> io::Result<HashMap<(u32, IpAddr), Vec<u8>>> {
+        let mut neighbours = HashMap::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            for neighbour in self.neighbour_entries(family)? {
+                let address = neighbour.attributes.iter().find_map(|attribute| match attribute {
+                    NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(IpAddr::from(*address)),
+                    NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(IpAddr::from(*address)),
+                    _ => None,
+                });
+                if let (Some(address), Some(mac)) = (address, mac(&neighbour)) {
+                    neighbours.insert((neighbour.header.ifindex, address), mac);
+                }
+            }
+        }
+        Ok(neighbours)
+    }
+
+    /// The port of each MAC, by bridge and MAC.
+    fn ports(&mut self) -> io::Result<HashMap<(u32, Vec<u8>), u32>> {
+        let entries = self.neighbour_entries(AddressFamily::Bridge)?;
+        let port = |entry: NeighbourMessage| {
+            let bridge = entry.attributes.iter().find_map(|attribute| match attribute {
+                NeighbourAttribute::Controller(bridge) => Some(*bridge),
+                _ => None,
+            });
+            Some(((bridge?, mac(&entry)?), entry.header.ifindex))
+        };
+        Ok(entries.into_iter().filter_map(port).collect())
+    }
+
+    fn neighbour_entries(&mut self, family: AddressFamily) -> io::Result<Vec<NeighbourMessage>> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family;
+        let answers = self.ask(RouteNetlinkMessage::GetNeighbour(message), NLM_F_DUMP)?;
+        let entry = |answer| match answer {
+            RouteNetlinkMessage::NewNeighbour(entry) => Some(entry),
+            _ => None,
+        };
+        Ok(answers.into_iter().filter_map(entry).collect())
     }
 
     /// Devices with a route over a gateway.
@@ -156,10 +238,18 @@ impl Link {
             }
         }
         let is_pod = elsewhere && kind == Some(&InfoKind::Veth) && !uplinks.contains(&index);
-        let is_bridge = kind == Some(&InfoKind::Bridge) && !uplinks.contains(&index);
-        let clients = if is_pod || is_bridge { Clients::Own } else { Clients::Elsewhere };
-        Some(Self { index, name: name?, device: Device { clients, is_pod }, queueing })
+        let is_bridge = kind == Some(&InfoKind::Bridge);
+        let is_own = is_pod || (is_bridge && !uplinks.contains(&index));
+        let clients = if is_own { Clients::Own } else { Clients::Elsewhere };
+        Some(Self { index, name: name?, device: Device { clients, is_pod }, is_bridge, queueing })
     }
+}
+
+fn mac(entry: &NeighbourMessage) -> Option<Vec<u8>> {
+    entry.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(mac) => Some(mac.clone()),
+        _ => None,
+    })
 }
 
 fn family(address: IpAddr) -> AddressFamily {

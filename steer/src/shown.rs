@@ -24,6 +24,7 @@ pub fn status(status: &Value) -> String {
     let waits = if status["waits_for_dialogs"] == true { ", active once 99 % of dialogs are known" } else { "" };
     let mut line = |name: &str, value: String| writeln!(text, "{name:<10}{value}").expect(INFALLIBLE);
     line("mode", format!("{}{waits}", word(&status["mode"])));
+    line("path", word(&status["path"]).to_owned());
     for (service, state) in status["services"].as_object().into_iter().flatten() {
         line("service", format!("{service} {}", word(state)));
     }
@@ -72,6 +73,7 @@ fn backend(backend: &Value) -> [String; 6] {
         ("does not answer", backend["answers"] == false),
         ("gone", backend["gone"] == true),
         ("other node", backend["local"] == false),
+        ("direct", backend["direct"] == true),
     ] {
         notes.extend(shown.then_some(note));
     }
@@ -127,12 +129,13 @@ mod tests {
     #[test]
     fn a_status_is_lines_with_names_in_front() {
         let shown = status(&json!({
-            "mode": "observe", "waits_for_dialogs": true, "services": { "sbc-core": "observing" },
+            "mode": "observe", "path": "stack", "waits_for_dialogs": true, "services": { "sbc-core": "observing" },
             "devices": ["eth0", "veth1"], "dialogs": 12, "max_dialogs": 100000, "heartbeat_age_seconds": 0.04,
             "problems": ["discovery file x: it is wrong"], "restart_needed": ["steer.pin_dir"],
         }));
         let expected = "\
 mode      observe, active once 99 % of dialogs are known
+path      stack
 service   sbc-core observing
 devices   eth0 veth1
 dialogs   12 of 100000

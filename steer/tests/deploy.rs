@@ -111,7 +111,13 @@ fn each_alert_has_cases_and_a_section_that_says_what_to_do() {
     for name in &names {
         assert!(cases.contains(&format!("alertname: {name}\n")), "{name} has no case in which it fires");
         assert!(runbook.contains(&format!("\n### {name}\n")), "{name} has no section in docs/steering.md");
-        assert!(rules.contains(&format!("docs/steering.md#{}\n", name.to_lowercase())), "{name} does not name it");
+        assert!(
+            rules.contains(&format!(
+                "runbook_url: file:///usr/share/doc/ringside/steering.md#{}\n",
+                name.to_lowercase()
+            )),
+            "{name} does not name it"
+        );
     }
     assert_eq!(runbook.matches("\n### SipSteer").count(), names.len(), "a section without an alert");
 }

@@ -175,7 +175,7 @@ fn what_has_no_call_id_can_be_told() {
 
 fn backend(number: u16, addresses: &str, state: State, local: bool, weight: u32) -> Backend {
     let addresses = addresses.split_whitespace().map(|address| address.parse().expect("an address")).collect();
-    Backend { number, addresses, state, local, weight }
+    Backend { number, addresses, state, local, hop: None, weight }
 }
 
 /// How many slots each backend has.

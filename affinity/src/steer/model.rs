@@ -18,8 +18,8 @@ use super::packet::{Datagram, Frame, Piece};
 use super::rewrite::{self, End};
 use super::rules::Kind;
 use super::scan::Scan;
-use super::state::{State, elapsed};
-use super::tables::{Mode, Service, Tables};
+use super::state::{Flow, Fragment, Side, State, elapsed};
+use super::tables::{Hop, Mode, Path, Service, Tables};
 use crate::glance::Start;
 use crate::hash::CallHash;
 
@@ -54,6 +54,8 @@ struct Arrival {
 #[derive(Clone, Copy, Debug)]
 struct Change {
     address: SocketAddr,
+    /// It goes past the stack.
+    direct: bool,
     dscp: Option<u8>,
 }
 
@@ -74,6 +76,8 @@ pub struct Decision {
     pub rule: u8,
     /// Priority that the rule gave it.
     pub priority: Option<u8>,
+    /// Where it goes past the stack; `None`: it does not.
+    pub hop: Option<Hop>,
 }
 
 /// What was done with a packet.
@@ -150,6 +154,11 @@ impl Model {
         self.state.dialogs()
     }
 
+    /// Flows that are remembered: client, backend, and what lies between them.
+    pub fn flows(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr, Flow)> + '_ {
+        self.state.flows()
+    }
+
     /// Forgets dialogs that are over.
     pub fn sweep(&mut self, now: u64) {
         self.state.sweep(now, &self.tables.times);
@@ -167,7 +176,8 @@ impl Model {
                 }
                 _ => Decision::default(),
             },
-            Frame::Later(piece) => self.later(frame, &piece, End::Destination, now),
+            Frame::Later(_, ..2) => Decision::default(),
+            Frame::Later(piece, _) => self.later(frame, piece, Side::Ingress, now),
             Frame::Udp(datagram) if datagram.hops < 2 => Decision::default(),
             Frame::Udp(datagram) => {
                 let place = |address| self.places.get(&address).copied();
@@ -180,10 +190,13 @@ impl Model {
                         }
                         decision
                     }
-                    (_, Some(Place::Backend(number))) => self.hear(frame, &datagram, number, gso, now),
+                    (_, Some(Place::Backend(number))) => {
+                        let heard = self.hear(frame, &datagram, number, gso, now);
+                        self.give_back(frame, &datagram, heard, now)
+                    }
                     (Some(Place::Backend(_)), _) => {
                         self.count(General::Seen);
-                        if self.state.has_flow(datagram.source, datagram.destination, now) {
+                        if self.state.flow(datagram.source, datagram.destination, now).is_some() {
                             self.count(General::Bypass);
                         }
                         Decision::default()
@@ -198,42 +211,75 @@ impl Model {
     pub fn egress(&mut self, frame: &mut [u8], now: u64) -> Decision {
         match Frame::read(frame) {
             Frame::Other | Frame::Tcp(_) => Decision::default(),
-            Frame::Later(piece) => self.later(frame, &piece, End::Source, now),
+            Frame::Later(piece, _) => self.later(frame, piece, Side::Egress, now),
             Frame::Udp(datagram) => {
                 let Some(Place::Backend(number)) = self.places.get(&datagram.source).copied() else {
                     return Decision::default();
                 };
-                let Some(service) = self.state.use_flow(datagram.destination, datagram.source, now) else {
+                let Some(flow) = self.state.use_flow(datagram.destination, datagram.source, now) else {
                     return Decision::default();
                 };
-                self.keep_fragment(End::Source, &datagram, service.ip(), now);
-                rewrite::endpoint(frame, datagram.udp, End::Source, datagram.source, service);
-                self.count(General::Translated);
-                Decision { verdict: Verdict::Translated, backend: Some(number), ..Decision::default() }
+                let decision = Decision { backend: Some(number), ..Decision::default() };
+                self.translate(frame, &datagram, Side::Egress, flow.service, decision, now)
             }
         }
     }
 
-    fn later(&mut self, frame: &mut [u8], piece: &Piece, end: End, now: u64) -> Decision {
-        if end == End::Destination && piece.hops < 2 {
-            return Decision::default();
+    /// A backend's message that entered: past the stack it goes back to a client that came past it.
+    fn give_back(&mut self, frame: &mut [u8], datagram: &Datagram, heard: Decision, now: u64) -> Decision {
+        let (client, backend) = (datagram.destination, datagram.source);
+        let flow = self.state.flow(client, backend, now).filter(|_| self.is_direct());
+        let Some(Flow { service, back: Some(back) }) = flow else { return heard };
+        self.state.use_flow(client, backend, now);
+        let decision = Decision { hop: Some(back), ..heard };
+        self.translate(frame, datagram, Side::Ingress, service, decision, now)
+    }
+
+    /// The source becomes the service.
+    fn translate(
+        &mut self,
+        frame: &mut [u8],
+        datagram: &Datagram,
+        side: Side,
+        service: SocketAddr,
+        decision: Decision,
+        now: u64,
+    ) -> Decision {
+        let hop = decision.hop;
+        self.keep_fragment(side, datagram, Fragment { address: service.ip(), end: End::Source, hop }, now);
+        rewrite::endpoint(frame, datagram.udp, End::Source, datagram.source, service);
+        if hop.is_some() {
+            rewrite::hop(frame, service.is_ipv4());
         }
-        let old = if end == End::Source { piece.source } else { piece.destination };
-        let Some(new) = self.state.fragment(end, piece, now) else {
-            if end == End::Destination && self.is_service(piece.destination) {
+        self.count(General::Translated);
+        Decision { verdict: Verdict::Translated, ..decision }
+    }
+
+    /// Packets go past the stack, where it is known where to.
+    fn is_direct(&self) -> bool {
+        self.tables.mode == Mode::Active && self.tables.path == Path::Direct
+    }
+
+    fn later(&mut self, frame: &mut [u8], piece: Piece, side: Side, now: u64) -> Decision {
+        let Some(Fragment { address, end, hop }) = self.state.fragment(side, piece, now) else {
+            if side == Side::Ingress && self.is_service(piece.destination) {
                 self.count(General::FragmentsEarly);
             }
             return Decision::default();
         };
-        rewrite::address(frame, end, old, new);
+        let old = if end == End::Source { piece.source } else { piece.destination };
+        rewrite::address(frame, end, old, address);
+        if hop.is_some() {
+            rewrite::hop(frame, address.is_ipv4());
+        }
         self.count(General::FragmentsFollowed);
-        Decision { verdict: Verdict::Followed, ..Decision::default() }
+        Decision { verdict: Verdict::Followed, hop, ..Decision::default() }
     }
 
-    fn keep_fragment(&mut self, end: End, datagram: &Datagram, address: IpAddr, now: u64) {
+    fn keep_fragment(&mut self, side: Side, datagram: &Datagram, fragment: Fragment, now: u64) {
         if let Some(identification) = datagram.first_of {
-            let ends = (datagram.source.ip(), datagram.destination.ip());
-            self.state.keep_fragment(end, ends, identification, address, now);
+            let (source, destination) = (datagram.source.ip(), datagram.destination.ip());
+            self.state.keep_fragment(side, Piece { source, destination, identification }, fragment, now);
             self.count(General::FragmentsFirst);
         }
     }
@@ -296,6 +342,9 @@ fn payload<'a>(frame: &'a [u8], datagram: &Datagram, gso: u32) -> &'a [u8] {
 impl Change {
     fn make(self, frame: &mut [u8], datagram: &Datagram) {
         rewrite::endpoint(frame, datagram.udp, End::Destination, datagram.destination, self.address);
+        if self.direct {
+            rewrite::hop(frame, self.address.is_ipv4());
+        }
         if let Some(dscp) = self.dscp {
             rewrite::dscp(frame, self.address.is_ipv4(), dscp);
         }

@@ -14,8 +14,8 @@ pub enum Frame {
     Tcp(SocketAddr),
     /// UDP, whole or its first fragment.
     Udp(Datagram),
-    /// A later fragment.
-    Later(Piece),
+    /// A later fragment, and its TTL or hop limit.
+    Later(Piece, u8),
 }
 
 /// UDP in a frame. Places are counted from the first byte of the frame.
@@ -44,8 +44,6 @@ pub struct Piece {
     pub destination: IpAddr,
     /// Identification.
     pub identification: u32,
-    /// TTL or hop limit.
-    pub hops: u8,
 }
 
 /// Where IP begins.
@@ -88,7 +86,7 @@ impl Frame {
         };
         let Network { source, destination, protocol, hops, at, end, piece } = network;
         if let Some((identification, false)) = piece {
-            return Some(Self::Later(Piece { source, destination, identification, hops }));
+            return Some(Self::Later(Piece { source, destination, identification }, hops));
         }
         let header = frame.get(at..end)?.get(..UDP)?;
         let [from, to, length] = [0, 2, 4].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));

@@ -48,6 +48,20 @@ pub fn address(frame: &mut [u8], end: End, old: IpAddr, new: IpAddr) {
     }
 }
 
+/// Takes one from TTL or hop limit, as every router does (RFC 1812 §5.3.1, RFC 8200 §3).
+pub fn hop(frame: &mut [u8], is_v4: bool) {
+    if is_v4 {
+        let word = |frame: &[u8]| u16::from_be_bytes([frame[IP + 8], frame[IP + 9]]);
+        let old = word(frame);
+        frame[IP + 8] -= 1;
+        let mut changes = Changes::default();
+        changes.word(old, word(frame));
+        header_checksum(frame, &changes);
+    } else {
+        frame[IP + 7] -= 1;
+    }
+}
+
 /// Sets the DSCP of a packet and leaves ECN as it is (RFC 2474 §3, RFC 3168 §5).
 pub fn dscp(frame: &mut [u8], is_v4: bool, dscp: u8) {
     if is_v4 {

@@ -8,7 +8,7 @@ use super::dialog::Dialog;
 use super::packet::Piece;
 use super::rewrite::End;
 use super::rules::{Limit, Per};
-use super::tables::Times;
+use super::tables::{Hop, Times};
 
 /// How long a flow is remembered after its last packet.
 pub const FLOW_IDLE: Duration = Duration::from_secs(600);
@@ -26,23 +26,37 @@ const EMERGENCY: u8 = u8::MAX;
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     dialogs: HashMap<(u16, u64), Dialog>,
-    flows: HashMap<(SocketAddr, SocketAddr), Flow>,
-    fragments: HashMap<(End, IpAddr, IpAddr, u32), Fragment>,
+    flows: HashMap<(SocketAddr, SocketAddr), (Flow, u64)>,
+    fragments: HashMap<(Side, Piece), (Fragment, u64)>,
     buckets: HashMap<(u16, u8, Ipv6Addr), Bucket>,
 }
 
 /// Under which address of a service a client speaks to a backend.
-#[derive(Clone, Copy, Debug)]
-struct Flow {
-    service: SocketAddr,
-    last: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// That address.
+    pub service: SocketAddr,
+    /// How packets get back to the client past the stack; `None`: they do not.
+    pub back: Option<Hop>,
+}
+
+/// Where the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Side {
+    /// On what enters by a device.
+    Ingress,
+    /// On what leaves by it.
+    Egress,
 }
 
 /// What the later fragments of a datagram get.
 #[derive(Clone, Copy, Debug)]
-struct Fragment {
-    address: IpAddr,
-    seen: u64,
+pub(super) struct Fragment {
+    pub(super) address: IpAddr,
+    /// For which end of them.
+    pub(super) end: End,
+    /// Where they go past the stack.
+    pub(super) hop: Option<Hop>,
 }
 
 /// Tokens are nanoseconds.
@@ -75,33 +89,36 @@ impl State {
         self.dialogs.retain(|_, dialog| !dialog.is_over(now, times.dialog_idle));
     }
 
-    /// The address of the service under which a client knows a backend, noted as used.
-    pub fn use_flow(&mut self, client: SocketAddr, backend: SocketAddr, now: u64) -> Option<SocketAddr> {
-        let flow = self
-            .flows
-            .get_mut(&(client, backend))
-            .filter(|flow| elapsed(flow.last, now) < FLOW_IDLE.as_nanos() as i64)?;
-        note(&mut flow.last, now);
-        Some(flow.service)
+    /// The flow of a client and a backend.
+    pub fn flow(&self, client: SocketAddr, backend: SocketAddr, now: u64) -> Option<Flow> {
+        let (flow, _) = self.flows.get(&(client, backend)).filter(|(_, last)| lasts(*last, now, FLOW_IDLE))?;
+        Some(*flow)
     }
 
-    pub fn has_flow(&self, client: SocketAddr, backend: SocketAddr, now: u64) -> bool {
-        let flow = self.flows.get(&(client, backend));
-        flow.is_some_and(|flow| elapsed(flow.last, now) < FLOW_IDLE.as_nanos() as i64)
+    /// The same, noted as used.
+    pub fn use_flow(&mut self, client: SocketAddr, backend: SocketAddr, now: u64) -> Option<Flow> {
+        let (flow, last) = self.flows.get_mut(&(client, backend)).filter(|(_, last)| lasts(*last, now, FLOW_IDLE))?;
+        note(last, now);
+        Some(*flow)
     }
 
-    pub fn keep_flow(&mut self, client: SocketAddr, backend: SocketAddr, service: SocketAddr, now: u64) {
-        self.flows.insert((client, backend), Flow { service, last: now });
+    pub fn keep_flow(&mut self, client: SocketAddr, backend: SocketAddr, flow: Flow, now: u64) {
+        self.flows.insert((client, backend), (flow, now));
     }
 
-    pub fn keep_fragment(&mut self, end: End, ends: (IpAddr, IpAddr), identification: u32, address: IpAddr, now: u64) {
-        self.fragments.insert((end, ends.0, ends.1, identification), Fragment { address, seen: now });
+    /// Client, backend, and the flow between them.
+    pub fn flows(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr, Flow)> + '_ {
+        self.flows.iter().map(|((client, backend), (flow, _))| (*client, *backend, *flow))
     }
 
-    /// The address that a later fragment gets.
-    pub fn fragment(&self, end: End, piece: &Piece, now: u64) -> Option<IpAddr> {
-        let fragment = self.fragments.get(&(end, piece.source, piece.destination, piece.identification))?;
-        (elapsed(fragment.seen, now) < FRAGMENT_LIFE.as_nanos() as i64).then_some(fragment.address)
+    pub fn keep_fragment(&mut self, side: Side, datagram: Piece, fragment: Fragment, now: u64) {
+        self.fragments.insert((side, datagram), (fragment, now));
+    }
+
+    /// What a later fragment gets.
+    pub fn fragment(&self, side: Side, datagram: Piece, now: u64) -> Option<Fragment> {
+        let (fragment, seen) = self.fragments.get(&(side, datagram))?;
+        lasts(*seen, now, FRAGMENT_LIFE).then_some(*fragment)
     }
 
     /// Whether a message is within a limit, which it uses up.
@@ -140,6 +157,10 @@ pub(super) fn note(last: &mut u64, now: u64) {
     if elapsed(*last, now) >= NOTED.as_nanos() as i64 {
         *last = now;
     }
+}
+
+fn lasts(then: u64, now: u64, life: Duration) -> bool {
+    elapsed(then, now) < life.as_nanos() as i64
 }
 
 /// From then till now; negative where another processor's clock was ahead.

@@ -77,8 +77,7 @@ pub enum Path {
     /// With another address, through the node's own stack.
     #[default]
     Stack,
-    /// Straight into the pod or towards its node. What has no [`Target`] goes by [`Path::Stack`]. The programs do not know
-    /// it, and tables that ask for it are refused.
+    /// Past it: into the pod or towards its node, and back to the client. What has no [`Hop`] goes by [`Path::Stack`].
     Direct,
 }
 
@@ -175,7 +174,7 @@ pub struct Backend {
     /// It is on this node.
     pub local: bool,
     /// Where [`Path::Direct`] sends packets; `None`: they go by [`Path::Stack`].
-    pub target: Option<Target>,
+    pub hop: Option<Hop>,
 }
 
 /// Whether a backend takes messages.
@@ -190,23 +189,13 @@ pub enum State {
     Down,
 }
 
-/// Where [`Path::Direct`] sends packets.
+/// Where [`Path::Direct`] sends a packet, by the index of a device of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Into the network namespace behind this device.
-    Pod {
-        /// Index of the device on the node.
-        device: u32,
-        /// MAC of the device in the pod.
-        mac: [u8; 6],
-    },
-    /// Out of this device.
-    Node {
-        /// Its index.
-        device: u32,
-        /// Whom to ask for its MAC; `None`: the route to the backend tells.
-        next_hop: Option<IpAddr>,
-    },
+pub enum Hop {
+    /// Into the network namespace behind this device, a pair.
+    Pod(u32),
+    /// Out of this device, to the neighbour that its route names.
+    Neighbour(u32),
 }
 
 /// A device by which packets enter.
@@ -214,7 +203,7 @@ pub enum Target {
 pub struct Device {
     /// Who sends through it.
     pub clients: Clients,
-    /// A pod is behind it: [`Path::Direct`] hands replies over to that namespace.
+    /// A pod is behind it: [`Path::Direct`] hands packets over to that namespace.
     pub is_pod: bool,
 }
 

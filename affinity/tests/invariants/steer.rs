@@ -1,7 +1,8 @@
 //! What holds of the steering program's scan, and of its model, at any bytes. Shared with the fuzz target.
 
 use affinity::steer::{
-    Backend, Called, Choice, Clients, Device, EMERGENCY_USER, Mode, Model, Scan, Service, Slots, State, Tables, Verdict,
+    Backend, Called, Choice, Clients, Device, EMERGENCY_USER, Hop, Mode, Model, Path, Scan, Service, Slots, State,
+    Tables, Verdict,
 };
 use affinity::{CALL_ID, SLOTS, Start, WINDOW};
 
@@ -57,10 +58,11 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn tables() -> Tables {
-    let mut tables = Tables { mode: Mode::Active, ..Tables::default() };
+    let mut tables = Tables { mode: Mode::Active, path: Path::Direct, ..Tables::default() };
     tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true });
     let at = |host: u8| std::net::SocketAddr::from(([10, 0, 0, host], 5060));
-    let backend = Backend { service: 0, addresses: vec![at(11)], state: State::Up, local: true, target: None };
+    let backend =
+        Backend { service: 0, addresses: vec![at(11)], state: State::Up, local: true, hop: Some(Hop::Pod(2)) };
     tables.backends.insert(0, backend);
     let slots = Slots::new([0; SLOTS as usize]);
     let ipv4 = Choice { all: slots.clone(), local: slots };

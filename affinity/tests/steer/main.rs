@@ -6,6 +6,7 @@
 //! checksums.
 
 mod dialogs;
+mod direct;
 mod packets;
 mod rules;
 mod script;

@@ -19,7 +19,7 @@ fn fragments(source: &str, destination: &str, message: &str) -> Vec<Vec<u8>> {
 }
 
 /// Pieces of 256 bytes (RFC 791 §3.2, RFC 8200 §4.5).
-fn fragments_of(source: std::net::SocketAddr, destination: std::net::SocketAddr, payload: &[u8]) -> Vec<Vec<u8>> {
+pub fn fragments_of(source: std::net::SocketAddr, destination: std::net::SocketAddr, payload: &[u8]) -> Vec<Vec<u8>> {
     let udp = frame::udp(source, destination, payload);
     let count = udp.chunks(256).count();
     let piece = |(index, piece): (usize, &[u8])| {

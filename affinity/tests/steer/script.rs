@@ -20,7 +20,7 @@ pub fn tables() -> Tables {
     tables.devices.insert(OWN, Device { clients: Clients::Own, is_pod: true });
     for number in 0..4 {
         let addresses = vec![address(&format!("b{number}")), address(&format!("b{number}6"))];
-        let backend = Backend { service: 0, addresses, state: State::Up, local: number != 3, target: None };
+        let backend = Backend { service: 0, addresses, state: State::Up, local: number != 3, hop: None };
         tables.backends.insert(number, backend);
     }
     let choice = Choice { all: slots(&[0, 1, 2, 3]), local: slots(&[0, 1, 2]) };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Exposition, F, Format, Undefined};
+use metrics::{Detail, Exposition, F, Format, Undefined};
 use pipeline::call::Subject;
 use pipeline::call::ladder::SpanId;
 use pipeline::{Call, CallRecord, Measure, Reports, Slot};
@@ -86,7 +86,10 @@ fn the_newest_call_that_left_is_the_exemplar_of_its_bucket_in_openmetrics_alone(
         facts.calls.push(call);
     }
     sink.take(&FrameBatch::default(), &facts);
-    let text = |format| Exposition::new(registry.snapshot_with_exemplars(), format, Undefined::Nan).into_text();
+    let text = |format| {
+        Exposition::new(registry.snapshot_with(Detail { exemplars: true, ..Detail::default() }), format, Undefined::Nan)
+            .into_text()
+    };
     let openmetrics = text(Format::OpenMetrics);
     let exemplars: Vec<&str> =
         openmetrics.lines().filter(|line| line.contains('#') && !line.starts_with('#')).collect();

@@ -13,7 +13,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use pipeline::settings::{Problems, size};
 
 pub use endpoint::Endpoint;
-pub use tables::{Batch, Compression, GrpcConfig, HttpConfig, Queue, Retry, Temporality, Tls, TlsVersion};
+pub use tables::{Aggregation, Batch, Compression, GrpcConfig, HttpConfig, Queue, Retry, Temporality, Tls, TlsVersion};
 
 use super::payload::Signal;
 
@@ -49,6 +49,8 @@ pub struct Settings {
     pub max_request_size: usize,
     /// What a data point counts from.
     pub temporality: Temporality,
+    /// The buckets of histograms.
+    pub aggregation: Aggregation,
     /// How often metrics are sent.
     pub metric_export_interval: Duration,
 }
@@ -73,6 +75,7 @@ impl Settings {
             queue: config.sending_queue,
             max_request_size: config.max_request_size,
             temporality: config.temporality,
+            aggregation: config.default_histogram_aggregation,
             metric_export_interval: config.metric_export_interval,
         };
         settings.checked(problems)
@@ -101,6 +104,7 @@ impl Settings {
             queue: config.sending_queue,
             max_request_size: config.max_request_size,
             temporality: config.temporality,
+            aggregation: config.default_histogram_aggregation,
             metric_export_interval: config.metric_export_interval,
         };
         settings.checked(problems)

@@ -174,6 +174,8 @@ impl Completion<'_> {
         if self.carries.contains(&Signal::Metrics) {
             let preference = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE".to_owned();
             self.fill(&["temporality"], Form::Text, [preference]);
+            let aggregation = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION".to_owned();
+            self.fill(&["default_histogram_aggregation"], Form::Text, [aggregation]);
             self.fill(&["metric_export_interval"], Form::Milliseconds, ["OTEL_METRIC_EXPORT_INTERVAL".to_owned()]);
         }
         if only.is_none() {

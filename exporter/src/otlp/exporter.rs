@@ -58,7 +58,8 @@ impl Otlp {
     fn push_metrics(&self, sender: &Current) -> Option<Task<metrics::Pace>> {
         let registry = Arc::clone(self.context.registry.as_ref()?);
         let (resource, scope) = (resource(&self.context.resource), scope());
-        let pusher = Pusher::new(registry, resource, scope, self.settings.temporality, Arc::clone(&self.stats));
+        let Settings { temporality, aggregation, .. } = self.settings;
+        let pusher = Pusher::new(registry, resource, scope, temporality, aggregation, Arc::clone(&self.stats));
         let (pace, paced) = watch::channel(metrics_pace(&self.settings));
         let sender = sender.clone();
         let handle = tokio::spawn(metrics::run(pusher, paced, phase(), move || sender.get()));
@@ -91,7 +92,7 @@ impl Exporter for Otlp {
         Ok(())
     }
 
-    /// Another sender takes over; what the old one holds still has some time. The temporality stays: points of both
+    /// Another sender takes over; what the old one holds still has some time. Temporality and buckets stay: points of both
     /// kinds in one series would be wrong together. To be called inside the runtime.
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
         let mut new = *settings.downcast::<Settings>().expect("settings come from the check of the same type");
@@ -99,6 +100,10 @@ impl Exporter for Otlp {
         if new.temporality != self.settings.temporality {
             new.temporality = self.settings.temporality;
             restart.push("temporality");
+        }
+        if new.aggregation != self.settings.aggregation {
+            new.aggregation = self.settings.aggregation;
+            restart.push("default_histogram_aggregation");
         }
         let Some(running) = &mut self.running else { return restart };
         // Files may have changed though their names have not.

@@ -14,7 +14,7 @@ pub mod send;
 pub mod spans;
 mod stats;
 
-pub use config::{Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};
+pub use config::{Aggregation, Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};
 pub use exporter::Otlp;
 pub use payload::{Failure, Outcome, Payload, Refused, Signal};
 pub use send::Sender;

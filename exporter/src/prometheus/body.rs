@@ -12,6 +12,8 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use metrics::Exposition;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::protobuf::Families;
+
 /// The body of every response.
 pub struct ReplyBody {
     content: Content,
@@ -24,18 +26,47 @@ enum Content {
     Scrape(Box<Scrape>),
 }
 
+/// Of a body, one after another.
+pub enum Pieces {
+    /// Of a text format.
+    Text(Exposition),
+    /// Of messages.
+    Protobuf(Families),
+}
+
+impl Pieces {
+    /// Whether the end was reached: no further piece follows.
+    pub fn is_finished(&self) -> bool {
+        match self {
+            Self::Text(pieces) => pieces.is_finished(),
+            Self::Protobuf(pieces) => pieces.is_finished(),
+        }
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Text(pieces) => pieces.next().map(Bytes::from),
+            Self::Protobuf(pieces) => pieces.next().map(Bytes::from),
+        }
+    }
+}
+
 /// A scrape under way. Holds its permit until the client has taken it or gave up.
 pub struct Scrape {
     /// The first piece, which was needed to know whether there is a second.
-    first: Option<String>,
-    rest: Exposition,
+    first: Option<Bytes>,
+    rest: Pieces,
     gzip: Option<GzEncoder<Vec<u8>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Scrape {
     /// Compresses when `gzip`.
-    pub fn new(first: String, rest: Exposition, gzip: bool, permit: OwnedSemaphorePermit) -> Self {
+    pub fn new(first: Bytes, rest: Pieces, gzip: bool, permit: OwnedSemaphorePermit) -> Self {
         let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { first: Some(first), rest, gzip, _permit: permit }
     }
@@ -44,12 +75,12 @@ impl Scrape {
     fn next(&mut self) -> Option<Bytes> {
         loop {
             let piece = self.first.take().or_else(|| self.rest.next());
-            let Some(gzip) = &mut self.gzip else { return piece.map(Bytes::from) };
+            let Some(gzip) = &mut self.gzip else { return piece };
             let Some(piece) = piece else {
                 let end = self.gzip.take()?.finish().expect("writing to a Vec cannot fail");
                 return Some(Bytes::from(end));
             };
-            gzip.write_all(piece.as_bytes()).expect("writing to a Vec cannot fail");
+            gzip.write_all(&piece).expect("writing to a Vec cannot fail");
             if !gzip.get_ref().is_empty() {
                 return Some(Bytes::from(std::mem::take(gzip.get_mut())));
             }

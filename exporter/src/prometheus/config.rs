@@ -1,14 +1,18 @@
 //! Settings of the endpoint: the table in, an address to listen on out.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use endpoint::address;
-use metrics::Undefined;
+use endpoint::{BasicAuth, TlsServerConfig, address};
+use metrics::{Choice, Undefined};
 use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
+use super::choice::choice;
+
 /// `[exporters.prometheus]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Address and port to listen on. Default `0.0.0.0:2112`. A change needs a restart only where
@@ -16,24 +20,81 @@ pub struct Config {
     pub endpoint: String,
     /// How a ratio with nothing in its denominator is shown: `nan`, `absent` or `zero`. Default `nan`.
     pub undefined_ratio: Undefined,
+    /// Which metrics are shown, by their names without prefix: `*` and `?` stand for other characters, `!` leaves out, the
+    /// last that fits decides. Default `["*"]`.
+    pub families: Vec<String>,
+    /// Whether each method and each common status has a metric of its own too (`invite_total`, `486_total`), beside the
+    /// labels of `requests_total` and `responses_total`. Default true.
+    pub names_per_code: bool,
+    /// Of a histogram, by its name without prefix: the bounds that are shown, among those it has, in its unit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Vec<f64>>,
+    /// Whether scrapers that ask for protobuf get native histograms beside the classic ones. Default false. A change needs a
+    /// restart: a histogram must have all of its samples.
+    pub native_histograms: bool,
+    /// Certificate and key, and who else has to have one, by the keys of exporter-toolkit. Default: no TLS.
+    pub tls_server_config: TlsServerConfig,
+    /// Who may ask: names with the bcrypt hashes of their passwords. Never shown. Default: everybody.
+    #[serde(skip_serializing)]
+    pub basic_auth_users: BTreeMap<String, String>,
+    /// The names under which the endpoint may be asked for; addresses always are. Default: any.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { endpoint: "0.0.0.0:2112".to_owned(), undefined_ratio: Undefined::Nan }
+        Self {
+            endpoint: "0.0.0.0:2112".to_owned(),
+            undefined_ratio: Undefined::Nan,
+            families: vec!["*".to_owned()],
+            names_per_code: true,
+            buckets: BTreeMap::new(),
+            native_histograms: false,
+            tls_server_config: TlsServerConfig::default(),
+            basic_auth_users: BTreeMap::new(),
+            hosts: Vec::new(),
+        }
     }
 }
 
 /// A [`Config`] that was checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where to listen.
     pub endpoint: SocketAddr,
     /// How an undefined ratio is shown.
     pub undefined_ratio: Undefined,
+    /// What is shown.
+    pub choice: Arc<Choice>,
+    /// Whether native histograms are kept.
+    pub native_histograms: bool,
+    /// Certificate and key.
+    pub tls: TlsServerConfig,
+    /// Who may ask.
+    pub users: BTreeMap<String, String>,
+    /// The names it may be asked for by, in lower case; any where there are none.
+    pub hosts: Vec<String>,
+}
+
+/// How a scrape is to look, and who may see it.
+#[derive(Clone)]
+pub(super) struct Look {
+    pub(super) undefined: Undefined,
+    pub(super) choice: Arc<Choice>,
+    pub(super) auth: Arc<BasicAuth>,
+    pub(super) hosts: Arc<[String]>,
 }
 
 impl Settings {
+    pub(super) fn look(&self) -> Look {
+        Look {
+            undefined: self.undefined_ratio,
+            choice: Arc::clone(&self.choice),
+            auth: Arc::new(BasicAuth::new(&self.users).expect("hashes were checked")),
+            hosts: self.hosts.as_slice().into(),
+        }
+    }
+
     /// `None` when something is wrong, all of which is then in `problems`.
     pub fn check(config: Config, problems: &mut Problems) -> Option<Self> {
         let Some(endpoint) = address(&config.endpoint) else {
@@ -44,7 +105,18 @@ impl Settings {
             );
             return None;
         };
-        Some(Self { endpoint, undefined_ratio: config.undefined_ratio })
+        if let Err(wrong) = BasicAuth::new(&config.basic_auth_users) {
+            for name in wrong {
+                let what = "is no bcrypt hash".to_owned();
+                problems.error(format!("basic_auth_users.{name}"), what, "make one with `htpasswd -nBC 10 NAME`");
+            }
+            return None;
+        }
+        let Config { undefined_ratio, families, names_per_code, buckets, native_histograms, .. } = config;
+        let choice = choice(&families, names_per_code, &buckets, problems)?.into();
+        let (tls, users) = (config.tls_server_config, config.basic_auth_users);
+        let hosts = config.hosts.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+        Some(Self { endpoint, undefined_ratio, choice, native_histograms, tls, users, hosts })
     }
 }
 

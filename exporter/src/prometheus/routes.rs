@@ -1,5 +1,6 @@
 //! Answers: a request and the state of the program in, a response out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,23 +8,27 @@ use std::time::{Duration, Instant};
 
 use endpoint::{Load, ResponseGuard, Site};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use metrics::{ExporterContext, Exposition, Format, Registry, Undefined};
+use metrics::{Detail, ExporterContext, Exposition, Format, Registry};
 use pipeline::component::Health;
 use pipeline::pages::{Asked, Page, Shown};
 use pipeline::{CaptureStatus, Telemetry};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::body::{ReplyBody, Scrape};
-use super::{internal, negotiate, process};
+use super::body::{Pieces, ReplyBody, Scrape};
+use super::config::Look;
+use super::internal::Manner;
+use super::negotiate::Written;
+use super::protobuf::Families;
+use super::{internal, negotiate, process, protobuf};
 
 /// What the endpoint shows.
 pub struct Pages {
     registry: Arc<Registry>,
     health: Arc<dyn Health>,
-    undefined: Mutex<Undefined>,
+    shown: Mutex<Look>,
     started: Instant,
     /// One permit per scrape under way: each holds a copy of all rows.
     scrapes: Arc<Semaphore>,
@@ -34,11 +39,11 @@ pub struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(context: &ExporterContext, undefined: Undefined, scrapes: usize) -> Self {
+    pub(super) fn new(context: &ExporterContext, shown: Look, scrapes: usize) -> Self {
         Self {
             registry: context.registry.clone().expect("an exporter of metrics stands in a metrics pipeline"),
             health: Arc::clone(&context.health),
-            undefined: Mutex::new(undefined),
+            shown: Mutex::new(shown),
             started: Instant::now(),
             scrapes: Arc::new(Semaphore::new(scrapes)),
             scraped: AtomicU64::new(0),
@@ -47,13 +52,17 @@ impl Pages {
         }
     }
 
+    fn look(&self) -> Look {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// From the next scrape on.
-    pub(super) fn show_undefined(&self, undefined: Undefined) {
-        *self.undefined.lock().unwrap_or_else(PoisonError::into_inner) = undefined;
+    pub(super) fn show(&self, shown: Look) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     async fn metrics(&self, request: &Request<Incoming>, head: bool, busy: ResponseGuard) -> Response<ReplyBody> {
-        let format = negotiate::format(request.headers());
+        let format = negotiate::written(request.headers());
         let mut response = if head {
             // What a GET would say, without the work and without its length.
             plain(StatusCode::OK, format.content_type(), Bytes::new(), busy)
@@ -64,21 +73,29 @@ impl Pages {
         response
     }
 
-    async fn scrape(&self, format: Format, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
+    async fn scrape(&self, written: Written, gzip: bool, busy: ResponseGuard) -> Response<ReplyBody> {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
-        let undefined = *self.undefined.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = match format {
-            Format::Text => self.registry.snapshot(),
-            Format::OpenMetrics => self.registry.snapshot_with_exemplars(),
+        let Look { undefined, choice, .. } = self.look();
+        let mut own = process::numbers();
+        self.about_components(&mut own);
+        let detail = Detail { exemplars: written != Written::Text(Format::Text), native: written == Written::Protobuf };
+        let snapshot = self.registry.snapshot_with(detail).choose(choice);
+        let (mut first, mut pieces) = match written {
+            Written::Text(format) => {
+                let own = internal::render(&own, Manner::Prometheus(format)).into_bytes();
+                (own, Pieces::Text(Exposition::new(snapshot, format, undefined)))
+            }
+            Written::Protobuf => {
+                (protobuf::numbers(&internal::grouped(&own)), Pieces::Protobuf(Families::new(snapshot, undefined)))
+            }
         };
-        let mut pieces = Exposition::new(snapshot, format, undefined);
-        let first = process::families(format) + &pieces.next().unwrap_or_default();
+        first.extend_from_slice(&pieces.next().unwrap_or_default());
         if pieces.is_finished() && !gzip {
-            return plain(StatusCode::OK, format.content_type(), first, busy);
+            return plain(StatusCode::OK, written.content_type(), first, busy);
         }
-        let body = ReplyBody::scrape(Scrape::new(first, pieces, gzip, permit), busy);
-        let mut response = respond(StatusCode::OK, format.content_type(), body);
+        let body = ReplyBody::scrape(Scrape::new(first.into(), pieces, gzip, permit), busy);
+        let mut response = respond(StatusCode::OK, written.content_type(), body);
         if gzip {
             response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
@@ -104,11 +121,10 @@ impl Pages {
         plain(code, "application/json", text, busy)
     }
 
-    /// The program about itself: the components, the rows, this endpoint, the process.
-    fn about_itself(&self) -> Vec<Telemetry> {
-        let mut all = Vec::new();
-        self.health.telemetry(&mut all);
-        self.registry.telemetry(&mut all);
+    /// The program about itself: the components, the rows, this endpoint.
+    fn about_components(&self, all: &mut Vec<Telemetry>) {
+        self.health.telemetry(all);
+        self.registry.telemetry(all);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         for (name, counter, value) in [
             ("otelcol_exporter_scrapes", true, load(&self.scraped)),
@@ -118,6 +134,12 @@ impl Pages {
         ] {
             all.push(Telemetry { name, labels: Vec::new(), counter, value });
         }
+    }
+
+    /// The same with the process.
+    fn about_itself(&self) -> Vec<Telemetry> {
+        let mut all = Vec::new();
+        self.about_components(&mut all);
         process::telemetry(self.started, &mut all);
         all
     }
@@ -127,6 +149,15 @@ impl Site for Pages {
     type Body = ReplyBody;
 
     async fn answer(&self, request: Request<Incoming>, busy: ResponseGuard) -> Response<ReplyBody> {
+        let Look { auth, hosts, .. } = self.look();
+        if !hosts.is_empty() && !endpoint::host(&request).is_some_and(|name| is_ours(name, &hosts)) {
+            return plain(StatusCode::MISDIRECTED_REQUEST, TEXT, "This host is asked for by another name.\n", busy);
+        }
+        if !auth.admits(request.headers()).await {
+            let mut response = plain(StatusCode::UNAUTHORIZED, TEXT, "Name and password are needed.\n", busy);
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"ringside\""));
+            return response;
+        }
         let path = request.uri().path();
         let other = self.others.at(path);
         if other.is_none() && !matches!(path, "/" | "/metrics" | "/health" | "/internal/metrics") {
@@ -152,13 +183,24 @@ impl Site for Pages {
             "/metrics" => self.metrics(&request, head, busy).await,
             "/health" => self.health(busy),
             "/" => plain(StatusCode::OK, HTML, LINKS, busy),
-            _ => plain(StatusCode::OK, Format::Text.content_type(), internal::render(&self.about_itself()), busy),
+            _ => plain(
+                StatusCode::OK,
+                Format::Text.content_type(),
+                internal::render(&self.about_itself(), Manner::Collector),
+                busy,
+            ),
         }
     }
 
     fn load(&self) -> &Load {
         &self.load
     }
+}
+
+/// Whether a host is asked for by one of its names, or by an address: these cannot be rebound.
+fn is_ours(name: &str, hosts: &[String]) -> bool {
+    let name = name.trim_end_matches('.');
+    name.parse::<IpAddr>().is_ok() || hosts.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
 /// A page of an extension.

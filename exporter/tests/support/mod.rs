@@ -46,7 +46,8 @@ impl Health for State {
 
 pub fn settings(endpoint: &str, undefined_ratio: Undefined) -> Settings {
     let mut problems = Problems::default();
-    Settings::check(Config { endpoint: endpoint.to_owned(), undefined_ratio }, &mut problems).expect("good settings")
+    Settings::check(Config { endpoint: endpoint.to_owned(), undefined_ratio, ..Config::default() }, &mut problems)
+        .expect("good settings")
 }
 
 /// What an exporter of metrics is built with.
@@ -65,11 +66,16 @@ pub fn context(registry: &Arc<Registry>, state: &Arc<State>) -> ExporterContext 
 
 /// On a free port of the loopback.
 pub fn run(limits: Limits) -> Running {
+    run_with(settings("127.0.0.1:0", Undefined::Nan), limits)
+}
+
+/// The same with other settings.
+pub fn run_with(settings: Settings, limits: Limits) -> Running {
     let registry = Registry::new("sip_exporter");
     let state = Arc::new(State::default());
     *state.capture.lock().expect("nobody panicked") = CaptureStatus { kind: "ebpf", ..CaptureStatus::default() };
     let context = context(&registry, &state);
-    let mut exporter = Prometheus::with_limits(settings("127.0.0.1:0", Undefined::Nan), &context, limits);
+    let mut exporter = Prometheus::with_limits(settings, &context, limits);
     exporter.start().expect("a free port");
     let address = exporter.local_address().expect("started");
     Running { registry, state, exporter, address }

@@ -332,7 +332,7 @@ fn what_dashboards_ask_about_the_program_is_told() {
     let namespace = namespace();
     let ringside = Ringside::spawn(&namespace, &(hearing(&Config::on("lo")) + TRACES), &[]);
     eventually("capture", || ringside.health().ok().filter(|(status, _)| *status == 200));
-    assert_told(&ringside.page("/internal/metrics"), |name| !name.starts_with(OF_TLS));
+    assert_told(&ringside.page("/metrics"), |name| !name.starts_with(OF_TLS));
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn what_dashboards_ask_about_tls_is_told() {
     let Some(_pass) = crate::tls::possible("internal metrics of TLS on dashboards") else { return };
     let namespace = namespace();
     let ringside = Ringside::start(&namespace, &Config::on("lo").receiver("tls = { enabled = true }"));
-    assert_told(&ringside.page("/internal/metrics"), |name| name.starts_with(OF_TLS));
+    assert_told(&ringside.page("/metrics"), |name| name.starts_with(OF_TLS));
 }
 
 /// Each metric that the program tells about itself, that a panel asks for and that is `wanted`, is on the page.
@@ -348,14 +348,16 @@ fn what_dashboards_ask_about_tls_is_told() {
 fn assert_told(page: &str, wanted: impl Fn(&str) -> bool) {
     let mut found = 0;
     for question in questions().0 {
-        for (at, _) in question.expression.match_indices("otelcol_") {
+        for (at, _) in
+            question.expression.match_indices("otelcol_").chain(question.expression.match_indices("process_"))
+        {
             let rest = &question.expression[at..];
             let name = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
             if wanted(name) {
                 found += 1;
                 let told =
                     page.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-                assert!(told, "{}: {name} is not at /internal/metrics", question.place);
+                assert!(told, "{}: {name} is not at /metrics", question.place);
             }
         }
     }

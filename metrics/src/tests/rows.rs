@@ -223,7 +223,7 @@ impl Visitor for Reading {
             ("srd_seconds", Value::Histogram(histogram)) => {
                 self.samples += histogram.count();
                 self.sum += histogram.sum();
-                let last = histogram.cumulative().last().expect("bounds").1;
+                let last = histogram.cumulative().last().expect("bounds").below;
                 assert!(last <= histogram.count());
             }
             ("asr_e425", Value::Ratio(ratio)) => self.ratio = ratio.unwrap_or(0.0),
@@ -280,8 +280,9 @@ proptest! {
                 self.1 = true;
                 assert_eq!(histogram.count(), self.0.len() as u64);
                 assert_eq!(histogram.sum(), self.0.iter().sum::<u64>() as f64 / 1e3);
-                for (bound, count) in histogram.cumulative() {
-                    assert_eq!(count, self.0.iter().filter(|value| **value as f64 <= bound * 1e3).count() as u64);
+                for bound in histogram.cumulative() {
+                    let below = self.0.iter().filter(|value| **value as f64 <= bound.upper * 1e3).count();
+                    assert_eq!(bound.below, below as u64);
                 }
             }
         }

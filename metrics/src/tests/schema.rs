@@ -74,7 +74,7 @@ evicted_total counter global table=dialogs|logical_requests|attempts|bindings|fr
 capture_drops_total counter global
 probe_messages_seen_total counter global
 request_via_depth histogram le=1|2|3|4|5|6|8|10|15|20|30|70
-build_info gauge global version=0.1.0
+build_info gauge global
 ratio_input_total counter input=TI|N200|N3xx|NUser|NIneff|A|answered|redirected|unseen|rUser|rIneff|C|REG|IRA|ner
 session_attempts_total counter
 session_outcomes_total counter outcome=answered|redirected|busy|no_answer|declined|cancelled|ineffective|timeout|no_final|unseen|challenge_abandoned|client_error|server_error|global_error

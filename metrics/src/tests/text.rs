@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::super::label_values::Success;
@@ -60,12 +61,42 @@ fn openmetrics_differs_only_in_families_bounds_and_its_end() {
     let samples = |text: &str| -> Vec<String> {
         text.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace(".0\"}", "\"}")).collect()
     };
-    assert_eq!(samples(&older), samples(&newer));
+    // The newer one also says of each counter and histogram when it was 0.
+    let (created, shared): (Vec<String>, Vec<String>) =
+        samples(&newer).into_iter().partition(|line| line.contains("_created{") || line.contains("_created "));
+    assert_eq!(samples(&older), shared);
+    let counters = samples(&older).iter().filter(|line| line.contains("_total")).count();
+    let histograms = shared.iter().filter(|line| line.contains("_count{")).count();
+    assert_eq!(created.len(), counters + histograms);
     assert!(newer.ends_with("\n# EOF\n") && !older.contains("# EOF"));
     assert!(newer.contains("# TYPE sip_exporter_packets counter\n"));
     assert!(older.contains("# TYPE sip_exporter_packets_total counter\n"));
     assert!(newer.contains("# UNIT sip_exporter_srd_seconds seconds\n"));
     assert!(newer.contains(r#"le="1.0"}"#) && older.contains(r#"le="1"}"#));
+}
+
+#[test]
+fn a_series_was_created_when_its_labels_were_counted_first() {
+    static SECONDS: AtomicU64 = AtomicU64::new(1000);
+    let clock = || Timestamp::from_nanos(SECONDS.load(Ordering::Relaxed) * 1_000_000_000);
+    let registry = Registry::of("", Build::default(), Arc::default(), clock);
+    let set = registry.label_sets().intern("a", "p");
+    // Two shards: the first one counts.
+    for shard in [&mut registry.shard(), &mut registry.shard()] {
+        SECONDS.fetch_add(5, Ordering::Relaxed);
+        shard.add(set, F::Packets, 0, 1);
+        shard.add(LabelSet::OTHER, F::Packets, 0, 1);
+    }
+    let text = render(&registry, Format::OpenMetrics, Undefined::Nan);
+    for line in [
+        r#"packets_created{carrier="a",ua_type="p"} 1005.000"#,
+        r#"late_responses_created{carrier="a",ua_type="p"} 1005.000"#,
+        r#"packets_created{carrier="other",ua_type="other"} 1000.000"#,
+        "clock_steps_created 1000.000",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+    }
+    assert!(!render(&registry, Format::Text, Undefined::Nan).contains("_created"));
 }
 
 #[test]

@@ -180,7 +180,8 @@ fn targets(reading: &Reading, handle: &Handle) -> Result<Vec<Target>, Failure> {
         let sender = Sender::start(id.as_str(), (*settings).clone(), Arc::clone(&stats))?;
         let metrics = registry.map(|registry| {
             let resource = resource(&configuration.service.telemetry.resource);
-            Pusher::new(registry, resource, scope(), settings.temporality, Arc::clone(&stats))
+            let Settings { temporality, aggregation, .. } = *settings;
+            Pusher::new(registry, resource, scope(), temporality, aggregation, Arc::clone(&stats))
         });
         let way = Arc::new(Way { sender, stats, gone: AtomicBool::new(false) });
         targets.push(Target { id: id.clone(), settings: *settings, way, metrics, metrics_skipped: false });

@@ -41,8 +41,8 @@ impl Visitor for List<'_> {
             Value::Histogram(histogram) => {
                 object["count"] = json!(histogram.count());
                 object["sum"] = json!(histogram.sum());
-                let bucket = |(le, count)| json!({ "le": le, "count": count });
-                object["buckets"] = histogram.cumulative().map(bucket).collect();
+                let finite = histogram.cumulative().filter(|bound| bound.upper.is_finite());
+                object["buckets"] = finite.map(|bound| json!({ "le": bound.upper, "count": bound.below })).collect();
             }
         }
         self.series.push(object);

@@ -41,12 +41,13 @@ impl Program {
             tracing::error!("a capture thread does not answer; the old configuration runs on");
             return self.running.status().reload_failed();
         };
+        let mut all = true;
         for _ in 0..replying {
             match timeout(PATIENCE, replies.recv()).await {
                 Ok(Some(keys)) => restart.extend(keys),
                 _ => {
                     tracing::error!("a capture thread does not answer; it may run with the old configuration");
-                    self.running.status().reload_failed();
+                    all = false;
                     break;
                 }
             }
@@ -59,7 +60,10 @@ impl Program {
         for key in &restart {
             tracing::warn!(key, "changed, but needs a restart: the old value stays");
         }
-        self.running.status().set_restart_needed(restart);
+        self.running.status().reloaded(restart);
+        if !all {
+            self.running.status().reload_failed();
+        }
         tracing::info!(files = loaded.files.join(", "), "configuration reloaded");
     }
 }

@@ -12,7 +12,7 @@ use config::{Configuration, Role, Settings, Sources, Type};
 use engine::Catalogue;
 use metrics::ExporterContext;
 use pipeline::settings::Problems;
-use pipeline::{CaptureStatus, Exporter, ExporterError, FrameBatch, Received, Receiver, ReceiverError};
+use pipeline::{Build, CaptureStatus, Exporter, ExporterError, FrameBatch, Received, Receiver, ReceiverError};
 
 use super::*;
 
@@ -75,6 +75,7 @@ fn program(hangs: bool, shutdown_timeout: Duration) -> Fixture {
     let asked_here = Rc::clone(&asked);
     let check = |nothing: Nothing, _: &mut Problems| Some(nothing);
     let catalogue = Catalogue {
+        build: Build::default(),
         receivers: vec![Type::<dyn Receiver, ()>::new("silence", Role::Receives, "", check, |_, ()| Box::new(Silence))],
         processors: vec![],
         exporters: vec![Type::<dyn Exporter, ExporterContext>::new(

@@ -78,7 +78,12 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 18] = [
+const EXAMPLES: [&str; 23] = [
+    "buckets",
+    "tls_server_config.cert_file",
+    "tls_server_config.key_file",
+    "tls_server_config.client_ca_file",
+    "basic_auth_users",
     "services",
     "codecs",
     "modules.default",

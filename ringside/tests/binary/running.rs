@@ -73,6 +73,13 @@ fn a_broken_file_keeps_the_old_configuration_running() {
     assert!(log.contains("ERROR"), "{log}");
     let numbers = get(&announced, "/internal/metrics");
     assert!(numbers.contains("\notelcol_config_reload_failures 1\n"), "{numbers}");
+    let metrics = get(&announced, "/metrics");
+    for line in ["otelcol_config_reload_failures_total 1", "otelcol_config_last_reload_successful 0"] {
+        assert!(metrics.contains(&format!("\n{line}\n")), "{line} not in\n{metrics}");
+    }
+    for name in numbers.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(numbers.contains(&format!("# HELP {name} ")), "{name} is without help");
+    }
     running.signal(libc::SIGTERM);
     assert_eq!(running.end().0.code(), Some(0));
 }

@@ -87,6 +87,8 @@ fn steer(table: &Steer, problems: &mut Problems) -> Option<Settings> {
     let cluster_key = table.cluster_key.as_deref().and_then(|text| key(text, problems));
     Some(Settings {
         mode: table.mode,
+        path: table.path,
+        allow_policy_bypass: table.allow_policy_bypass,
         interfaces,
         allowed_backends: Vec::new(),
         cluster_key,

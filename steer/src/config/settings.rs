@@ -12,13 +12,17 @@ use config::service::Logs;
 use glob::Pattern;
 use ipnet::IpNet;
 
-use super::{Adaptive, Mode, State};
+use super::{Adaptive, Mode, Path, State};
 
 /// A configuration that can run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Whether packets are changed.
     pub mode: Mode,
+    /// How packets get to backends.
+    pub path: Path,
+    /// Path `direct` goes past policies of the node.
+    pub allow_policy_bypass: bool,
     /// Which devices get the programs.
     pub interfaces: Vec<Pattern>,
     /// Where backends may lie.

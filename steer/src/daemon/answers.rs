@@ -4,9 +4,11 @@ use affinity::steer::{Entered, Kind};
 use serde_json::{Value, json};
 
 use super::Daemon;
+use crate::config::Path;
 use crate::control::{Reply, Request};
 use crate::director::{BackendView, Quality, Refusal, ServiceView, Switched};
 use crate::kernel::{Event, Kernel};
+use crate::policies::Policies;
 
 /// What is to be done behind an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,7 @@ impl<K: Kernel> Daemon<K> {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "mode": view.mode.as_str(),
+            "path": view.path.as_str(),
             "waits_for_dialogs": view.waiting,
             "services": view.services.iter().map(state).collect::<serde_json::Map<_, _>>(),
             "devices": self.devices.names().collect::<Vec<_>>(),
@@ -92,6 +95,7 @@ impl<K: Kernel> Daemon<K> {
                 "effective_weight": backend.effective_weight,
                 "dialogs": backend.dialogs,
                 "local": backend.local,
+                "direct": backend.direct,
                 "gone": backend.gone,
             })
         };
@@ -167,7 +171,11 @@ impl<K: Kernel> Daemon<K> {
     fn problems(&self) -> Vec<String> {
         let discovery =
             self.discovery.wrong().map(|(path, wrong)| format!("discovery file {}: {wrong}", path.display()));
-        self.config_problem.iter().cloned().chain(discovery).collect()
+        let policies = self.policies.as_ref().and_then(Policies::told).map(|told| match self.director.path() {
+            Path::Direct => format!("{told}: path direct goes past that"),
+            Path::Stack => format!("{told}: packets take path stack until it ends"),
+        });
+        self.config_problem.iter().cloned().chain(policies).chain(discovery).collect()
     }
 
     /// `/health`: whether it is well, and a JSON object that says why not.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use affinity::steer::{Device, MAX_DEVICES};
+use affinity::steer::{Device, Hop, MAX_DEVICES};
 use glob::Pattern;
 
 use super::chain;
@@ -108,6 +108,11 @@ impl Devices {
             problems.push(format!("no device is there of {}; they are waited for", self.missing.join(", ")));
         }
         problems
+    }
+
+    /// How packets get to addresses past the stack; what cannot be asked is left out.
+    pub(super) fn hops(&mut self, addresses: &[IpAddr]) -> HashMap<IpAddr, Hop> {
+        self.node.hops(addresses).unwrap_or_default()
     }
 
     /// Whether addresses are on this node; what cannot be asked is left out.

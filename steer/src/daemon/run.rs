@@ -16,11 +16,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::Daemon;
 use super::answers::Then;
-use super::inotify::Watch;
+use super::inotify::Watch as Inotify;
 use super::pages::{Hints, Metrics, Page};
 use crate::control::{Asked, Reply, Server};
 use crate::discovery;
 use crate::kernel::{Kernel, KernelError};
+use crate::policies::{Policies, Watch};
 use crate::probes::Prober;
 use crate::state::StateError;
 
@@ -77,7 +78,11 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 
 /// Runs a daemon that has begun, until a signal, or until everything was taken out. `ready` is called once everything is set
 /// up.
-pub async fn run<K: Kernel>(mut daemon: Daemon<K>, ready: impl FnOnce()) -> Result<Ended, RunError> {
+pub async fn run<K: Kernel>(
+    mut daemon: Daemon<K>,
+    mut policies: Option<Watch>,
+    ready: impl FnOnce(),
+) -> Result<Ended, RunError> {
     let mut signals = Signals::listen().map_err(system("signals"))?;
     let (control, mut asked) = mpsc::channel(WAITING);
     let _control = Server::start(&daemon.settings().control, control).map_err(system("the control socket"))?;
@@ -89,7 +94,7 @@ pub async fn run<K: Kernel>(mut daemon: Daemon<K>, ready: impl FnOnce()) -> Resu
     let _hints =
         listen.map(|listen| endpoint::Server::start(listen, Limits::default(), hints, "[hints]")).transpose()?;
     let mut probing = Probing::open().map_err(system("a socket for probes"))?;
-    let mut watch = Watch::new(&discovery::folders(&daemon.settings().discovery)).map_err(system("inotify"))?;
+    let mut watch = Inotify::new(&discovery::folders(&daemon.settings().discovery)).map_err(system("inotify"))?;
     let [mut beat, mut second, mut look] = [BEAT, Duration::from_secs(1), LOOK].map(|period| {
         let mut interval = interval(period);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -108,8 +113,9 @@ pub async fn run<K: Kernel>(mut daemon: Daemon<K>, ready: impl FnOnce()) -> Resu
                 }
                 Action::Reload => {
                     daemon.reload(now());
-                    watch = Watch::new(&discovery::folders(&daemon.settings().discovery)).map_err(system("inotify"))?;
+                    watch = Inotify::new(&discovery::folders(&daemon.settings().discovery)).map_err(system("inotify"))?;
                     probing.aim(&daemon);
+                    policies.iter().for_each(Watch::ask);
                 }
             },
             _ = second.tick() => {
@@ -125,6 +131,7 @@ pub async fn run<K: Kernel>(mut daemon: Daemon<K>, ready: impl FnOnce()) -> Resu
                     return Ok(Ended::Detached);
                 }
             }
+            seen = look_at(&mut policies) => daemon.policed(seen, now()),
             Some(page) = pages.recv() => show(&mut daemon, page),
             outcomes = probing.next() => outcomes.iter().for_each(|outcome| daemon.probed(outcome)),
         }
@@ -152,6 +159,16 @@ fn show<K: Kernel>(daemon: &mut Daemon<K>, page: Page) {
         Page::Health(answer) => _ = answer.send(daemon.health()),
         Page::Hint(from, hint, answer) => _ = answer.send(daemon.hint(from, hint, now())),
     }
+}
+
+/// The next look at policies. One that ended is waited for no more.
+async fn look_at(watch: &mut Option<Watch>) -> Policies {
+    let Some(looking) = watch else { return std::future::pending().await };
+    let seen = looking.next().await;
+    if looking.has_ended() {
+        *watch = None;
+    }
+    seen
 }
 
 /// Probes, with their sockets.

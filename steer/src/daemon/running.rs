@@ -92,7 +92,7 @@ fn life(kernel: Fake, file: PathBuf, ready: impl FnOnce()) -> Ended {
     let mut daemon = Daemon::new(kernel, settings, files, state, node).expect("it can be read");
     daemon.begin(now()).expect("the kernel takes it");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run(daemon, ready)).expect("it runs")
+    runtime.block_on(run(daemon, None, ready)).expect("it runs")
 }
 
 /// A response, whole.

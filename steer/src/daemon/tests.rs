@@ -1,7 +1,7 @@
 //! The daemon with a kernel side that only remembers what it is told.
 
 use affinity::CallHash;
-use affinity::steer::{Action, Dialog, Entered, Kind, Mode as SteerMode, Tables};
+use affinity::steer::{Action, Dialog, Entered, Kind, Mode as SteerMode, Path as SteerPath, Tables};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -282,4 +282,42 @@ fn every_family_is_there_with_its_help() {
             assert!(seen.insert(line.rsplit_once(' ').expect("a value").0.to_owned()), "{line}");
         }
     }
+}
+
+#[test]
+fn policies_of_the_node_turn_path_direct_to_stack_and_back() {
+    let mut stage = Stage::new();
+    let file = stage.folder.path().join("steer.toml");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let direct = |more: &str| text.replace("[steer]\n", &format!("[steer]\npath = \"direct\"\n{more}"));
+    // Only another start takes the path, for what it needs is done before.
+    std::fs::write(&file, direct("")).expect("a file");
+    stage.daemon.reload(1);
+    assert_eq!(stage.done(r#"{ "command": "status" }"#)["restart_needed"], serde_json::json!(["steer.path"]));
+    let Stage { folder, kernel, daemon } = stage;
+    drop(daemon);
+    let daemon = Stage::start(folder.path(), kernel.clone());
+    let mut stage = Stage { folder, kernel, daemon };
+    let found = || Policies::Found(vec!["FORWARD of filter".to_owned()]);
+    stage.daemon.policed(Policies::None, 1);
+    stage.daemon.begin(1).expect("the kernel takes it");
+    let path = |stage: &Stage| stage.kernel.told().tables.last().expect("tables").path;
+    assert_eq!(path(&stage), SteerPath::Direct);
+    stage.daemon.policed(found(), 2);
+    assert_eq!(path(&stage), SteerPath::Stack);
+    let problems = stage.done(r#"{ "command": "status" }"#)["problems"].to_string();
+    assert!(
+        problems.contains("drops some of what it forwards (FORWARD of filter): packets take path stack"),
+        "{problems}"
+    );
+    assert!(stage.daemon.health().0, "it steers");
+    stage.daemon.policed(Policies::Unreadable("nft cannot be run".to_owned()), 3);
+    assert_eq!(path(&stage), SteerPath::Stack);
+    stage.daemon.policed(Policies::None, 4);
+    assert_eq!(path(&stage), SteerPath::Direct);
+    std::fs::write(&file, direct("allow_policy_bypass = true\n")).expect("a file");
+    stage.daemon.reload(5);
+    stage.daemon.policed(found(), 6);
+    assert_eq!(path(&stage), SteerPath::Direct);
+    assert!(stage.daemon.metrics(7).contains("sip_steer_policy_bypass{service=\"s\"} 1\n"));
 }

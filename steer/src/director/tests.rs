@@ -388,3 +388,23 @@ fn places_come_from_files_or_routes() {
     let tables = director.tables();
     assert_eq!((tables.backends[&0].local, tables.backends[&1].local), (false, true));
 }
+
+#[test]
+fn a_backend_is_sent_to_past_the_stack_where_both_of_its_families_go_the_same_way() {
+    let mut settings = settings(&TWO, "");
+    settings.path = Path::Direct;
+    settings.services[0].backends[1].addresses.push("[fd00::2]:5060".parse().expect("an address"));
+    let mut director = Director::new(settings, Key::default(), Numbers::default(), Overrides::default());
+    let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+    director
+        .hops([("10.0.0.1", 5), ("10.0.0.2", 6), ("fd00::2", 6)].map(|(at, device)| (ip(at), Hop::Pod(device))).into());
+    let hops = |director: &mut Director| {
+        let tables = director.tables();
+        [0, 1].map(|number| tables.backends[&number].hop)
+    };
+    assert_eq!(hops(&mut director), [None, None], "it waits until the node is known to drop nothing");
+    director.unpoliced(true);
+    assert_eq!(hops(&mut director), [Some(Hop::Pod(5)), Some(Hop::Pod(6))]);
+    director.hops([(ip("10.0.0.2"), Hop::Pod(6)), (ip("fd00::2"), Hop::Neighbour(6))].into());
+    assert_eq!(hops(&mut director), [None, None]);
+}

@@ -7,7 +7,7 @@ use affinity::steer::{BackendCounters, Counters, ServiceCounters};
 
 use super::members::Service;
 use super::{Director, Member, Tally};
-use crate::config::{Adaptive, Mode, Probe, State};
+use crate::config::{Adaptive, Mode, Path, Probe, State};
 use crate::kernel::Census;
 
 /// How the steering of a service is (§6 of the specification): the label `state`.
@@ -40,6 +40,10 @@ impl Quality {
 pub struct View<'a> {
     /// In force.
     pub mode: Mode,
+    /// In force.
+    pub path: Path,
+    /// Packets go past policies of the node.
+    pub bypass: bool,
     /// Mode active waits for enough dialogs to be known.
     pub waiting: bool,
     /// In order of their names.
@@ -94,6 +98,8 @@ pub struct BackendView<'a> {
     pub down: bool,
     /// It is on this node.
     pub local: bool,
+    /// Packets get to it past the stack.
+    pub direct: bool,
     /// Neither the configuration nor a file names it any more.
     pub gone: bool,
     /// What is written for it.
@@ -111,6 +117,8 @@ impl Director {
     pub fn view(&self) -> View<'_> {
         View {
             mode: self.mode,
+            path: self.path(),
+            bypass: self.path() == Path::Direct && !self.unpoliced,
             waiting: self.waiting,
             services: self.services.keys().map(|name| self.service_view(name)).collect(),
             counters: &self.counters,
@@ -151,6 +159,7 @@ impl Director {
             state: service.state(member, &self.overrides),
             down: service.health.is_down(&member.name),
             local: self.is_local(member),
+            direct: self.hop(member).is_some(),
             gone: member.gone.is_some(),
             weight: self.overrides.weight(&service.name, &member.name, member.weight),
             effective_weight: f64::from(weight) / f64::from(WHOLE),

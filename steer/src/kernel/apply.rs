@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use affinity::SLOTS;
 use affinity::steer::{
-    Affinity, Backend, CLASSES, Clients, EMERGENCY_USER, MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES, MAX_EMERGENCY_USERS,
-    MAX_RULES, MAX_SERVICES, Mode, Over, Path, Per, Rule, Service, State, Tables, Then,
+    Affinity, Backend, CLASSES, Clients, Device, EMERGENCY_USER, MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES,
+    MAX_EMERGENCY_USERS, MAX_RULES, MAX_SERVICES, Mode, Over, Path, Per, Rule, Service, State, Tables, Then,
 };
 use aya::maps::lpm_trie::Key;
 
@@ -29,6 +29,12 @@ pub fn apply(maps: &mut Maps, before: Option<&Tables>, tables: &Tables) -> Resul
                 .map_err(failed("write a backend"))?;
         }
     }
+    for number in 0..MAX_BACKENDS {
+        let hop = |tables: &Tables| tables.backends.get(&number).and_then(|backend| backend.hop);
+        if before.is_none_or(|before| hop(before) != hop(tables)) {
+            maps.hops.set(number.into(), layout::Hop::from(hop(tables)), 0).map_err(failed("write a hop"))?;
+        }
+    }
     for (number, new) in &tables.services {
         let old = before.and_then(|before| before.services.get(number));
         if old != Some(new) {
@@ -39,8 +45,11 @@ pub fn apply(maps: &mut Maps, before: Option<&Tables>, tables: &Tables) -> Resul
         write_classes(maps, tables)?;
     }
     if !same(before.is_some_and(|before| before.devices != tables.devices)) {
-        let flags = |clients| if clients == Clients::Own { layout::DEVICE_OWN } else { 0 };
-        let devices = tables.devices.iter().map(|(index, device)| (*index, flags(device.clients))).collect();
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = |device: &Device| {
+            flag(device.clients == Clients::Own, layout::DEVICE_OWN) | flag(device.is_pod, layout::DEVICE_POD)
+        };
+        let devices = tables.devices.iter().map(|(index, device)| (*index, flags(device))).collect();
         replace(&mut maps.devices, &devices)?;
     }
     let users = users(tables);
@@ -68,6 +77,9 @@ pub fn settings(tables: &Tables, now: &layout::Settings) -> layout::Settings {
     let mut flags = now.flags & layout::SETTING_WATCHED;
     if tables.mode == Mode::Active {
         flags |= layout::SETTING_ACTIVE;
+        if tables.path == Path::Direct {
+            flags |= layout::SETTING_DIRECT;
+        }
     }
     if !tables.classes.is_empty() {
         flags |= layout::SETTING_CLASSES;
@@ -89,9 +101,6 @@ pub fn nanos(time: Duration) -> u64 {
 fn check(tables: &Tables) -> Result<(), KernelError> {
     let places = places(tables);
     let wrong = |what| Err(KernelError::Tables { what });
-    if tables.path == Path::Direct {
-        return wrong("a path that the programs do not know");
-    }
     if tables.services.keys().any(|number| *number >= MAX_SERVICES) {
         return wrong("a service beyond the last number");
     }

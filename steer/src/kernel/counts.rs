@@ -1,8 +1,11 @@
 //! What the programs counted and remember.
 
+use std::net::{IpAddr, SocketAddr};
+
 use affinity::CallHash;
 use affinity::steer::{
-    Action, BackendCounters, Counters, Dialog, Entered, Kind, RuleCounters, ServiceCounters, Slots, StandardPath,
+    Action, BackendCounters, Counters, Dialog, Entered, Flow, Hop, Kind, RuleCounters, ServiceCounters, Slots,
+    StandardPath,
 };
 use aya::maps::{MapData, MapError, PerCpuArray};
 
@@ -82,6 +85,22 @@ pub fn dialog(maps: &Maps, service: u16, hash: CallHash) -> Result<Option<Dialog
 pub fn dialogs(maps: &Maps) -> impl Iterator<Item = (u16, CallHash, Dialog)> + '_ {
     let entries = maps.dialogs.iter().filter_map(Result::ok);
     entries.map(|(key, dialog)| (key.service as u16, CallHash(key.hash), dialog.into()))
+}
+
+/// All flows: client, backend, what lies between them. One that comes or goes meanwhile may be left out.
+pub fn flows(maps: &Maps) -> impl Iterator<Item = (SocketAddr, SocketAddr, Flow)> + '_ {
+    let at = |address: [u8; 16], port: [u8; 2]| {
+        SocketAddr::new(IpAddr::from(address).to_canonical(), u16::from_be_bytes(port))
+    };
+    maps.flows.iter().filter_map(Result::ok).map(move |(key, flow)| {
+        let back = match flow.hop {
+            layout::HOP_POD => Some(Hop::Pod(flow.device)),
+            layout::HOP_NEIGHBOUR => Some(Hop::Neighbour(flow.device)),
+            _ => None,
+        };
+        let service = at(flow.service, flow.port);
+        (at(key.client, key.client_port), at(key.backend, key.backend_port), Flow { service, back })
+    })
 }
 
 /// Forgets dialogs that are over, and counts the others.

@@ -10,7 +10,7 @@ use affinity::steer::{
 };
 
 /// Another number: maps of before cannot be taken over.
-pub const LAYOUT: u64 = 1;
+pub const LAYOUT: u64 = 2;
 
 /// `struct settings`.
 #[repr(C)]
@@ -26,6 +26,7 @@ pub struct Settings {
 pub const SETTING_ACTIVE: u64 = 1;
 pub const SETTING_CLASSES: u64 = 2;
 pub const SETTING_WATCHED: u64 = 4;
+pub const SETTING_DIRECT: u64 = 8;
 
 /// `struct port_set`.
 pub type Ports = [u64; 1024];
@@ -94,6 +95,20 @@ pub const BACKEND_V6: u16 = 8;
 pub const BACKEND_DOWN: u16 = 16;
 
 pub const DEVICE_OWN: u32 = 1;
+pub const DEVICE_POD: u32 = 2;
+
+pub const HOP_STACK: u16 = 0;
+pub const HOP_POD: u16 = 1;
+pub const HOP_NEIGHBOUR: u16 = 2;
+
+/// `struct hop`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Hop {
+    pub device: u32,
+    pub kind: u16,
+    pub zero: u16,
+}
 
 /// `struct user_key`.
 #[repr(C)]
@@ -178,7 +193,8 @@ pub struct Flow {
     pub last: u64,
     pub service: [u8; 16],
     pub port: [u8; 2],
-    pub zero: [u16; 3],
+    pub hop: u16,
+    pub device: u32,
 }
 
 /// `struct fragment_key`.
@@ -197,6 +213,9 @@ pub struct FragmentKey {
 pub struct Fragment {
     pub seen: u64,
     pub address: [u8; 16],
+    pub device: u32,
+    pub hop: u16,
+    pub end: u16,
 }
 
 /// `struct bucket_key`.
@@ -270,7 +289,8 @@ const _: () = assert!(size_of::<Settings>() == 48 && size_of::<Service>() == 24 
 const _: () = assert!(size_of::<PlaceKey>() == 20 && size_of::<Backend>() == 40 && size_of::<UserKey>() == 20);
 const _: () = assert!(size_of::<DialogKey>() == 16 && size_of::<Dialog>() == 32 && size_of::<ClassKey>() == 20);
 const _: () = assert!(size_of::<FlowKey>() == 36 && size_of::<Flow>() == 32 && size_of::<BucketKey>() == 20);
-const _: () = assert!(size_of::<FragmentKey>() == 40 && size_of::<Fragment>() == 24 && size_of::<Event>() == 64);
+const _: () = assert!(size_of::<FragmentKey>() == 40 && size_of::<Fragment>() == 32 && size_of::<Event>() == 64);
+const _: () = assert!(size_of::<Hop>() == 8);
 const _: () = assert!(size_of::<ServiceCounters>() == 1136 && size_of::<BackendCounters>() == 632);
 const _: () = assert!(RuleTable::LEN == Kind::COUNT * CLASSES as usize * Marks::COUNT);
 
@@ -285,7 +305,7 @@ macro_rules! pod {
     )* };
 }
 
-pod!(Settings PlaceKey Place Service Backend UserKey Rule ClassKey DialogKey Dialog FlowKey Flow FragmentKey Fragment
+pod!(Settings PlaceKey Place Service Backend Hop UserKey Rule ClassKey DialogKey Dialog FlowKey Flow FragmentKey Fragment
      BucketKey Bucket ServiceCounters BackendCounters);
 
 /// An address as the maps have it.
@@ -293,6 +313,18 @@ pub fn wide(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
+    }
+}
+
+impl From<Option<affinity::steer::Hop>> for Hop {
+    fn from(hop: Option<affinity::steer::Hop>) -> Self {
+        use affinity::steer::Hop::{Neighbour, Pod};
+        let (kind, device) = match hop {
+            None => (HOP_STACK, 0),
+            Some(Pod(device)) => (HOP_POD, device),
+            Some(Neighbour(device)) => (HOP_NEIGHBOUR, device),
+        };
+        Self { device, kind, zero: 0 }
     }
 }
 
@@ -352,6 +384,7 @@ mod tests {
             ("SETTING_ACTIVE", SETTING_ACTIVE),
             ("SETTING_CLASSES", SETTING_CLASSES),
             ("SETTING_WATCHED", SETTING_WATCHED),
+            ("SETTING_DIRECT", SETTING_DIRECT),
             ("PLACE_SERVICE", PLACE_SERVICE.into()),
             ("PLACE_BACKEND", PLACE_BACKEND.into()),
             ("PLACE_ADDRESS", PLACE_ADDRESS.into()),
@@ -367,6 +400,10 @@ mod tests {
             ("BACKEND_V6", BACKEND_V6.into()),
             ("BACKEND_DOWN", BACKEND_DOWN.into()),
             ("DEVICE_OWN", DEVICE_OWN.into()),
+            ("DEVICE_POD", DEVICE_POD.into()),
+            ("HOP_STACK", HOP_STACK.into()),
+            ("HOP_POD", HOP_POD.into()),
+            ("HOP_NEIGHBOUR", HOP_NEIGHBOUR.into()),
         ];
         for (name, value) in numbers {
             assert!(is_defined(name, value), "{name} is not {value}");

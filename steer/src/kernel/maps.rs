@@ -11,17 +11,18 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use super::KernelError;
 use super::layout::{
     Backend, BackendCounters, Bucket, BucketKey, ClassKey, Dialog, DialogKey, Flow, FlowKey, Fragment, FragmentKey,
-    Generals, Place, PlaceKey, Ports, Rule, RuleNumbers, Service, ServiceCounters, Settings, Slots, UserKey,
+    Generals, Hop, Place, PlaceKey, Ports, Rule, RuleNumbers, Service, ServiceCounters, Settings, Slots, UserKey,
 };
 
 /// Names of all maps, which are also those of their pins.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "settings",
     "heartbeat",
     "ports",
     "places",
     "services",
     "backends",
+    "hops",
     "slots",
     "devices",
     "users",
@@ -46,6 +47,7 @@ pub struct Maps {
     pub places: HashMap<MapData, PlaceKey, Place>,
     pub services: Array<MapData, Service>,
     pub backends: Array<MapData, Backend>,
+    pub hops: Array<MapData, Hop>,
     pub slots: Array<MapData, Slots>,
     pub devices: HashMap<MapData, u32, u32>,
     pub users: HashMap<MapData, UserKey, u32>,
@@ -84,6 +86,7 @@ pub fn open(pins: Option<&Path>, capacity: &Capacity, test_clock: bool) -> Resul
         places: take(&mut ebpf, "places")?,
         services: take(&mut ebpf, "services")?,
         backends: take(&mut ebpf, "backends")?,
+        hops: take(&mut ebpf, "hops")?,
         slots: take(&mut ebpf, "slots")?,
         devices: take(&mut ebpf, "devices")?,
         users: take(&mut ebpf, "users")?,

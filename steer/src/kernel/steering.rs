@@ -1,10 +1,11 @@
 //! The kernel side for real: programs, maps and links, pinned so that they outlive the daemon.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use affinity::CallHash;
-use affinity::steer::{Capacity, Counters, Dialog, Mode, Tables};
+use affinity::steer::{Capacity, Counters, Dialog, Flow, Mode, Tables};
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
@@ -24,8 +25,9 @@ pub struct Steering {
 
 impl Steering {
     /// Loads the programs. In `pin_dir`, on a BPF file system, everything is pinned; what is there already is taken over,
-    /// and programs on devices are replaced in their links at once. Maps of another capacity are copied, all but counters:
-    /// before the programs are replaced, and dialogs and flows once more after that. `None`: nothing outlives this.
+    /// and programs on devices are replaced in their links at once. Maps of another capacity, or of the layout before, are
+    /// copied, all but counters, fragments and limits: before the programs are replaced, and dialogs and flows once more
+    /// after that. `None`: nothing outlives this.
     ///
     /// Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; afterwards none where there are links of tcx (Linux 6.6).
     pub fn open(pin_dir: Option<&Path>, capacity: &Capacity) -> Result<Self, KernelError> {
@@ -39,6 +41,10 @@ impl Steering {
         let has_links = || !Links::open(Some(&outgrown)).attached().is_empty();
         if folder.exists() && outgrown.exists() && !has_links() {
             remove(&outgrown)?;
+        }
+        let earlier = pin_dir.join(format!("v{}", layout::LAYOUT - 1));
+        if earlier.exists() && !folder.exists() && !outgrown.exists() {
+            std::fs::rename(&earlier, &outgrown).map_err(|error| KernelError::of("move pins", error))?;
         }
         if folder.exists() && !maps::fit(&folder, capacity) {
             if outgrown.exists() {
@@ -186,6 +192,8 @@ pub struct Programs {
 pub struct Run {
     /// It was dropped.
     pub dropped: bool,
+    /// It was sent on past the stack.
+    pub redirected: bool,
     /// Its bytes afterwards.
     pub frame: Vec<u8>,
     /// Its priority afterwards.
@@ -244,6 +252,11 @@ impl Programs {
         counts::dialogs(&self.maps).collect()
     }
 
+    /// All flows, in no order: client, backend, what lies between them.
+    pub fn flows(&self) -> Vec<(SocketAddr, SocketAddr, Flow)> {
+        counts::flows(&self.maps).collect()
+    }
+
     /// As [`Kernel::sweep`], of dialogs that may be silent for `idle`.
     pub fn sweep(&mut self, now: u64, idle: Duration) -> Result<Census, KernelError> {
         counts::sweep(&mut self.maps, now, idle)
@@ -272,6 +285,7 @@ impl Programs {
         let priority = taken[CONTEXT_PRIORITY..][..4].try_into().expect("four bytes");
         Ok(Run {
             dropped: result.return_value == DROPPED,
+            redirected: result.return_value == REDIRECTED,
             frame: changed,
             priority: u32::from_ne_bytes(priority),
             nanos: u32::try_from(result.duration.as_nanos()).unwrap_or(u32::MAX),
@@ -318,5 +332,6 @@ const CONTEXT_IFINDEX: usize = 40;
 const CONTEXT_GSO_SEGS: usize = 164;
 const CONTEXT_GSO_SIZE: usize = 176;
 
-/// `TC_ACT_SHOT`.
+/// `TC_ACT_SHOT`, `TC_ACT_REDIRECT`.
 const DROPPED: u32 = 2;
+const REDIRECTED: u32 = 7;

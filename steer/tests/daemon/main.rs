@@ -258,6 +258,113 @@ fn a_device_that_comes_later_is_attached() {
     });
 }
 
+/// Has the node drop what it forwards to SIP ports, or no longer.
+fn drop_forwarded(stage: &Stage, action: &str) {
+    let arguments = [action, "FORWARD", "-p", "udp", "--dport", "5060", "-j", "DROP"];
+    let done = stage.lab.node.command("iptables").args(arguments).status().expect("iptables is installed");
+    assert!(done.success());
+}
+
+/// Flows that connection tracking of the node knows.
+fn tracked(stage: &Stage) -> usize {
+    let output = stage.lab.node.command("conntrack").args(["-L", "-p", "udp"]).output().expect("it is installed");
+    String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.contains("dport=5060")).count()
+}
+
+fn wait_for_path(stage: &Stage, path: &str) {
+    eventually(&format!("path {path}"), || (stage.ask(&["status"])["path"] == path).then_some(()));
+}
+
+#[test]
+fn calls_go_past_the_stack_until_the_node_has_a_policy() {
+    for family in [Family::V4, Family::V6] {
+        let Some(mut stage) = Stage::over(family, "steer direct", 3) else { return };
+        stage.configure("path = \"direct\"", "");
+        stage.start();
+        activate(&stage);
+        stage.lab.forget_flows();
+        let calls = stage.calls(CALLS);
+        assert_eq!((stage.broken(&calls[..10]), tracked(&stage)), (0, 0), "conntrack has seen nothing");
+        let services = stage.ask(&["services"]).to_string();
+        assert!(!services.contains("\"direct\":false"), "{services}");
+        if family == Family::V6 {
+            continue;
+        }
+        drop_forwarded(&stage, "-I");
+        stage.signal(Signal::SIGHUP);
+        wait_for_path(&stage, "stack");
+        assert!(!stage.reaches(10, "OPTIONS"), "the policy holds again");
+        let problems = stage.ask(&["status"])["problems"].to_string();
+        assert!(problems.contains("FORWARD of filter has a rule that drops"), "{problems}");
+        drop_forwarded(&stage, "-D");
+        stage.signal(Signal::SIGHUP);
+        wait_for_path(&stage, "direct");
+        stage.lab.forget_flows();
+        assert_eq!((stage.broken(&calls[10..]), tracked(&stage)), (0, 0));
+    }
+}
+
+#[test]
+fn a_node_with_a_policy_refuses_to_go_past_it_unless_it_is_allowed() {
+    let Some(mut stage) = Stage::new("steer policy", 3) else { return };
+    drop_forwarded(&stage, "-I");
+    stage.configure("path = \"direct\"", "");
+    let refused = stage.program().args(["run", "--config"]).arg(stage.file()).output().expect("it is built");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("path = \"direct\" is refused"), "{said}");
+    assert!(said.contains("take path = \"stack\", or allow_policy_bypass = true"), "{said}");
+    let checked = stage.program().args(["check", "--config"]).arg(stage.file()).output().expect("it is built");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.code() == Some(1) && said.contains("FAIL   policies: this node drops"), "{said}");
+    stage.configure("path = \"direct\"\nallow_policy_bypass = true", "");
+    stage.start();
+    activate(&stage);
+    let calls = stage.calls(CALLS);
+    assert_eq!(stage.broken(&calls), 0);
+    assert_eq!(stage.metric("sip_steer_policy_bypass{service=\"sbc\"}"), 1.0);
+}
+
+#[test]
+fn a_daemon_past_the_stack_that_is_killed_breaks_no_call_and_nor_does_its_successor() {
+    let Some(mut stage) = Stage::new("steer direct killed", 3) else { return };
+    stage.configure("path = \"direct\"", "");
+    stage.start();
+    activate(&stage);
+    let mut calls = stage.calls(CALLS);
+    stage.kill();
+    calls.extend(stage.calls(CALLS));
+    let rest = calls.split_off(CALLS / 2);
+    assert_eq!(stage.broken(&calls), 0, "while nobody is there");
+    stage.start();
+    assert_eq!(stage.broken(&rest), 0, "after another start");
+    // A successor that takes the other path takes the calls along.
+    let mut calls = stage.calls(CALLS);
+    stage.signal(Signal::SIGTERM);
+    assert!(stage.wait().success());
+    stage.configure("path = \"stack\"", "");
+    stage.start();
+    calls.extend(stage.calls(CALLS));
+    assert_eq!(stage.broken(&calls), 0);
+}
+
+#[test]
+fn past_the_stack_one_thread_keeps_what_looking_at_policies_takes() {
+    let Some(mut stage) = Stage::new("steer direct capabilities", 3) else { return };
+    stage.configure("path = \"direct\"", "");
+    stage.start();
+    let tasks = fs::read_dir(format!("/proc/{}/task", stage.daemon_id())).expect("it runs");
+    let mut keeping = 0;
+    for task in tasks.flatten() {
+        let status = fs::read_to_string(task.path().join("status")).expect("it runs");
+        let permitted = status.lines().find_map(|line| line.strip_prefix("CapPrm:")).expect("a set");
+        let permitted = u64::from_str_radix(permitted.trim(), 16).expect("digits");
+        // CAP_NET_ADMIN is 12, CAP_NET_RAW 13.
+        assert!(permitted == 0 || permitted == 3 << 12, "{status}");
+        keeping += usize::from(permitted != 0);
+    }
+    assert_eq!(keeping, 1);
+}
+
 #[test]
 fn no_thread_keeps_a_capability() {
     let Some(mut stage) = Stage::new("steer capabilities", 3) else { return };

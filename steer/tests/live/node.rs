@@ -8,7 +8,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use affinity::Maglev;
-use affinity::steer::{Backend, Capacity, Choice, Clients, Counters, Device, Mode, Service, Slots, State, Tables};
+use affinity::steer::{
+    Backend, Capacity, Choice, Clients, Counters, Device, Hop, Mode, Path as Way, Service, Slots, State, Tables,
+};
 use integration::balanced::{Lab, Rules, backend, service};
 use integration::gate;
 use nix::net::if_::if_nametoindex;
@@ -59,9 +61,10 @@ pub fn tables(lab: &Lab, mode: Mode) -> Tables {
     let choice = Choice { all: slots.clone(), local: slots };
     for pod in 0..PODS {
         let addresses: Vec<SocketAddr> = [Family::V4, Family::V6].map(|family| backend(family, pod)).to_vec();
+        let hop = Hop::Pod(index(&lab.node, DEVICES[pod + 1]));
         tables
             .backends
-            .insert(pod as u16, Backend { service: 0, addresses, state: State::Up, local: true, target: None });
+            .insert(pod as u16, Backend { service: 0, addresses, state: State::Up, local: true, hop: Some(hop) });
     }
     let addresses = [Family::V4, Family::V6].map(service).to_vec();
     tables.services.insert(0, Service { addresses, ipv4: choice.clone(), ipv6: choice, ..Service::default() });
@@ -123,6 +126,11 @@ impl Steered {
             }
         });
         Ok(Self { steering, tables, stop, heart: Some(heart) })
+    }
+
+    /// Sends packets past the stack from now on.
+    pub fn go_direct(&mut self) {
+        self.apply(|tables| tables.path = Way::Direct);
     }
 
     /// Asks the kernel side.

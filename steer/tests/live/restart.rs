@@ -84,7 +84,30 @@ fn calls_go_on_in_larger_maps() {
     assert_eq!(calls.end(0..200, true), Outcome { ended: 200, ..Outcome::default() });
     let folders: Vec<_> =
         std::fs::read_dir(&pins.0).expect("the folder").map(|entry| entry.expect("one").file_name()).collect();
-    assert_eq!(folders, ["v1"]);
+    assert_eq!(folders, ["v2"]);
+    lab.node.run(|| steered.ask(|steering| steering.detach_all())).expect("pins of our own");
+    assert_no_programs(&lab);
+    backends.finish();
+}
+
+/// The maps that are copied are laid out as before: only the name of their folder tells.
+#[test]
+fn calls_go_on_in_maps_of_a_later_layout() {
+    let test = "calls_go_on_in_maps_of_a_later_layout";
+    let (Some((_pass, lab)), Some(pins)) = (lab(test, Family::V4, Rules::Nobody), Pins::new("layout")) else { return };
+    let backends = Backends::start(&lab, PODS);
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    let calls = Calls::new(&lab, "earlier", 10);
+    assert_eq!(calls.begin(0..200).answered, 200);
+    drop(steered);
+    std::fs::rename(pins.0.join("v2"), pins.0.join("v1")).expect("it is there");
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    for device in DEVICES.map(|device| index(&lab.node, device)) {
+        let programs = lab.node.run(|| programs_on(device)).expect("the kernel says");
+        assert!(programs.is_empty() || programs == ["steer_ingress", "steer_egress"], "{programs:?}");
+    }
+    assert_eq!(calls.end(0..200, true), Outcome { ended: 200, ..Outcome::default() });
+    assert!(!pins.0.join("v1").exists() && !pins.0.join("outgrown").exists());
     lab.node.run(|| steered.ask(|steering| steering.detach_all())).expect("pins of our own");
     assert_no_programs(&lab);
     backends.finish();

@@ -1,6 +1,6 @@
 //! Path `stack`: calls whose BYE comes from another port, with kube-proxy's rules alone and with the programs beside them.
 
-use affinity::steer::{General, Kind, Mode};
+use affinity::steer::{General, Kind, Mode, Path};
 use integration::balanced::Rules;
 use sip::Method;
 use testnet::Family;
@@ -8,13 +8,15 @@ use testnet::Family;
 use crate::calls::{Backends, Calls, Outcome};
 use crate::node::{PODS, Steered, assert_no_programs, lab};
 
-const CALLS: usize = 400;
+pub const CALLS: usize = 400;
 
-fn all_ended(calls: usize) -> Outcome {
+const PATHS: [Path; 2] = [Path::Stack, Path::Direct];
+
+pub fn all_ended(calls: usize) -> Outcome {
     Outcome { answered: 0, ended: calls, lost: 0, silent: 0, strange: 0 }
 }
 
-fn a_bye_from_another_port(test: &str, family: Family, padding: usize) {
+pub fn a_bye_from_another_port(test: &str, family: Family, padding: usize, path: Path) {
     let Some((_pass, lab)) = lab(test, family, Rules::Iptables) else { return };
     let backends = Backends::start(&lab, PODS);
 
@@ -25,7 +27,8 @@ fn a_bye_from_another_port(test: &str, family: Family, padding: usize) {
     println!("{test}: kube-proxy's rules alone: {outcome:?}");
     assert!(outcome.lost >= CALLS / 2 && outcome.silent == 0, "{outcome:?}");
 
-    let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+    let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+    steered.apply(|tables| tables.path = path);
     calls.name = "steered";
     assert_eq!(calls.begin(0..CALLS), Outcome { answered: CALLS, ..Outcome::default() });
     let outcome = calls.end(0..CALLS, true);
@@ -49,22 +52,22 @@ fn a_bye_from_another_port(test: &str, family: Family, padding: usize) {
 
 #[test]
 fn a_bye_from_another_port_reaches_its_backend_ipv4() {
-    a_bye_from_another_port("a_bye_from_another_port_reaches_its_backend_ipv4", Family::V4, 10);
+    a_bye_from_another_port("a_bye_from_another_port_reaches_its_backend_ipv4", Family::V4, 10, Path::Stack);
 }
 
 #[test]
 fn a_bye_from_another_port_reaches_its_backend_ipv6() {
-    a_bye_from_another_port("a_bye_from_another_port_reaches_its_backend_ipv6", Family::V6, 10);
+    a_bye_from_another_port("a_bye_from_another_port_reaches_its_backend_ipv6", Family::V6, 10, Path::Stack);
 }
 
 #[test]
 fn calls_in_fragments_reach_their_backend_ipv4() {
-    a_bye_from_another_port("calls_in_fragments_reach_their_backend_ipv4", Family::V4, 2200);
+    a_bye_from_another_port("calls_in_fragments_reach_their_backend_ipv4", Family::V4, 2200, Path::Stack);
 }
 
 #[test]
 fn calls_in_fragments_reach_their_backend_ipv6() {
-    a_bye_from_another_port("calls_in_fragments_reach_their_backend_ipv6", Family::V6, 2200);
+    a_bye_from_another_port("calls_in_fragments_reach_their_backend_ipv6", Family::V6, 2200, Path::Stack);
 }
 
 #[test]
@@ -140,10 +143,11 @@ fn calls_reach_their_backend_where_nobody_else_translates() {
 #[test]
 fn a_super_datagram_goes_where_its_first_message_goes() {
     let test = "a_super_datagram_goes_where_its_first_message_goes";
-    for family in [Family::V4, Family::V6] {
+    for (family, path) in [Family::V4, Family::V6].into_iter().flat_map(|family| PATHS.map(|path| (family, path))) {
         let Some((_pass, lab)) = lab(test, family, Rules::Nobody) else { return };
         let backends = Backends::start(&lab, PODS);
-        let Some(steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        steered.apply(|tables| tables.path = path);
         let message = |call: u8| {
             format!(
                 "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nTo: <sip:b@c>\r\nCall-ID: segment-{call}\r\n\

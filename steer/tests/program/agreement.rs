@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use affinity::steer::{Capacity, Counters, Dialog, Model, Tables, Verdict};
+use affinity::steer::{Capacity, Counters, Dialog, Hop, Model, Tables, Verdict};
 use steer::kernel::Programs;
 
 use super::frames::{self, Chance, Frame};
@@ -67,9 +67,14 @@ impl Pair {
         };
         let told = || format!("{decision:?} of {}", shown(frame));
         assert_eq!(run.dropped, decision.verdict == Verdict::Dropped, "dropped: {}", told());
+        assert_eq!(run.redirected, decision.hop.is_some(), "redirected: {}", told());
         assert_eq!(run.priority, decision.priority.map_or(0, u32::from), "priority: {}", told());
         assert!(run.frame == changed, "bytes: {}\nmodel  {}\nkernel {}", told(), shown(&changed), shown(&run.frame));
         *self.seen.entry(name(decision.verdict)).or_default() += 1;
+        if let Some(hop) = decision.hop {
+            let kind = if matches!(hop, Hop::Pod(_)) { "into a pod" } else { "to a neighbour" };
+            *self.seen.entry(kind).or_default() += 1;
+        }
         true
     }
 
@@ -91,6 +96,10 @@ impl Pair {
         ours.sort_by_key(|(service, hash, _)| (*service, *hash));
         theirs.sort_by_key(|(service, hash, _)| (*service, *hash));
         assert_eq!(ours, theirs, "dialogs");
+        let (mut ours, mut theirs): (Vec<_>, Vec<_>) = (self.model.flows().collect(), self.programs.flows());
+        ours.sort_by_key(|(client, backend, _)| (*client, *backend));
+        theirs.sort_by_key(|(client, backend, _)| (*client, *backend));
+        assert!(ours == theirs, "flows: {} and {}", ours.len(), theirs.len());
     }
 }
 
@@ -225,9 +234,19 @@ fn damaged_packets_are_decided_alike() {
     pair.compare();
     println!("{run} packets, {refused} not taken: {:?}", pair.seen);
     assert!(refused * 4 < run, "{run} runs, {refused} not taken");
-    for verdict in
-        ["steered", "dropped", "translated", "followed", "heard", "observed", "remote", "hairpin", "unknown_dialog"]
-    {
+    for verdict in [
+        "steered",
+        "dropped",
+        "translated",
+        "followed",
+        "heard",
+        "observed",
+        "remote",
+        "hairpin",
+        "unknown_dialog",
+        "into a pod",
+        "to a neighbour",
+    ] {
         assert!(pair.seen.contains_key(verdict), "none was {verdict}: {:?}", pair.seen);
     }
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use affinity::steer::{
-    Affinity, Backend, Choice, Clients, Device, Emergency, Kind, Limit, Mode, Over, Per, Rule, RuleTable, Service,
-    Slots, State, Tables, Then, Times,
+    Affinity, Backend, Choice, Clients, Device, Emergency, Hop, Kind, Limit, Mode, Over, Path, Per, Rule, RuleTable,
+    Service, Slots, State, Tables, Then, Times,
 };
 use affinity::{Key, SLOTS};
 use sip::Method;
@@ -23,6 +23,7 @@ const BACKENDS: usize = 24;
 pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
     let mut tables = Tables {
         mode: if chance.below(4) == 0 { Mode::Observe } else { Mode::Active },
+        path: *chance.of(&[Path::Stack, Path::Direct, Path::Direct]),
         key: Key::new([7; 16]),
         times: Times {
             grace: Duration::from_secs(300),
@@ -39,7 +40,7 @@ pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
         }
     }
     if chance.below(2) == 0 {
-        tables.devices.insert(DEVICE, Device { clients: Clients::Own, is_pod: false });
+        tables.devices.insert(DEVICE, Device { clients: Clients::Own, is_pod: chance.below(2) == 0 });
     }
     // The same numbers mean the same places in every scenario.
     for (number, address) in places.iter().enumerate() {
@@ -55,7 +56,7 @@ pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
                     addresses: vec![*address],
                     state,
                     local: chance.below(3) != 0,
-                    target: None,
+                    hop: *chance.of(&[None, Some(Hop::Pod(7)), Some(Hop::Neighbour(8))]),
                 };
                 tables.backends.insert((number / 3) as u16, backend);
             }

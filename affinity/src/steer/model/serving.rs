@@ -14,8 +14,8 @@ use crate::steer::packet::Datagram;
 use crate::steer::rewrite::End;
 use crate::steer::rules::{Kind, MAX_RULES, Marks, Over, Rule, Then};
 use crate::steer::scan::{Called, Scan};
-use crate::steer::state::{elapsed, note};
-use crate::steer::tables::{Affinity, Backend, Clients, Mode, Service, Slots, State as Standing};
+use crate::steer::state::{Flow, Fragment, Side, elapsed, note};
+use crate::steer::tables::{Affinity, Backend, Clients, Hop, Mode, Service, Slots, State as Standing};
 
 impl Model {
     /// Decides what becomes of a message to a service: steered, it gets that address.
@@ -70,11 +70,14 @@ impl Model {
         if address.ip() == source.ip() {
             return (self.pass(decision, StandardPath::Hairpin), None);
         }
-        if self.state.use_flow(source, address, now) != Some(datagram.destination) {
-            self.state.keep_flow(source, address, datagram.destination, now);
+        decision.hop = self.tables.backends[&backend].hop.filter(|_| self.is_direct());
+        let flow = Flow { service: datagram.destination, back: decision.hop.map(|_| self.back(arrival.device)) };
+        if self.state.use_flow(source, address, now) != Some(flow) {
+            self.state.keep_flow(source, address, flow, now);
             self.count(General::Flows);
         }
-        self.keep_fragment(End::Destination, datagram, address.ip(), now);
+        let fragment = Fragment { address: address.ip(), end: End::Destination, hop: decision.hop };
+        self.keep_fragment(Side::Ingress, datagram, fragment, now);
         decision.priority = rule.and_then(|rule| rule.priority);
         if let Some((scan, hash)) = remembered {
             let entry = entry.filter(|entry| entry.backend == backend);
@@ -88,7 +91,8 @@ impl Model {
             counters.invites += u64::from(scan.is_initial_invite());
             counters.acks += u64::from(method == Method::Ack);
         }
-        (self.act(decision, Action::Steer), Some(Change { address, dscp: rule.and_then(|rule| rule.dscp) }))
+        let change = Change { address, direct: decision.hop.is_some(), dscp: rule.and_then(|rule| rule.dscp) };
+        (self.act(decision, Action::Steer), Some(change))
     }
 
     /// The backend that takes a message, and its address: that of the dialog, or that of Maglev.
@@ -129,6 +133,12 @@ impl Model {
         let backend = slots.of(falls).ok_or(StandardPath::NoBackend)?;
         let (address, _) = self.usable(backend, number, source.ip()).ok_or(StandardPath::NoBackend)?;
         Ok((backend, address))
+    }
+
+    /// How packets get back past the stack to who came by a device.
+    fn back(&self, device: u32) -> Hop {
+        let is_pod = self.tables.devices.get(&device).is_some_and(|known| known.is_pod);
+        if is_pod { Hop::Pod(device) } else { Hop::Neighbour(device) }
     }
 
     /// What a rule does with a message: drops or passes it; `None`: steers it.

@@ -32,6 +32,8 @@ pub struct GrpcConfig {
     pub max_request_size: usize,
     /// `cumulative` or `delta`. Default `cumulative`.
     pub temporality: Temporality,
+    /// `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`. Default the former.
+    pub default_histogram_aggregation: Aggregation,
     /// How often metrics are sent. Default 60 s.
     #[serde(with = "duration")]
     pub metric_export_interval: Duration,
@@ -68,6 +70,8 @@ pub struct HttpConfig {
     pub max_request_size: usize,
     /// `cumulative` or `delta`. Default `cumulative`.
     pub temporality: Temporality,
+    /// `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`. Default the former.
+    pub default_histogram_aggregation: Aggregation,
     /// How often metrics are sent. Default 60 s.
     #[serde(with = "duration")]
     pub metric_export_interval: Duration,
@@ -93,6 +97,18 @@ pub enum Temporality {
     Cumulative,
     /// The last point the server has acknowledged.
     Delta,
+}
+
+/// The buckets of histograms, as OpenTelemetry's variable names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregation {
+    /// The classic ones of each metric.
+    #[default]
+    ExplicitBucketHistogram,
+    /// Eight for each doubling (scale 3).
+    #[serde(rename = "base2_exponential_bucket_histogram")]
+    Base2ExponentialBucketHistogram,
 }
 
 /// `tls`.
@@ -197,6 +213,7 @@ impl Default for GrpcConfig {
             sending_queue: Queue::default(),
             max_request_size: MAX_REQUEST_SIZE,
             temporality: Temporality::default(),
+            default_histogram_aggregation: Aggregation::default(),
             metric_export_interval: METRIC_EXPORT_INTERVAL,
         }
     }
@@ -218,6 +235,7 @@ impl Default for HttpConfig {
             sending_queue,
             max_request_size: MAX_REQUEST_SIZE,
             temporality: Temporality::default(),
+            default_histogram_aggregation: Aggregation::default(),
             metric_export_interval: METRIC_EXPORT_INTERVAL,
         }
     }

@@ -53,6 +53,7 @@ fn a_signals_variable_comes_before_the_general_one_where_the_exporter_carries_it
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", ""),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "LowMemory"),
+            ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "15000"),
         ],
     );
@@ -66,6 +67,7 @@ fn a_signals_variable_comes_before_the_general_one_where_the_exporter_carries_it
         ("exporters>otlp_grpc>tls>ca_file", Some("/ca.pem")),
         ("exporters>otlp_grpc>compression", None),
         ("exporters>otlp_grpc>temporality", Some("delta")),
+        ("exporters>otlp_grpc>default_histogram_aggregation", Some("base2_exponential_bucket_histogram")),
         ("exporters>otlp_grpc>metric_export_interval", Some("15000ms")),
         ("exporters>otlp_grpc/t>temporality", None),
     ] {

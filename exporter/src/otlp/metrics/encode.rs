@@ -8,18 +8,20 @@ use std::collections::VecDeque;
 
 use hyper::body::Bytes;
 use metrics::schema::Source;
-use metrics::{Cursor, Family, Histogram, Labels, Snapshot, Value, Visitor};
+use metrics::{Cursor, Family, Histogram, Labels, SCHEMA, Snapshot, Value, Visitor};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Exemplar, Gauge, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
-    ScopeMetrics, Sum, exemplar, number_data_point,
+    AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, HistogramDataPoint,
+    Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exemplar, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::baseline::{Baseline, Mark, Marked, Series};
+use crate::otlp::Aggregation;
 use crate::otlp::payload::{Payload, Signal};
 use crate::otlp::resource::{SCHEMA_URL, text};
 
@@ -33,6 +35,8 @@ pub struct Envelope {
     pub resource: Resource,
     /// On whose behalf.
     pub scope: InstrumentationScope,
+    /// The buckets of histograms.
+    pub aggregation: Aggregation,
     /// Most bytes of a request.
     pub max_bytes: usize,
     /// Most data points of a request.
@@ -127,6 +131,7 @@ struct Open {
 enum Point {
     Number(NumberDataPoint),
     Histogram(HistogramDataPoint),
+    Exponential(ExponentialHistogramDataPoint),
 }
 
 impl Visitor for Writer {
@@ -191,7 +196,15 @@ impl Writer {
         histogram: &Histogram<'_>,
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) {
-        let mut counts = histogram.counts().to_vec();
+        let native = match self.is_exponential(family) {
+            false => None,
+            true => match histogram.native() {
+                Some(native) => Some(native),
+                // Of an instant: the next push has it.
+                None => return,
+            },
+        };
+        let mut counts = native.map_or_else(|| histogram.counts(), |native| native.cells()).to_vec();
         let mut total = histogram.total();
         let mut start = self.times.start;
         let mut mark = None;
@@ -208,27 +221,53 @@ impl Writer {
             }
             mark = Some((series, Mark { at: self.times.now, value: now }));
         }
-        let exemplars = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        let exemplars =
-            exemplars.filter_map(|(index, _)| histogram.exemplar(index)).map(|(exemplar, value)| Exemplar {
-                time_unix_nano: exemplar.at.as_nanos(),
-                span_id: exemplar.span_id.0.to_vec(),
-                trace_id: exemplar.trace_id.to_vec(),
-                value: Some(exemplar::Value::AsDouble(value)),
-                ..Exemplar::default()
-            });
+        // Exemplars are of classic buckets; those that were in the point before are left out.
+        let is_new = |index: usize, at: u64| if native.is_some() { at >= start } else { counts[index] > 0 };
+        let exemplars = (0..histogram.counts().len()).filter_map(|index| Some((index, histogram.exemplar(index)?)));
+        let exemplars = exemplars.filter(|(index, (exemplar, _))| is_new(*index, exemplar.at.as_nanos()));
+        let exemplars = exemplars.map(|(_, found)| found).map(|(exemplar, value)| Exemplar {
+            time_unix_nano: exemplar.at.as_nanos(),
+            span_id: exemplar.span_id.0.to_vec(),
+            trace_id: exemplar.trace_id.to_vec(),
+            value: Some(exemplar::Value::AsDouble(value)),
+            ..Exemplar::default()
+        });
+        let exemplars = exemplars.collect();
+        let (sum, count) = (Some(histogram.in_unit(total)), counts.iter().sum());
+        if let Some(native) = native {
+            let point = ExponentialHistogramDataPoint {
+                attributes: attributes(),
+                start_time_unix_nano: start,
+                time_unix_nano: self.times.now,
+                count,
+                sum,
+                scale: SCHEMA,
+                zero_count: counts[0],
+                zero_threshold: native.zero_threshold(),
+                positive: buckets(native.first_index(), &counts[1..]),
+                exemplars,
+                ..ExponentialHistogramDataPoint::default()
+            };
+            return self.push(family, Point::Exponential(point), mark);
+        }
         let point = HistogramDataPoint {
             attributes: attributes(),
             start_time_unix_nano: start,
             time_unix_nano: self.times.now,
-            count: counts.iter().sum(),
-            sum: Some(histogram.in_unit(total)),
-            exemplars: exemplars.collect(),
+            count,
+            sum,
+            exemplars,
             explicit_bounds: histogram.bounds().collect(),
             bucket_counts: counts,
             ..HistogramDataPoint::default()
         };
         self.push(family, Point::Histogram(point), mark);
+    }
+
+    /// Rows of probes keep no native histograms.
+    fn is_exponential(&self, family: &Family) -> bool {
+        self.envelope.aggregation == Aggregation::Base2ExponentialBucketHistogram
+            && !matches!(family.source, Source::Probe(_))
     }
 
     fn number(&self, start: u64, value: number_data_point::Value, attributes: Vec<KeyValue>) -> NumberDataPoint {
@@ -246,6 +285,7 @@ impl Writer {
             + match &point {
                 Point::Number(point) => point.encoded_len(),
                 Point::Histogram(point) => point.encoded_len(),
+                Point::Exponential(point) => point.encoded_len(),
             };
         let around = self.prefix.len() + family.name.len() + family.help.len() + HEAD;
         let full = self.open.points >= self.envelope.max_points || self.open.bytes + bytes + around > self.max_bytes;
@@ -262,6 +302,7 @@ impl Writer {
             (Data::Sum(sum), Point::Number(point)) => sum.data_points.push(point),
             (Data::Gauge(gauge), Point::Number(point)) => gauge.data_points.push(point),
             (Data::Histogram(histogram), Point::Histogram(point)) => histogram.data_points.push(point),
+            (Data::ExponentialHistogram(histogram), Point::Exponential(point)) => histogram.data_points.push(point),
             _ => unreachable!("a family has values of its kind"),
         }
         self.open.points += 1;
@@ -282,8 +323,14 @@ impl Writer {
         let data = match (family.kind, family.source) {
             (Kind::Counter, _) => sum(counted, true),
             (Kind::Gauge, Source::Stored(_) | Source::View(..)) => sum(cumulative, false),
-            (Kind::Gauge, Source::Ratio(_) | Source::Mean | Source::One | Source::Probe(_)) => {
+            (Kind::Gauge, Source::Ratio(_) | Source::Mean | Source::Build | Source::Probe(_)) => {
                 Data::Gauge(Gauge::default())
+            }
+            (Kind::Histogram(_), _) if self.is_exponential(family) => {
+                Data::ExponentialHistogram(ExponentialHistogram {
+                    aggregation_temporality: counted,
+                    ..Default::default()
+                })
             }
             (Kind::Histogram(_), _) => Data::Histogram(opentelemetry_proto::tonic::metrics::v1::Histogram {
                 aggregation_temporality: counted,
@@ -316,4 +363,12 @@ impl Writer {
         let payload = Payload { signal: Signal::Metrics, body, items: points as u64, important: false };
         self.ready.push_back(Chunk { payload, marks });
     }
+}
+
+/// From the first bucket with samples to the last; `first` is the index that Prometheus gives the first of `counts`. OTLP
+/// numbers buckets by their lower bound, Prometheus by the upper one.
+fn buckets(first: i32, counts: &[u64]) -> Option<Buckets> {
+    let from = counts.iter().position(|count| *count > 0)?;
+    let to = counts.iter().rposition(|count| *count > 0)?;
+    Some(Buckets { offset: first - 1 + from as i32, bucket_counts: counts[from..=to].to_vec() })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::Registry;
+use metrics::{Detail, Registry};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use super::baseline::Baseline;
 use super::encode::{Chunk, Chunks, Envelope, MAX_POINTS, Times};
 use crate::otlp::payload::{Failure, Outcome, Payload, Signal};
 use crate::otlp::stats::Stats;
-use crate::otlp::{Sender, Temporality};
+use crate::otlp::{Aggregation, Sender, Temporality};
 
 /// What one exporter says of its registry.
 pub struct Pusher {
@@ -24,19 +24,24 @@ pub struct Pusher {
     /// When everything was 0.
     start: u64,
     baseline: Option<Baseline>,
+    aggregation: Aggregation,
 }
 
 impl Pusher {
-    /// Everything counted in `registry` counts from now on.
+    /// Everything counted in `registry` counts from now on; to be made before the first sample.
     pub fn new(
         registry: Arc<Registry>,
         resource: Resource,
         scope: InstrumentationScope,
         temporality: Temporality,
+        aggregation: Aggregation,
         stats: Arc<Stats>,
     ) -> Self {
+        if aggregation == Aggregation::Base2ExponentialBucketHistogram {
+            registry.keep_native();
+        }
         let baseline = (temporality == Temporality::Delta).then(Baseline::default);
-        Self { registry, resource, scope, stats, start: now(), baseline }
+        Self { registry, resource, scope, stats, start: now(), baseline, aggregation }
     }
 
     /// Sends all values as they are now, in requests of `max_bytes` at most. A request that is refused for good does not keep the others back; a server
@@ -45,9 +50,11 @@ impl Pusher {
     /// Dropping the future withdraws what is under way and counts it as failed: newer values say the same.
     pub async fn push(&self, sender: &Sender, max_bytes: usize) {
         let times = Times { start: self.start, now: now().max(self.start + 1) };
-        let snapshot = self.registry.snapshot_with_exemplars();
+        let native = self.aggregation == Aggregation::Base2ExponentialBucketHistogram;
+        let snapshot = self.registry.snapshot_with(Detail { exemplars: true, native });
         let (resource, scope) = (self.resource.clone(), self.scope.clone());
-        let envelope = Envelope { resource, scope, max_bytes, max_points: MAX_POINTS };
+        let aggregation = self.aggregation;
+        let envelope = Envelope { resource, scope, aggregation, max_bytes, max_points: MAX_POINTS };
         let mut chunks = Chunks::new(snapshot, times, envelope, self.baseline.clone());
         loop {
             // Encoding takes milliseconds where there are many series: other exporters go on meanwhile.

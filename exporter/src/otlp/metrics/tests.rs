@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::label_values::Input;
-use metrics::{Exposition, F, Format, Kind, Registry, Undefined};
+use metrics::{Detail, Exposition, F, Format, Kind, Registry, Undefined};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value;
@@ -19,6 +19,7 @@ use pipeline::probes::{ProbeEnd, ProbeTarget, Probes, TlsSeen};
 use prost::Message;
 
 use super::*;
+use crate::otlp::Aggregation;
 use crate::otlp::resource::{resource, scope};
 
 const START: u64 = 1_000;
@@ -26,7 +27,8 @@ const NOW: u64 = 2_000;
 
 fn envelope() -> Envelope {
     let attributes = BTreeMap::from([("service.name".to_owned(), "ringside".to_owned())]);
-    Envelope { resource: resource(&attributes), scope: scope(), max_bytes: 7 << 19, max_points: 8192 }
+    let (aggregation, max_bytes) = (Aggregation::default(), 7 << 19);
+    Envelope { resource: resource(&attributes), scope: scope(), aggregation, max_bytes, max_points: 8192 }
 }
 
 /// Every family counted under three label sets, or three carriers, and in several variants, one of them with characters that need care.
@@ -93,7 +95,13 @@ fn probes() -> Arc<Probes> {
 }
 
 fn chunks(registry: &Registry, envelope: Envelope, now: u64, baseline: Option<Baseline>) -> Vec<Chunk> {
-    Chunks::new(registry.snapshot_with_exemplars(), Times { start: START, now }, envelope, baseline).collect()
+    Chunks::new(
+        registry.snapshot_with(Detail { exemplars: true, native: true }),
+        Times { start: START, now },
+        envelope,
+        baseline,
+    )
+    .collect()
 }
 
 /// The metrics of one request.
@@ -111,6 +119,7 @@ fn points(metric: &Metric) -> usize {
         Data::Sum(sum) => sum.data_points.len(),
         Data::Gauge(gauge) => gauge.data_points.len(),
         Data::Histogram(histogram) => histogram.data_points.len(),
+        Data::ExponentialHistogram(histogram) => histogram.data_points.len(),
         other => panic!("{other:?}"),
     }
 }

@@ -93,3 +93,32 @@ fn what_counts_what_is_there_stays_cumulative_and_ratios_are_gauges() {
         assert!(names.iter().any(|known| known == name), "{name}");
     }
 }
+
+#[test]
+fn exponential_histograms_have_the_same_samples_in_other_buckets() {
+    let registry = Registry::new("sip_exporter");
+    registry.keep_native();
+    let mut rows = registry.shard();
+    let baseline = Baseline::default();
+    let aggregation = Aggregation::Base2ExponentialBucketHistogram;
+    let push = |now| chunks(&registry, Envelope { aggregation, ..envelope() }, now, Some(baseline.clone()));
+    let point = |chunks: &[Chunk]| {
+        let metric = chunks.iter().flat_map(decode).find(|metric| metric.name == "sip_exporter_ttr")?;
+        let Some(Data::ExponentialHistogram(histogram)) = metric.data else { panic!("it is exponential") };
+        assert_eq!(histogram.aggregation_temporality, 1);
+        let point = histogram.data_points.into_iter().next()?;
+        let buckets = point.positive.map(|buckets| (buckets.offset, buckets.bucket_counts));
+        Some((point.scale, point.count, point.zero_count, point.sum, buckets))
+    };
+    for micros in [10, 1000, 1050, 1050, 2000] {
+        rows.observe(LabelSet::OTHER, F::Ttr, 0, Duration::from_micros(micros));
+    }
+    let first = push(2000);
+    // OTLP's bucket -1 is what is above 2^(-1/8) ms and at most 1 ms.
+    let counts = vec![1, 2, 0, 0, 0, 0, 0, 0, 1];
+    assert_eq!(point(&first), Some((3, 5, 1, Some(5.11), Some((-1, counts)))));
+    acknowledge(&baseline, first);
+    assert_eq!(point(&push(3000)), None, "nothing has changed");
+    rows.observe(LabelSet::OTHER, F::Ttr, 0, Duration::from_micros(1050));
+    assert_eq!(point(&push(4000)), Some((3, 1, 0, Some(1.05), Some((0, vec![1])))));
+}

@@ -1,0 +1,403 @@
+//! What the netfilter of this node drops of what it forwards: policies that path `direct` would go past.
+//!
+//! [`look`] asks `nft`, and the programs of iptables for what is theirs: tables of nft that iptables made are told in words
+//! only there, and legacy tables only there at all. What conntrack calls invalid is no policy, and neither is what drops
+//! elsewhere than in a forward hook. [`Watch`] looks every minute on a thread of its own, which alone has the rights.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc as looks;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policies {
+    /// Nothing that is forwarded is dropped.
+    None,
+    /// Something may be: which chains do that. No address is in it.
+    Found(Vec<String>),
+    /// It cannot be seen: why, and what helps.
+    Unreadable(String),
+}
+
+impl Policies {
+    /// What it comes to in words; `None` where there are none.
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Found(chains) => Some(format!("this node drops some of what it forwards ({})", chains.join(", "))),
+            Self::Unreadable(why) => Some(format!("whether this node drops what it forwards cannot be seen: {why}")),
+        }
+    }
+}
+
+/// Looks now, in the network namespace of this thread. Needs CAP_NET_ADMIN, and CAP_NET_RAW where there are legacy tables.
+pub fn look() -> Policies {
+    match found() {
+        Ok(found) if found.is_empty() => Policies::None,
+        Ok(found) => Policies::Found(found.into_iter().take(MOST_TOLD).collect()),
+        Err(why) => Policies::Unreadable(why),
+    }
+}
+
+/// Most chains that are told.
+const MOST_TOLD: usize = 5;
+
+/// Most bytes that one program may say.
+const LARGEST: usize = 64 << 20;
+
+/// Looks at policies, every minute and when it is asked to.
+pub struct Watch {
+    ask: mpsc::Sender<()>,
+    seen: looks::Receiver<Policies>,
+}
+
+/// From one look to the next.
+const PERIOD: Duration = Duration::from_secs(60);
+
+impl Watch {
+    /// Begins on a thread that first does `begin` for itself: gives up rights.
+    pub fn start(begin: impl FnOnce() -> Result<(), String> + Send + 'static) -> io::Result<Self> {
+        let ((ask, asked), (tell, seen)) = (mpsc::channel(), looks::channel(1));
+        thread::Builder::new().name("policies".to_owned()).spawn(move || {
+            let begun = begin();
+            loop {
+                let policies = begun.clone().map_or_else(Policies::Unreadable, |()| look());
+                if tell.blocking_send(policies).is_err() {
+                    return;
+                }
+                if asked.recv_timeout(PERIOD) == Err(RecvTimeoutError::Disconnected) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { ask, seen })
+    }
+
+    /// Waits for the next look on this thread.
+    pub fn wait(&mut self) -> Policies {
+        self.seen.blocking_recv().unwrap_or_else(ended)
+    }
+
+    /// Waits for the next look.
+    pub async fn next(&mut self) -> Policies {
+        self.seen.recv().await.unwrap_or_else(ended)
+    }
+
+    /// Nobody looks any more.
+    pub fn has_ended(&self) -> bool {
+        self.seen.is_closed() && self.seen.is_empty()
+    }
+
+    /// Has it look at once.
+    pub fn ask(&self) {
+        // Where nobody looks any more the next look says so.
+        let _ = self.ask.send(());
+    }
+}
+
+fn ended() -> Policies {
+    Policies::Unreadable("the thread that looks has ended; start the program again".to_owned())
+}
+
+fn found() -> Result<BTreeSet<String>, String> {
+    let mut found = BTreeSet::new();
+    let mut judged = BTreeSet::new();
+    for (family, program) in [("ip", "iptables-nft-save"), ("ip6", "ip6tables-nft-save")] {
+        // Where it is not installed, what nft says has to do.
+        let Ok(text) = said(program, &[]) else { continue };
+        if !text.contains("is incompatible") {
+            found.extend(saved(&text).into_iter().map(|chain| format!("{program}: {chain}")));
+            judged.insert(family);
+        }
+    }
+    let ruleset = said("nft", &["-j", "list", "ruleset"])?;
+    let by_iptables = |family: &str, table: &str| judged.contains(family) && TABLES.contains(&table);
+    found.extend(ruled(&ruleset, by_iptables)?.into_iter().map(|chain| format!("nft: {chain}")));
+    for (names, program) in [("ip_tables_names", "iptables-legacy-save"), ("ip6_tables_names", "ip6tables-legacy-save")]
+    {
+        if has_legacy(names)? {
+            let text = said(program, &[])?;
+            found.extend(saved(&text).into_iter().map(|chain| format!("{program}: {chain}")));
+        }
+    }
+    Ok(found)
+}
+
+/// Tables of iptables.
+const TABLES: [&str; 5] = ["filter", "mangle", "nat", "raw", "security"];
+
+/// Tables of iptables that see what is forwarded where it may be dropped.
+const FORWARDING: [&str; 3] = ["filter", "mangle", "security"];
+
+fn said(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map_err(|error| format!("{program} cannot be run ({error}); install it"))?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        let first = why.lines().next().unwrap_or_default();
+        return Err(format!("{program} fails ({first}); it takes root, or CAP_NET_ADMIN and CAP_NET_RAW"));
+    }
+    if output.stdout.len() > LARGEST {
+        return Err(format!("{program} says more than {} MiB", LARGEST >> 20));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("{program} says what is no text"))
+}
+
+/// Whether the kernel has legacy tables that may drop what is forwarded.
+fn has_legacy(names: &str) -> Result<bool, String> {
+    match fs::read_to_string(format!("/proc/thread-self/net/{names}")) {
+        Ok(text) => Ok(text.lines().any(|name| FORWARDING.contains(&name))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(format!("/proc/net/{names} cannot be read ({error}); run it as root, or in the group root")),
+    }
+}
+
+/// Chains that drop something, of those that a packet may come to.
+struct Chains<'a, K> {
+    drops: BTreeMap<K, &'a str>,
+    leads: BTreeMap<K, BTreeSet<K>>,
+}
+
+impl<K: Ord + Clone> Chains<'_, K> {
+    fn new() -> Self {
+        Self { drops: BTreeMap::new(), leads: BTreeMap::new() }
+    }
+
+    /// Those reached from some, each with what it does.
+    fn reached(&self, from: impl IntoIterator<Item = K>) -> Vec<(K, &str)> {
+        let mut waiting: Vec<K> = from.into_iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(chain) = waiting.pop() {
+            if seen.insert(chain.clone()) {
+                waiting.extend(self.leads.get(&chain).into_iter().flatten().cloned());
+            }
+        }
+        seen.into_iter().filter_map(|chain| self.drops.get(&chain).map(|what| (chain, *what))).collect()
+    }
+}
+
+/// What `iptables-save` says: chains reached from FORWARD that drop.
+fn saved(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut table, mut chains) = ("", Chains::<&str>::new());
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            (table, chains) = (name.trim(), Chains::new());
+        } else if let Some(chain) = line.strip_prefix(':') {
+            let mut words = chain.split(' ');
+            if let (Some(name), Some("DROP")) = (words.next(), words.next()) {
+                chains.drops.insert(name, "drops by its policy");
+            }
+        } else if let Some(rule) = line.strip_prefix("-A ") {
+            let words: Vec<&str> = rule.split(' ').collect();
+            let behind = |flags: &[&str]| {
+                let at = words.iter().position(|word| flags.contains(word))?;
+                words.get(at + 1).copied()
+            };
+            match behind(&["-j", "-g"]) {
+                Some("DROP" | "REJECT") if !is_invalid(&words) => {
+                    chains.drops.insert(words[0], "has a rule that drops");
+                }
+                Some(target) => _ = chains.leads.entry(words[0]).or_default().insert(target),
+                None => {}
+            }
+        } else if line == "COMMIT" && FORWARDING.contains(&table) {
+            let dropping = chains.reached(["FORWARD"]);
+            found.extend(dropping.into_iter().map(|(chain, what)| format!("{chain} of {table} {what}")));
+        }
+    }
+    found
+}
+
+/// Whether a rule of iptables is about what conntrack calls invalid, and nothing else.
+fn is_invalid(words: &[&str]) -> bool {
+    words
+        .windows(3)
+        .any(|three| three[0] != "!" && matches!(three[1], "--ctstate" | "--state") && three[2] == "INVALID")
+}
+
+/// What `nft -j list ruleset` says: chains reached from a forward hook that drop. `skipped`: tables, by family and name, that
+/// were judged already.
+fn ruled(json: &str, skipped: impl Fn(&str, &str) -> bool) -> Result<Vec<String>, String> {
+    let unknown = || "nft says what is not understood; another version may help".to_owned();
+    let ruleset: Value = serde_json::from_str(json).map_err(|_| unknown())?;
+    let objects = ruleset["nftables"].as_array().ok_or_else(unknown)?;
+    let text = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
+    type Name = (String, String, String);
+    let mut chains = Chains::<Name>::new();
+    let (mut hooks, mut maps) = (Vec::new(), BTreeMap::new());
+    for object in objects {
+        if let Some(map) = object.get("map") {
+            maps.insert((text(map, "family"), text(map, "table"), text(map, "name")), &map["elem"]);
+        }
+    }
+    for object in objects {
+        let chain = |object: &Value, key: &str| (text(object, "family"), text(object, "table"), text(object, key));
+        if let Some(base) = object.get("chain").filter(|chain| chain["hook"] == "forward") {
+            let name = chain(base, "name");
+            if base["policy"] == "drop" {
+                chains.drops.insert(name.clone(), "drops by its policy");
+            }
+            hooks.push(name);
+        }
+        let Some(rule) = object.get("rule") else { continue };
+        let name = chain(rule, "chain");
+        let mut verdicts = Verdicts::default();
+        verdicts.read(&rule["expr"]);
+        for map in std::mem::take(&mut verdicts.maps) {
+            if let Some(elements) = maps.get(&(name.0.clone(), name.1.clone(), map)) {
+                verdicts.read(elements);
+            }
+        }
+        let about_invalid = rule["expr"].as_array().is_some_and(|all| all.iter().any(matches_invalid));
+        if verdicts.drops && !about_invalid {
+            chains.drops.insert(name.clone(), "has a rule that drops");
+        }
+        let to = verdicts.chains.into_iter().map(|to| (name.0.clone(), name.1.clone(), to));
+        chains.leads.entry(name.clone()).or_default().extend(to.collect::<Vec<_>>());
+    }
+    hooks.retain(|(family, table, _)| !skipped(family, table));
+    let dropping = chains.reached(hooks).into_iter();
+    Ok(dropping.map(|((family, table, chain), what)| format!("{chain} of {family} {table} {what}")).collect())
+}
+
+/// What an expression of a rule may end in.
+#[derive(Default)]
+struct Verdicts {
+    drops: bool,
+    chains: Vec<String>,
+    maps: Vec<String>,
+}
+
+impl Verdicts {
+    fn read(&mut self, expression: &Value) {
+        match expression {
+            Value::Array(parts) => parts.iter().for_each(|part| self.read(part)),
+            Value::Object(parts) => parts.iter().for_each(|(key, value)| self.read_part(key, value)),
+            _ => {}
+        }
+    }
+
+    fn read_part(&mut self, key: &str, value: &Value) {
+        match key {
+            "drop" | "reject" => self.drops = true,
+            "jump" | "goto" => self.chains.extend(value["target"].as_str().map(str::to_owned)),
+            "xt" => {
+                self.drops |= value["type"] == "target" && matches!(value["name"].as_str(), Some("DROP" | "REJECT"))
+            }
+            "vmap" => match (value["data"].as_str(), value["data"]["set"].as_array()) {
+                (Some(name), _) => self.maps.extend(name.strip_prefix('@').map(str::to_owned)),
+                (None, Some(elements)) => {
+                    let by_state = value["key"]["ct"]["key"] == "state";
+                    elements.iter().filter(|one| !(by_state && one[0] == "invalid")).for_each(|one| self.read(one));
+                }
+                (None, None) => {}
+            },
+            _ => self.read(value),
+        }
+    }
+}
+
+/// Whether an expression asks for what conntrack calls invalid.
+fn matches_invalid(expression: &Value) -> bool {
+    let asked = &expression["match"];
+    asked["left"]["ct"]["key"] == "state" && asked["right"] == "invalid" && asked["op"] != "!="
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_of_iptables_that_forwarding_reaches_are_judged() {
+        let filter = |rules: &str| {
+            saved(&format!(
+                "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:X - [0:0]\n:Y - [0:0]\n{rules}\nCOMMIT\n"
+            ))
+        };
+        let none = Vec::<String>::new();
+        assert_eq!(filter("-A INPUT -j DROP\n-A X -j DROP\n-A FORWARD -j ACCEPT"), none, "nothing leads there");
+        assert_eq!(filter("-A FORWARD -s 10.0.0.1/32 -p udp -j DROP"), ["FORWARD of filter has a rule that drops"]);
+        let far =
+            filter("-A FORWARD -m comment --comment \"a b\" -j X\n-A X -g Y\n-A Y -j REJECT --reject-with tcp-reset");
+        assert_eq!(far, ["Y of filter has a rule that drops"]);
+        assert_eq!(filter("-A FORWARD -m conntrack --ctstate INVALID -j DROP"), none);
+        assert_eq!(filter("-A FORWARD -m conntrack ! --ctstate INVALID -j DROP").len(), 1);
+        assert_eq!(filter("-A FORWARD -m conntrack --ctstate INVALID,NEW -j DROP").len(), 1);
+        assert_eq!(saved("*mangle\n:FORWARD DROP [0:0]\nCOMMIT\n"), ["FORWARD of mangle drops by its policy"]);
+        assert_eq!(saved("*nat\n:FORWARD DROP [0:0]\n-A FORWARD -j DROP\nCOMMIT\n"), none);
+    }
+
+    fn chain(name: &str, rest: &str) -> String {
+        format!(r#"{{"chain": {{"family": "inet", "table": "t", "name": "{name}"{rest}}}}}"#)
+    }
+
+    fn rule(chain: &str, expressions: &str) -> String {
+        format!(r#"{{"rule": {{"family": "inet", "table": "t", "chain": "{chain}", "expr": [{expressions}]}}}}"#)
+    }
+
+    /// A table whose chain `f` is in the forward hook.
+    fn nft(objects: &[String]) -> Vec<String> {
+        let hook = chain("f", r#", "hook": "forward", "policy": "accept""#);
+        let all: Vec<&str> = std::iter::once(&hook).chain(objects).map(String::as_str).collect();
+        ruled(&format!(r#"{{"nftables": [{{"metainfo": {{}}}}, {}]}}"#, all.join(", ")), |_, _| false)
+            .expect("it is read")
+    }
+
+    #[test]
+    fn chains_of_nft_that_forwarding_reaches_are_judged() {
+        let none = Vec::<String>::new();
+        let one = ["x of inet t has a rule that drops"];
+        let drop = r#"{"counter": {"packets": 0}}, {"drop": null}"#;
+        assert_eq!(nft(&[rule("x", drop), rule("f", r#"{"accept": null}"#)]), none);
+        assert_eq!(nft(&[rule("x", drop), rule("f", r#"{"jump": {"target": "x"}}"#)]), one);
+        assert_eq!(
+            nft(&[
+                rule("x", r#"{"xt": {"type": "target", "name": "REJECT"}}"#),
+                rule("f", r#"{"goto": {"target": "x"}}"#)
+            ]),
+            one
+        );
+        assert_eq!(nft(&[chain("i", r#", "hook": "input", "policy": "drop""#)]), none);
+        let policy = nft(&[chain("g", r#", "hook": "forward", "policy": "drop""#)]);
+        assert_eq!(policy, ["g of inet t drops by its policy"]);
+    }
+
+    #[test]
+    fn maps_of_verdicts_are_looked_into() {
+        let lookup =
+            |data: &str| rule("f", &format!(r#"{{"vmap": {{"key": {{"ct": {{"key": "state"}}}}, "data": {data}}}}}"#));
+        let here = |first: &str| {
+            lookup(&format!(r#"{{"set": [["{first}", {{"drop": null}}], ["established", {{"accept": null}}]]}}"#))
+        };
+        assert_eq!(nft(&[here("new")]).len(), 1);
+        assert_eq!(nft(&[here("invalid")]), Vec::<String>::new());
+        let map = |elements: &str| {
+            format!(
+                r#"{{"map": {{"family": "inet", "table": "t", "name": "m", "map": "verdict", "elem": [{elements}]}}}}"#
+            )
+        };
+        let reject = rule("r", r#"{"reject": null}"#);
+        let there = [map(r#"[80, {"goto": {"target": "r"}}]"#), lookup("\"@m\""), reject.clone()];
+        assert_eq!(nft(&there), ["r of inet t has a rule that drops"]);
+        assert_eq!(nft(&[map(""), lookup("\"@m\""), reject]), Vec::<String>::new());
+        let match_invalid =
+            r#"{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "invalid"}}, {"drop": null}"#;
+        assert_eq!(nft(&[rule("f", match_invalid)]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_was_judged_by_its_own_program_is_left_out() {
+        let json = r#"{"nftables": [{"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "hook": "forward", "policy": "drop"}}]}"#;
+        assert_eq!(ruled(json, |_, _| false).map(|found| found.len()), Ok(1));
+        assert_eq!(ruled(json, |family, table| (family, table) == ("ip", "filter")), Ok(vec![]));
+        assert!(ruled("{}", |_, _| false).is_err() && ruled("", |_, _| false).is_err());
+    }
+}
