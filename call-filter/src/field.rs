@@ -166,6 +166,11 @@ impl Field {
         self.kind == Kind::Text(Text::Header)
     }
 
+    /// Whether it is one of those that tell who called whom under which Call-ID.
+    pub fn is_about_parties(&self) -> bool {
+        matches!(self.kind, Kind::Text(Text::CallId | Text::From | Text::To))
+    }
+
     /// Whether it is what callers heard.
     pub fn is_about_media(&self) -> bool {
         matches!(

@@ -71,13 +71,52 @@ impl Filter {
         self.root.asks(&Field::is_about_media)
     }
 
+    /// Whether it asks for something that [`Parties`] say.
+    pub fn asks_who(&self) -> bool {
+        self.root.asks(&Field::is_about_parties)
+    }
+
+    /// Whether a call of which only this is known may be wanted. `false`: it is not, whatever else is true of it.
+    pub fn may_want(&self, parties: &Parties<'_>) -> bool {
+        self.root.may(parties).0
+    }
+
     /// Whether a call is wanted.
     pub fn wants(&self, view: &View<'_>) -> bool {
         self.root.holds(view)
     }
 }
 
+/// Who may be who in a call of which not more is known.
+#[derive(Clone, Debug)]
+pub struct Parties<'a> {
+    /// Its Call-ID.
+    pub call_id: &'a str,
+    /// Users of From and To of its requests. `None` for one that may be anybody.
+    pub between: Vec<[Option<Box<str>>; 2]>,
+}
+
 impl Node {
+    /// Whether it may hold, and whether it may not.
+    fn may(&self, parties: &Parties<'_>) -> (bool, bool) {
+        let each = |nodes: &[Self]| nodes.iter().map(|node| node.may(parties)).collect::<Vec<_>>();
+        match self {
+            Self::All(nodes) => {
+                let each = each(nodes);
+                (each.iter().all(|(holds, _)| *holds), each.iter().any(|(_, not)| *not))
+            }
+            Self::Any(nodes) => {
+                let each = each(nodes);
+                (each.iter().any(|(holds, _)| *holds), each.iter().all(|(_, not)| *not))
+            }
+            Self::Not(node) => {
+                let (holds, not) = node.may(parties);
+                (not, holds)
+            }
+            Self::Test(test) => test.may(parties),
+        }
+    }
+
     fn holds(&self, view: &View<'_>) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.holds(view)),

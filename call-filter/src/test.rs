@@ -15,7 +15,8 @@ use pipeline::settings::duration;
 use regex_automata::meta::{Config, Regex};
 use wire::Timestamp;
 
-use crate::field::{Field, Kind};
+use crate::Parties;
+use crate::field::{Field, Kind, Text};
 use crate::lexer::Operator;
 use crate::said::Said;
 
@@ -119,6 +120,24 @@ impl Test {
         &self.field
     }
 
+    /// Whether it may hold of a call of which only this is known, and whether it may not.
+    pub fn may(&self, parties: &Parties<'_>) -> (bool, bool) {
+        let Wanted::Text(pattern) = &self.wanted else { return (true, true) };
+        let fits = |user: Option<&str>| user.map_or((true, true), |user| (pattern.fits(user), !pattern.fits(user)));
+        let users = |place: usize| {
+            let each: Vec<_> = parties.between.iter().map(|pair| fits(pair[place].as_deref())).collect();
+            // Where nothing is said a comparison does not hold.
+            (each.iter().any(|(holds, _)| *holds), each.is_empty() || each.iter().any(|(_, not)| *not))
+        };
+        match self.field.kind {
+            // One that is long was noted only in part.
+            Kind::Text(Text::CallId) if parties.call_id.len() < LONGEST => fits(Some(parties.call_id)),
+            Kind::Text(Text::From) => users(0),
+            Kind::Text(Text::To) => users(1),
+            _ => (true, true),
+        }
+    }
+
     /// Whether it holds of a call.
     pub fn holds(&self, view: &View<'_>) -> bool {
         let mut holds = false;
@@ -211,5 +230,7 @@ fn expression(text: &str) -> Result<Regex, Wrong> {
     })
 }
 
+/// A Call-ID so long may go on.
+const LONGEST: usize = 256;
 /// Largest compiled form of an expression, bytes.
 const MAX_EXPRESSION: usize = 1 << 20;

@@ -197,3 +197,32 @@ fn every_field_is_told_of_with_an_example_that_is_right() {
         assert!(told.contains(example.trim()), "docs/calls.md has another example than {example:?}");
     }
 }
+
+/// What is known of a call before it is read tells only what it cannot be.
+#[test]
+fn a_call_of_which_little_is_known_is_wanted_unless_it_cannot_be() {
+    let may = |filter: &str, between: &[(&str, &str)]| {
+        let some = |user: &str| (user != "?").then(|| user.into());
+        let between = between.iter().map(|(from, to)| [some(from), some(to)]).collect();
+        Filter::parse(filter).expect("a filter").may_want(&crate::Parties { call_id: "id-1", between })
+    };
+    let one = [("alice", "bob1234")];
+    for (filter, expected) in [
+        ("to ~ \".*1234\"", true),
+        ("to ~ \".*9\"", false),
+        ("not to ~ \".*1234\"", false),
+        ("to != bob", true),
+        ("from == alice and outcome == busy", true),
+        ("from == carol and outcome == busy", false),
+        ("from == carol or outcome == busy", true),
+        ("not (from == alice and outcome == busy)", true),
+        ("call_id == id-1", true),
+        ("call_id == id-2", false),
+        ("setup > 3s", true),
+    ] {
+        assert_eq!(may(filter, &one), expected, "{filter}");
+    }
+    assert!(may("to == bob", &[("bob", "alice"), ("alice", "bob")]));
+    assert!(may("to == bob", &[("alice", "?")]));
+    assert!(!may("to == bob", &[]), "nobody was called");
+}

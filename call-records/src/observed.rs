@@ -130,6 +130,7 @@ impl Observed<'_> {
             sdp: self.message.has_sdp(),
             bytes: self.frame.range.len() as u32,
             retransmissions: 0,
+            copy: false,
         }
     }
 }

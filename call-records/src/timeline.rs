@@ -3,6 +3,7 @@
 //! Each message is listed once, at its first sighting on a hop, and belongs to its transaction, the ACK of a 2xx to
 //! its session.
 
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
 use pipeline::call::ladder::{Endpoint, Owner, Rare, Ringing, SpanId};
@@ -42,7 +43,7 @@ impl Call {
         match sighting.kind {
             SightingKind::First => self.take_first(seen, sighting, context),
             SightingKind::Retransmission => self.take_repeat(seen, sighting, context),
-            SightingKind::Copy => {}
+            SightingKind::Copy => self.take_copy(seen, sighting, context),
         }
         if seen.trunks.iter().any(Option::is_some)
             && let Some(leg) = self.leg_of(sighting.transaction)
@@ -73,6 +74,37 @@ impl Call {
                 let at = shown(seen.now(), self.wall_offset);
                 self.kept.get_or_insert_default().again(mark, at, seen.message, context.raw());
             }
+        }
+    }
+
+    /// Seen again between other addresses: a line of its own there, for the eye.
+    fn take_copy(&mut self, seen: &Observed<'_>, sighting: &Sighting, context: &Context<'_>) {
+        let is_for_traces = context.wanted.pieces && !context.wanted.watched;
+        if context.config.ladder == Ladder::Off || is_for_traces {
+            return;
+        }
+        let leg = self.leg_of(sighting.transaction);
+        let (owner, of) = match (leg, self.session_of(seen.dialog)) {
+            (Some(leg), _) => (Owner::Transaction(leg as u16), self.legs[leg].entry.span),
+            (None, Some(session)) if seen.message.method() == Method::Ack => {
+                (Owner::Session(session as u16), SpanId(sighting.transaction.to_be_bytes()))
+            }
+            _ => (Owner::Call, SpanId(sighting.transaction.to_be_bytes())),
+        };
+        let between = context.hashes.hash_one((seen.frame.source, seen.frame.destination));
+        let mark = mark(of, sighting.item ^ between);
+        if let Some(line) = self.ladder.iter_mut().find(|line| line.mark == mark) {
+            line.entry.retransmissions = line.entry.retransmissions.saturating_add(1);
+            if context.wanted.watched {
+                let at = shown(seen.now(), self.wall_offset);
+                self.kept.get_or_insert_default().again(mark, at, seen.message, context.raw());
+            }
+        } else if self.note(seen, owner, mark, context) {
+            if let Some(line) = self.ladder.iter_mut().rfind(|line| line.mark == mark) {
+                line.entry.copy = true;
+            }
+        } else {
+            self.record.ladder_cut += 1;
         }
     }
 

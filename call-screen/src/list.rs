@@ -103,9 +103,11 @@ impl List {
     }
 
     /// Calls that were up and are not among those that are: their records were not told. They stay as they were known last.
-    pub fn still_up(&mut self, up: &HashSet<Name>) {
+    /// Where `up` is only the newest, nothing is known of those that began before.
+    pub fn still_up(&mut self, up: &HashSet<Name>, only_newest: bool) {
+        let oldest = up.iter().min().filter(|_| only_newest);
         for (name, call) in self.calls.iter_mut().filter(|(_, call)| call.is_up) {
-            if !up.contains(name) {
+            if !up.contains(name) && oldest.is_none_or(|oldest| name >= oldest) {
                 self.changes += 1;
                 call.is_up = false;
             }

@@ -121,11 +121,11 @@ impl Screen {
         }
     }
 
-    /// These are all calls that are up.
-    pub fn on_up(&mut self, calls: Vec<Known>) {
+    /// These are all calls that are up, or the newest of them.
+    pub fn on_up(&mut self, calls: Vec<Known>, only_newest: bool) {
         let up: HashSet<Name> = calls.iter().map(Known::name).collect();
         self.on_calls(calls);
-        self.list.still_up(&up);
+        self.list.still_up(&up, only_newest);
     }
 
     /// Calls that are shown message by message and go on, or of which only an outline is known: of these more is wanted.

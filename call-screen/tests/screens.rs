@@ -109,7 +109,7 @@ fn played(flow: &str, pressed: &[Key], style: Style) -> (Screen, Option<Effect>)
     let mut played = Played::new(flow);
     let mut screen = Screen::new("test.pcap", style, 1000);
     screen.on_calls(played.over.drain(..));
-    screen.on_up(played.up(&LiveAsk::Newest(100)));
+    screen.on_up(played.up(&LiveAsk::Newest(100)), false);
     let mut effect = None;
     for key in pressed {
         effect = screen.on_key(*key);
@@ -236,8 +236,21 @@ fn a_call_that_ended_is_not_made_live_by_what_was_told_before() {
         ..call.clone()
     });
     screen.on_calls(ended.collect::<Vec<_>>());
-    screen.on_up(up);
+    screen.on_up(up, false);
     assert!(!shown(&mut screen, 80, 24).contains("ringing"));
+}
+
+#[test]
+fn what_is_older_than_all_that_are_told_of_may_still_be_up() {
+    let mut played = Played::new("0 alice -> bob INVITE call=old\n1 alice -> bob INVITE call=new\n");
+    let mut screen = Screen::new("test", PLAIN, 1000);
+    let mut up = played.up(&LiveAsk::Newest(100));
+    screen.on_up(up.clone(), false);
+    up.retain(|call| &*call.record.call_id == "new");
+    screen.on_up(up.clone(), true);
+    assert!(shown(&mut screen, 80, 24).contains("2 up"), "{}", shown(&mut screen, 80, 24));
+    screen.on_up(up, false);
+    assert!(shown(&mut screen, 80, 24).contains("1 up"), "{}", shown(&mut screen, 80, 24));
 }
 
 #[test]

@@ -83,6 +83,8 @@ pub enum Role {
     ExportsMetrics,
     /// Carries metrics and calls out.
     Exports,
+    /// Records the messages that receivers bring: stands beside exporters that carry something out.
+    Records,
     /// Stands beside the pipelines and adds a page to exporters that serve some.
     AddsPage,
     /// Stands beside the pipelines and keeps files for exporters that name it.

@@ -22,12 +22,14 @@ pub struct Graph {
 }
 
 /// A set of receivers with what hangs on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardPlan {
     /// In order of their ids.
     pub receivers: Vec<ComponentId>,
     /// What their frames go through first.
     pub trunk: Branch,
+    /// Exporters that record the messages these bring.
+    pub recorders: Vec<ComponentId>,
     /// Exporters that show the rows a receiver has of its own; then it stands alone here, and nothing behind it.
     pub shown_by: Vec<ComponentId>,
 }
@@ -74,6 +76,8 @@ struct Route {
     asking: Vec<Member>,
     processors: Vec<Member>,
     exporters: Vec<Member>,
+    /// Those that record messages.
+    recorders: Vec<Member>,
 }
 
 /// What a pipeline carries.
@@ -118,10 +122,16 @@ impl Graph {
         for route in routes.iter().filter(|route| !route.receivers.is_empty()) {
             let receivers = ids(&route.receivers);
             let index = graph.shards.iter().position(|shard| shard.receivers == receivers).unwrap_or_else(|| {
-                graph.shards.push(ShardPlan { receivers, trunk: Branch::default(), shown_by: Vec::new() });
+                graph.shards.push(ShardPlan { receivers, ..ShardPlan::default() });
                 graph.shards.len() - 1
             });
-            graph.shards[index].trunk.add(&route.processors, route);
+            let ShardPlan { trunk, recorders, .. } = &mut graph.shards[index];
+            trunk.add(&route.processors, route);
+            for recorder in &route.recorders {
+                if !recorders.contains(&recorder.id) {
+                    recorders.push(recorder.id.clone());
+                }
+            }
         }
         graph.shards.iter_mut().for_each(|shard| shard.trunk.compact());
         for route in routes {
@@ -136,7 +146,7 @@ impl Graph {
     fn show(&mut self, asking: &ComponentId, exporters: &[Member]) {
         let index = self.shards.iter().position(|shard| shard.receivers.contains(asking)).unwrap_or_else(|| {
             let receivers = vec![asking.clone()];
-            self.shards.push(ShardPlan { receivers, trunk: Branch::default(), shown_by: Vec::new() });
+            self.shards.push(ShardPlan { receivers, ..ShardPlan::default() });
             self.shards.len() - 1
         });
         let shown_by = &mut self.shards[index].shown_by;
@@ -233,7 +243,8 @@ impl Route {
         let (asking, receivers) = receivers.into_iter().partition(|receiver| receiver.role == Role::Asks);
         let processors = list("processors", &pipeline.processors);
         let exporters = list("exporters", &pipeline.exporters);
-        let route = Self { whole, signal, path, receivers, asking, processors, exporters };
+        let (recorders, exporters) = exporters.into_iter().partition(|exporter| exporter.role == Role::Records);
+        let route = Self { whole, signal, path, receivers, asking, processors, exporters, recorders };
         if let Some(signal) = signal.filter(|_| whole) {
             route.check(signal, problems);
         }
@@ -263,6 +274,18 @@ impl Route {
                 problems.error(&processor.path, what, "take it out, or add a receiver such as `ebpf_sip`");
             }
             None => self.check_processors(signal, problems),
+        }
+        if let Some(recorder) = self.recorders.first() {
+            if self.exporters.is_empty() {
+                let what = format!(
+                    "`{}` records messages, and nothing carries out what the pipeline makes of them",
+                    recorder.id
+                );
+                problems.error(&recorder.path, what, "name it beside another exporter, such as `prometheus`");
+            } else if self.receivers.is_empty() {
+                let what = format!("`{}` has nothing to record: no receiver here brings messages", recorder.id);
+                problems.error(&recorder.path, what, "take it out, or add a receiver such as `ebpf_sip`");
+            }
         }
         for exporter in &self.exporters {
             if signal == Signal::Traces && exporter.role == Role::ExportsMetrics {

@@ -33,7 +33,7 @@ use metrics::{ExporterContext, ExtensionContext, Registry};
 use pipeline::pages::Pages;
 use pipeline::{
     CallQueue, CallsWanted, ComponentId, Exporter, ExporterError, Extension, ExtensionError, Facts, FrameBatch,
-    LabelSets, Receiver, ReceiverError, Telemetry,
+    FrameQueue, LabelSets, Receiver, ReceiverError, Telemetry,
 };
 
 pub use calls::CallSink;
@@ -72,6 +72,8 @@ impl Engine {
         let status = Arc::new(Status::new(configuration.graph.shards.len()));
         let label_sets = Arc::<LabelSets>::default();
         let queues = call_queues(&configuration.graph);
+        let recorders = configuration.graph.shards.iter().flat_map(|shard| shard.recorders.iter().cloned());
+        let recorded: BTreeMap<ComponentId, Arc<FrameQueue>> = recorders.map(|id| (id, Arc::default())).collect();
         let mut watchers = Watchers::new(configuration, catalogue);
         let watched = watchers.are_there();
         let mut registries = BTreeMap::new();
@@ -94,6 +96,7 @@ impl Engine {
             let mut outlets = Vec::new();
             let mut shard = Shard::build(plan, receivers, configuration, catalogue, &context, &mut outlets);
             watchers.join(&mut shard, plan, catalogue);
+            plan.recorders.iter().for_each(|id| shard.add_recorder(Arc::clone(&recorded[id])));
             let rows: Vec<Arc<Registry>> = outlets.iter().map(|outlet| Arc::clone(&outlet.registry)).collect();
             shard.add_call_sinks(|exporters| {
                 let queues = exporters.iter().map(|id| Arc::clone(&queues[id]));
@@ -120,6 +123,7 @@ impl Engine {
         let pages = Pages::default();
         let resource = Arc::new(configuration.service.telemetry.resource.clone());
         order.extend(queues.keys().filter(|id| !registries.contains_key(*id)).cloned());
+        order.extend(recorded.keys().cloned());
         let first = order.first().and_then(|id| registries.get(id));
         let extensions = configuration.extensions.iter().map(|(id, checked)| {
             let context = ExtensionContext {
@@ -143,6 +147,7 @@ impl Engine {
                 id: id.clone(),
                 registry: registries.get(id).cloned(),
                 calls: queues.get(id).cloned(),
+                frames: recorded.get(id).cloned(),
                 label_sets: Arc::clone(&label_sets),
                 resource: Arc::clone(&resource),
                 health: Arc::clone(&status) as _,
@@ -152,7 +157,9 @@ impl Engine {
             let kind = kind(&catalogue.exporters, id);
             let exporter = kind.build(configuration.exporters[id].settings(), &context);
             let queue = queues.get(id).map(|queue| Arc::clone(queue) as _);
-            exporter.reports().into_iter().chain(queue).for_each(|reports| status.add("exporter", id.clone(), reports));
+            let frames = recorded.get(id).map(|queue| Arc::clone(queue) as _);
+            let reports = exporter.reports().into_iter().chain(queue).chain(frames);
+            reports.for_each(|reports| status.add("exporter", id.clone(), reports));
             (id.clone(), exporter)
         });
         let exporters = exporters.collect();

@@ -16,8 +16,8 @@ use metrics::recorder::Recorder;
 use pipeline::affinity;
 use pipeline::call::watch::Question;
 use pipeline::{
-    CallsWanted, Common, ComponentId, FrameBatch, LabelSets, MediaPorts, ProcessorContext, Received, Receiver,
-    ReceiverError, Telemetry,
+    CallsWanted, Common, ComponentId, FrameBatch, FrameQueue, LabelSets, MediaPorts, ProcessorContext, Received,
+    Receiver, ReceiverError, Telemetry,
 };
 use wire::Timestamp;
 
@@ -31,6 +31,8 @@ use super::{Catalogue, Sink, kind, named};
 /// Receivers, and the flow behind them.
 pub struct Shard {
     sources: Vec<Source>,
+    /// Where messages go to be recorded.
+    recorders: Vec<Arc<FrameQueue>>,
     /// Each with the calls that fall to it; none once `split` has them. One alone stays here.
     flows: Vec<Flow>,
     split: Option<Dispatcher>,
@@ -140,7 +142,15 @@ impl Shard {
     fn new(receivers: Vec<(ComponentId, Box<dyn Receiver>)>, flows: Vec<Flow>) -> Self {
         let source = |(id, receiver)| Source { id, receiver, batch: FrameBatch::default(), ended: false };
         let sources = receivers.into_iter().map(source).collect();
-        Self { sources, flows, split: None, now: Timestamp::ZERO, working: None, questions: None }
+        Self {
+            sources,
+            recorders: Vec::new(),
+            flows,
+            split: None,
+            now: Timestamp::ZERO,
+            working: None,
+            questions: None,
+        }
     }
 
     /// Adds a sink at the outlets of metrics where `sink`, told the outlet's place among those the build added, gives
@@ -156,6 +166,11 @@ impl Shard {
     /// flow, as [`Shard::add_sinks`] does.
     pub fn add_call_sinks(&mut self, mut sink: impl FnMut(&[ComponentId]) -> Option<Box<dyn Sink>>) {
         self.flows.iter_mut().for_each(|flow| flow.add_call_sinks(&mut sink));
+    }
+
+    /// Has all messages recorded that receivers bring.
+    pub(super) fn add_recorder(&mut self, queue: Arc<FrameQueue>) {
+        self.recorders.push(queue);
     }
 
     /// Gives each of several flows a thread called `name` and its number; of one there is none but the caller's. After
@@ -238,6 +253,7 @@ impl Shard {
                 source.catch_up(self.now);
             }
             self.now = source.batch.now;
+            self.recorders.iter().for_each(|recorder| recorder.put(&source.batch));
             let working = &mut self.working;
             if let Some(split) = &mut self.split {
                 split.hand_out(&source.batch).unwrap_or_else(|panicked| fall(working, panicked));

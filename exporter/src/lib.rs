@@ -6,4 +6,5 @@
 
 pub mod file_storage;
 pub mod otlp;
+pub mod pcap;
 pub mod prometheus;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Duration, sleep};
 
 use crate::entry::{Entry, Key};
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, sent};
 use crate::query::Query;
 
 /// The calls, newest kept. The lock is one of the main thread's alone: no shard ever takes it.
@@ -85,7 +85,7 @@ impl Calls {
             if entry.record.piece > 1 {
                 entry.record = held.pieces.finish(&key, &entry.record);
             }
-            held.sent += sent(&entry);
+            held.sent += sent(&entry.record);
             held.ended.push_back(entry);
         }
         held.cut();
@@ -150,22 +150,19 @@ impl Calls {
 impl Held {
     fn cut(&mut self) {
         let beyond = self.ended.len().saturating_sub(self.most);
-        self.sent -= self.ended.drain(..beyond).map(|entry| sent(&entry)).sum::<usize>();
+        self.sent -= self.ended.drain(..beyond).map(|entry| sent(&entry.record)).sum::<usize>();
         self.bare = self.bare.saturating_sub(beyond);
         // Messages go before their calls, those of the oldest first.
         while self.sent > MAX_SENT_IN_ALL
             && let Some(oldest) = self.ended.get_mut(self.bare)
         {
-            self.sent -= sent(oldest);
+            self.sent -= sent(&oldest.record);
             oldest.record = oldest.record.without_messages();
             self.bare += 1;
         }
+        // Those that go on have the same room, of what they left behind.
+        self.pieces.let_go(MAX_SENT_IN_ALL);
     }
-}
-
-/// Bytes of the messages of a call.
-fn sent(entry: &Entry) -> usize {
-    entry.record.sent.as_ref().map_or(0, |sent| sent.bytes())
 }
 
 /// How long calls that end are gathered.

@@ -18,24 +18,44 @@ pub struct Pieces {
     calls: HashMap<Key, Arc<CallRecord>>,
     /// In the order they came.
     order: VecDeque<Key>,
+    /// Bytes of their messages.
+    sent: usize,
 }
 
 impl Pieces {
     /// Keeps a piece of a call that goes on; of `most` calls, the newest.
     pub fn keep(&mut self, key: Key, piece: &Arc<CallRecord>, most: usize) {
         let whole = self.joined(&key, piece);
-        if self.calls.insert(key.clone(), whole).is_none() {
-            self.order.push_back(key);
+        self.sent += sent(&whole);
+        match self.calls.insert(key.clone(), whole) {
+            Some(before) => self.sent -= sent(&before),
+            None => self.order.push_back(key),
         }
         while self.order.len() > most {
-            self.order.pop_front().and_then(|oldest| self.calls.remove(&oldest));
+            let oldest = self.order.pop_front().and_then(|oldest| self.calls.remove(&oldest));
+            self.sent -= oldest.map_or(0, |oldest| sent(&oldest));
+        }
+    }
+
+    /// Lets the messages of the oldest calls go until all have at most so many bytes.
+    pub fn let_go(&mut self, most: usize) {
+        for key in &self.order {
+            if self.sent <= most {
+                return;
+            }
+            if let Some(record) = self.calls.get_mut(key) {
+                self.sent -= sent(record);
+                *record = record.without_messages();
+                self.sent += sent(record);
+            }
         }
     }
 
     /// The last piece of a call with all before it.
     pub fn finish(&mut self, key: &Key, last: &Arc<CallRecord>) -> Arc<CallRecord> {
         let whole = self.joined(key, last);
-        if self.calls.remove(key).is_some() {
+        if let Some(before) = self.calls.remove(key) {
+            self.sent -= sent(&before);
             self.order.retain(|kept| kept != key);
         }
         whole
@@ -48,6 +68,11 @@ impl Pieces {
             None => Arc::clone(record),
         }
     }
+}
+
+/// Bytes of the messages of a call.
+pub fn sent(record: &CallRecord) -> usize {
+    record.sent.as_ref().map_or(0, |sent| sent.bytes())
 }
 
 /// What `later` says of the call as a whole, with the parts of both.
@@ -98,3 +123,37 @@ fn chained<T: Clone>(before: &[T], later: impl Iterator<Item = T>) -> Vec<T> {
 const MAX_MESSAGES: usize = 1024;
 /// Most parts of each kind.
 const MAX_PARTS: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use pipeline::call::Subject;
+    use wire::Timestamp;
+
+    use super::*;
+
+    fn piece(bytes: usize) -> Arc<CallRecord> {
+        let mut record = CallRecord::begun(Subject::Call, Timestamp::ZERO);
+        record.sent = Some(Box::new(Sent { messages: vec![Some(vec![0; bytes].into())], ..Sent::default() }));
+        Arc::new(record)
+    }
+
+    fn key(number: u64) -> Key {
+        (number.to_string().into(), Timestamp::from_nanos(number + 1))
+    }
+
+    #[test]
+    fn messages_of_the_oldest_calls_go_first_and_the_calls_stay() {
+        let mut pieces = Pieces::default();
+        (0..10).for_each(|number| pieces.keep(key(number), &piece(1000), 8));
+        pieces.let_go(3000);
+        assert!(pieces.sent <= 3000, "{}", pieces.sent);
+        let with_messages = |pieces: &Pieces| {
+            let numbers =
+                (0..10).filter(|number| pieces.calls.get(&key(*number)).is_some_and(|call| call.sent.is_some()));
+            numbers.collect::<Vec<_>>()
+        };
+        assert_eq!((pieces.calls.len(), with_messages(&pieces)), (8, vec![7, 8, 9]));
+        (2..10).for_each(|number| _ = pieces.finish(&key(number), &piece(1)));
+        assert_eq!((pieces.calls.len(), pieces.sent), (0, 0));
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipeline::pages::Pages;
-use pipeline::{CallQueue, ComponentId, Health, LabelSets, Watch};
+use pipeline::{CallQueue, ComponentId, FrameQueue, Health, LabelSets, Watch};
 
 use super::Registry;
 
@@ -18,6 +18,8 @@ pub struct ExporterContext {
     pub registry: Option<Arc<Registry>>,
     /// The calls of the pipelines that feed it; `None` when it is in no traces pipeline.
     pub calls: Option<Arc<CallQueue>>,
+    /// The messages it records; `None` for one that does not record, or is in no pipeline.
+    pub frames: Option<Arc<FrameQueue>>,
     /// Where the labels of calls have their names.
     pub label_sets: Arc<LabelSets>,
     /// Who this program is: `service.telemetry.resource`.

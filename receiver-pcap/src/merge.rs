@@ -79,6 +79,9 @@ impl Merge {
             capture.advance().map_err(unusable)?;
             // One without packets comes first, for what is to be said about it.
             let first = capture.packet().map_or(Timestamp::ZERO, |packet| packet.at);
+            // Of several interfaces an older one may stand behind it.
+            let ahead = if capture.interfaces() < 2 { 0 } else { WINDOW.as_nanos() as u64 };
+            let first = Timestamp::from_nanos(first.as_nanos().saturating_sub(ahead));
             merge.waiting.push(Waiting { first, path: path.clone() });
         }
         merge.report.set_total(total);

@@ -276,6 +276,18 @@ fn packets_of_several_interfaces_come_in_order_of_time() {
 }
 
 #[test]
+fn a_file_whose_first_packet_is_not_its_oldest_is_opened_in_time() {
+    let order = Order::LITTLE;
+    let head = [order.section(), order.interface(1, 0, &[]), order.interface(1, 0, &[])].concat();
+    let at = |milliseconds: u64, interface: u32, number: u32| {
+        order.enhanced(interface, START * 1_000_000 + milliseconds * 1000, &ethernet(&message(number)))
+    };
+    let several = [&head[..], &at(1900, 0, 2), &at(100, 1, 0)].concat();
+    let other = [&head[..], &at(1000, 0, 1), &at(2500, 0, 3)].concat();
+    assert_eq!(Replay::of(&[&several, &other]).expect("both are read").numbers, [0, 1, 2, 3]);
+}
+
+#[test]
 fn zstd_is_read_and_its_damage_is_said() {
     let order = Order::LITTLE;
     let records = (0..4).flat_map(|number| order.record(START + u64::from(number), 0, &ethernet(&message(number))));

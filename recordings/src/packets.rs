@@ -5,6 +5,8 @@
 //! masked (RFC 6455 §5.2); what came over TLS is in the clear. Datagrams that the kernel had merged are merged again where a
 //! reader would take them for copies of each other.
 
+use std::borrow::Cow;
+
 use pipeline::{FrameBatch, SipFrame, Transport};
 use wire::{Encoder, Timestamp};
 
@@ -17,30 +19,9 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// The packets of a batch's messages: each goes to `put` with its transport and time. Gives the number of messages that are
-    /// longer than their transport takes, and have none.
-    pub fn put(&mut self, batch: &FrameBatch, mut put: impl FnMut(Transport, Timestamp, &[u8])) -> u64 {
-        let mut too_long = 0;
-        let is_copy = |one: &SipFrame, next: &SipFrame| {
-            let of = |frame: &SipFrame| (frame.source, frame.destination, frame.transport, frame.first, frame.at);
-            one.transport == Transport::Udp && of(one) == of(next) && batch.message(one) == batch.message(next)
-        };
-        for frames in batch.frames.chunk_by(is_copy) {
-            let message: Vec<u8>;
-            let (frame, bytes) = match frames {
-                [frame] => (frame, batch.message(frame)),
-                [frame, ..] => {
-                    message = frames.iter().flat_map(|frame| batch.message(frame)).copied().collect();
-                    (frame, &message[..])
-                }
-                [] => continue,
-            };
-            too_long += if self.message(frame, bytes, &mut put) { 0 } else { frames.len() as u64 };
-        }
-        too_long
-    }
-
-    fn message(&mut self, frame: &SipFrame, message: &[u8], put: &mut impl FnMut(Transport, Timestamp, &[u8])) -> bool {
+    /// The packets of a message that came as `frame` says: each goes to `put` with its time. `false`: it is longer than a
+    /// datagram takes, and has none.
+    pub fn put(&mut self, frame: &SipFrame, message: &[u8], mut put: impl FnMut(Timestamp, &[u8])) -> bool {
         let Self { encoder, made: (bytes, ends) } = self;
         bytes.clear();
         ends.clear();
@@ -63,15 +44,30 @@ impl Packets {
         let mut start = 0;
         for (index, &end) in ends.iter().enumerate() {
             let at = if index + 1 < ends.len() { frame.first } else { frame.at };
-            put(frame.transport, at, &bytes[start..end]);
+            put(at, &bytes[start..end]);
             start = end;
         }
         true
     }
 }
 
+/// What a batch holds: each message with its frame, and how many it is.
+pub fn messages(batch: &FrameBatch) -> impl Iterator<Item = (&SipFrame, Cow<'_, [u8]>, u64)> {
+    let is_copy = |one: &SipFrame, next: &SipFrame| {
+        let of = |frame: &SipFrame| (frame.source, frame.destination, frame.transport, frame.first, frame.at);
+        one.transport == Transport::Udp && of(one) == of(next) && batch.message(one) == batch.message(next)
+    };
+    batch.frames.chunk_by(is_copy).map(|frames| match frames {
+        [frame] => (frame, batch.message(frame).into(), 1),
+        _ => {
+            let all: Vec<u8> = frames.iter().flat_map(|frame| batch.message(frame)).copied().collect();
+            (&frames[0], all.into(), frames.len() as u64)
+        }
+    })
+}
+
 /// What stands before a text message of one frame.
-fn websocket_header(len: usize) -> Vec<u8> {
+pub(crate) fn websocket_header(len: usize) -> Vec<u8> {
     /// The last frame, of text.
     const TEXT: u8 = 0x81;
     match u16::try_from(len) {
@@ -89,9 +85,8 @@ mod tests {
         let at = Timestamp::from_nanos;
         let [source, destination] = ["192.0.2.1:5060", "192.0.2.2:5060"].map(|text| text.parse().expect("an address"));
         let frame = SipFrame { first: at(first), transport, ..SipFrame::datagram(source, destination, at(9)) };
-        let (mut batch, mut times) = (FrameBatch::default(), Vec::new());
-        batch.push(&vec![b'x'; len], frame);
-        assert_eq!(Packets::default().put(&batch, |_, at, _| times.push(at.as_nanos())), 0);
+        let mut times = Vec::new();
+        assert!(Packets::default().put(&frame, &vec![b'x'; len], |at, _| times.push(at.as_nanos())));
         times
     }
 

@@ -6,11 +6,13 @@ use pipeline::affinity::Report;
 use crate::captures::Reading;
 use crate::cli::{Advise, AdviseFormat};
 use crate::failure::Failure;
+use crate::folders;
 use crate::show::print;
 
 /// Reads the captures and prints what was found of each service.
 pub fn advise(advise: &Advise) -> Result<(), Failure> {
-    let mut reading = Reading::advised(&advise.captures)?;
+    let resolved = folders::resolved(&advise.captures, &folders::Asked::default())?;
+    let mut reading = Reading::advised(&resolved.captures)?;
     reading.read()?;
     let report = reading.affinity().unwrap_or_default();
     reading.say_remarks();

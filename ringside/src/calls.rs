@@ -11,6 +11,7 @@ use wire::Timestamp;
 use crate::captures::{self, Asked};
 use crate::cli::{Calls, CallsFormat, Captures, Sort};
 use crate::failure::Failure;
+use crate::folders;
 use crate::json::line;
 use crate::live;
 use crate::show::{self, print};
@@ -26,7 +27,7 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     }
     let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, utc, .. } =
         arguments;
-    let captures = Captures { paths, ports, run };
+    let given = Captures { paths, ports, run };
     if format == CallsFormat::Json && !columns.is_empty() {
         return Err(Failure::Usage("--columns goes with a table or CSV: in JSON every key is there".to_owned()));
     }
@@ -37,6 +38,9 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     };
     let asked = fields.iter().chain(sort.iter().map(|sort| &sort.field));
     let choice = Choice { failed, poor, with_number: number.is_some(), filter };
+    let who = folders::Asked { filter: choice.filter.as_ref(), number: number.as_deref(), period, call_ids: &[] };
+    let resolved = folders::resolved(&given, &who)?;
+    let captures = &resolved.captures;
     let asked = Asked::of(number, choice.filter.as_ref(), poor).with(asked);
     // A row is all that is shown: messages are let go as soon as their call is over.
     let row = {
@@ -54,7 +58,7 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     let of_call = row.clone();
     let keep = move |_: &Call, view: &View<'_>| of_call(view, None);
     let more = all.then(|| Exchanges::new(false));
-    let (mut rows, exchanges) = captures::calls(&captures, asked, more, keep)?;
+    let (mut rows, exchanges) = captures::calls(captures, asked, more, keep)?;
     let of_exchange = |exchange: &Exchange| row(&exchange.view(), (exchange.times > 1).then_some(exchange.times));
     rows.extend(exchanges.iter().filter_map(of_exchange));
     if rows.is_empty() {
@@ -89,7 +93,8 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
 fn refused(arguments: Calls) -> Result<(), Failure> {
     let Calls { paths, ports, run, format, utc, .. } = arguments;
     let style = terminal::style(None, utc);
-    let list = Unread::list(captures::refused(&Captures { paths, ports, run })?.iter(), style.unicode);
+    let resolved = folders::resolved(&Captures { paths, ports, run }, &folders::Asked::default())?;
+    let list = Unread::list(captures::refused(&resolved.captures)?.iter(), style.unicode);
     if list.is_empty() {
         return Err(Failure::Failed("every message in these captures could be read".to_owned()));
     }

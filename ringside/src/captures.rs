@@ -468,10 +468,10 @@ impl Sink for Seen {
 fn shown(configuration: &Configuration, outlets: &[Outlet]) -> usize {
     let mut pipelines = configuration.service.pipelines.iter();
     let pipeline = pipelines.find(|(name, _)| Signal::of(name) == Some(Signal::Metrics));
-    let exporter = pipeline.and_then(|(_, pipeline)| ComponentId::parse(pipeline.exporters.first()?));
-    let exporter = exporter.expect("a pipeline without exporters is refused");
-    let outlet = outlets.iter().position(|outlet| outlet.exporters.contains(&exporter));
-    outlet.expect("a pipeline ends at an outlet with its exporters")
+    let exporters = pipeline.into_iter().flat_map(|(_, pipeline)| &pipeline.exporters);
+    let exporters: Vec<ComponentId> = exporters.filter_map(|id| ComponentId::parse(id)).collect();
+    let is_its = |outlet: &Outlet| outlet.exporters.iter().any(|exporter| exporters.contains(exporter));
+    outlets.iter().position(is_its).expect("a pipeline ends at an outlet with its exporters")
 }
 
 fn remarks(report: &Report, seen: bool) -> Vec<String> {

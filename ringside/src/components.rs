@@ -6,6 +6,7 @@ use config::{Role, Type};
 use engine::Catalogue;
 use exporter::file_storage::{self, FileStorage};
 use exporter::otlp::{self, Otlp};
+use exporter::pcap::{self, Pcap};
 use exporter::prometheus::{self, Prometheus};
 use extension_console::Console;
 use metrics::{ExporterContext, ExtensionContext};
@@ -121,6 +122,13 @@ pub fn catalogue() -> Catalogue {
                 |settings, context| Box::new(Otlp::new(settings, context)),
             )
             .naming_extension("sending_queue.storage", Role::KeepsFiles),
+            Type::<dyn Exporter, ExporterContext>::new(
+                "pcap",
+                Role::Records,
+                "records messages into files of a bounded size, number and age",
+                pcap::Settings::check,
+                |settings, context| Box::new(Pcap::new(settings, context)),
+            ),
         ],
         extensions: vec![
             Type::<dyn Extension, ExtensionContext>::new(

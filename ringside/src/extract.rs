@@ -21,6 +21,7 @@ use wire::Timestamp;
 use crate::captures::{self, Asked};
 use crate::cli::Extract;
 use crate::failure::Failure;
+use crate::folders;
 use crate::show::say;
 
 /// Packets of media that came so long before the first or after the last that was counted are its own too.
@@ -29,6 +30,9 @@ const AROUND: Duration = Duration::from_secs(2);
 /// Writes the packets of the calls that match.
 pub fn extract(arguments: &Extract) -> Result<(), Failure> {
     let Extract { captures, all, call_id, filter, period, media, anonymize, output } = arguments;
+    let who = folders::Asked { filter: filter.as_ref(), call_ids: call_id, period: *period, number: None };
+    let resolved = folders::resolved(captures, &who)?;
+    let captures = &resolved.captures;
     if captures.paths.iter().any(|path| path.as_os_str() == "-") {
         let text = "extract reads captures several times, which a pipe cannot be: write it to a file first";
         return Err(Failure::Usage(text.to_owned()));

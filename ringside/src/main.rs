@@ -9,6 +9,7 @@ mod components;
 mod doctor;
 mod extract;
 mod failure;
+mod folders;
 mod hash;
 mod json;
 mod ladder;

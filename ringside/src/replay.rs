@@ -18,16 +18,19 @@ use metrics::{Exposition, Undefined};
 use crate::captures::{Asked, Reading};
 use crate::cli::{Format, Replay};
 use crate::failure::Failure;
+use crate::folders;
 use crate::show::print;
 use calls::Calls;
 use export::Export;
 
 /// Reads the captures and prints what they come to.
 pub fn replay(replay: &Replay) -> Result<(), Failure> {
+    let resolved = folders::resolved(&replay.captures, &folders::Asked::default())?;
+    let captures = &resolved.captures;
     let mut reading = match replay.export {
-        true => Reading::exported(&replay.captures, replay.calls.is_some())?,
+        true => Reading::exported(captures, replay.calls.is_some())?,
         false => Reading::new(
-            &replay.captures,
+            captures,
             replay.calls.is_some().then(|| Asked::of(None, replay.filter.as_ref(), false).wanted()),
         )?,
     };

@@ -79,9 +79,9 @@ fn take(screen: &mut Screen, source: &mut Source, asked: &mut HashMap<Arc<str>, 
         came = true;
         match news {
             News::Calls(calls) => over.extend(calls),
-            News::Up(calls) => {
+            News::Up { calls, only_newest } => {
                 screen.on_calls(std::mem::take(&mut over));
-                screen.on_up(calls);
+                screen.on_up(calls, only_newest);
             }
             News::Name(name) => screen.set_source(&name),
             News::Failed(failure) => return Err(failure),

@@ -51,6 +51,9 @@ pub struct Step {
     pub bytes: u32,
     /// How often it was sent again.
     pub retransmissions: u16,
+    /// It was seen before between other addresses, as a balancer rewrites them; left out where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copy: bool,
     /// Its header fields as far as they may be shown, a line each; left out where none are on record.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Box<str>>,
@@ -94,6 +97,7 @@ pub fn json(view: &View<'_>) -> Ladder {
             sdp: message.sdp,
             bytes: message.bytes,
             retransmissions: message.retransmissions,
+            copy: message.copy,
             headers: headers(index),
             again: again(record, index).map(|(at, _)| (at - start).as_secs_f64()).collect(),
             media,

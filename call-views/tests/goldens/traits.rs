@@ -57,6 +57,7 @@ fn record() -> impl Strategy<Value = Played> {
                     sdp,
                     bytes: 500,
                     retransmissions: again.saturating_sub(200).into(),
+                    copy: false,
                 }
             };
             record.ladder = ladder.into_iter().map(message).collect();

@@ -19,6 +19,7 @@ fn roles() -> Roles {
             Some(Role::ExportsMetrics),
         ),
         ("exporters", "otlp otlp/2", Some(Role::Exports)),
+        ("exporters", "pcap", Some(Role::Records)),
     ];
     let ids = |text: &'static str| text.split_whitespace().map(|id| ComponentId::parse(id).expect("an id"));
     known.into_iter().flat_map(|(list, names, role)| ids(names).map(move |id| ((list, id), role))).collect()
@@ -65,16 +66,31 @@ fn draw(graph: &Graph) -> Vec<String> {
     }
     let shard = |shard: &ShardPlan| {
         let shown_by: String = shard.shown_by.iter().map(|id| format!("({id})")).collect();
-        format!("{}: {}{shown_by}", shard.receivers[0], branch(&shard.trunk))
+        let recorders: String = shard.recorders.iter().map(|id| format!("!{id}")).collect();
+        format!("{}: {}{shown_by}{recorders}", shard.receivers[0], branch(&shard.trunk))
     };
     graph.shards.iter().map(shard).collect()
+}
+
+#[test]
+fn what_records_gets_what_receivers_bring_once() {
+    let drawn = draw(&graph(&["metrics: wire > dialog > prometheus pcap", "traces: wire > dialog > pcap otlp"]));
+    assert_eq!(drawn, ["wire: dialog [prometheus] <otlp>!pcap"]);
+}
+
+#[test]
+fn what_records_stands_beside_an_exporter_and_behind_a_receiver() {
+    let (_, problems) = build(&["metrics: wire > dialog > pcap"]);
+    assert!(problems[0].contains("name it beside another exporter"), "{problems:?}");
+    let (_, problems) = build(&["metrics: probe > > pcap prometheus"]);
+    assert!(problems[0].contains("has nothing to record"), "{problems:?}");
 }
 
 fn draw_branch(branch: &Branch) -> String {
     let shard = ShardPlan {
         receivers: vec![ComponentId::parse("x").expect("an id")],
         trunk: branch.clone(),
-        shown_by: Vec::new(),
+        ..ShardPlan::default()
     };
     draw(&Graph { shards: vec![shard] })[0].trim_start_matches("x: ").to_owned()
 }

@@ -61,6 +61,7 @@ fn start(settings: Settings, calls: Option<Arc<CallQueue>>) -> Fixture {
         id: ComponentId::parse("otlp_http/test").expect("an id"),
         registry: Some(Arc::clone(&registry)),
         calls,
+        frames: None,
         label_sets: Arc::clone(registry.label_sets()),
         resource: Arc::new([("service.name".to_owned(), "sbc".to_owned())].into()),
         health: Arc::new(Nobody),

@@ -56,6 +56,7 @@ pub fn context(registry: &Arc<Registry>, state: &Arc<State>) -> ExporterContext 
         id: ComponentId::parse("prometheus").expect("an id"),
         registry: Some(Arc::clone(registry)),
         calls: None,
+        frames: None,
         label_sets: Arc::clone(registry.label_sets()),
         resource: Arc::default(),
         health: Arc::clone(state) as _,

@@ -191,4 +191,6 @@ pub struct Message {
     pub bytes: u32,
     /// How often it was sent again on this hop.
     pub retransmissions: u16,
+    /// It was seen before between other addresses, with the same Via: behind a balancer that rewrites addresses.
+    pub copy: bool,
 }

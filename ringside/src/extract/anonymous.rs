@@ -68,10 +68,12 @@ pub fn write(
             let [source, destination] = [frame.source, frame.destination].map(|end| anonymizer.address(end));
             made.push(&bytes, SipFrame { source, destination, ..frame.clone() });
         }
-        packets.put(&made, |_, at, packet| {
-            waiting.insert((at, number), packet.to_vec());
-            number += 1;
-        });
+        for (frame, bytes, _) in recordings::messages(&made) {
+            packets.put(frame, &bytes, |at, packet| {
+                waiting.insert((at, number), packet.to_vec());
+                number += 1;
+            });
+        }
         put(&mut waiting, made.frames.last().map(|frame| frame.at))
     })?;
     put(&mut waiting, None)?;

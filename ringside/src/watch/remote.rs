@@ -109,7 +109,8 @@ fn tell(list: List, over: &mut HashMap<Name, Instant>, news: &SyncSender<News>) 
     let (up, ended): (Vec<Known>, Vec<Known>) = known.partition(|known| known.is_up);
     let ended: Vec<Known> = ended.into_iter().filter(|known| over.insert(known.name(), now).is_none()).collect();
     over.retain(|_, seen| *seen == now);
-    news.send(News::Calls(ended)).is_ok() && news.send(News::Up(up)).is_ok()
+    // How many a console lists is its own affair.
+    news.send(News::Calls(ended)).is_ok() && news.send(News::Up { calls: up, only_newest: true }).is_ok()
 }
 
 fn path() -> String {

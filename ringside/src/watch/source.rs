@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::captures::{self, EachCall, Reading, rewrite};
 use crate::cli::{Captures, Watch};
 use crate::failure::Failure;
+use crate::folders;
 use crate::live::Live;
 use crate::watch::remote::{self, Following};
 
@@ -43,8 +44,8 @@ pub struct Source {
 pub enum News {
     /// Calls that are over, or what happened outside calls.
     Calls(Vec<Known>),
-    /// All calls that are up.
-    Up(Vec<Known>),
+    /// All calls that are up; `only_newest`: there may be more, that began before.
+    Up { calls: Vec<Known>, only_newest: bool },
     /// Where they come from is called otherwise now.
     Name(String),
     /// It is over, and why.
@@ -79,8 +80,9 @@ impl Source {
         }
         let Watch { paths, ports, run, .. } = arguments;
         let captures = Captures { paths: paths.clone(), ports: ports.clone(), run: run.clone() };
+        let folders::Resolved { captures, .. } = &folders::resolved(&captures, &folders::Asked::default())?;
         let grows = paths.iter().any(|path| is_written(path));
-        let mut watched = Reading::watched(&captures, grows)?;
+        let mut watched = Reading::watched(captures, grows)?;
         let (questions, label_sets) = (watched.questions.take(), Arc::clone(&watched.label_sets));
         let feed = Feed { news: sender, lost: Arc::clone(&lost), patient: true };
         watched.add_sink(feed.sink(&label_sets));
@@ -126,7 +128,8 @@ impl Source {
         if let Some(answer) = &mut self.newest {
             match answer.try_recv() {
                 Ok(calls) => {
-                    news.push(News::Up(known(calls)));
+                    let only_newest = calls.len() >= NEWEST;
+                    news.push(News::Up { calls: known(calls), only_newest });
                     self.newest = None;
                 }
                 Err(oneshot::error::TryRecvError::Closed) => self.newest = None,
@@ -293,7 +296,7 @@ fn is_written(path: &Path) -> bool {
 const TOKEN: &str = "RINGSIDE_CONSOLE_TOKEN";
 /// News that wait at most.
 const WAITING: usize = 4096;
-/// Most calls that are up on the screen.
+/// Most calls that are asked whether they are up: of older ones only the end is told.
 const NEWEST: usize = 2048;
 /// Most calls that are asked for at once.
 const MOST_ASKED: usize = 7;

@@ -69,6 +69,8 @@ struct Step {
     bytes: u32,
     retransmissions: u16,
     #[serde(default)]
+    copy: bool,
+    #[serde(default)]
     headers: Vec<String>,
     #[serde(default)]
     again: Vec<f64>,
@@ -141,6 +143,7 @@ fn put_ladder(record: &mut CallRecord, steps: Vec<Step>) {
             sdp: step.sdp,
             bytes: step.bytes,
             retransmissions: step.retransmissions,
+            copy: step.copy,
         });
     }
     if sent.messages.iter().all(Option::is_none) {

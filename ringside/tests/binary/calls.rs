@@ -353,6 +353,37 @@ fn each_keep_alive_is_cut_out_although_they_are_one_row() {
     assert_eq!(rows("out.pcapng"), rows("calls.pcap"));
 }
 
+/// A balancer that rewrites addresses and adds no Via: what passes it is seen on either side of it.
+#[test]
+fn a_balancer_without_a_via_has_a_column_of_its_own() {
+    let folder = Folder::new();
+    let text = "0 alice -> bob INVITE\n0.5 alice <- bob 180\n1 alice <- bob 200\n1.1 alice -> bob ACK\n9 alice -> bob BYE\n9.1 alice <- bob 200\n";
+    let backend: std::net::SocketAddr = "10.0.0.9:5060".parse().expect("an address");
+    let mut steps = Vec::new();
+    for step in ladder::play(text) {
+        let mut behind = ladder::Step { at: step.at + std::time::Duration::from_millis(1), ..step.clone() };
+        let is_request = !step.bytes.starts_with(b"SIP/2.0");
+        *if is_request { &mut behind.destination } else { &mut behind.source } = backend;
+        steps.extend([step.clone(), behind]);
+        if is_request && step.at.is_zero() {
+            // And again, on both sides.
+            let again = steps.clone();
+            let later = std::time::Duration::from_millis(100);
+            steps.extend(again.into_iter().map(|step| ladder::Step { at: step.at + later, ..step }));
+        }
+    }
+    folder.write("calls.pcap", ladder::pcap::write(&steps, EPOCH));
+    let drawn = &objects(&printed(&folder, &["ladder", "calls.pcap", "--format", "json"]))[0];
+    assert_eq!(drawn["endpoints"].as_array().map(Vec::len), Some(3), "{drawn}");
+    let copies = drawn["ladder"].as_array().expect("a list").iter().filter(|message| message["copy"] == true);
+    let copies: Vec<String> = copies.map(|copy| format!("{} {}", copy["method"], copy["retransmissions"])).collect();
+    let expected = ["INVITE 1", "INVITE 0", "INVITE 0", "ACK 0", "BYE 0", "BYE 0"];
+    assert_eq!(copies.iter().map(|copy| copy.replace('"', "")).collect::<Vec<_>>(), expected);
+    assert_eq!((drawn["retransmissions"].as_u64(), drawn["messages"].as_u64()), (Some(1), Some(14)));
+    let text = printed(&folder, &["ladder", "calls.pcap"]).stdout;
+    assert!(text.contains("10.0.0.9:5060"), "{text}");
+}
+
 #[test]
 fn what_cannot_be_cut_out_is_said_and_nothing_is_written() {
     let folder = folder();

@@ -33,6 +33,7 @@ enum Together {
     Traces,
     Console,
     Probes,
+    Recorder,
 }
 
 /// With what a line, which stands in `table`, is there.
@@ -43,6 +44,7 @@ fn together(table: &str, content: &str) -> Option<Together> {
         }
         "receivers.sip_probe" | "service.pipelines.\"metrics/probes\"" => Some(Together::Probes),
         "extensions.console" | "extensions.probe_endpoint" | "extensions.file_storage" => Some(Together::Console),
+        "exporters.pcap" | "service.pipelines.\"metrics/recorder\"" => Some(Together::Recorder),
         "service" if content.starts_with("extensions") => Some(Together::Console),
         _ => None,
     }
@@ -137,8 +139,9 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
     let text = checked_in();
     let lines: Vec<&str> = text.lines().collect();
     let alone = |with| effective(&uncommented(&text, with, |_| false)).unwrap_or_else(|error| panic!("{error}"));
-    let [plain, traced, shown, asked] =
-        [None, Some(Together::Traces), Some(Together::Console), Some(Together::Probes)].map(alone);
+    let [plain, traced, shown, asked, recorded] =
+        [None, Some(Together::Traces), Some(Together::Console), Some(Together::Probes), Some(Together::Recorder)]
+            .map(alone);
     let mut count = 0;
     for (number, line) in lines.iter().enumerate().filter(|(_, line)| hidden(line).is_some()) {
         let table = table(&lines, number).expect("keys stand in tables");
@@ -165,6 +168,7 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
                 Some(Together::Traces) => &traced,
                 Some(Together::Console) => &shown,
                 Some(Together::Probes) => &asked,
+                Some(Together::Recorder) => &recorded,
             };
             assert_eq!(&changed, expected, "line {} shows another value than the default: {line}", number + 1);
         }

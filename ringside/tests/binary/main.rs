@@ -14,6 +14,7 @@ mod privacy;
 mod probing;
 mod program;
 mod pushing;
+mod recording;
 mod replay;
 mod running;
 mod usage;

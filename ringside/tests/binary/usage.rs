@@ -67,6 +67,7 @@ fn components_lists_what_is_compiled_in() {
         "prometheus",
         "otlp_grpc",
         "otlp_http",
+        "pcap",
         "extensions:",
         "console",
         "probe_endpoint",

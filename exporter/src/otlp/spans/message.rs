@@ -26,7 +26,9 @@ pub(super) struct Places {
 pub(super) fn show(encoder: &SpanEncoder<'_>, places: Places, encoded: &mut EncodedCall) {
     let record = encoder.record;
     let first = record.transactions.first();
-    for (index, message) in record.ladder.iter().enumerate() {
+    // A copy behind a balancer is for the eye: a trace has told the message.
+    let messages = record.ladder.iter().enumerate().filter(|(_, message)| !message.copy);
+    for (index, message) in messages {
         let place = match message.owner {
             Owner::Transaction(index) => Some(places.transactions + usize::from(index)),
             Owner::Session(index) => Some(places.sessions + usize::from(index)),

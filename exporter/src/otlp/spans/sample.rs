@@ -77,6 +77,7 @@ pub fn message(millis: u64, method: Method, status: Option<u16>, ends: (u16, u16
         sdp: false,
         bytes: 500,
         retransmissions: 0,
+        copy: false,
     }
 }
 
