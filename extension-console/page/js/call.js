@@ -1,6 +1,6 @@
 // One call: what became of it, its delays as bars, what was heard, its ladder; copied as text, as Mermaid, as a link.
 
-import { copy, h, linkOf, result, seconds, span, toast } from "./dom.js";
+import { copy, dayAndTime, h, linkOf, result, seconds, span, toast, zone } from "./dom.js";
 import { columnsOf, drawLadder, letter } from "./ladder.js";
 import { livedFor } from "./list.js";
 import { faultsOf, heard } from "./media.js";
@@ -24,7 +24,8 @@ export class CallView {
     this.call = null;
     this.open.clear();
     document.body.dataset.view = callId === null ? "list" : "call";
-    document.title = callId === null ? "ringside" : `${callId} · ringside`;
+    const host = document.getElementById("host").textContent;
+    document.title = [callId, host, "ringside"].filter(Boolean).join(" · ");
     this.element.replaceChildren(callId === null ? this.hint : h("p", { class: "note" }, "…"));
     this.element.scrollTop = 0;
     if (callId !== null) window.scrollTo(0, 0);
@@ -100,7 +101,7 @@ export class CallView {
 
   facts(call) {
     const facts = [
-      ["began", `${call.start.slice(0, 10)} ${call.start.slice(11, 23)} UTC`],
+      ["began", `${dayAndTime(call.start)} ${zone(call.start)}`],
       ["carrier", call.carrier],
       ["trunks", (call.trunk ?? []).map(({ carrier, direction, status }) => `${direction} ${carrier}${status ? ` ${status}` : ""}`).join(", ")],
       ["phone", call.user_agent ? `${call.user_agent} (${call.ua_type})` : call.ua_type],

@@ -35,9 +35,29 @@ export function clock(value) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** The time of day of an RFC 3339 time: 00:00:00, or with milliseconds. */
+const named = new Intl.DateTimeFormat("en", { timeZoneName: "short" });
+
+/** The zone of whoever looks, as it is called at a time: UTC, GMT+1. */
+export function zone(time) {
+  return named.formatToParts(new Date(time)).find(({ type }) => type === "timeZoneName").value;
+}
+
+/** The same now. */
+export const ZONE = zone(Date.now());
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** The time of day of an RFC 3339 time of UTC on the clock of whoever looks: 00:00:00, or with milliseconds. */
 export function timeOfDay(time, milliseconds = false) {
-  return time.slice(11, milliseconds ? 23 : 19);
+  const date = new Date(time);
+  const day = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
+  return milliseconds ? `${day}.${time.slice(20, 23)}` : day;
+}
+
+/** The same with its day: 2026-01-31 00:00:00.000. */
+export function dayAndTime(time) {
+  const date = new Date(time);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${timeOfDay(time, true)}`;
 }
 
 /** A whole number with thin spaces: 12 345. */

@@ -1,6 +1,6 @@
 // The figures: tiles of ratios, rates of the last seconds, tables of the rest.
 
-import { count, h } from "./dom.js";
+import { ZONE, count, dayAndTime, h } from "./dom.js";
 
 /** Tiles: key of the ratio, its name, what it says. */
 const TILES = [
@@ -116,7 +116,7 @@ function showTiles(figures) {
       name,
       percent(recent),
       unit,
-      `all ${percent(figures.ratios[key])}`,
+      `since start ${percent(figures.ratios[key])}`,
     );
   });
   const pdd = figures.means.pdd;
@@ -233,10 +233,10 @@ function showTables() {
 
 function unreadTable() {
   const rows = unread.toReversed().map(({ time, source, reason, why, line }) => [
-    `${time.slice(0, 10)} ${time.slice(11, 23)}`,
+    dayAndTime(time),
     source,
     h("span", { title: why }, reason),
     h("code", {}, line),
   ]);
-  return table("messages that could not be read (parse_errors_total), the newest first", ["UTC", "from", "reason", "first line"], rows, 4);
+  return table("messages that could not be read (parse_errors_total), the newest first", [ZONE, "from", "reason", "first line"], rows, 4);
 }

@@ -1,7 +1,7 @@
 // The ladder: a column for each endpoint, a rung for each message, what it said on a click; a double line where a stream
 // of media begins, and where it ends.
 
-import { copy, h, isPoor, seconds, timeOfDay } from "./dom.js";
+import { ZONE, copy, dayAndTime, h, isPoor, seconds, timeOfDay, zone } from "./dom.js";
 
 /** Silence that is set off, in seconds. */
 const SILENCE = 1;
@@ -141,7 +141,7 @@ function head(columns) {
   return h(
     "div",
     { class: "ends" },
-    h("span", { class: "clock" }, "UTC", h("span", { class: "delta" }, "+ s")),
+    h("span", { class: "clock" }, ZONE, h("span", { class: "delta" }, "+ s")),
     h("span", { class: "lane" }, ends),
   );
 }
@@ -221,7 +221,7 @@ function details(call, message) {
   const facts = [
     ["from", call.endpoints[message.source]],
     ["to", call.endpoints[message.destination]],
-    ["time", `${message.time.replace("T", " ").replace("Z", "")} UTC, ${seconds(message.offset_seconds)} s after the first`],
+    ["time", `${dayAndTime(message.time)} ${zone(message.time)}, ${seconds(message.offset_seconds)} s after the first`],
     ["of", `${message.method} ${message.cseq}, ${message.bytes} bytes${again}`],
   ];
   const list = (pairs, name) =>

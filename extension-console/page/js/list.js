@@ -1,6 +1,6 @@
 // The list of calls, newest first: filters in, rows out, followed as the server tells what changed.
 
-import { clock, count, h, isPoor, linkOf, nameOf, result, span, timeOfDay } from "./dom.js";
+import { ZONE, clock, count, dayAndTime, h, isPoor, linkOf, nameOf, result, span, timeOfDay, zone } from "./dom.js";
 
 const OUTCOMES = [
   ["", "outcome"],
@@ -52,6 +52,7 @@ export class CallList {
     this.fresh = document.getElementById("fresh");
     /** Calls that came while the pointer was on the list, which does not move under it. */
     this.held = new Set();
+    document.getElementById("zone").textContent = ZONE;
     const outcomes = OUTCOMES.map(([value, text]) => h("option", { value }, text));
     this.form.elements.outcome.replaceChildren(...outcomes);
     let waiting;
@@ -253,7 +254,7 @@ export class CallList {
         "data-call": call.call_id,
         title: `${call.call_id}\n${call.source} → ${call.destination}`,
       },
-      h("span", { class: "time" }, timeOfDay(call.start)),
+      h("span", { class: "time", title: `${dayAndTime(call.start)} ${zone(call.start)}` }, timeOfDay(call.start)),
       h(
         "span",
         { class: "who" },

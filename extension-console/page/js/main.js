@@ -68,7 +68,7 @@ function follow() {
 /** Whose console it is: several are open side by side, all by the name localhost. */
 function showHost(host) {
   document.getElementById("host").textContent = host;
-  document.title = host ? `${host} · ringside` : "ringside";
+  document.title = [view.callId, host, "ringside"].filter(Boolean).join(" · ");
 }
 
 /** What is shown is old, and why. */
