@@ -42,6 +42,14 @@ INLINE int send_on(struct __sk_buff *skb, const struct work *work)
 	return GO_ON;
 }
 
+/* Whether what has a backend's address enters elsewhere than from a pod of this node, where the backend is in one. */
+INLINE int is_spoofed(__u32 backend, __u32 device)
+{
+	const struct hop *hop = map_lookup(&hops, &backend);
+
+	return hop && hop->kind == HOP_POD && !(flags_of_device(device) & DEVICE_OWN);
+}
+
 /* What a backend sends to a client that came past the stack goes back past it. */
 STEP int give_back(struct __sk_buff *skb, struct work *work)
 {
@@ -104,6 +112,10 @@ int steer_ingress(struct __sk_buff *skb)
 	source = is_port(packet->source_port) ? find_place(packet->source, packet->source_port) : 0;
 	if (source && source->what == PLACE_BACKEND) {
 		number = source->number;
+		if (is_spoofed(number, skb->ifindex)) {
+			count(SPOOFED);
+			return GO_ON;
+		}
 		work->now = current_time();
 		hear(skb, work, number);
 		give_back(skb, work);

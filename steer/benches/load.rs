@@ -74,17 +74,18 @@ fn affinity(scale: usize) {
 
 fn trunk(scale: usize) {
     let Some(mut stage) = parts::stage("trunk", Rules::Iptables, PODS) else { return };
-    for who in [Who::Rules, Who::Stack, Who::Direct] {
-        let outcome = parts::trunk(&mut stage, who, 100.0, scale as f64 / 5.0);
+    let (each, seconds) = (100.0, scale as f64 / 5.0);
+    for (who, of) in [(Who::Rules, 1), (Who::Rules, PODS), (Who::Stack, PODS), (Who::Direct, PODS)] {
+        let outcome = parts::trunk(&mut stage, who, each, of, seconds);
         let all: usize = outcome.shares.iter().sum();
         let shares: Vec<String> =
             outcome.shares[..PODS].iter().map(|share| format!("{:.1} %", 100.0 * *share as f64 / all as f64)).collect();
         println!(
-            "trunk, 380 calls/s offered to four backends of 100 calls/s, {}: {} good of {}, {:.0}/s; shares {}",
+            "trunk, {:.0} calls/s offered to four backends of {each:.0} calls/s, {}: {:.0} calls/s good, {} broken; shares {}",
+            each * of as f64 * 0.85,
             who.as_str(),
-            outcome.good,
-            76 * scale,
-            outcome.good as f64 / (scale as f64 / 5.0),
+            outcome.good as f64 / seconds,
+            outcome.broken(),
             shares.join(", ")
         );
     }

@@ -372,10 +372,8 @@ impl<K: Kernel> Daemon<K> {
         let addresses: Vec<_> = self.director.unplaced().collect();
         let places = self.devices.places(addresses);
         self.director.placed(places);
-        if self.director.path() == Path::Direct {
-            let hops = self.devices.hops(&self.director.addresses());
-            self.director.hops(hops);
-        }
+        let hops = self.devices.hops(&self.director.addresses());
+        self.director.hops(hops);
     }
 
     fn scan_devices(&mut self) {

@@ -228,9 +228,6 @@ impl Director {
 
     /// How packets get to a backend past the stack, if to all of its addresses alike.
     fn hop(&self, member: &Member) -> Option<Hop> {
-        if self.path() == Path::Stack {
-            return None;
-        }
         let mut hops = member.addresses.iter().map(|address| self.hops.get(&address.ip()).copied());
         let first = hops.next()??;
         hops.all(|hop| hop == Some(first)).then_some(first)

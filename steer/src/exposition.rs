@@ -253,6 +253,7 @@ fn node(text: &mut Text, view: &View<'_>, extras: &Extras) {
         ("translated", General::Translated),
         ("super", General::Super),
         ("bypass", General::Bypass),
+        ("spoofed", General::Spoofed),
         ("event_lost", General::EventsLost),
     ] {
         text.sample("special_total", &[("kind", kind)], counters.general(which));

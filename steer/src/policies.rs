@@ -110,28 +110,26 @@ fn found() -> Result<BTreeSet<String>, String> {
     let mut found = BTreeSet::new();
     let mut judged = BTreeSet::new();
     for (family, program) in [("ip", "iptables-nft-save"), ("ip6", "ip6tables-nft-save")] {
-        // Where it is not installed, what nft says has to do.
-        let Ok(text) = said(program, &[]) else { continue };
-        if !text.contains("is incompatible") {
-            found.extend(saved(&text).into_iter().map(|chain| format!("{program}: {chain}")));
-            judged.insert(family);
+        for table in FORWARDING {
+            // Where it is not installed, what nft says has to do.
+            let Ok(text) = said(program, &["-t", table]) else { continue };
+            if !text.contains("is incompatible") {
+                found.extend(saved(&text).into_iter().map(|chain| format!("{program}: {chain}")));
+                judged.insert((family, table));
+            }
         }
     }
-    let ruleset = said("nft", &["-j", "list", "ruleset"])?;
-    let by_iptables = |family: &str, table: &str| judged.contains(family) && TABLES.contains(&table);
-    found.extend(ruled(&ruleset, by_iptables)?.into_iter().map(|chain| format!("nft: {chain}")));
+    let is_judged = |(family, table, _): &Name| judged.contains(&(family.as_str(), table.as_str()));
+    found.extend(ruled(is_judged)?.into_iter().map(|chain| format!("nft: {chain}")));
     for (names, program) in [("ip_tables_names", "iptables-legacy-save"), ("ip6_tables_names", "ip6tables-legacy-save")]
     {
-        if has_legacy(names)? {
-            let text = said(program, &[])?;
+        for table in legacy(names)? {
+            let text = said(program, &["-t", table])?;
             found.extend(saved(&text).into_iter().map(|chain| format!("{program}: {chain}")));
         }
     }
     Ok(found)
 }
-
-/// Tables of iptables.
-const TABLES: [&str; 5] = ["filter", "mangle", "nat", "raw", "security"];
 
 /// Tables of iptables that see what is forwarded where it may be dropped.
 const FORWARDING: [&str; 3] = ["filter", "mangle", "security"];
@@ -150,28 +148,32 @@ fn said(program: &str, arguments: &[&str]) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|_| format!("{program} says what is no text"))
 }
 
-/// Whether the kernel has legacy tables that may drop what is forwarded.
-fn has_legacy(names: &str) -> Result<bool, String> {
+/// Legacy tables that the kernel has and that may drop what is forwarded. To ask for others would make them.
+fn legacy(names: &str) -> Result<Vec<&'static str>, String> {
     match fs::read_to_string(format!("/proc/thread-self/net/{names}")) {
-        Ok(text) => Ok(text.lines().any(|name| FORWARDING.contains(&name))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(text) => Ok(FORWARDING.into_iter().filter(|table| text.lines().any(|name| name == *table)).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("/proc/net/{names} cannot be read ({error}); run it as root, or in the group root")),
     }
 }
 
-/// Chains that drop something, of those that a packet may come to.
-struct Chains<'a, K> {
-    drops: BTreeMap<K, &'a str>,
+/// What chains do: which drop something, and which lead to which.
+struct Chains<K> {
+    drops: BTreeMap<K, &'static str>,
     leads: BTreeMap<K, BTreeSet<K>>,
 }
 
-impl<K: Ord + Clone> Chains<'_, K> {
-    fn new() -> Self {
+impl<K: Ord + Clone> Chains<K> {
+    const fn new() -> Self {
         Self { drops: BTreeMap::new(), leads: BTreeMap::new() }
     }
 
-    /// Those reached from some, each with what it does.
-    fn reached(&self, from: impl IntoIterator<Item = K>) -> Vec<(K, &str)> {
+    fn lead(&mut self, from: &K, to: K) {
+        self.leads.entry(from.clone()).or_default().insert(to);
+    }
+
+    /// Those that some lead to, and these.
+    fn reached(&self, from: impl IntoIterator<Item = K>) -> BTreeSet<K> {
         let mut waiting: Vec<K> = from.into_iter().collect();
         let mut seen = BTreeSet::new();
         while let Some(chain) = waiting.pop() {
@@ -179,9 +181,18 @@ impl<K: Ord + Clone> Chains<'_, K> {
                 waiting.extend(self.leads.get(&chain).into_iter().flatten().cloned());
             }
         }
-        seen.into_iter().filter_map(|chain| self.drops.get(&chain).map(|what| (chain, *what))).collect()
+        seen
+    }
+
+    /// Of those the ones that drop, and how.
+    fn dropping(&self, from: impl IntoIterator<Item = K>) -> Vec<(K, &'static str)> {
+        let reached = self.reached(from).into_iter();
+        reached.filter_map(|chain| self.drops.get(&chain).map(|what| (chain, *what))).collect()
     }
 }
+
+const POLICY: &str = "drops by its policy";
+const RULE: &str = "has a rule that drops";
 
 /// What `iptables-save` says: chains reached from FORWARD that drop.
 fn saved(text: &str) -> Vec<String> {
@@ -193,7 +204,7 @@ fn saved(text: &str) -> Vec<String> {
         } else if let Some(chain) = line.strip_prefix(':') {
             let mut words = chain.split(' ');
             if let (Some(name), Some("DROP")) = (words.next(), words.next()) {
-                chains.drops.insert(name, "drops by its policy");
+                chains.drops.insert(name, POLICY);
             }
         } else if let Some(rule) = line.strip_prefix("-A ") {
             let words: Vec<&str> = rule.split(' ').collect();
@@ -203,13 +214,13 @@ fn saved(text: &str) -> Vec<String> {
             };
             match behind(&["-j", "-g"]) {
                 Some("DROP" | "REJECT") if !is_invalid(&words) => {
-                    chains.drops.insert(words[0], "has a rule that drops");
+                    chains.drops.insert(words[0], RULE);
                 }
-                Some(target) => _ = chains.leads.entry(words[0]).or_default().insert(target),
+                Some(target) => chains.lead(&words[0], target),
                 None => {}
             }
         } else if line == "COMMIT" && FORWARDING.contains(&table) {
-            let dropping = chains.reached(["FORWARD"]);
+            let dropping = chains.dropping(["FORWARD"]);
             found.extend(dropping.into_iter().map(|(chain, what)| format!("{chain} of {table} {what}")));
         }
     }
@@ -223,57 +234,96 @@ fn is_invalid(words: &[&str]) -> bool {
         .any(|three| three[0] != "!" && matches!(three[1], "--ctstate" | "--state") && three[2] == "INVALID")
 }
 
-/// What `nft -j list ruleset` says: chains reached from a forward hook that drop. `skipped`: tables, by family and name, that
-/// were judged already.
-fn ruled(json: &str, skipped: impl Fn(&str, &str) -> bool) -> Result<Vec<String>, String> {
-    let unknown = || "nft says what is not understood; another version may help".to_owned();
-    let ruleset: Value = serde_json::from_str(json).map_err(|_| unknown())?;
-    let objects = ruleset["nftables"].as_array().ok_or_else(unknown)?;
-    let text = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
-    type Name = (String, String, String);
-    let mut chains = Chains::<Name>::new();
-    let (mut hooks, mut maps) = (Vec::new(), BTreeMap::new());
-    for object in objects {
-        if let Some(map) = object.get("map") {
-            maps.insert((text(map, "family"), text(map, "table"), text(map, "name")), &map["elem"]);
+/// Family, table, and name of a chain, or `@` and that of a map of verdicts.
+type Name = (String, String, String);
+
+/// What nft knows of the chains that a forward hook leads to: those alone are asked for, for a node may have tens of thousands.
+/// `judged`: chains of which another program told.
+fn ruled(judged: impl Fn(&Name) -> bool) -> Result<Vec<String>, String> {
+    let mut rules = Rules::new();
+    rules.read(&said("nft", &["-j", "list", "chains"])?)?;
+    rules.hooks.retain(|chain| !judged(chain));
+    let mut listed = BTreeSet::new();
+    loop {
+        let reached = rules.chains.reached(rules.hooks.iter().cloned());
+        let Some(next) = reached.into_iter().find(|name| !listed.contains(name)) else { return Ok(rules.dropping()) };
+        if listed.len() == MOST_CHAINS {
+            return Err(format!("forward hooks of nft lead to more than {MOST_CHAINS} chains"));
         }
+        let (family, table, name) = &next;
+        let (kind, name) = name.strip_prefix('@').map_or(("chain", name.as_str()), |map| ("map", map));
+        rules.read(&said("nft", &["-j", "list", kind, family, table, name])?)?;
+        listed.insert(next);
     }
-    for object in objects {
-        let chain = |object: &Value, key: &str| (text(object, "family"), text(object, "table"), text(object, key));
-        if let Some(base) = object.get("chain").filter(|chain| chain["hook"] == "forward") {
-            let name = chain(base, "name");
-            if base["policy"] == "drop" {
-                chains.drops.insert(name.clone(), "drops by its policy");
+}
+
+/// Most chains of nft that are looked into.
+const MOST_CHAINS: usize = 500;
+
+/// What nft said so far.
+struct Rules {
+    chains: Chains<Name>,
+    /// Chains in a forward hook.
+    hooks: Vec<Name>,
+}
+
+impl Rules {
+    const fn new() -> Self {
+        Self { chains: Chains::new(), hooks: Vec::new() }
+    }
+
+    fn read(&mut self, json: &str) -> Result<(), String> {
+        let unknown = || "nft says what is not understood; another version may help".to_owned();
+        let said: Value = serde_json::from_str(json).map_err(|_| unknown())?;
+        for object in said["nftables"].as_array().ok_or_else(unknown)? {
+            let text = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
+            let name = |object: &Value, key: &str| (text(object, "family"), text(object, "table"), text(object, key));
+            if let Some(base) = object.get("chain").filter(|chain| chain["hook"] == "forward") {
+                let chain = name(base, "name");
+                if base["policy"] == "drop" {
+                    self.chains.drops.insert(chain.clone(), POLICY);
+                }
+                if !self.hooks.contains(&chain) {
+                    self.hooks.push(chain);
+                }
             }
-            hooks.push(name);
+            if let Some(rule) = object.get("rule") {
+                let about_invalid = rule["expr"].as_array().is_some_and(|all| all.iter().any(matches_invalid));
+                self.note(name(rule, "chain"), &rule["expr"], about_invalid);
+            }
+            if let Some(map) = object.get("map") {
+                let (family, table, name) = name(map, "name");
+                self.note((family, table, format!("@{name}")), &map["elem"], false);
+            }
         }
-        let Some(rule) = object.get("rule") else { continue };
-        let name = chain(rule, "chain");
+        Ok(())
+    }
+
+    /// Notes what an expression of a chain, or the elements of a map, may end in.
+    fn note(&mut self, of: Name, expression: &Value, about_invalid: bool) {
         let mut verdicts = Verdicts::default();
-        verdicts.read(&rule["expr"]);
-        for map in std::mem::take(&mut verdicts.maps) {
-            if let Some(elements) = maps.get(&(name.0.clone(), name.1.clone(), map)) {
-                verdicts.read(elements);
-            }
-        }
-        let about_invalid = rule["expr"].as_array().is_some_and(|all| all.iter().any(matches_invalid));
+        verdicts.read(expression);
         if verdicts.drops && !about_invalid {
-            chains.drops.insert(name.clone(), "has a rule that drops");
+            self.chains.drops.insert(of.clone(), RULE);
         }
-        let to = verdicts.chains.into_iter().map(|to| (name.0.clone(), name.1.clone(), to));
-        chains.leads.entry(name.clone()).or_default().extend(to.collect::<Vec<_>>());
+        for to in verdicts.leads {
+            self.chains.lead(&of, (of.0.clone(), of.1.clone(), to));
+        }
     }
-    hooks.retain(|(family, table, _)| !skipped(family, table));
-    let dropping = chains.reached(hooks).into_iter();
-    Ok(dropping.map(|((family, table, chain), what)| format!("{chain} of {family} {table} {what}")).collect())
+
+    /// Chains that a forward hook leads to and that drop.
+    fn dropping(&self) -> Vec<String> {
+        let dropping = self.chains.dropping(self.hooks.iter().cloned()).into_iter();
+        dropping.map(|((family, table, chain), what)| format!("{chain} of {family} {table} {what}")).collect()
+    }
 }
 
 /// What an expression of a rule may end in.
 #[derive(Default)]
 struct Verdicts {
     drops: bool,
-    chains: Vec<String>,
-    maps: Vec<String>,
+    /// Chains, and maps behind an `@`.
+    leads: Vec<String>,
 }
 
 impl Verdicts {
@@ -288,12 +338,12 @@ impl Verdicts {
     fn read_part(&mut self, key: &str, value: &Value) {
         match key {
             "drop" | "reject" => self.drops = true,
-            "jump" | "goto" => self.chains.extend(value["target"].as_str().map(str::to_owned)),
+            "jump" | "goto" => self.leads.extend(value["target"].as_str().map(str::to_owned)),
             "xt" => {
                 self.drops |= value["type"] == "target" && matches!(value["name"].as_str(), Some("DROP" | "REJECT"))
             }
             "vmap" => match (value["data"].as_str(), value["data"]["set"].as_array()) {
-                (Some(name), _) => self.maps.extend(name.strip_prefix('@').map(str::to_owned)),
+                (Some(name), _) => self.leads.push(name.to_owned()),
                 (None, Some(elements)) => {
                     let by_state = value["key"]["ct"]["key"] == "state";
                     elements.iter().filter(|one| !(by_state && one[0] == "invalid")).for_each(|one| self.read(one));
@@ -347,8 +397,9 @@ mod tests {
     fn nft(objects: &[String]) -> Vec<String> {
         let hook = chain("f", r#", "hook": "forward", "policy": "accept""#);
         let all: Vec<&str> = std::iter::once(&hook).chain(objects).map(String::as_str).collect();
-        ruled(&format!(r#"{{"nftables": [{{"metainfo": {{}}}}, {}]}}"#, all.join(", ")), |_, _| false)
-            .expect("it is read")
+        let mut rules = Rules::new();
+        rules.read(&format!(r#"{{"nftables": [{{"metainfo": {{}}}}, {}]}}"#, all.join(", "))).expect("it is read");
+        rules.dropping()
     }
 
     #[test]
@@ -394,10 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_judged_by_its_own_program_is_left_out() {
-        let json = r#"{"nftables": [{"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "hook": "forward", "policy": "drop"}}]}"#;
-        assert_eq!(ruled(json, |_, _| false).map(|found| found.len()), Ok(1));
-        assert_eq!(ruled(json, |family, table| (family, table) == ("ip", "filter")), Ok(vec![]));
-        assert!(ruled("{}", |_, _| false).is_err() && ruled("", |_, _| false).is_err());
+    fn what_is_not_of_nft_is_not_understood() {
+        assert!(Rules::new().read("{}").is_err() && Rules::new().read("").is_err());
     }
 }

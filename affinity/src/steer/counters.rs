@@ -66,6 +66,8 @@ pub enum General {
     Super,
     /// Packets straight to a backend from a client whose replies come from the service.
     Bypass,
+    /// Packets with the address of a backend that is in a pod of this node, which entered where no pod is: not listened to.
+    Spoofed,
     /// Flows that were remembered anew.
     Flows,
     /// The map of dialogs was full.
@@ -209,7 +211,7 @@ impl StandardPath {
 
 impl General {
     /// All of them, in the order in which they are counted.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Seen,
         Self::Translated,
         Self::FragmentsFollowed,
@@ -217,6 +219,7 @@ impl General {
         Self::FragmentsFirst,
         Self::Super,
         Self::Bypass,
+        Self::Spoofed,
         Self::Flows,
         Self::DialogsFull,
         Self::FlowsFull,

@@ -19,7 +19,7 @@ use super::rewrite::{self, End};
 use super::rules::Kind;
 use super::scan::Scan;
 use super::state::{Flow, Fragment, Side, State, elapsed};
-use super::tables::{Hop, Mode, Path, Service, Tables};
+use super::tables::{Clients, Hop, Mode, Path, Service, Tables};
 use crate::glance::Start;
 use crate::hash::CallHash;
 
@@ -190,6 +190,10 @@ impl Model {
                         }
                         decision
                     }
+                    (_, Some(Place::Backend(number))) if self.is_spoofed(number, device) => {
+                        self.count(General::Spoofed);
+                        Decision::default()
+                    }
                     (_, Some(Place::Backend(number))) => {
                         let heard = self.hear(frame, &datagram, number, gso, now);
                         self.give_back(frame, &datagram, heard, now)
@@ -223,6 +227,12 @@ impl Model {
                 self.translate(frame, &datagram, Side::Egress, flow.service, decision, now)
             }
         }
+    }
+
+    /// Whether what has a backend's address enters elsewhere than from a pod of this node, where the backend is in one.
+    fn is_spoofed(&self, backend: u16, device: u32) -> bool {
+        let in_pod = self.tables.backends.get(&backend).is_some_and(|backend| matches!(backend.hop, Some(Hop::Pod(_))));
+        in_pod && self.tables.devices.get(&device).is_none_or(|device| device.clients != Clients::Own)
     }
 
     /// A backend's message that entered: past the stack it goes back to a client that came past it.

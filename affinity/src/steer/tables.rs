@@ -173,7 +173,7 @@ pub struct Backend {
     pub state: State,
     /// It is on this node.
     pub local: bool,
-    /// Where [`Path::Direct`] sends packets; `None`: they go by [`Path::Stack`].
+    /// Where [`Path::Direct`] sends packets; `None`: they go by [`Path::Stack`]. One in a pod is only heard where pods are.
     pub hop: Option<Hop>,
 }
 

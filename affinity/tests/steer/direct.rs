@@ -1,6 +1,6 @@
 //! Path `direct`: where packets go on past the stack, and what is left of their hops.
 
-use affinity::steer::{Clients, Decision, Device, Hop, Path, Verdict};
+use affinity::steer::{Clients, Decision, Device, General, Hop, Path, Verdict};
 use ladder::frame;
 
 use crate::script::{OWN, Stage, address, call_for, datagram, ends, has_right_checksums, tables};
@@ -12,6 +12,10 @@ fn stage() -> Stage {
     let mut tables = tables();
     tables.path = Path::Direct;
     tables.devices.insert(LINE, Device { clients: Clients::Elsewhere, is_pod: false });
+    // Pods answer by these.
+    for device in [100, 101] {
+        tables.devices.insert(device, Device { clients: Clients::Own, is_pod: true });
+    }
     for (number, backend) in &mut tables.backends {
         backend.hop = match number {
             // Nobody knows where it is.
@@ -111,6 +115,21 @@ fn what_a_backend_sends_that_is_no_sip_goes_back_too() {
     let now = stage.time(2.0);
     let decision = stage.model.ingress(&mut frame, 101, 0, now);
     assert_eq!((decision.verdict, decision.hop), (Verdict::Translated, Some(Hop::Pod(OWN))));
+}
+
+#[test]
+fn who_has_the_address_of_a_pod_elsewhere_is_not_heard() {
+    let mut stage = stage();
+    send(&mut stage, "", 1, OWN);
+    let said = b"SIP/2.0 200 x\r\nCall-ID: z\r\nCSeq: 1 INVITE\r\n\r\n";
+    let mut from = |backend: &str, device: u32| {
+        let now = stage.time(2.0);
+        stage.model.ingress(&mut datagram(address(backend), address("a"), said), device, 0, now).verdict
+    };
+    assert_eq!((from("b1", LINE), from("b1", 101)), (Verdict::Untouched, Verdict::Translated));
+    // Of one on another node, and of one that nobody found, it cannot be told.
+    assert_eq!((from("b3", LINE), from("b2", LINE)), (Verdict::Heard, Verdict::Heard));
+    assert_eq!(stage.model.counters().general(General::Spoofed), 1);
 }
 
 #[test]

@@ -402,9 +402,13 @@ fn a_backend_is_sent_to_past_the_stack_where_both_of_its_families_go_the_same_wa
         let tables = director.tables();
         [0, 1].map(|number| tables.backends[&number].hop)
     };
-    assert_eq!(hops(&mut director), [None, None], "it waits until the node is known to drop nothing");
-    director.unpoliced(true);
     assert_eq!(hops(&mut director), [Some(Hop::Pod(5)), Some(Hop::Pod(6))]);
+    let path = director.tables().path;
+    assert_eq!(path, steer::Path::Stack, "it waits until the node is known to drop nothing");
+    assert!(!director.view().services[0].backends[0].direct);
+    director.unpoliced(true);
+    assert_eq!(director.tables().path, steer::Path::Direct);
+    assert!(director.view().services[0].backends[0].direct);
     director.hops([(ip("10.0.0.2"), Hop::Pod(6)), (ip("fd00::2"), Hop::Neighbour(6))].into());
     assert_eq!(hops(&mut director), [None, None]);
 }

@@ -159,7 +159,7 @@ impl Director {
             state: service.state(member, &self.overrides),
             down: service.health.is_down(&member.name),
             local: self.is_local(member),
-            direct: self.hop(member).is_some(),
+            direct: self.path() == Path::Direct && self.hop(member).is_some(),
             gone: member.gone.is_some(),
             weight: self.overrides.weight(&service.name, &member.name, member.weight),
             effective_weight: f64::from(weight) / f64::from(WHOLE),

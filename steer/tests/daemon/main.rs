@@ -318,6 +318,27 @@ fn a_node_with_a_policy_refuses_to_go_past_it_unless_it_is_allowed() {
     let checked = stage.program().args(["check", "--config"]).arg(stage.file()).output().expect("it is built");
     let said = String::from_utf8_lossy(&checked.stdout);
     assert!(checked.status.code() == Some(1) && said.contains("FAIL   policies: this node drops"), "{said}");
+    drop_forwarded(&stage, "-D");
+    // The same by nft, far from its hook; another chain that drops is in none.
+    let rules = "table inet far { map ports { type inet_service : verdict; elements = { 5060 : goto tail }; };
+                 chain tail { drop; };
+                 chain head { udp dport vmap @ports; };
+                 chain base { type filter hook forward priority 0; jump head; };
+                 chain other { type filter hook input priority 0; policy drop; }; };";
+    let nft = |rules: &str| {
+        let done = stage.lab.node.command("nft").arg(rules).status().expect("nft is installed");
+        assert!(done.success());
+    };
+    nft(rules);
+    let checked = stage.program().args(["check", "--config"]).arg(stage.file()).output().expect("it is built");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("(nft: tail of inet far has a rule that drops)"), "{said}");
+    nft("delete element inet far ports { 5060 }");
+    let checked = stage.program().args(["check", "--config"]).arg(stage.file()).output().expect("it is built");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("policies: nothing that is forwarded is dropped"), "{said}");
+    nft("delete table inet far");
+    drop_forwarded(&stage, "-I");
     stage.configure("path = \"direct\"\nallow_policy_bypass = true", "");
     stage.start();
     activate(&stage);

@@ -69,7 +69,9 @@ pub fn tables(lab: &Lab, mode: Mode) -> Tables {
     let addresses = [Family::V4, Family::V6].map(service).to_vec();
     tables.services.insert(0, Service { addresses, ipv4: choice.clone(), ipv6: choice, ..Service::default() });
     for device in DEVICES {
-        tables.devices.insert(index(&lab.node, device), Device { clients: Clients::Elsewhere, is_pod: device != "c0" });
+        let is_pod = device != "c0";
+        let clients = if is_pod { Clients::Own } else { Clients::Elsewhere };
+        tables.devices.insert(index(&lab.node, device), Device { clients, is_pod });
     }
     tables
 }

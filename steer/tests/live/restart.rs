@@ -139,16 +139,17 @@ fn a_device_without_ethernet_or_with_programs_of_others_is_refused() {
     assert_eq!(refused.to_string(), format!("packets of device {tun} have no Ethernet header"));
     let tc = |arguments: &str| {
         let arguments: Vec<String> = arguments.split(' ').map(|word| word.replace('&', " ")).collect();
-        let done = lab.node.command("tc").args(&arguments).status().expect("iproute2 is installed");
-        assert!(done.success(), "tc {arguments:?}");
+        lab.node.command("tc").args(&arguments).status().is_ok_and(|done| done.success())
     };
     lab.node.ip("link add late type veth peer name other");
     let late = index(&lab.node, "late");
-    tc("qdisc add dev late clsact");
+    if !tc("qdisc add dev late clsact") {
+        return testnet::skipped(test, "there is no tc that knows clsact");
+    }
     let attach = |beside: &[String]| lab.node.run(|| steered.ask(|steering| steering.attach(late, beside)));
     attach(&[]).expect("there is a hook, and nothing in it");
     lab.node.run(|| steered.ask(|steering| steering.detach(late))).expect("it is ours");
-    tc("filter add dev late egress bpf da bytecode 1,6&0&0&4294967295,");
+    assert!(tc("filter add dev late egress bpf da bytecode 1,6&0&0&4294967295,"));
     let refused = attach(&[]).expect_err("somebody is there");
     assert_eq!(refused.to_string(), format!("device {late} has programs of others: ?"));
     attach(&["?".to_owned()]).expect("it may be there");

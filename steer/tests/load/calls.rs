@@ -56,30 +56,32 @@ impl Backends {
 fn serve(socket: &UdpSocket, pod: usize, work: Duration, stop: &AtomicBool) -> usize {
     socket.set_read_timeout(Some(LOOK)).expect("a duration that is not 0");
     let (mut known, mut bytes, mut answer) = (HashSet::new(), vec![0; 65_536], Vec::with_capacity(65_536));
+    let mut busy = Busy { work, until: Instant::now() };
+    let tag = format!(";tag=b{pod}\r\n\r\n").into_bytes();
     while !stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut bytes) else { continue };
         let message = &bytes[..length];
-        let Some(call_id) = value(message, b"\r\nCall-ID: ") else { continue };
-        let statuses: &[&str] = match message {
+        let Some(call) = call(message) else { continue };
+        let statuses: &[&[u8]] = match message {
             [b'A', ..] => continue,
             [b'I', ..] => {
-                thread::sleep(work);
-                if known.insert(call_id.to_vec()) { &["100 Trying", "180 Ringing", "200 OK"] } else { &["200 OK"] }
+                busy.work();
+                if known.insert((call.name, call.number)) { &[TRYING, RINGING, OK] } else { &[OK] }
             }
             [b'R', ..] => {
-                thread::sleep(work);
-                &["200 OK"]
+                busy.work();
+                &[OK]
             }
-            _ if known.contains(call_id) => &["200 OK"],
-            _ => &["481 Call/Transaction Does Not Exist"],
+            _ if known.contains(&(call.name, call.number)) => &[OK],
+            _ => &[UNKNOWN],
         };
         let fields = memchr::memchr(b'\n', message).map_or(0, |end| end + 1);
         for status in statuses {
             answer.clear();
             // All fields as they came: the tag is a parameter of their last one, To.
-            answer.extend_from_slice(format!("SIP/2.0 {status}\r\n").as_bytes());
+            answer.extend_from_slice(status);
             answer.extend_from_slice(&message[fields..length.saturating_sub(4).max(fields)]);
-            answer.extend_from_slice(format!(";tag=b{pod}\r\n\r\n").as_bytes());
+            answer.extend_from_slice(&tag);
             // A client that is gone needs none.
             let _ = socket.send_to(&answer, from);
         }
@@ -87,17 +89,55 @@ fn serve(socket: &UdpSocket, pod: usize, work: Duration, stop: &AtomicBool) -> u
     known.len()
 }
 
-/// What stands behind the name of a field, up to the end of its line.
-fn value<'a>(message: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let from = memmem::find(message, name)? + name.len();
-    let length = memchr::memchr(b'\r', &message[from..])?;
-    Some(&message[from..from + length])
+const TRYING: &[u8] = b"SIP/2.0 100 Trying\r\n";
+const RINGING: &[u8] = b"SIP/2.0 180 Ringing\r\n";
+const OK: &[u8] = b"SIP/2.0 200 OK\r\n";
+const UNKNOWN: &[u8] = b"SIP/2.0 481 Call/Transaction Does Not Exist\r\n";
+
+/// What takes time, one after another. A thread that wakes up late catches up.
+struct Busy {
+    work: Duration,
+    until: Instant,
+}
+
+impl Busy {
+    fn work(&mut self) {
+        if self.work.is_zero() {
+            return;
+        }
+        let now = Instant::now();
+        // Later than this it was idle.
+        let idle = self.until + self.work * 10 < now;
+        self.until = if idle { now } else { self.until } + self.work;
+        thread::sleep(self.until.saturating_duration_since(now));
+    }
+}
+
+/// What a message says of its call.
+struct Said {
+    /// The first byte of its name.
+    name: u8,
+    number: u32,
+    cseq: u8,
+}
+
+/// `Call-ID: name-00000001@...` and the `CSeq: 1 METHOD` behind it.
+fn call(message: &[u8]) -> Option<Said> {
+    let from = memmem::find(message, b"\r\nCall-ID: ")? + b"\r\nCall-ID: ".len();
+    let rest = &message[from..];
+    let at = memchr::memchr(b'@', rest)?;
+    let digits = rest.get(at.checked_sub(NUMBER.len())?..at)?;
+    let number = digits.iter().try_fold(0_u32, |sum, digit| {
+        digit.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u32::from(digit - b'0')))
+    })?;
+    let end = at + memchr::memchr(b'\n', &rest[at..])?;
+    Some(Said { name: rest[0], number, cseq: *rest.get(end + b"\nCSeq: ".len())? })
 }
 
 /// What is to be sent.
 #[derive(Clone)]
 pub struct Plan {
-    /// Their Call-IDs begin with it.
+    /// Their Call-IDs begin with it; its first letter is no other plan's.
     pub name: &'static str,
     pub calls: usize,
     pub pace: Pace,
@@ -224,9 +264,13 @@ impl Template {
     }
 
     fn number(&mut self, call: usize) -> &[u8] {
-        let digits = format!("{call:08}");
+        let (mut digits, mut rest) = ([b'0'; NUMBER.len()], call);
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
         for place in &self.places {
-            self.bytes[*place..*place + NUMBER.len()].copy_from_slice(digits.as_bytes());
+            self.bytes[*place..*place + NUMBER.len()].copy_from_slice(&digits);
         }
         &self.bytes
     }
@@ -400,16 +444,17 @@ impl<'a> Generator<'a> {
     }
 
     fn answered(&mut self, message: &[u8]) {
-        let call_id = value(message, b"\r\nCall-ID: ").and_then(|id| id.strip_prefix(self.plan.name.as_bytes()));
-        let number = call_id.and_then(|id| std::str::from_utf8(id.get(1..9)?).ok()?.parse::<usize>().ok());
-        let (Some(call), Some(status)) = (number, message.get(8..11)) else { return };
+        let (Some(said), Some(status)) = (call(message), message.get(8..11)) else { return };
+        let (call, is_bye) = (said.number as usize, said.cseq == b'2');
         let Some(Call { state, since, backend }) = self.calls.get(call).copied() else { return };
-        let is_bye = memmem::find(message, b"\r\nCSeq: 2 ").is_some();
+        if said.name != self.plan.name.as_bytes()[0] {
+            return;
+        }
         let now = Instant::now();
         match (state, is_bye, status) {
             (State::Calling, false, b"200") => {
-                let tag = memmem::rfind(message, b";tag=b").map_or(0, |at| message[at + 6]);
-                let backend = usize::from(tag.wrapping_sub(b'0')).min(8);
+                // Behind the tag, which says who answered, there are two line ends.
+                let backend = usize::from(message[message.len() - 5].wrapping_sub(b'0')).min(8);
                 self.outcome.shares[backend] += 1;
                 self.outcome.delays.push((now - since).as_micros() as u32);
                 if self.plan.only.is_some() {

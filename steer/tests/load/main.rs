@@ -35,8 +35,8 @@ fn calls_that_go_on_from_another_port_or_after_a_silence_break_by_rules_and_not_
 fn a_trunk_gets_all_backends_when_it_is_steered() {
     let test = "a_trunk_gets_all_backends_when_it_is_steered";
     let Some(mut stage) = parts::stage(test, Rules::Iptables, PODS) else { return };
-    let alone = parts::trunk(&mut stage, Who::Rules, 50.0, 3.0);
-    let steered = parts::trunk(&mut stage, Who::Stack, 50.0, 3.0);
+    let alone = parts::trunk(&mut stage, Who::Rules, 50.0, PODS, 3.0);
+    let steered = parts::trunk(&mut stage, Who::Stack, 50.0, PODS, 3.0);
     assert!(steered.good > alone.good * 2, "{} and {}", alone.good, steered.good);
     assert_eq!((alone.shares.iter().filter(|share| **share > 0).count(), steered.lost), (1, 0));
 }

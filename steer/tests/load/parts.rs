@@ -98,11 +98,12 @@ pub fn long_silence(stage: &mut Stage, who: Who, calls: usize) -> Outcome {
     outcome
 }
 
-/// One flow offers nearly what four backends can take, each of which takes so many calls a second, one after another.
-pub fn trunk(stage: &mut Stage, who: Who, each: f64, seconds: f64) -> Outcome {
+/// One flow offers nearly what so many of four backends can take, each of which takes so many calls a second, one after
+/// another.
+pub fn trunk(stage: &mut Stage, who: Who, each: f64, of: usize, seconds: f64) -> Outcome {
     take(stage, who, "", "");
     let backends = Backends::start(&stage.lab, PODS, Duration::from_secs_f64(1.0 / each));
-    let rate = each * PODS as f64 * 0.95;
+    let rate = each * of as f64 * 0.85;
     let calls = (rate * seconds) as usize;
     // Longer than a backend's queue: what it takes at all counts.
     let plan = Plan { calls, pace: Pace::Rate(rate), patience: Duration::from_secs(10), ..Plan::default() };
