@@ -1,12 +1,14 @@
 //! Tells the program which commit and which compiler it was made of: `RINGSIDE_REVISION` and `RINGSIDE_RUSTVERSION`.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=RINGSIDE_REVISION");
     // A package's recipe may know it where there is no checkout.
-    let revision = env::var("RINGSIDE_REVISION").ok().or_else(checked_out).unwrap_or_else(|| "unknown".to_owned());
+    let given = env::var("RINGSIDE_REVISION").ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+    let revision = given.or_else(checked_out).unwrap_or_else(|| "unknown".to_owned()).replace(['"', '\\'], "");
     println!("cargo::rustc-env=RINGSIDE_REVISION={revision}");
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version = said(&rustc, &["--version"]);
@@ -16,9 +18,18 @@ fn main() {
 
 /// The commit of the checkout this is built in.
 fn checked_out() -> Option<String> {
-    // Both change with each commit; a worktree has its own.
-    for file in ["HEAD", "logs/HEAD"] {
-        println!("cargo::rerun-if-changed={}", said("git", &["rev-parse", "--git-path", file])?);
+    // A tarball that was unpacked inside another checkout is none.
+    let top = said("git", &["rev-parse", "--show-toplevel"])?;
+    let here = Path::new(&env::var("CARGO_MANIFEST_DIR").ok()?).parent()?.canonicalize().ok()?;
+    if Path::new(&top).canonicalize().ok()? != here {
+        return None;
+    }
+    // They change with each commit, and the last one where files are added; a worktree has its own.
+    for file in ["HEAD", "logs/HEAD", "index"] {
+        let path = said("git", &["rev-parse", "--git-path", file])?;
+        if Path::new(&path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
     }
     let revision = said("git", &["rev-parse", "--short=12", "HEAD"])?;
     let changed = said("git", &["status", "--porcelain", "--untracked-files=no"])?;

@@ -7,9 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+/// How soon it is looked again whether somebody may be asked to leave.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The places of one endpoint.
 pub struct Places {
@@ -61,17 +65,24 @@ impl Places {
         Arc::new(Self { free: Arc::new(Semaphore::new(all)), each, taken: Mutex::default() })
     }
 
-    /// Waits until there is one. Where there is none somebody is asked to leave; where all have a response under way,
-    /// the first of these that ends leaves its place.
+    /// Waits until there is one. Where there is none somebody is asked to leave; where all have a response under way, the
+    /// first of these that is done.
     pub async fn free(&self) -> Free {
-        let permit = match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.make_room();
-                Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed")
+        loop {
+            if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+                return Free { _permit: permit };
             }
-        };
-        Free { _permit: permit }
+            self.make_room();
+            let acquired = timeout(LOOK_AGAIN, Arc::clone(&self.free).acquire_owned()).await;
+            if let Ok(permit) = acquired {
+                return Free { _permit: permit.expect("the semaphore is never closed") };
+            }
+        }
+    }
+
+    /// Whether the client at an address has its share.
+    pub fn has_share(&self, address: IpAddr) -> bool {
+        self.taken().clients.get(&client(address)).is_some_and(|holders| holders.len() >= self.each)
     }
 
     /// Of the clients with a connection that only waits, the one with most of all asks its oldest such to leave.
@@ -169,6 +180,23 @@ mod tests {
         let first = ask(&places, "2001:db8:1:2::1").await;
         let second = ask(&places, "2001:db8:1:2:ffff::9").await;
         assert!(first.is_some() && second.is_none() && ask(&places, "2001:db8:1:3::1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_is_done_after_somebody_came_is_asked_too() {
+        let places = Places::new(1, 1);
+        let (response, watched) = watch::channel(Some(Instant::now()));
+        let only = places.give(places.free().await, "192.0.2.1".parse().expect("an address"), watched);
+        let only = only.expect("a place");
+        assert!(places.has_share("192.0.2.1".parse().expect("an address")));
+        let leaves = async move {
+            tokio::task::yield_now().await;
+            response.send_replace(None);
+            only.needed().await;
+            drop((only, response));
+        };
+        let (place, ()) = tokio::join!(ask(&places, "192.0.2.2"), leaves);
+        assert!(place.is_some());
     }
 
     #[tokio::test]

@@ -200,6 +200,11 @@ async fn accept<S: Site>(
                 continue;
             }
         };
+        // Nobody else has to leave for one who has enough.
+        if places.has_share(client.ip()) {
+            site.load().refused.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
         let free = tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,

@@ -67,6 +67,13 @@ pub struct TlsError {
     error: Wrong,
 }
 
+impl TlsError {
+    /// What is wrong with it.
+    pub fn what(&self) -> String {
+        self.error.to_string()
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Wrong {
     #[error("{0:?} cannot be read: {1}")]
@@ -79,6 +86,8 @@ enum Wrong {
     Half,
     #[error("client_auth_type asks for certificates of clients: set the authorities they are from")]
     NoAuthorities,
+    #[error("client_ca_file has an effect only where certificates of clients are asked for")]
+    NotAsked,
 }
 
 /// What makes connections.
@@ -127,15 +136,25 @@ fn changed(config: &TlsServerConfig) -> [Option<SystemTime>; 3] {
         .map(|path| fs::metadata(path.as_ref()?).and_then(|file| file.modified()).ok())
 }
 
-fn server_config(config: &TlsServerConfig) -> Result<Option<Arc<ServerConfig>>, TlsError> {
-    let (certificate, key) = match (&config.cert_file, &config.key_file) {
-        (None, None) if config.client_auth_type == ClientAuth::NoClientCert && config.client_ca_file.is_none() => {
-            return Ok(None);
+impl TlsServerConfig {
+    /// What can be seen to be wrong without reading files.
+    pub fn check(&self) -> Result<(), TlsError> {
+        let asked = self.client_auth_type != ClientAuth::NoClientCert;
+        let wrong = |key, error| Err(TlsError { key, error });
+        match (&self.cert_file, &self.key_file, &self.client_ca_file) {
+            (None, None, None) if !asked => Ok(()),
+            (None, ..) => wrong("cert_file", Wrong::Half),
+            (_, None, _) => wrong("key_file", Wrong::Half),
+            (.., None) if asked => wrong("client_ca_file", Wrong::NoAuthorities),
+            (.., Some(_)) if !asked => wrong("client_auth_type", Wrong::NotAsked),
+            _ => Ok(()),
         }
-        (Some(certificate), Some(key)) => (certificate, key),
-        (None, _) => return Err(TlsError { key: "cert_file", error: Wrong::Half }),
-        (_, None) => return Err(TlsError { key: "key_file", error: Wrong::Half }),
-    };
+    }
+}
+
+fn server_config(config: &TlsServerConfig) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    config.check()?;
+    let (Some(certificate), Some(key)) = (&config.cert_file, &config.key_file) else { return Ok(None) };
     let provider = Arc::new(ring::default_provider());
     let versions: &[_] = match config.min_version {
         Version::V1_2 => &[&rustls::version::TLS12, &rustls::version::TLS13],

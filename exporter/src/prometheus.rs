@@ -86,7 +86,7 @@ impl Prometheus {
         if settings.native_histograms {
             context.registry.iter().for_each(|registry| registry.keep_native());
         }
-        let site = Arc::new(Pages::new(context, settings.look(), limits.scrapes));
+        let site = Arc::new(Pages::new(context, settings.look(None), limits.scrapes));
         Self { settings, limits, site, server: None }
     }
 
@@ -116,7 +116,7 @@ impl Exporter for Prometheus {
     /// go, so that there always is one; where that cannot be, the old one stays. To be called inside the runtime.
     fn reconfigure(&mut self, settings: Box<dyn Any + Send>) -> Vec<&'static str> {
         let new = settings.downcast::<Settings>().expect("settings come from the check of the same type");
-        self.site.show(new.look());
+        self.site.show(new.look(Some(&self.site.look())));
         self.settings.undefined_ratio = new.undefined_ratio;
         self.settings.choice = Arc::clone(&new.choice);
         self.settings.users = new.users;

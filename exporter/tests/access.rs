@@ -149,18 +149,34 @@ async fn clients_may_have_to_show_a_certificate() {
 fn what_cannot_be_served_is_named_by_its_key() {
     let authority = Authority::new();
     authority.issue("server", ExtendedKeyUsagePurpose::ServerAuth);
-    for (toml, expected) in [
-        (
-            "[tls_server_config]\ncert_file = '/nowhere.pem'\nkey_file = '/nowhere.key'".to_owned(),
-            "cert_file: \"/nowhere.pem\"",
-        ),
-        ("[tls_server_config]\ncert_file = '/nowhere.pem'".to_owned(), "key_file: cert_file and key_file"),
-        (authority.toml("client_auth_type = 'RequireAndVerifyClientCert'"), "client_ca_file: client_auth_type asks"),
-    ] {
+    for (toml, expected) in [(
+        "[tls_server_config]\ncert_file = '/nowhere.pem'\nkey_file = '/nowhere.key'".to_owned(),
+        "cert_file: \"/nowhere.pem\"",
+    )] {
         let settings = Settings::check(config(&toml), &mut Problems::default()).expect("files are read at start");
         let context = support::context(&metrics::Registry::new(""), &Arc::default());
         let error = exporter::prometheus::Prometheus::new(settings, &context).start().expect_err(expected);
         assert!(error.to_string().contains(&format!("tls_server_config.{expected}")), "{error}");
+    }
+}
+
+#[test]
+fn what_is_half_configured_is_refused_before_the_start() {
+    let authority = Authority::new();
+    for (toml, expected) in [
+        ("[tls_server_config]\ncert_file = '/a.pem'".to_owned(), "tls_server_config.key_file: cert_file and key_file"),
+        (authority.toml("client_auth_type = 'RequireAndVerifyClientCert'"), "tls_server_config.client_ca_file: "),
+        (
+            authority.toml("client_ca_file = CA"),
+            "tls_server_config.client_auth_type: client_ca_file has an effect only",
+        ),
+        ("hosts = ['a.example:2112']".to_owned(), "hosts: \"a.example:2112\" is no name"),
+        ("hosts = ['*.example']".to_owned(), "hosts: "),
+        ("[basic_auth_users]\na = 'secret'".to_owned(), "basic_auth_users.a: is no bcrypt hash"),
+    ] {
+        let mut problems = Problems::default();
+        assert!(Settings::check(config(&toml), &mut problems).is_none(), "{toml}");
+        assert!(problems.to_string().contains(expected), "{problems}");
     }
 }
 

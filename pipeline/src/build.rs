@@ -5,7 +5,7 @@
 pub struct Build {
     /// Version of the release.
     pub version: &'static str,
-    /// The commit it was made of, 12 hex digits, with `-dirty` where files had changed since; `unknown` outside a checkout.
+    /// The commit it was made of, 12 hex digits, with `-dirty` where files had changed when it was compiled; `unknown` outside a checkout.
     pub revision: &'static str,
     /// Version of the compiler.
     pub rustversion: &'static str,

@@ -153,6 +153,10 @@ impl Settings {
             let help = format!("give it max_request_size ({}) at least", size::format(self.max_request_size));
             problems.error("sending_queue.queue_size", what, help);
         }
+        if !queue.enabled && !queue.storage.is_empty() {
+            let what = "without the queue nothing waits on disk";
+            problems.error("sending_queue.storage", what, "leave `enabled` true, or take `storage` out");
+        }
         if queue.batch.max_size == 0 || queue.batch.max_size < queue.batch.min_size {
             let what = format!("{} is below min_size ({})", queue.batch.max_size, queue.batch.min_size.max(1));
             problems.error("sending_queue.batch.max_size", what, "make it min_size at least");

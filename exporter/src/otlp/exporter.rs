@@ -134,7 +134,12 @@ impl Exporter for Otlp {
         match Sender::start_stored(self.context.id.as_str(), new.clone(), stats, store) {
             Ok(sender) => {
                 let old = running.sender.replace(sender);
-                tokio::spawn(async move { old.flush(Some(Instant::now() + FLUSH_TIMEOUT)).await });
+                let current = running.sender.clone();
+                tokio::spawn(async move {
+                    old.flush(Some(Instant::now() + FLUSH_TIMEOUT)).await;
+                    // What the old one did not send and is on disk.
+                    current.get().adopt().await;
+                });
                 if let Some(task) = &running.metrics {
                     task.pace.send_replace(metrics_pace(&new));
                 }

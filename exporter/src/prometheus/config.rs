@@ -86,11 +86,14 @@ pub(super) struct Look {
 }
 
 impl Settings {
-    pub(super) fn look(&self) -> Look {
+    /// `before` is what is shown now: who was known stays known.
+    pub(super) fn look(&self, before: Option<&Look>) -> Look {
+        let known = before.map(|before| &before.auth).filter(|auth| auth.is_of(&self.users));
+        let auth = known.cloned();
         Look {
             undefined: self.undefined_ratio,
             choice: Arc::clone(&self.choice),
-            auth: Arc::new(BasicAuth::new(&self.users).expect("hashes were checked")),
+            auth: auth.unwrap_or_else(|| Arc::new(BasicAuth::new(&self.users).expect("hashes were checked"))),
             hosts: self.hosts.as_slice().into(),
         }
     }
@@ -105,10 +108,24 @@ impl Settings {
             );
             return None;
         };
+        if let Err(wrong) = config.tls_server_config.check() {
+            problems.error(format!("tls_server_config.{}", wrong.key), wrong.what(), "see docs/configuration.md");
+            return None;
+        }
+        let is_name = |name: &str| !name.is_empty() && !name.contains([':', '/', '*', ' ']);
+        if let Some(name) = config.hosts.iter().find(|name| !is_name(name)) {
+            let help = "write the name alone, without port and wildcards, such as \"sbc1.example.com\"";
+            problems.error("hosts", format!("{name:?} is no name of a host"), help);
+            return None;
+        }
         if let Err(wrong) = BasicAuth::new(&config.basic_auth_users) {
             for name in wrong {
                 let what = "is no bcrypt hash".to_owned();
-                problems.error(format!("basic_auth_users.{name}"), what, "make one with `htpasswd -nBC 10 NAME`");
+                problems.error(
+                    format!("basic_auth_users.{name}"),
+                    what,
+                    "make one with `htpasswd -nBC 10 NAME`, of a cost of 14 at most",
+                );
             }
             return None;
         }

@@ -19,7 +19,10 @@ const HELP: &[(&str, &str)] = &[
     ("otelcol_config_reload_failures", "Configurations that were refused; the one before ran on."),
     ("otelcol_config_restart_needed", "1 for each key that changed and applies only after a restart; 0 without any."),
     ("otelcol_exporter_connections", "Connections of clients now."),
-    ("otelcol_exporter_connections_refused", "Connections closed because their client had its share of them."),
+    (
+        "otelcol_exporter_connections_refused",
+        "Connections closed because their client had its share, or most while others asked.",
+    ),
     ("otelcol_exporter_enqueue_failed_log_records", "Log records given up before they were sent, by reason."),
     ("otelcol_exporter_enqueue_failed_metric_points", "Points given up before they were sent, by reason."),
     ("otelcol_exporter_enqueue_failed_spans", "Spans given up before they were sent, by reason."),

@@ -1,12 +1,12 @@
 //! Answers: a request and the state of the program in, a response out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use endpoint::{Load, ResponseGuard, Site};
+use endpoint::{Client, Load, ResponseGuard, Site};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
@@ -30,6 +30,7 @@ pub struct Pages {
     health: Arc<dyn Health>,
     shown: Mutex<Look>,
     started: Instant,
+    started_at: SystemTime,
     /// One permit per scrape under way: each holds a copy of all rows.
     scrapes: Arc<Semaphore>,
     scraped: AtomicU64,
@@ -45,6 +46,7 @@ impl Pages {
             health: Arc::clone(&context.health),
             shown: Mutex::new(shown),
             started: Instant::now(),
+            started_at: SystemTime::now(),
             scrapes: Arc::new(Semaphore::new(scrapes)),
             scraped: AtomicU64::new(0),
             load: Load::default(),
@@ -52,7 +54,7 @@ impl Pages {
         }
     }
 
-    fn look(&self) -> Look {
+    pub(super) fn look(&self) -> Look {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -77,7 +79,7 @@ impl Pages {
         let permit = Arc::clone(&self.scrapes).acquire_owned().await.expect("the semaphore is never closed");
         self.scraped.fetch_add(1, Ordering::Relaxed);
         let Look { undefined, choice, .. } = self.look();
-        let mut own = process::numbers();
+        let mut own = process::numbers(self.started_at);
         self.about_components(&mut own);
         let detail = Detail { exemplars: written != Written::Text(Format::Text), native: written == Written::Protobuf };
         let snapshot = self.registry.snapshot_with(detail).choose(choice);
@@ -153,7 +155,8 @@ impl Site for Pages {
         if !hosts.is_empty() && !endpoint::host(&request).is_some_and(|name| is_ours(name, &hosts)) {
             return plain(StatusCode::MISDIRECTED_REQUEST, TEXT, "This host is asked for by another name.\n", busy);
         }
-        if !auth.admits(request.headers()).await {
+        let client = request.extensions().get::<Client>().map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0.ip());
+        if !auth.admits(request.headers(), client).await {
             let mut response = plain(StatusCode::UNAUTHORIZED, TEXT, "Name and password are needed.\n", busy);
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"ringside\""));
             return response;

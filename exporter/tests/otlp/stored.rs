@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exporter::otlp::{Compression, Protocol, Settings, Store};
+use exporter::otlp::{Compression, HttpConfig, Protocol, Settings, Store};
+use pipeline::settings::Problems;
 use tokio::time::Instant;
 
 use super::client::{BOTH, Client, large, settings, spans};
@@ -66,6 +67,66 @@ async fn another_protocol_and_compression_take_what_was_left() {
     let second = Client::stored(after, Some(Arc::new(store)));
     second.sender.flush(None).await;
     assert_eq!((server.taken(), second.sent()), (vec!["a-0".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn a_sender_that_replaces_another_takes_over_what_that_did_not_send() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(Store::open(folder.path()).expect("nobody has it"));
+    let down = Reserved::new();
+    let old = Client::stored(settings(Protocol::Http, down.address), Some(Arc::clone(&store)));
+    for name in ["a", "b"] {
+        old.sender.enqueue(spans(name, 1)).await.expect("there is room");
+    }
+    let server = Server::start(Protocol::Http);
+    let new = Client::stored(settings(Protocol::Http, server.address), Some(store));
+    new.sender.enqueue(spans("c", 1)).await.expect("there is room");
+    new.until(|new| new.sent() == 1).await;
+    assert_eq!(requests(folder.path()), 2, "the old one's are its own");
+    old.sender.flush(Some(Instant::now())).await;
+    new.sender.adopt().await;
+    new.sender.flush(None).await;
+    let mut taken = server.taken();
+    taken.sort();
+    assert_eq!((taken, requests(folder.path())), (["a-0", "b-0", "c-0"].map(str::to_owned).to_vec(), 0));
+    assert_eq!((old.failed(), new.failed(), new.refused()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_nobody_takes_any_more_is_counted_and_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let down = Reserved::new();
+    let first = start(settings(Protocol::Http, down.address), folder.path());
+    first.sender.enqueue(spans("a", 3)).await.expect("there is room");
+    first.sender.flush(Some(Instant::now())).await;
+    drop(first);
+    let config =
+        HttpConfig { metrics_endpoint: format!("http://{}/v1/metrics", down.address), ..HttpConfig::default() };
+    let metrics_alone = Settings::http(config, &mut Problems::default()).expect("it is right");
+    let second = start(metrics_alone, folder.path());
+    second.sender.flush(None).await;
+    assert_eq!((second.refused(), second.failed(), requests(folder.path())), (3, 0, 0));
+}
+
+#[tokio::test]
+async fn the_end_does_not_read_what_it_cannot_send() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let down = Reserved::new();
+    let client = start(settings(Protocol::Http, down.address), folder.path());
+    for number in 0..50 {
+        client.sender.enqueue(spans(&number.to_string(), 1)).await.expect("there is room");
+    }
+    // A body that is read is found to be broken, and its file removed.
+    for entry in fs::read_dir(folder.path()).expect("it is there") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|kind| kind == "request") {
+            let mut content = fs::read(&path).expect("it is there");
+            *content.last_mut().expect("bytes") ^= 1;
+            fs::write(&path, content).expect("changed");
+        }
+    }
+    client.sender.flush(Some(Instant::now())).await;
+    assert!(requests(folder.path()) >= 48, "but for those on their way");
 }
 
 #[tokio::test]

@@ -234,6 +234,10 @@ impl Writer {
         });
         let exemplars = exemplars.collect();
         let (sum, count) = (Some(histogram.in_unit(total)), counts.iter().sum());
+        if count == 0 && mark.is_some() {
+            // The sum is a moment ahead of the buckets: the next delta has both.
+            return;
+        }
         if let Some(native) = native {
             let point = ExponentialHistogramDataPoint {
                 attributes: attributes(),

@@ -260,6 +260,21 @@ impl Delivery {
         }
     }
 
+    /// What others left on disk.
+    pub(super) fn tell_of_left(&self, requests: usize, broken: u64) {
+        tracing::info!(exporter = self.id, requests, broken, "requests that were left on disk are taken over");
+    }
+
+    /// Whether somebody takes this signal.
+    pub(super) fn has_endpoint(&self, signal: Signal) -> bool {
+        self.settings.endpoint(signal).is_some()
+    }
+
+    /// The time that the program has to end is over.
+    pub(super) fn is_past_end(&self) -> bool {
+        self.end.borrow().is_some_and(|end| end <= Instant::now())
+    }
+
     /// Said once: a full disk would say it with each request.
     pub(super) fn tell_of_storage(&self, error: &std::io::Error) {
         if !self.storage_told.swap(true, Ordering::Relaxed) {

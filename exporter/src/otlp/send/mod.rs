@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use pipeline::component::ExporterError;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
 use super::config::Settings;
 use super::payload::{Body, Failure, Outcome, Packed, Payload, Refused, Waiting};
@@ -41,6 +41,8 @@ pub struct Sender {
     shared: Arc<Shared>,
     end: watch::Sender<Option<Instant>>,
     consumers: Mutex<JoinSet<()>>,
+    /// Takes over what an earlier run left.
+    adopting: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -69,24 +71,18 @@ impl Sender {
         store: Option<Arc<Store>>,
     ) -> Result<Self, ExporterError> {
         let (end, ended) = watch::channel(None);
-        let mut queue = Queue::new(&settings.queue, Arc::clone(&stats), store.clone());
-        if let Some(store) = &store {
-            let (left, broken) = store.left();
-            if !left.is_empty() || broken > 0 {
-                tracing::info!(exporter = id, requests = left.len(), broken, "an earlier run left requests on disk");
-            }
-            for Left { number, head, bytes } in left {
-                let Head { signal, items, important, .. } = head;
-                // What is too much for the queue is counted there.
-                let _ = queue.push(Waiting { signal, body: Body::Stored { number, bytes }, items, important });
-            }
-        }
-        let queue = Mutex::new(queue);
+        let queue = Mutex::new(Queue::new(&settings.queue, Arc::clone(&stats), store.clone()));
         let consumers = settings.queue.num_consumers;
         let delivery = Delivery::new(id, settings, Arc::clone(&stats), ended)?;
         let shared = Arc::new(Shared { delivery, queue, store, stats, changed: Notify::new() });
         let consumers = (0..consumers).map(|_| Arc::clone(&shared).consume()).collect();
-        Ok(Self { shared, end, consumers: Mutex::new(consumers) })
+        let adopting = Mutex::new(Some(tokio::spawn(Arc::clone(&shared).adopt())));
+        Ok(Self { shared, end, consumers: Mutex::new(consumers), adopting })
+    }
+
+    /// Takes over what others gave up that stands on disk: an earlier run, or a sender that this one replaced.
+    pub async fn adopt(&self) {
+        Arc::clone(&self.shared).adopt().await;
     }
 
     /// Compresses one request and puts it into the queue. Waits for no server; what is refused is counted.
@@ -115,6 +111,13 @@ impl Sender {
     /// With a `deadline`, waits between attempts become short, and what has not arrived by then is given up and
     /// counted; so is a [`Sender::send_now`] that is under way. Without, retries take the time they always take.
     pub async fn flush(&self, deadline: Option<Instant>) {
+        let adopting = self.adopting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(adopting) = adopting {
+            let _ = match deadline {
+                Some(deadline) => timeout_at(deadline, adopting).await.is_ok(),
+                None => adopting.await.is_ok(),
+            };
+        }
         self.shared.queue().close();
         self.end.send_replace(deadline);
         self.shared.changed.notify_waiters();
@@ -149,6 +152,25 @@ impl Shared {
         }
     }
 
+    async fn adopt(self: Arc<Self>) {
+        let Some(store) = self.store.clone() else { return };
+        let looked = tokio::task::spawn_blocking(move || store.left()).await;
+        let (left, broken) = looked.expect("reading files does not panic");
+        if !left.is_empty() || broken > 0 {
+            self.delivery.tell_of_left(left.len(), broken);
+        }
+        for Left { number, head, bytes } in left {
+            let Head { signal, items, important, .. } = head;
+            let waiting = Waiting { signal, body: Body::Stored { number, bytes }, items, important };
+            // What is too much for the queue, or goes nowhere any more, is counted there.
+            match self.delivery.has_endpoint(signal) {
+                true => drop(self.queue().push(waiting)),
+                false => self.queue().turn_away(&waiting, Refused::NoEndpoint),
+            }
+            self.changed.notify_one();
+        }
+    }
+
     /// Where its body is to wait.
     async fn keep(&self, packed: Packed) -> Result<Waiting, Refused> {
         let Some(store) = self.store.clone() else {
@@ -179,12 +201,20 @@ impl Shared {
             }
             (Body::Stored { number, .. }, store) => (number, Arc::clone(store.as_ref().expect("a file is in a store"))),
         };
+        if self.delivery.is_past_end() {
+            return store.release(number);
+        }
         let reader = Arc::clone(&store);
         let read = tokio::task::spawn_blocking(move || reader.read(number)).await.expect("reading does not panic");
         let packed = match read {
             Ok((head, body)) => self.delivery.packed_anew(head, body).await,
             Err(error) => {
                 self.delivery.tell_of_storage(&error);
+                if error.kind() != std::io::ErrorKind::InvalidData {
+                    // Another time it may be read.
+                    self.stats.enqueue_failed(signal, Refused::Storage, items);
+                    return store.release(number);
+                }
                 None
             }
         };
@@ -195,8 +225,9 @@ impl Shared {
                 Outcome::Failed(Failure::Refused(Refused::Storage))
             }
         };
-        if outcome != Outcome::Failed(Failure::Ended) {
-            store.remove(number);
+        match outcome {
+            Outcome::Failed(Failure::Ended) => store.release(number),
+            _ => store.remove(number),
         }
     }
 

@@ -110,10 +110,14 @@ impl Queue {
         true
     }
 
-    fn turn_away(&self, one: &Waiting, why: Refused) {
+    /// Counts one that is not taken, or not any more. On disk it stays for the next run where this one only ends.
+    pub(super) fn turn_away(&self, one: &Waiting, why: Refused) {
         self.stats.enqueue_failed(one.signal, why, one.items);
         if let (Some(store), Body::Stored { number, .. }) = (&self.store, &one.body) {
-            store.remove(*number);
+            match why {
+                Refused::Stopped => store.release(*number),
+                _ => store.remove(*number),
+            }
         }
     }
 

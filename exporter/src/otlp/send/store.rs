@@ -3,11 +3,13 @@
 //! A file is written under another name and then renamed, holds a digest of itself, and goes when the fate of its request is
 //! known. So whatever ends the program, what stands under a proper name is whole, or is found not to be and left out.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
@@ -21,8 +23,8 @@ use super::super::payload::Signal;
 pub struct Store {
     folder: PathBuf,
     next: AtomicU64,
-    /// What an earlier run left was asked for.
-    asked: AtomicBool,
+    /// Requests that a sender of this run has, waiting or on their way.
+    held: Mutex<HashSet<u64>>,
     /// Nobody else writes here while it is open.
     _lock: File,
 }
@@ -63,51 +65,78 @@ impl Store {
         let wrong = |error| StoreError::Folder(folder.to_owned(), error);
         // Calls are in it: for this user alone.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrong)?;
-        let lock = File::create(folder.join("lock")).map_err(wrong)?;
+        let lock = own_file().truncate(false).create(true).open(folder.join("lock")).map_err(wrong)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
         let numbers = numbers(folder, REQUEST).map_err(wrong)?;
-        let next = AtomicU64::new(numbers.last().map_or(0, |last| last + 1));
-        Ok(Self { folder: folder.to_owned(), next, asked: AtomicBool::new(false), _lock: lock })
+        for number in self::numbers(folder, NEW).map_err(wrong)? {
+            // Half written when the last run ended.
+            let _ = fs::remove_file(folder.join(format!("{number:020}.{NEW}")));
+        }
+        let next = AtomicU64::new(numbers.last().map_or(0, |last| last.saturating_add(1)));
+        Ok(Self { folder: folder.to_owned(), next, held: Mutex::default(), _lock: lock })
     }
 
-    /// What an earlier run left, the oldest first, and how many files were broken; these are removed. Nothing when it is
-    /// asked for again.
+    /// What no sender of this run has, the oldest first: it is the caller's from now on. And how many files were broken;
+    /// these are removed. Bodies are not read.
     pub(super) fn left(&self) -> (Vec<Left>, u64) {
-        let mut broken = 0;
-        if self.asked.swap(true, Ordering::Relaxed) {
-            return (Vec::new(), 0);
-        }
-        for number in numbers(&self.folder, NEW).unwrap_or_default() {
-            let _ = fs::remove_file(self.path(number, NEW));
-        }
-        let mut left = Vec::new();
+        let (mut left, mut broken) = (Vec::new(), 0);
         for number in numbers(&self.folder, REQUEST).unwrap_or_default() {
-            match self.read(number) {
-                Ok((head, body)) => left.push(Left { number, head, bytes: body.len() }),
-                Err(_) => {
+            if !self.held().insert(number) {
+                continue;
+            }
+            match self.look(number) {
+                Ok((head, bytes)) => left.push(Left { number, head, bytes }),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     broken += 1;
                     self.remove(number);
                 }
+                // It may be read another time.
+                Err(_) => self.release(number),
             }
         }
         (left, broken)
     }
 
+    /// The sender gives a request up to the next one, or to the next run.
+    pub(super) fn release(&self, number: u64) {
+        self.held().remove(&number);
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Head, and length of the body, which is not read.
+    fn look(&self, number: u64) -> io::Result<(Head, usize)> {
+        let mut file = File::open(self.path(number, REQUEST))?;
+        let mut start = [0; DIGEST + LENGTH];
+        file.read_exact(&mut start).map_err(cut)?;
+        let length = u32::from_be_bytes(*start.last_chunk().expect("its length is there")) as usize;
+        let rest = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).checked_sub(start.len() + length);
+        let bytes = rest.ok_or_else(broken)?;
+        let mut head = vec![0; length];
+        file.read_exact(&mut head).map_err(cut)?;
+        Ok((serde_json::from_slice(&head).map_err(|_| broken())?, bytes))
+    }
+
     /// Writes a request, and says under which number.
     pub(super) fn put(&self, head: &Head, body: &[u8]) -> io::Result<u64> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.held().insert(number);
         let head = serde_json::to_vec(head).expect("words and numbers can be written as JSON");
         let length = u32::try_from(head.len()).expect("a head is short").to_be_bytes();
         let content = [&length[..], &head, body].concat();
         let content = [&Sha256::digest(&content)[..], &content].concat();
         let (new, whole) = (self.path(number, NEW), self.path(number, REQUEST));
-        let written = fs::write(&new, content).and_then(|()| fs::rename(&new, whole));
+        let file = own_file().create_new(true).open(&new);
+        let written = file.and_then(|mut file| file.write_all(&content)).and_then(|()| fs::rename(&new, whole));
         if written.is_err() {
             let _ = fs::remove_file(new);
+            self.release(number);
         }
         written.map(|()| number)
     }
@@ -115,12 +144,11 @@ impl Store {
     /// Head and body of a request.
     pub(super) fn read(&self, number: u64) -> io::Result<(Head, Bytes)> {
         let content = Bytes::from(fs::read(self.path(number, REQUEST))?);
-        let broken = || io::Error::new(io::ErrorKind::InvalidData, "not as it was written");
-        let (digest, rest) = content.split_first_chunk::<32>().ok_or_else(broken)?;
-        if *digest != <[u8; 32]>::from(Sha256::digest(rest)) {
+        let (digest, rest) = content.split_first_chunk::<DIGEST>().ok_or_else(broken)?;
+        if *digest != <[u8; DIGEST]>::from(Sha256::digest(rest)) {
             return Err(broken());
         }
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
+        let (length, rest) = rest.split_first_chunk::<LENGTH>().ok_or_else(broken)?;
         let (head, body) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(broken)?;
         let head = serde_json::from_slice(head).map_err(|_| broken())?;
         Ok((head, content.slice_ref(body)))
@@ -128,6 +156,7 @@ impl Store {
 
     /// The fate of a request is known.
     pub(super) fn remove(&self, number: u64) {
+        self.release(number);
         if let Err(error) = fs::remove_file(self.path(number, REQUEST)) {
             tracing::warn!(%error, "a request that was sent stays on disk, and may be sent again after a restart");
         }
@@ -138,19 +167,41 @@ impl Store {
     }
 }
 
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not as it was written")
+}
+
+fn cut(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof { broken() } else { error }
+}
+
+/// For this user alone.
+fn own_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
 /// The numbers of files of this kind, ascending. Others are left alone.
 fn numbers(folder: &Path, kind: &str) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let number: Option<u64> =
-            name.to_str().and_then(|name| name.strip_suffix(kind)?.strip_suffix('.')?.parse().ok());
+        let digits = name.to_str().and_then(|name| name.strip_suffix(kind)?.strip_suffix('.'));
+        let digits = digits.filter(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let number: Option<u64> = digits.and_then(|digits| digits.parse().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();
     Ok(numbers)
 }
 
+/// SHA-256 of what follows it.
+const DIGEST: usize = 32;
+/// The length of the head.
+const LENGTH: usize = 4;
+/// Of a number in the name of a file.
+const DIGITS: usize = 20;
 /// How files of whole requests end.
 const REQUEST: &str = "request";
 /// How files that are being written end.
@@ -194,7 +245,7 @@ mod tests {
         for items in 0..4 {
             store.put(&head(items), b"a request").expect("there is room");
         }
-        let path = |number| store.path(number, REQUEST);
+        let path = |number: u64| folder.path().join(format!("{number:020}.{REQUEST}"));
         let whole = fs::read(path(0)).expect("it is there");
         fs::write(path(0), &whole[..whole.len() - 1]).expect("cut");
         fs::write(path(1), b"").expect("emptied");
@@ -202,9 +253,19 @@ mod tests {
         *changed.last_mut().expect("bytes") ^= 1;
         fs::write(path(2), changed).expect("changed");
         fs::write(store.path(9, NEW), b"half").expect("half written");
+        drop(store);
+        let store = Store::open(folder.path()).expect("it can be used");
         fs::write(folder.path().join("of-somebody-else"), b"x").expect("another file");
         let (left, broken) = store.left();
-        assert_eq!((left.len(), left[0].number, broken), (1, 3, 3));
+        // Heads are looked at now, bodies when they are sent.
+        assert_eq!((left.iter().map(|left| left.number).collect::<Vec<_>>(), broken), (vec![0, 2, 3], 1));
+        for number in [0, 2] {
+            assert_eq!(store.read(number).expect_err("it is not whole").kind(), io::ErrorKind::InvalidData);
+            store.remove(number);
+        }
+        assert!(store.left().0.is_empty(), "they are ours");
+        store.release(3);
+        assert_eq!(store.left().0.len(), 1, "and now they are not");
         let mut names: Vec<_> = fs::read_dir(folder.path())
             .expect("it is there")
             .map(|entry| entry.expect("an entry").file_name())
