@@ -149,7 +149,13 @@ fn resource(attributes: &BTreeMap<String, String>) -> Resource {
 struct Numbers {
     status: Arc<Status>,
     started: Instant,
-    last: Arc<Mutex<Option<(Instant, Arc<[Telemetry]>)>>>,
+    last: Arc<Mutex<Option<Asked>>>,
+}
+
+/// What was asked for last.
+struct Asked {
+    at: Instant,
+    numbers: Arc<[Telemetry]>,
 }
 
 impl Numbers {
@@ -160,13 +166,13 @@ impl Numbers {
     fn now(&self) -> Arc<[Telemetry]> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((at, numbers)) if at.elapsed() < FRESH => Arc::clone(numbers),
+            Some(Asked { at, numbers }) if at.elapsed() < FRESH => Arc::clone(numbers),
             _ => {
                 let mut all = Vec::new();
                 self.status.telemetry(&mut all);
                 exporter::prometheus::about_process(self.started, &mut all);
                 let numbers: Arc<[Telemetry]> = all.into();
-                *last = Some((Instant::now(), Arc::clone(&numbers)));
+                *last = Some(Asked { at: Instant::now(), numbers: Arc::clone(&numbers) });
                 numbers
             }
         }
