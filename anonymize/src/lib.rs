@@ -2,7 +2,7 @@
 //!
 //! Built up anew from what is understood; what is not is replaced or left out, so that nothing passes because nobody thought
 //! of it. Numbers, names, hosts, Call-IDs, tags and branches become others under a key, the same ones for the same, by
-//! functions that cannot be undone without it; addresses keep the prefixes they share ([`addresses`]). What rules of calls ask
+//! functions that cannot be undone without it; addresses keep the prefixes they share (`addresses`). What rules of calls ask
 //! for stays: methods, statuses, registered phrases, option tags, timers, codecs. No clock, no I/O, no log.
 
 mod addresses;

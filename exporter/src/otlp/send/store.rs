@@ -213,7 +213,7 @@ mod tests {
 
     fn head(items: u64) -> Head {
         let (protocol, compression) = (Protocol::Grpc, Compression::Gzip);
-        Head { signal: Signal::Traces, protocol, compression, items, important: items % 2 == 0 }
+        Head { signal: Signal::Traces, protocol, compression, items, important: items.is_multiple_of(2) }
     }
 
     #[test]
