@@ -3,7 +3,6 @@
 use sip::{Message, registered_phrase};
 
 use crate::Anonymizer;
-use crate::numbers::short;
 use crate::text::{Mode, number, run};
 use crate::vocabulary::is_one_of;
 
@@ -41,11 +40,7 @@ impl Anonymizer {
                 b'o' => self.put_origin(&words, &mut out),
                 b'c' => self.put_connection(&words, &mut out),
                 b'm' => self.put_medium(&words, &mut out),
-                b'b' => {
-                    value.len() <= 10
-                        && run(value, |byte| !byte.is_ascii_digit()).len() + 4 >= value.len()
-                        && put(line, &mut out)
-                }
+                b'b' => is_bandwidth(value) && put(line, &mut out),
                 b'a' => self.put_attribute(value, &words, &mut out),
                 _ => false,
             };
@@ -63,11 +58,7 @@ impl Anonymizer {
         out.extend_from_slice(b"o=- ");
         self.put_short(session, out);
         out.push(b' ');
-        // Versions count up: the last digits tell one from the next.
-        match number(version) {
-            Some(version) => out.extend_from_slice(short((version % 10_000) as u32).to_string().as_bytes()),
-            None => self.put(version, Mode::Free, out),
-        }
+        self.put_short(version, out);
         out.extend_from_slice(&[b" IN ", *kind, b" "].concat());
         self.put(address, Mode::Free, out);
         true
@@ -85,14 +76,15 @@ impl Anonymizer {
         let [kind, port, protocol, formats @ ..] = words else { return false };
         let digits = run(port, |byte| byte.is_ascii_digit());
         let Some(number) = number(digits).and_then(|port| u16::try_from(port).ok()) else { return false };
-        let pairs = if port.len() <= digits.len() + 3 { &port[digits.len()..] } else { b"" };
+        let pairs = &port[digits.len()..];
+        let pairs = if pairs.strip_prefix(b"/").is_some_and(is_short) { pairs } else { b"" };
         out.extend_from_slice(b"m=");
         out.extend_from_slice(if is_one_of(MEDIA, kind) { kind } else { b"application" });
         out.extend_from_slice(format!(" {}", self.ports.port(number)).as_bytes());
         out.extend_from_slice(pairs);
         out.push(b' ');
         out.extend_from_slice(if is_one_of(PROTOCOLS, protocol) { protocol } else { b"udp" });
-        for format in formats.iter().filter(|format| is_one_of(CODECS, format) || is_short(format)) {
+        for format in formats.iter().filter(|format| is_one_of(CODECS, format) || is_format(format)).take(FORMATS) {
             out.extend_from_slice(&[b" ", *format].concat());
         }
         true
@@ -132,9 +124,10 @@ impl Anonymizer {
                 };
                 let [_, range] = words else { return false };
                 let format = run(rest, |byte| byte.is_ascii_digit());
-                let longest = range.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).max().unwrap_or(0);
+                let mut parts = range.split(|byte| !byte.is_ascii_digit());
                 events(range)
-                    && longest <= 3
+                    && parts.clone().count() <= 6
+                    && parts.all(is_format)
                     && is_short(format)
                     && put(&[b"a=fmtp:", format, b" ", range].concat(), out)
             }
@@ -190,3 +183,18 @@ const CODECS: &str = "PCMU PCMA GSM G723 G722 G7221 G728 G729 G729A G729D G729E 
 const CLOCKS: &str = "8000 11025 12000 16000 22050 24000 32000 44100 48000 90000 1000";
 const SUITES: &str = "AES_CM_128_HMAC_SHA1_80 AES_CM_128_HMAC_SHA1_32 F8_128_HMAC_SHA1_80 AES_192_CM_HMAC_SHA1_80 \
     AES_192_CM_HMAC_SHA1_32 AES_256_CM_HMAC_SHA1_80 AES_256_CM_HMAC_SHA1_32 AEAD_AES_128_GCM AEAD_AES_256_GCM";
+
+/// A payload type of RTP, or an event of telephones.
+fn is_format(text: &[u8]) -> bool {
+    number(text).is_some_and(|number| number <= 255)
+}
+
+/// `b=`: a known kind, and few digits.
+fn is_bandwidth(value: &[u8]) -> bool {
+    let kind = run(value, |byte| byte != b':');
+    let rest = value.get(kind.len() + 1..).unwrap_or_default();
+    is_one_of("CT AS TIAS RS RR", kind) && rest.len() <= 4 && number(rest).is_some()
+}
+
+/// Most formats of a medium that are kept.
+const FORMATS: usize = 32;

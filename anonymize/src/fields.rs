@@ -114,9 +114,15 @@ impl Anonymizer {
 
     /// W3C Trace Context: version and flags stay.
     fn put_trace_parent(&mut self, value: &[u8], out: &mut Vec<u8>) {
-        for (at, part) in value.split(|byte| *byte == b'-').enumerate() {
+        let parts: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
+        let [version, trace, span, flags] = parts[..] else { return self.put(value, Mode::Free, out) };
+        let is_hex = |part: &[u8]| part.len() == 2 && part.iter().all(u8::is_ascii_hexdigit);
+        if !is_hex(version) || !is_hex(flags) || trace.len() != 32 || span.len() != 16 {
+            return self.put(value, Mode::Free, out);
+        }
+        for (at, part) in [version, trace, span, flags].into_iter().enumerate() {
             out.extend_from_slice(if at == 0 { b"" } else { b"-" });
-            if part.len() <= 2 { out.extend_from_slice(part) } else { self.put(part, Mode::Free, out) }
+            if part.len() == 2 { out.extend_from_slice(part) } else { self.put(part, Mode::Free, out) }
         }
     }
 

@@ -79,7 +79,7 @@ impl Anonymizer {
                     continue;
                 }
                 match mode {
-                    Mode::Known(known) if known.know(word) || word.len() == 1 || is_small(text, at) => {
+                    Mode::Known(known) if known.know(word) || is_telling(known, text, at) => {
                         out.extend_from_slice(word)
                     }
                     _ => self.words.put(&text[token..at], word, out),
@@ -94,7 +94,12 @@ impl Anonymizer {
                 out.extend_from_slice(b"%");
                 out.extend_from_slice(if is_sign { hex } else { b"78" });
                 (at, token, host) = (at + 3, at + 3, false);
-            } else if byte == b':' && host && mode == Mode::Parameters && port(&text[at + 1..]).is_some() {
+            } else if byte == b':'
+                && host
+                && reads_parameters
+                && is_authority(&text[..at])
+                && port(&text[at + 1..]).is_some()
+            {
                 let (number, len) = port(&text[at + 1..]).unwrap_or_default();
                 out.extend_from_slice(format!(":{}", self.ports.port(number)).as_bytes());
                 (at, token, host) = (at + 1 + len, at + 1 + len, false);
@@ -242,9 +247,40 @@ fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
+/// Whether what stands at the end is a host: with a dot, behind an `@` or a scheme of SIP, or in brackets. Another word may be a
+/// scheme nobody knows.
+fn is_authority(text: &[u8]) -> bool {
+    let len = text.iter().rev().take_while(|byte| !is_blank(**byte) && !b"<>\",;?&=".contains(*byte)).count();
+    let token = &text[text.len() - len..];
+    let of_sip = ["sip:", "sips:"].iter().any(|scheme| {
+        token
+            .split_at_checked(scheme.len())
+            .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(scheme.as_bytes()) && !rest.contains(&b':'))
+    });
+    of_sip || token.iter().any(|byte| b".@]".contains(byte))
+}
+
+/// Whether the word at `at` is a number that says something and nothing of a person: a cause, a time, or of a version behind
+/// the name of a product; of so few digits that it is no number in pieces.
+fn is_telling(known: Known, text: &[u8], at: usize) -> bool {
+    let of_version = text[..at].iter().rev().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let named = |name: &&str| {
+        let from = at.checked_sub(name.len());
+        from.is_some_and(|from| text[from..at].eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let stands = match known {
+        Known::Products => text[..at - of_version].ends_with(b"/"),
+        _ => TELLING.iter().any(|name| named(name)),
+    };
+    stands && is_small(text, at)
+}
+
+/// What stands before numbers that say something.
+const TELLING: [&str; 6] = ["cause=", "expires=", "retry-after=", "version=", "q=", "Q."];
+
 /// Whether the word at `at` is of digits, and so few with those around it that they are neither an address nor a number in pieces.
 fn is_small(text: &[u8], at: usize) -> bool {
-    let belongs = |byte: &&u8| byte.is_ascii_digit() || b".-() /".contains(*byte);
+    let belongs = |byte: &&u8| !byte.is_ascii_alphabetic() && !b";,\"".contains(*byte);
     let before = text[..at].iter().rev().take_while(belongs).count();
     let behind = text[at..].iter().take_while(belongs).count();
     let around = &text[at - before..at + behind];
@@ -364,6 +400,25 @@ mod tests {
         assert_eq!(of("Session Interval Too Small", Mode::Known(Known::Phrases)), "Session Interval Too Small");
         assert_ne!(of("Blocked by Bob", Mode::Known(Known::Phrases)), "Blocked by Bob");
         assert_ne!(of("INVITE", Mode::Free), "INVITE");
+        assert_eq!(
+            of("Q.850;cause=16;text=\"answered elsewhere\"", Mode::Known(Known::Phrases)),
+            "Q.850;cause=16;text=\"answered elsewhere\""
+        );
+        for (value, known, digits) in [
+            ("Q.850;text=\"\\4\\9\\3\\0\\1\\2\"", Known::Phrases, "493012"),
+            ("at 030_1234_5678", Known::Phrases, "1234"),
+            ("0049~30~1234~5678", Known::Phrases, "0049"),
+            ("12:34:56:78", Known::Abilities, "12:34"),
+            ("Yealink T46 00:15:65:12:34:56", Known::Products, "15:65"),
+            ("Extension 4711 Busy", Known::Phrases, "4711"),
+        ] {
+            let made = of(value, Mode::Known(known));
+            assert!(!made.contains(digits), "{value}: {made}");
+        }
+        for value in ["<callto:4711>", "\"Ext:4711\" <sip:b@h>", "<urn:acme:4711>"] {
+            let made = of(value, Mode::Parameters);
+            assert!(!made.contains("4711"), "{value}: {made}");
+        }
         assert_eq!(of("snom/8.7.5", Mode::Known(Known::Products)), "snom/8.7.5");
         assert!(!of("snom 030-555-1234", Mode::Known(Known::Products)).contains("1234"));
     }

@@ -50,7 +50,7 @@ const ABILITIES: &str = "100rel 199 answermode early session eventlist explicits
     pending expires reason deactivated probation rejected timeout giveup noresource invariant uac uas refresher q 850 q850 \
     sip cause text release preemption";
 
-const PHRASES: &str = "sip q q850 cause text active pending expires reason deactivated probation giveup noresource\
+const PHRASES: &str = "sip q q850 cause text active pending expires reason deactivated probation giveup noresource \
     answered elsewhere normal clearing call completed user alerting no answer from reachable destination \
     circuit channel unassigned number invalid format network out order temporary failure switching equipment congestion \
     interworking unspecified recovery on timer expiry facility rejected bearer capability not implemented available \
