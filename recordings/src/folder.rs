@@ -126,7 +126,7 @@ impl Folder {
         for files in found.chunk_by(|(one, _), (other, _)| one == other) {
             let name = &files[0].0;
             let is = |kind: Kind| files.iter().any(|(_, found)| *found == kind);
-            self.next = self.next.max(name.number + 1);
+            self.next = self.next.max(name.number.saturating_add(1));
             self.remove(name, &[Kind::Part]);
             let index = file_name(&name.path(&self.path, Kind::CompressedIndex));
             let _ = fs::remove_file(self.path.join(format!("{index}.part")));
@@ -164,9 +164,12 @@ impl Folder {
                 continue;
             }
             open.messages += number;
-            open.chunk.note(frame, batch.message(frame), (begin, open.bytes.len() as u32 - begin));
-            if open.bytes.len() >= CHUNK {
+            let times = (shown(frame.first, frame), shown(frame.at, frame));
+            open.chunk.note(frame, times, batch.message(frame), (begin, open.bytes.len() as u32 - begin));
+            // A batch may hold more than a file.
+            if open.bytes.len() as u64 >= (CHUNK as u64).min(self.limits.rotate_size / 4) {
                 self.flush(now);
+                self.tick(now);
             }
         }
         self.tick(now);
@@ -179,7 +182,10 @@ impl Folder {
             self.flush(now);
         }
         let Limits { rotate_size, rotate_after, .. } = self.limits;
-        let is_over = |open: &Open| open.written[0] >= rotate_size || now.saturating_sub(open.since) >= rotate_after;
+        // The index may be as long as what it is of.
+        let is_over = |open: &Open| {
+            open.written.iter().sum::<u64>() >= rotate_size || now.saturating_sub(open.since) >= rotate_after
+        };
         if self.open.as_ref().is_some_and(is_over) {
             self.close(now);
         }
@@ -215,8 +221,8 @@ impl Folder {
 
     fn begin(&mut self, at: Timestamp, now: Duration) {
         let name = Name::new(self.next, at);
-        self.next += 1;
-        self.make_room(0, 1);
+        self.next = self.next.saturating_add(1);
+        self.make_room((head().len() + index::OPEN.len()) as u64, 1);
         let create =
             |kind| OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(name.path(&self.path, kind));
         let opened = create(Kind::Raw).and_then(|mut data| {
@@ -271,11 +277,16 @@ impl Folder {
         let [raw, raw_index] = [Kind::Raw, Kind::RawIndex].map(|kind| name.path(&self.path, kind));
         let chunks = whole(&raw, &raw_index).unwrap_or_default();
         if chunks.is_empty() {
-            // Without an index nobody knows how much of it is whole, and without a message it is of no use.
-            return self.remove(&name, &[Kind::Raw, Kind::RawIndex]);
+            if fs::metadata(&raw).is_ok_and(|data| data.len() <= head().len() as u64) {
+                // Without a message it is of no use.
+                return self.remove(&name, &[Kind::Raw, Kind::RawIndex]);
+            }
+            // Its index was lost, or cannot be read now: it is read as a whole by who looks for something.
+            return self.add_closed(name);
         }
         if self.limits.compress {
-            let size = fs::metadata(&raw).map_or(0, |data| data.len());
+            let size =
+                [&raw, &raw_index].iter().filter_map(|path| fs::metadata(path).ok()).map(|data| data.len()).sum();
             // Both are there until the one is finished, which may not become smaller.
             self.make_room_beside(size, size);
             match self.compress(&name, &raw, chunks) {
@@ -313,7 +324,11 @@ impl Folder {
         }
         let index = name.path(&self.path, Kind::CompressedIndex);
         let index_part = self.path.join(format!("{}.part", file_name(&index)));
-        private(&index_part)?.write_all(&[&index::CLOSED[..], &zstd::bulk::compress(&records, LEVEL)?].concat())?;
+        let mut index_out = private(&index_part)?;
+        index_out.write_all(&[&index::CLOSED[..], &zstd::bulk::compress(&records, LEVEL)?].concat())?;
+        // Before the raw file goes.
+        index_out.sync_all()?;
+        out.sync_all()?;
         fs::rename(index_part, index)?;
         fs::rename(part, name.path(&self.path, Kind::Compressed))
     }

@@ -49,10 +49,11 @@ pub struct Parties {
 }
 
 impl Chunk {
-    /// Notes a message that lies at `place`.
-    pub fn note(&mut self, frame: &SipFrame, message: &[u8], place: (u32, u32)) {
-        self.first = if self.first == Timestamp::ZERO { frame.first } else { self.first.min(frame.first) };
-        self.last = self.last.max(frame.at);
+    /// Notes a message that lies at `place` and was captured at these times, on the clock people see.
+    pub fn note(&mut self, frame: &SipFrame, times: (Timestamp, Timestamp), message: &[u8], place: (u32, u32)) {
+        let (first, last) = times;
+        self.first = if self.first == Timestamp::ZERO { first } else { self.first.min(first) };
+        self.last = self.last.max(last);
         let framing = match frame.transport {
             Transport::Tcp | Transport::Tls => Framing::Stream,
             Transport::Udp => Framing::Datagram { truncated: frame.truncated },
@@ -259,7 +260,7 @@ mod tests {
         let [source, destination] = ["192.0.2.1:5060", "192.0.2.2:5060"].map(|text| text.parse().expect("an address"));
         let frame = SipFrame::datagram(source, destination, Timestamp::from_nanos(7));
         let mut chunk = Chunk { offset: 9, len: 300, raw: 600, ..Chunk::default() };
-        chunk.note(&frame, INVITE.as_bytes(), place);
+        chunk.note(&frame, (frame.first, frame.at), INVITE.as_bytes(), place);
         chunk
     }
 

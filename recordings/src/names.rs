@@ -52,7 +52,10 @@ impl Name {
             "pcapng.zst.part" | "pcapng.zst.index.part" => Kind::Part,
             _ => return None,
         };
-        Some((Self { number, began: began.to_owned() }, kind))
+        let parsed = Self { number, began: began.to_owned() };
+        // One name for each recording: another spelling of its number is somebody else's.
+        let own = parsed.path(Path::new(""), Kind::Raw);
+        (own.file_stem()? == name.split('.').next()?).then_some((parsed, kind))
     }
 
     /// Where its file of a kind is.

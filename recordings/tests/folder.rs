@@ -154,3 +154,27 @@ fn a_folder_has_one_writer() {
     drop(first);
     open(place.path(), LIMITS);
 }
+
+#[test]
+fn a_batch_larger_than_a_file_makes_several() {
+    let place = tempfile::tempdir().expect("a folder");
+    let mut folder = open(place.path(), Limits { rotate_size: 4000, max_total_size: 40_000, ..LIMITS });
+    put(&mut folder, &["one", "two"], 0..500);
+    let total: u64 = sizes(place.path()).iter().map(|(_, size)| size).sum();
+    assert!(total <= 40_000 && folder.counts().files > 3, "{total} bytes in {} files", folder.counts().files);
+}
+
+#[test]
+fn a_recording_whose_index_was_lost_is_kept() {
+    let place = tempfile::tempdir().expect("a folder");
+    let mut folder = open(place.path(), LIMITS);
+    put(&mut folder, &["one"], 0..5);
+    folder.tick(SECOND * 60);
+    drop(folder);
+    let index = sizes(place.path()).into_iter().find(|(name, _)| name.ends_with(".index")).expect("it is open");
+    std::fs::write(place.path().join(index.0), b"").expect("a power cut");
+    let data = |sizes: Vec<(String, u64)>| sizes.into_iter().find(|(name, _)| name.ends_with(".pcapng"));
+    let before = data(sizes(place.path())).expect("the recording");
+    drop(open(place.path(), LIMITS));
+    assert_eq!(data(sizes(place.path())), Some(before), "who looks for something reads it as a whole");
+}

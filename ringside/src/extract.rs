@@ -37,6 +37,16 @@ pub fn extract(arguments: &Extract) -> Result<(), Failure> {
         let text = "extract reads captures several times, which a pipe cannot be: write it to a file first";
         return Err(Failure::Usage(text.to_owned()));
     }
+    // A folder of recordings is read, and nothing else may stand in the place of one of them.
+    let beside = arguments
+        .captures
+        .paths
+        .iter()
+        .any(|path| path.is_dir() && output.parent().is_some_and(|parent| is_same(path, parent)));
+    if beside {
+        let text = format!("-o {}: that is in a folder that is read; name a file elsewhere", output.display());
+        return Err(Failure::Usage(text));
+    }
     if captures.paths.iter().any(|path| is_same(path, output)) {
         return Err(Failure::Usage(format!("-o {}: that is one of the captures; name another file", output.display())));
     }
