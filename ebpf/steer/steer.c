@@ -42,12 +42,14 @@ INLINE int send_on(struct __sk_buff *skb, const struct work *work)
 	return GO_ON;
 }
 
-/* Whether what has a backend's address enters elsewhere than from a pod of this node, where the backend is in one. */
+/* Whether what has a backend's address enters elsewhere than from a pod of this node, where the backend is in one whose device
+ * we look at: what a pod sends through a device that is not ours is seen where it enters next. */
 INLINE int is_spoofed(__u32 backend, __u32 device)
 {
 	const struct hop *hop = map_lookup(&hops, &backend);
 
-	return hop && hop->kind == HOP_POD && !(flags_of_device(device) & DEVICE_OWN);
+	return hop && hop->kind == HOP_POD && (flags_of_device(hop->device) & DEVICE_OWN) &&
+	       !(flags_of_device(device) & DEVICE_OWN);
 }
 
 /* What a backend sends to a client that came past the stack goes back past it. */

@@ -110,9 +110,11 @@ impl Node {
         let mut hops = HashMap::new();
         let mut behind_bridges = Vec::new();
         for address in addresses {
-            let Some(route) = self.route(*address)?.filter(|route| route.header.kind == RouteType::Unicast) else {
+            // An address that no route leads to, or that one refuses, has no hop; the others have theirs.
+            let Some(route) = self.route(*address).ok().flatten() else { continue };
+            if route.header.kind != RouteType::Unicast {
                 continue;
-            };
+            }
             let [device] = devices(&route)[..] else { continue };
             if self.pods.contains(&device) {
                 hops.insert(*address, Hop::Pod(device));

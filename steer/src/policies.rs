@@ -209,7 +209,8 @@ fn saved(text: &str) -> Vec<String> {
         } else if let Some(rule) = line.strip_prefix("-A ") {
             let words: Vec<&str> = rule.split(' ').collect();
             let behind = |flags: &[&str]| {
-                let at = words.iter().position(|word| flags.contains(word))?;
+                // The last one: a comment before it may hold the same word.
+                let at = words.iter().rposition(|word| flags.contains(word))?;
                 words.get(at + 1).copied()
             };
             match behind(&["-j", "-g"]) {
@@ -378,6 +379,11 @@ mod tests {
         let far =
             filter("-A FORWARD -m comment --comment \"a b\" -j X\n-A X -g Y\n-A Y -j REJECT --reject-with tcp-reset");
         assert_eq!(far, ["Y of filter has a rule that drops"]);
+        assert_eq!(
+            filter("-A FORWARD -m comment --comment \"see -j ACCEPT\" -j DROP").len(),
+            1,
+            "a comment is no target"
+        );
         assert_eq!(filter("-A FORWARD -m conntrack --ctstate INVALID -j DROP"), none);
         assert_eq!(filter("-A FORWARD -m conntrack ! --ctstate INVALID -j DROP").len(), 1);
         assert_eq!(filter("-A FORWARD -m conntrack --ctstate INVALID,NEW -j DROP").len(), 1);

@@ -229,10 +229,13 @@ impl Model {
         }
     }
 
-    /// Whether what has a backend's address enters elsewhere than from a pod of this node, where the backend is in one.
+    /// Whether what has a backend's address enters elsewhere than from a pod of this node, where the backend is in one whose
+    /// device is looked at: what a pod sends through another is seen where it enters next.
     fn is_spoofed(&self, backend: u16, device: u32) -> bool {
-        let in_pod = self.tables.backends.get(&backend).is_some_and(|backend| matches!(backend.hop, Some(Hop::Pod(_))));
-        in_pod && self.tables.devices.get(&device).is_none_or(|device| device.clients != Clients::Own)
+        let is_own =
+            |device: u32| self.tables.devices.get(&device).is_some_and(|device| device.clients == Clients::Own);
+        let hop = self.tables.backends.get(&backend).and_then(|backend| backend.hop);
+        matches!(hop, Some(Hop::Pod(pod)) if is_own(pod)) && !is_own(device)
     }
 
     /// A backend's message that entered: past the stack it goes back to a client that came past it.
