@@ -12,9 +12,9 @@ use crate::bindings::Asked;
 /// A REGISTER, or several joined by challenges.
 #[derive(Debug)]
 pub struct Registration {
-    /// Number of its first REGISTER among the requests of its call.
+    /// Lowest number of its REGISTERs among the requests of its call.
     pub serial: u32,
-    /// Number of its latest REGISTER.
+    /// Highest number of them: that of its latest one.
     pub latest: u32,
     /// Whose labels it has: those of its first REGISTER.
     pub slot: Slot,
@@ -61,7 +61,9 @@ impl Registration {
         match self.state {
             State::Open(since) if began - since >= fork_hold => Join::Begins,
             State::Open(_) | State::Held { .. } => {
-                (self.state, self.latest) = (State::Open(began), serial);
+                self.state = State::Open(began);
+                // One whose final was seen before it has an earlier number than those that came meanwhile.
+                (self.serial, self.latest) = (self.serial.min(serial), self.latest.max(serial));
                 Join::Joined
             }
             State::Redirected(at) if began - at < retry_window => Join::Inherits(self.t0),

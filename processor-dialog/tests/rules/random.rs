@@ -98,3 +98,19 @@ const ORDER: [(&str, &str); 8] = [
     ("ner_e425", "asr_e425"),
     ("invite_total", "invite_initial_total"),
 ];
+
+/// A 401 that was captured a second before its REGISTER, which came after the REGISTER that answers it.
+#[test]
+fn a_register_that_comes_after_its_retry_leaves_nothing_behind() {
+    let calls = calls();
+    let mut player = Player::new(Config::default(), Labelled::Yes);
+    let mut now = Duration::ZERO;
+    for (message, pause) in [(11, 2000), (12, 1000), (70, 0)] {
+        now += Duration::from_millis(pause);
+        player.take(now, Some(calls[3][message % calls[3].len()].clone()));
+    }
+    player.take(now + Duration::from_secs(100_000), None);
+    for (table, held) in player.held() {
+        assert_eq!((table.as_str(), held), (table.as_str(), 0.0));
+    }
+}

@@ -80,7 +80,9 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 27] = [
+const EXAMPLES: [&str; 29] = [
+    "tls_server_config.client_auth_type",
+    "tls_server_config.min_version",
     "telemetry.logs.processors",
     "telemetry.metrics.readers",
     "telemetry.traces.processors",
@@ -156,9 +158,17 @@ fn each_key_in_a_comment_is_right_and_shows_its_default() {
             })
         };
         let near = |at: usize| at.abs_diff(number) == 1;
+        // Its keys make sense together.
+        let is_server = |at: usize| lines[at].starts_with("#tls_server_config.");
         // The queue on disk is nothing without its extension.
         let extended = |at| line.starts_with("#sending_queue.storage") && stands(&lines, at, Together::Console);
-        let also = |at| at == number || Some(at) == header || near(at) && pair(at) || extended(at);
+        let also = |at| {
+            at == number
+                || Some(at) == header
+                || near(at) && pair(at)
+                || extended(at)
+                || is_server(number) && is_server(at)
+        };
         let changed = effective(&uncommented(&text, with, also));
         let changed = changed.unwrap_or_else(|error| panic!("line {}: {error}", number + 1));
         let is_example = EXAMPLES.iter().any(|key| line.starts_with(&format!("#{key} ")));

@@ -71,6 +71,7 @@ fn components_lists_what_is_compiled_in() {
         "extensions:",
         "console",
         "probe_endpoint",
+        "file_storage",
     ];
     assert_eq!((outcome.code, names), (0, expected.to_vec()));
 }
