@@ -270,7 +270,7 @@ fn is_telling(known: Known, text: &[u8], at: usize) -> bool {
     };
     let stands = match known {
         Known::Products => text[..at - of_version].ends_with(b"/"),
-        _ => TELLING.iter().any(|name| named(name)),
+        _ => TELLING.iter().any(named),
     };
     stands && is_small(text, at)
 }
