@@ -229,6 +229,14 @@ impl Snapshot {
         &self.namespace
     }
 
+    /// What every name begins with: the prefix and an underscore, or nothing.
+    pub fn prefix(&self) -> String {
+        match &*self.namespace {
+            "" => String::new(),
+            namespace => format!("{namespace}_"),
+        }
+    }
+
     /// The rows of probes.
     pub fn probes(&self) -> &[ProbeCopy] {
         &self.probes
@@ -395,14 +403,7 @@ impl Walk<'_> {
                     let width = histogram_width(buckets);
                     let cells = &cells[at + variant * width..][..width];
                     let first = Bucket { set: LabelSet::OTHER, family: f, variant: variant as u8, index: 0 };
-                    let native = snapshot.natives.get(&(Owner::Name(*name), native::slot(f, variant)));
-                    let exemplars = Some((&snapshot.exemplars, first));
-                    let native = native.map(|cells| &**cells);
-                    let shown = snapshot.choice.bounds(self.family);
-                    let histogram = Histogram { buckets, cells, exemplars, shown, native };
-                    if histogram.count() != 0 {
-                        self.show(whose, variant, &Value::Histogram(histogram));
-                    }
+                    self.samples(snapshot, whose, Owner::Name(*name), first, Histogram::plain(buckets, cells));
                     continue;
                 }
                 let value = cells[at + variant];
@@ -416,6 +417,22 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    /// A histogram with all that is held of it, once it has samples; `first` is its first bucket.
+    fn samples(&mut self, held: &Snapshot, whose: Whose<'_>, owner: Owner, first: Bucket, plain: Histogram<'_>) {
+        if plain.count() == 0 {
+            return;
+        }
+        let variant = usize::from(first.variant);
+        let native = held.natives.get(&(owner, native::slot(first.family, variant)));
+        let histogram = Histogram {
+            exemplars: Some((&held.exemplars, first)),
+            shown: held.choice.bounds(self.family),
+            native: native.map(|cells| &**cells),
+            ..plain
+        };
+        self.show(whose, variant, &Value::Histogram(histogram));
     }
 
     /// Whether a carrier has a trunk attempt in the direction that a variant of the family is about.
@@ -464,14 +481,7 @@ impl Walk<'_> {
                 let width = histogram_width(buckets);
                 for (variant, cells) in cells[at..][..width * range.variants].chunks_exact(width).enumerate() {
                     let first = Bucket { set: row.set, family: f, variant: variant as u8, index: 0 };
-                    let native = snapshot.natives.get(&(Owner::Set(row.set), native::slot(f, variant)));
-                    let exemplars = Some((&snapshot.exemplars, first));
-                    let native = native.map(|cells| &**cells);
-                    let shown = snapshot.choice.bounds(self.family);
-                    let histogram = Histogram { buckets, cells, exemplars, shown, native };
-                    if histogram.count() != 0 {
-                        self.show(pair, variant, &Value::Histogram(histogram));
-                    }
+                    self.samples(snapshot, pair, Owner::Set(row.set), first, Histogram::plain(buckets, cells));
                 }
             }
             (_, Place::Blocks(at)) => {

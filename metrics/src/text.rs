@@ -46,6 +46,17 @@ pub enum Undefined {
     Zero,
 }
 
+impl Undefined {
+    /// What a ratio is shown as; `None` is not at all.
+    pub fn shown(self, ratio: Option<f64>) -> Option<f64> {
+        ratio.or(match self {
+            Self::Nan => Some(f64::NAN),
+            Self::Absent => None,
+            Self::Zero => Some(0.0),
+        })
+    }
+}
+
 /// A body being written. Iterates over its pieces, each at least [`PIECE`] bytes long but for the last.
 #[derive(Debug)]
 pub struct Exposition {
@@ -62,7 +73,7 @@ pub const PIECE: usize = 64 * 1024;
 impl Exposition {
     /// Stands before the first family.
     pub fn new(snapshot: Snapshot, format: Format, undefined: Undefined) -> Self {
-        let writer = Writer::new(snapshot.namespace(), format, undefined);
+        let writer = Writer::new(snapshot.prefix(), format, undefined);
         Self { snapshot, cursor: Cursor::default(), writer, open: true }
     }
 
@@ -109,8 +120,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(namespace: &str, format: Format, undefined: Undefined) -> Self {
-        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}_") };
+    fn new(prefix: String, format: Format, undefined: Undefined) -> Self {
         Self {
             format,
             undefined,
@@ -180,6 +190,11 @@ impl Writer {
     fn line(&mut self, suffix: &str, labels: &Labels<'_>, le: Option<usize>, value: u64) {
         self.head(suffix, labels, le);
         self.push(&[itoa::Buffer::new().format(value), "\n"]);
+    }
+
+    fn real(&mut self, labels: &Labels<'_>, value: f64) {
+        self.head("", labels, None);
+        self.push(&[float(&mut zmij::Buffer::new(), value), "\n"]);
     }
 
     fn bucket(&mut self, labels: &Labels<'_>, bound: &Bound<'_>) {
@@ -255,16 +270,12 @@ impl Visitor for Writer {
                 self.head("", labels, None);
                 self.push(&[itoa::Buffer::new().format(*value), "\n"]);
             }
-            Value::Ratio(None) if self.undefined == Undefined::Absent => {}
             Value::Ratio(ratio) => {
-                let missing = if self.undefined == Undefined::Zero { 0.0 } else { f64::NAN };
-                self.head("", labels, None);
-                self.push(&[float(&mut zmij::Buffer::new(), ratio.unwrap_or(missing)), "\n"]);
+                if let Some(value) = self.undefined.shown(*ratio) {
+                    self.real(labels, value);
+                }
             }
-            Value::Real(value) => {
-                self.head("", labels, None);
-                self.push(&[float(&mut zmij::Buffer::new(), *value), "\n"]);
-            }
+            Value::Real(value) => self.real(labels, *value),
             Value::Histogram(histogram) => self.histogram(labels, histogram),
         }
     }

@@ -13,7 +13,7 @@ use prost_types::Timestamp;
 use super::internal::Number;
 
 /// The official messages.
-#[allow(missing_docs, clippy::all, clippy::pedantic, rustdoc::all)]
+#[allow(missing_docs, clippy::all, clippy::pedantic, rustdoc::all, reason = "made of proto/metrics.proto")]
 mod client {
     include!(concat!(env!("OUT_DIR"), "/io.prometheus.client.rs"));
 }
@@ -32,11 +32,7 @@ pub struct Families {
 impl Families {
     /// Stands before the first family.
     pub fn new(snapshot: Snapshot, undefined: Undefined) -> Self {
-        let prefix = match snapshot.namespace() {
-            "" => String::new(),
-            namespace => format!("{namespace}_"),
-        };
-        let writer = Writer { undefined, prefix, kind: client::MetricType::Gauge, family: Vec::new(), out: Vec::new() };
+        let writer = Writer::new(snapshot.prefix(), undefined);
         Self { snapshot, cursor: Cursor::default(), writer, open: true }
     }
 
@@ -63,13 +59,7 @@ impl Iterator for Families {
 
 /// The program's numbers about itself.
 pub(super) fn numbers(all: &[Number<'_>]) -> Vec<u8> {
-    let mut writer = Writer {
-        undefined: Undefined::Nan,
-        prefix: String::new(),
-        kind: client::MetricType::Gauge,
-        family: Vec::new(),
-        out: Vec::new(),
-    };
+    let mut writer = Writer::new(String::new(), Undefined::default());
     for Number { name, counter, help, series } in all {
         let kind = if *counter { client::MetricType::Counter } else { client::MetricType::Gauge };
         let name = if *counter { format!("{name}_total") } else { (*name).to_owned() };
@@ -92,8 +82,6 @@ struct Writer {
     undefined: Undefined,
     /// `sip_exporter_`, or nothing.
     prefix: String,
-    /// Of the current family.
-    kind: client::MetricType,
     /// The current family, without its length.
     family: Vec<u8>,
     /// Families that are whole.
@@ -101,9 +89,12 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(prefix: String, undefined: Undefined) -> Self {
+        Self { undefined, prefix, family: Vec::new(), out: Vec::new() }
+    }
+
     fn begin(&mut self, name: String, help: &str, kind: client::MetricType) {
         self.close();
-        self.kind = kind;
         let head = client::MetricFamily {
             name: Some(name),
             help: Some(help.to_owned()),
@@ -151,11 +142,10 @@ impl Visitor for Writer {
             }
             Value::Gauge(number) => metric.gauge = gauge(*number as f64),
             Value::Real(number) => metric.gauge = gauge(*number),
-            Value::Ratio(None) if self.undefined == Undefined::Absent => return,
-            Value::Ratio(ratio) => {
-                let missing = if self.undefined == Undefined::Zero { 0.0 } else { f64::NAN };
-                metric.gauge = gauge(ratio.unwrap_or(missing));
-            }
+            Value::Ratio(ratio) => match self.undefined.shown(*ratio) {
+                Some(value) => metric.gauge = gauge(value),
+                None => return,
+            },
             Value::Histogram(samples) => {
                 metric.histogram = Some(client::Histogram { created_timestamp, ..histogram(samples) });
             }

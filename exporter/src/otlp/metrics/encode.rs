@@ -71,10 +71,7 @@ pub struct Chunks {
 impl Chunks {
     /// Cumulative, or delta from `baseline`.
     pub fn new(snapshot: Snapshot, times: Times, envelope: Envelope, baseline: Option<Baseline>) -> Self {
-        let prefix = match snapshot.namespace() {
-            "" => String::new(),
-            namespace => format!("{namespace}_"),
-        };
+        let prefix = snapshot.prefix();
         let room = envelope.resource.encoded_len() + envelope.scope.encoded_len() + OVERHEAD;
         let max_bytes = envelope.max_bytes.saturating_sub(room);
         let (open, ready) = (Open::default(), VecDeque::new());
