@@ -15,6 +15,10 @@ SOAK_RATE := 1000
 PART :=
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
+# What random tests start from: the same in each run, so that a change is judged by what it changes. `make properties` draws anew.
+export PROPTEST_RNG_SEED ?= 3261
+# How many inputs `make properties` gives each random test.
+CASES := 5000
 
 # Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
 LIVE := alerts collector daemon live load program
@@ -25,7 +29,7 @@ CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
 TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
 .PHONY: help run build build-steer unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
-	load soak kernels fuzz deps-run deps-unit deps-test deps-load
+	load soak kernels fuzz properties deps-run deps-unit deps-test deps-load
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -109,6 +113,9 @@ steer-bench: deps-test build ## what steering does for calls and what it costs, 
 
 fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)
+
+properties: deps-unit ## the tests without root over, each random one with CASES inputs that are new each time
+	env --unset=PROPTEST_RNG_SEED PROPTEST_CASES=$(CASES) $(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
 
 deps-run:
 	@scripts/install-deps.sh run
