@@ -7,6 +7,8 @@ RINGSIDE := $(abspath $(TARGET)/release/ringside)
 CONFIG   := pipeline.toml
 # Where `make install` puts what it installs, below DESTDIR.
 PREFIX   := /usr/local
+# Where `make dist` puts what is released.
+OUT      := $(TARGET)/release-files
 # How long `make soak` lasts, in seconds, and how many calls it places in each.
 SOAK_TIME := 1800
 SOAK_RATE := 1000
@@ -28,7 +30,7 @@ SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
 TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
-.PHONY: help run build build-steer unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
+.PHONY: help run build build-steer unit test test-captures check demo package dist docs deny install image images-of-packages test-package test-charts dashboards pictures cost bench bench-replay \
 	load soak kernels fuzz properties deps-run deps-unit deps-test deps-load
 
 help: ## this list
@@ -37,11 +39,13 @@ help: ## this list
 run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CAP_BPF)
 	$(RINGSIDE) run --config $(CONFIG)
 
-build: deps-run ## the release binary
+build: deps-run ## the release binary; its debug information is beside it
 	$(CARGO) build --release --package ringside
+	@scripts/split.sh $(RINGSIDE)
 
 build-steer: deps-run ## the release binary of the daemon that steers
 	$(CARGO) build --release --package steer --bin ringside-steer
+	@scripts/split.sh $(RINGSIDE)-steer
 
 unit: deps-unit ## unit and in-process tests: no root, no peers, nothing installed but what building needs
 	$(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
@@ -64,20 +68,41 @@ check: deps-run ## formatting, clippy with warnings denied, documentation, subje
 demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
 
-package: build build-steer ## the Debian packages, in target/debian
-	scripts/package.sh
+package: build build-steer ## packages for Debian, in target/debian, and for the family of Red Hat, in target/rpm
+	scripts/package.sh deb rpm
+
+dist: ## everything that is released, from a clean clone of HEAD, into OUT: packages, archives, images, lists, checksums
+	@scripts/install-deps.sh run dist
+	scripts/dist.sh $(OUT)
+
+docs: ## the pages of docs/ as a book, in target/book/html
+	rm -rf $(TARGET)/book
+	scripts/docs.sh $(TARGET)/book/src pictures
+	cp docs/book.toml $(TARGET)/book/
+	$$(scripts/tool.sh mdbook) build --dest-dir html $(TARGET)/book
+
+deny: ## licences, sources, advisories and bans of everything that is linked
+	scripts/ensure-rust.sh $$(scripts/tool.sh cargo-deny) --workspace check --config deny.toml
 
 # Everything below $(DESTDIR)$(PREFIX), but for the configuration; one that is there is left as it is.
 install: build ## binary, configuration, unit and user below DESTDIR and PREFIX (/usr/local)
 	scripts/install.sh "$(RINGSIDE)" "$(DESTDIR)" "$(PREFIX)"
 
-image: package ## the container image localhost/ringside, with buildah
-	buildah build --file deploy/Containerfile --tag localhost/ringside $(TARGET)/debian
+image: package images-of-packages ## the container images localhost/ringside and localhost/ringside-steer (needs root and buildah)
 
-test-package: package ## the packages on a bare Debian under a real systemd: install, capture and steer, upgrade, purge
+images-of-packages:
+	@scripts/install-deps.sh image
+	scripts/image.sh $$(ls -v $(TARGET)/debian/ringside_*.deb | tail -n 1) ringside 10212 cap_net_raw,cap_bpf
+	scripts/image.sh $$(ls -v $(TARGET)/debian/ringside-steer_*.deb | tail -n 1) ringside-steer 10213 cap_bpf,cap_net_admin,cap_perfmon
+
+test-package: package ## the packages: linted, unpacked, and on a bare Debian under a real systemd
 	@scripts/install-deps.sh test package
+	deploy/test/rpm.sh
 	deploy/test/package.sh
 	deploy/test/steer.sh
+
+test-charts: ## the Helm chart and the kustomization: linted, rendered, held against each other and against the schemas
+	deploy/test/charts.sh
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards
