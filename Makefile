@@ -28,6 +28,8 @@ UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$
 SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 # All of them by calls of cargo for the whole workspace, so that none builds a crate with features of its own.
 CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
+# The program in examples/, a workspace by itself.
+OWN        = --manifest-path examples/own-components/Cargo.toml --target-dir $(abspath $(TARGET))
 TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
 .PHONY: help run build build-steer unit test test-captures check demo package dist docs deny install image images-of-packages test-package test-charts dashboards pictures cost bench bench-replay \
@@ -52,7 +54,7 @@ unit: deps-unit ## unit and in-process tests: no root, no peers, nothing install
 
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
-	RINGSIDE_BIN=$(RINGSIDE) $(TEST) $(CARGO_TEST)
+	RINGSIDE_BIN=$(RINGSIDE) $(TEST) sh -c '$(CARGO_TEST); first=$$?; $(CARGO) test $(OWN) && exit $$first'
 
 # What is skipped where nobody names them, and nothing else.
 test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
@@ -63,6 +65,8 @@ check: deps-run ## formatting, clippy with warnings denied, documentation, subje
 	scripts/subjects.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) fmt --manifest-path examples/own-components/Cargo.toml --check
+	$(CARGO) clippy $(OWN) --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
 demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder

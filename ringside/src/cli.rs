@@ -7,23 +7,19 @@ use call_filter::{Field, Filter};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use pipeline::Build;
 use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
 use wire::Timestamp;
 
 /// What `--version` says after the name.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (commit ",
-    env!("RINGSIDE_REVISION"),
-    ", rustc ",
-    env!("RINGSIDE_RUSTVERSION"),
-    ")"
-);
+pub fn version(build: &Build) -> String {
+    format!("{} (commit {}, rustc {})", build.version, build.revision, build.rustversion)
+}
 
 /// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
-#[command(name = "ringside", version = VERSION, args_conflicts_with_subcommands = true)]
+#[command(name = "ringside", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,

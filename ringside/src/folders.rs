@@ -9,12 +9,12 @@ use std::ops::Range;
 use call_filter::{Filter, Parties};
 use config::Node;
 use config::node::Value;
+use engine::Catalogue;
 use recordings::Known;
 use tempfile::{NamedTempFile, TempPath};
 use wire::Timestamp;
 
 use crate::cli::{Captures, Period};
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::settings;
 
@@ -40,7 +40,7 @@ pub struct Resolved {
 }
 
 /// Puts the files of folders in their place.
-pub fn resolved(captures: &Captures, asked: &Asked<'_>) -> Result<Resolved, Failure> {
+pub fn resolved(catalogue: &Catalogue, captures: &Captures, asked: &Asked<'_>) -> Result<Resolved, Failure> {
     let (mut paths, mut selected) = (Vec::new(), Vec::new());
     for path in &captures.paths {
         if !path.is_dir() {
@@ -51,7 +51,7 @@ pub fn resolved(captures: &Captures, asked: &Asked<'_>) -> Result<Resolved, Fail
             let help = "see whether its files can be read, and whether there is room in the folder for temporary files";
             Failure::Failed(format!("{}: {error}; {help}", path.display()))
         };
-        if !asked.is_narrow() || hides(captures)? {
+        if !asked.is_narrow() || hides(catalogue, captures)? {
             let files = recordings::captures(path).map_err(failed)?;
             if files.is_empty() {
                 return Err(Failure::Failed(format!("{}: no capture is in this folder", path.display())));
@@ -113,8 +113,8 @@ fn digits(number: &str) -> String {
 }
 
 /// Whether the configuration has something shown otherwise than an index has it.
-fn hides(captures: &Captures) -> Result<bool, Failure> {
-    let loaded = settings::load(&captures.run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+fn hides(catalogue: &Catalogue, captures: &Captures) -> Result<bool, Failure> {
+    let loaded = settings::load(&captures.run, catalogue).map_err(|problems| settings::refused(&problems))?;
     let hides = |privacy: &Node| {
         ["numbers", "call_id", "ip"].iter().any(|key| {
             let said = privacy.get(key).map(|entry| &entry.node.value);

@@ -18,22 +18,20 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::cli::Run;
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
 
 /// Runs until a signal or a failure ends it.
-pub fn run(run: &Run) -> Result<(), Failure> {
-    let catalogue = catalogue();
-    let loaded = settings::load(run, &catalogue).map_err(|problems| settings::refused(&problems))?;
+pub fn run(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     let log = Log::open(&loaded.configuration.service.telemetry.logs);
     logs::quiet_panics();
     warn_of(&loaded.warnings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed("the runtime", &error))?;
-    let result = runtime.block_on(serve(run, loaded, &catalogue, log));
+    let result = runtime.block_on(serve(run, loaded, catalogue, log));
     // Dropped, it would wait for whoever still looks up a name, which takes as long as the resolver likes.
     runtime.shutdown_background();
     result
