@@ -147,7 +147,7 @@ fn the_configurations_for_containers_are_valid() {
 #[test]
 fn containers_get_two_capabilities_and_nothing_else() {
     let read = |path: &str| fs::read_to_string(repository().join("deploy").join(path)).expect("a file");
-    let (compose, kubernetes, image) = 
+    let (compose, kubernetes, image) =
         (read("compose/compose.yaml"), read("kubernetes/daemonset.yaml"), read("Containerfile"));
     assert!(compose.contains("    cap_drop: [ALL]\n    cap_add: [NET_RAW, BPF]\n") && !compose.contains("privileged:"));
     assert!(kubernetes.contains("drop: [ALL]\n              add: [NET_RAW, BPF]\n"));

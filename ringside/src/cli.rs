@@ -24,13 +24,13 @@ pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Run,
+    start: Start,
 }
 
 impl CommandLine {
     /// What is to be done; without a subcommand, `run`.
     pub fn command(self) -> Command {
-        self.command.unwrap_or(Command::Run(self.run))
+        self.command.unwrap_or(Command::Run(self.start))
     }
 }
 
@@ -38,7 +38,7 @@ impl CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the collector (also without a subcommand)
-    Run(Run),
+    Run(Start),
     /// Show every error of a configuration, each with file, line and column
     Validate(Configured),
     /// Print the effective configuration, secrets hidden
@@ -86,6 +86,16 @@ pub struct Run {
     /// Set one key of the configuration, for instance exporters.prometheus.endpoint=127.0.0.1:2113
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+/// How the collector runs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Start {
+    #[command(flatten)]
+    pub run: Run,
+    /// Reload, as after SIGHUP, when a configuration file has other content than before; looked at every 5 s
+    #[arg(long)]
+    pub watch_config: bool,
 }
 
 /// Which numbers, and whose key.
@@ -481,7 +491,7 @@ mod tests {
     #[test]
     fn without_a_subcommand_it_runs() {
         let line = CommandLine::parse_from(["ringside", "--config", "a.toml", "--set", "x.y=1"]);
-        let Command::Run(run) = line.command() else { panic!("`run` is the default") };
+        let Command::Run(Start { run, watch_config: false }) = line.command() else { panic!("`run` is the default") };
         assert_eq!((run.configured.files, run.set), (vec![PathBuf::from("a.toml")], vec!["x.y=1".to_owned()]));
     }
 
