@@ -16,7 +16,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
 /// `tls_server_config`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct TlsServerConfig {
     /// PEM file of the certificate, and of those between it and its authority. Without it there is no TLS.
@@ -35,7 +35,7 @@ pub struct TlsServerConfig {
 }
 
 /// Whether clients show a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub enum ClientAuth {
     /// They are not asked.
     #[default]
@@ -47,7 +47,7 @@ pub enum ClientAuth {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub enum Version {
     /// 1.2 (RFC 5246).
     #[default]

@@ -12,15 +12,14 @@ use pipeline::settings::duration;
 use receiver_ebpf_sip::Config;
 use receiver_ebpf_sip::probe::{self, Check, Finding, Severity, Traffic};
 
-use crate::cli::{Configured, Run};
+use crate::cli::Run;
 use crate::failure::Failure;
 use crate::settings::{self, Loaded};
 use crate::show::{numbered, print, say};
 
 /// Looks at everything, prints what it finds, and fails if nothing could be captured.
-pub fn doctor(catalogue: &Catalogue, configured: Configured) -> Result<(), Failure> {
-    let run = Run { configured, set: Vec::new() };
-    let loaded = settings::load(&run, catalogue).map_err(|problems| settings::refused(&problems))?;
+pub fn doctor(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
     probes::try_each(&loaded)?;

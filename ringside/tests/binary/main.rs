@@ -17,5 +17,6 @@ mod pushing;
 mod recording;
 mod replay;
 mod running;
+mod schema;
 mod usage;
 mod watching;
