@@ -187,6 +187,13 @@ fn server_config(config: &TlsServerConfig) -> Result<Option<Arc<ServerConfig>>, 
     Ok(Some(Arc::new(server)))
 }
 
+/// When the first certificate of a PEM file ends, in seconds since the Unix epoch; `None` where there is none to be read.
+pub fn not_after(path: &Path) -> Option<i64> {
+    let first = CertificateDer::pem_file_iter(path).ok()?.next()?.ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&first).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |error| TlsError { key, error: Wrong::File(path.to_owned(), error) };
     let found = CertificateDer::pem_file_iter(path).map_err(wrong)?;

@@ -9,6 +9,7 @@ mod calls;
 mod checked_in;
 mod configuration;
 mod console;
+mod doctor;
 mod export;
 mod privacy;
 mod probing;
