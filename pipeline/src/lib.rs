@@ -20,7 +20,7 @@
 //!
 //! # A processor
 //!
-//! A component offers a `Config` that serde reads, every key with a default, a check that turns it into settings or says
+//! A component offers a `Config` that serde reads and `schemars` describes, every key with a default, a check that turns it into settings or says
 //! what is wrong, and a constructor. This one counts messages that are longer than a datagram should be:
 //!
 //! ```
@@ -30,11 +30,12 @@
 //! use pipeline::{Facts, FrameBatch, Processor, SipFrame, Telemetry};
 //!
 //! /// `[processors.long_messages]`.
-//! #[derive(Clone, serde::Deserialize, serde::Serialize)]
+//! #[derive(Clone, serde::Deserialize, schemars::JsonSchema, serde::Serialize)]
 //! #[serde(default)]
 //! struct Config {
 //!     /// Messages above this are long. Default 1,300 bytes (RFC 3261 §18.1.1).
 //!     #[serde(with = "size")]
+//!     #[schemars(with = "size::Written")]
 //!     above: usize,
 //! }
 //!

@@ -40,13 +40,15 @@ pub enum Command {
     /// Run the collector (also without a subcommand)
     Run(Start),
     /// Show every error of a configuration, each with file, line and column
-    Validate(Configured),
+    Validate(Run),
     /// Print the effective configuration, secrets hidden
-    PrintConfig(Configured),
+    PrintConfig(Run),
+    /// Print the JSON schema of the configuration, by which editors complete and check it
+    PrintSchema,
     /// List the components compiled in, or the metrics
     Components(Components),
     /// Can it capture here, and does it see SIP? Each finding with what to do about it
-    Doctor(Configured),
+    Doctor(Run),
     /// Print the metrics of capture files as they are at the last packet
     Replay(Replay),
     /// List the calls of capture files: outcome, delays, duration, carrier

@@ -65,11 +65,12 @@ pub fn main(catalogue: &Catalogue) -> ExitCode {
     let line = CommandLine::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let result = match line.command() {
         Command::Run(arguments) => run::run(catalogue, &arguments),
-        Command::Validate(configured) => show::validate(catalogue, configured),
-        Command::PrintConfig(configured) => show::print_config(catalogue, configured),
+        Command::Validate(run) => show::validate(catalogue, &run),
+        Command::PrintConfig(run) => show::print_config(catalogue, &run),
+        Command::PrintSchema => show::print_schema(catalogue),
         Command::Components(Components { metrics: false }) => show::components(catalogue),
         Command::Components(Components { metrics: true }) => show::metrics(),
-        Command::Doctor(configured) => doctor::doctor(catalogue, configured),
+        Command::Doctor(run) => doctor::doctor(catalogue, &run),
         Command::Replay(arguments) => replay::replay(catalogue, &arguments),
         Command::Calls(arguments) => calls::calls(catalogue, arguments),
         Command::Advise(arguments) => advise::advise(catalogue, &arguments),

@@ -8,20 +8,25 @@ use engine::Catalogue;
 use metrics::schema::{Source, families};
 use metrics::{Kind, Scope};
 
-use crate::cli::{Configured, Run};
+use crate::cli::Run;
 use crate::failure::Failure;
 use crate::settings::{self, Loaded};
 
 /// `ringside validate`: every error, or that there is none. Warnings go to standard error either way.
-pub fn validate(catalogue: &Catalogue, configured: Configured) -> Result<(), Failure> {
-    let loaded = load(catalogue, configured)?;
+pub fn validate(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = load(catalogue, run)?;
     print(&format!("{}: valid\n", loaded.files.join(", ")))
 }
 
 /// `ringside print-config`: what would run, defaults filled in.
-pub fn print_config(catalogue: &Catalogue, configured: Configured) -> Result<(), Failure> {
-    let loaded = load(catalogue, configured)?;
+pub fn print_config(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = load(catalogue, run)?;
     print(&loaded.configuration.effective(&loaded.tree))
+}
+
+/// `ringside print-schema`: what may be written in a configuration, for editors.
+pub fn print_schema(catalogue: &Catalogue) -> Result<(), Failure> {
+    print(&format!("{:#}\n", catalogue.schema()))
 }
 
 /// Names with the number of packets of each: `5080 (6 packets), 5070 (1 packet)`.
@@ -102,9 +107,8 @@ pub fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn load(catalogue: &Catalogue, configured: Configured) -> Result<Loaded, Failure> {
-    let run = Run { configured, set: Vec::new() };
-    let loaded = settings::load(&run, catalogue).map_err(|problems| settings::refused(&problems))?;
+fn load(catalogue: &Catalogue, run: &Run) -> Result<Loaded, Failure> {
+    let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     say(&loaded.warnings.to_string());
     Ok(loaded)
 }

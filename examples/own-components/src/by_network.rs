@@ -12,10 +12,11 @@ use ipnet::IpNet;
 use pipeline::labels::OTHER;
 use pipeline::settings::Problems;
 use pipeline::{Facts, FrameBatch, LabelSet, LabelSets, Processor, ProcessorContext, Telemetry};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What can be set.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Bits of an IPv4 address that are its network, 0 to 32. Default 24.

@@ -16,12 +16,13 @@ use pipeline::component::Reports;
 use pipeline::settings::Problems;
 use pipeline::{CallQueue, Exporter, ExporterError, KeptCall, LabelSets, Telemetry};
 use ringside::ExporterContext;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
 /// What can be set.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// The file, made where there is none. No default.

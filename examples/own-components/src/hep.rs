@@ -12,12 +12,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pipeline::settings::Problems;
 use pipeline::{CaptureStatus, FrameBatch, Received, Receiver, ReceiverError, SipFrame, Tally};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sip::Payload;
 use wire::Timestamp;
 
 /// What can be set.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Where agents send to. Default `127.0.0.1:9060`.

@@ -42,6 +42,15 @@ fn the_configuration_beside_it_is_right() {
 }
 
 #[test]
+fn editors_are_told_of_their_keys() {
+    let (_, schema) = output(&["print-schema"]);
+    assert!(
+        schema.contains("\"^by_network(/") && schema.contains("Bits of an IPv4 address that are its network"),
+        "{schema}"
+    );
+}
+
+#[test]
 fn mistakes_in_their_tables_are_told_with_their_places() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("wrong.toml");
