@@ -170,8 +170,8 @@ static long tag_step(__u32 index, struct loop_context *context)
 		message->to_tag = 0;
 	else if (is_tag(work, at + 1))
 		message->to_tag = 1;
-	/* Behind it there is no room for another one. */
-	return at + sizeof(";tag=") - 1 >= message->to_end;
+	/* Behind it there is no room for another one; but a `>` may still forget this one. */
+	return !message->to_tag && at + sizeof(";tag=") - 1 >= message->to_end;
 }
 
 /* The method in the CSeq whose value begins at `at`; OTHER if that is malformed. */

@@ -177,7 +177,11 @@ fn messages(number: usize) -> Vec<String> {
             vec![request("REGISTER sip:c", new, &call), response("401 No", "REGISTER"), response("408 Late", "INVITE")]
         }
         5 => vec![request("OPTIONS sip:c", new, "X: y"), "\r\n\r\n".to_owned(), String::new()],
-        6 => vec![request("SUBSCRIBE sip:c", "To: sip:b@c;tag=1", &call), request("ACK sip:b@c", known, &call)],
+        6 => vec![
+            request("SUBSCRIBE sip:c", "To: sip:b@c;tag=1", &call),
+            request("ACK sip:b@c", known, &call),
+            request("NOTIFY sip:c", "To: <sip:b@c;tag=1;x>", &call),
+        ],
         7 => vec![request("INVITE sips:112;x@c", new, &format!("CALL-id\t  :  {}", "long".repeat(10 + number % 40)))],
         8 => vec![request("REFER sip:c", new, &format!("i:call-{id}@host\r\n folded")), response("481 Gone", "BYE")],
         9 => vec![request("MESSAGE sip:c", new, &format!("Subject: {}\r\n{call}", "far ".repeat(number % 700)))],
