@@ -246,13 +246,13 @@ struct flow_key {
 	__be16 backend_port;
 };
 
-/* Under which address of a service the client speaks to the backend, and the hop back to it. */
+/* Under which address of a service the client speaks to the backend, and whether past the stack. */
 struct flow {
 	__u64 last;
 	__u32 service[4];
 	__be16 port;
-	__u16 hop;
-	__u32 device;
+	__u16 is_direct;
+	__u32 device;             /* by which the client's packets came that went past the stack */
 };
 
 struct fragment_key {

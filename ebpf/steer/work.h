@@ -64,6 +64,7 @@ struct work {
 	__u64 now;
 	struct packet packet;
 	struct hop hop;           /* where the packet goes on */
+	struct bpf_redir_neigh next; /* the neighbour there; of family 0, the kernel finds it */
 	struct message message;
 	__u8 bytes[BYTES + IN_A_ROW];
 };

@@ -10,6 +10,7 @@ use affinity::{CALL_ID, SLOTS, Start, WINDOW};
 pub fn check_steer(bytes: &[u8]) {
     check_scan(bytes);
     let mut model = Model::new(&tables(), 0);
+    model.route([("10.0.0.0/9".parse().expect("a network"), Some(1))].into());
     model.beat(1);
     // As they are, twice: what the first run remembers may not change what the second one does with the bytes.
     check_frame(&mut model, bytes.to_vec());

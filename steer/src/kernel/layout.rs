@@ -204,7 +204,7 @@ pub struct Flow {
     pub last: u64,
     pub service: [u8; 16],
     pub port: [u8; 2],
-    pub hop: u16,
+    pub is_direct: u16,
     pub device: u32,
 }
 

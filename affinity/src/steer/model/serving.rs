@@ -15,7 +15,7 @@ use crate::steer::rewrite::End;
 use crate::steer::rules::{Kind, MAX_RULES, Marks, Over, Rule, Then};
 use crate::steer::scan::{Called, Scan};
 use crate::steer::state::{Flow, Fragment, Side, elapsed, note};
-use crate::steer::tables::{Affinity, Backend, Clients, Hop, Mode, Service, Slots, State as Standing};
+use crate::steer::tables::{Affinity, Backend, Clients, Mode, Service, Slots, State as Standing};
 
 impl Model {
     /// Decides what becomes of a message to a service: steered, it gets that address.
@@ -70,9 +70,16 @@ impl Model {
         if address.ip() == source.ip() {
             return (self.pass(decision, StandardPath::Hairpin), None);
         }
-        decision.hop = self.tables.backends[&backend].hop.filter(|_| self.is_direct());
-        let flow = Flow { service: datagram.destination, back: decision.hop.map(|_| self.back(arrival.device)) };
-        if self.state.use_flow(source, address, now) != Some(flow) {
+        let before = self.state.flow(source, address, now);
+        let hop = self.tables.backends[&backend].hop.filter(|_| self.is_direct());
+        decision.hop = hop.filter(|_| self.comes_by_its_way(source.ip(), address.ip(), arrival.device, before));
+        let is_doubtful = hop.is_some() && decision.hop.is_none() && before.is_some_and(|flow| flow.direct.is_some());
+        let flow = Flow { service: datagram.destination, direct: decision.hop.map(|_| arrival.device) };
+        if is_doubtful {
+            // What may be forged changes nothing for the client.
+        } else if before == Some(flow) {
+            self.state.use_flow(source, address, now);
+        } else {
             self.state.keep_flow(source, address, flow, now);
             self.count(General::Flows);
         }
@@ -135,10 +142,11 @@ impl Model {
         Ok((backend, address))
     }
 
-    /// How packets get back past the stack to who came by a device.
-    fn back(&self, device: u32) -> Hop {
-        let is_pod = self.tables.devices.get(&device).is_some_and(|known| known.is_pod);
-        if is_pod { Hop::Pod(device) } else { Hop::Neighbour(device) }
+    /// Whether what would go back to the sender of a packet leaves by the device that the packet came by. Where it does not, the
+    /// packet may be forged, or comes by another way than it is answered: the stack decides. Asked when a flow begins or its
+    /// packets come by another device.
+    fn comes_by_its_way(&self, sender: IpAddr, backend: IpAddr, device: u32, flow: Option<Flow>) -> bool {
+        flow.is_some_and(|flow| flow.direct == Some(device)) || self.way(backend, sender) == Some(device)
     }
 
     /// What a rule does with a message: drops or passes it; `None`: steers it.
