@@ -15,6 +15,8 @@
 #define CALL_ID 128               /* bytes of a Call-ID that count */
 #define BLANKS 7
 #define CSEQ_DIGITS 10
+#define EXPIRES_DIGITS 10
+#define LONGEST_EXPIRES 31536000  /* s: a year */
 #define EXTENSION_HEADERS 6
 
 #define SERVICES 64
@@ -236,7 +238,7 @@ struct dialog {
 	__u16 backend;
 	__u8 learned;
 	__u8 answered;
-	__u32 zero;
+	__u32 life;               /* s after an answer to SUBSCRIBE; 0: as long as calls */
 };
 
 struct flow_key {

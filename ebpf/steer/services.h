@@ -124,17 +124,18 @@ INLINE void keep(const struct work *work, __u32 service, __u32 backend, struct d
 	const struct message *message = &work->message;
 	struct dialog new = {
 		.last = work->now,
-		.ends = is_initial_invite(message) ? work->now + LINGER : 0,
-		.asked = is_initial_invite(message) ? work->now : 0,
+		.ends = work->now + LINGER,
+		.asked = work->now,
 		.backend = backend,
 		.answered = message->to_tag,
+		.life = message->life,
 	};
 
 	if (dialog && dialog->backend == backend) {
 		continue_dialog(dialog, message, work->now);
 		return;
 	}
-	if (message->kind != INVITE && message->kind != SUBSCRIBE && message->kind != REFER)
+	if (!makes_dialog(message->kind))
 		return;
 	if (!keep_dialog(service, message->hash, &new))
 		counters->new_dialogs++;

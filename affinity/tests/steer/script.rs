@@ -191,8 +191,13 @@ impl Line {
             Err(_) if user.starts_with("urn:") => format!("{start} {user} SIP/2.0"),
             Err(_) => format!("{start} sip:{user}@c SIP/2.0"),
         };
+        let expires =
+            rest.iter().position(|word| *word == "expires").map(|at| format!("Expires: {}\r\n", rest[at + 1]));
         let id = if call_id == "-" { String::new() } else { format!("Call-ID: {call_id}\r\n") };
-        let message = format!("{first}\r\nVia: SIP/2.0/UDP x\r\nTo: <sip:b@c>{tag}\r\n{id}CSeq: 1 {method}\r\n\r\n");
+        let message = format!(
+            "{first}\r\nVia: SIP/2.0/UDP x\r\nTo: <sip:b@c>{tag}\r\n{id}CSeq: 1 {method}\r\n{}\r\n",
+            expires.unwrap_or_default()
+        );
         let payload = if start == "RUBBISH" { b"\r\n\r\n".to_vec() } else { message.into_bytes() };
         Self { at, source, destination, leaves: arrow == "=>", outside: arrow == "~>", payload }
     }

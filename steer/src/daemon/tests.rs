@@ -175,8 +175,15 @@ fn detach_takes_everything_out_but_not_from_under_dialogs() {
 #[test]
 fn a_dialog_is_found_by_its_call_id() {
     let mut stage = Stage::new();
-    let dialog =
-        Dialog { backend: 1, entered: Entered::Learned, answered: true, last: 2_000_000_000, ends: 0, asked: 0 };
+    let dialog = Dialog {
+        backend: 1,
+        entered: Entered::Learned,
+        answered: true,
+        last: 2_000_000_000,
+        ends: 0,
+        asked: 0,
+        life: 0,
+    };
     let hash = stage.daemon.director.key().hash(b"one@a");
     stage.kernel.told().dialog = Some((0, hash, dialog));
     let found = stage.done(r#"{ "command": "dialog", "call_id": "one@a" }"#);

@@ -152,6 +152,7 @@ impl From<layout::Dialog> for Dialog {
             last: dialog.last,
             ends: dialog.ends,
             asked: dialog.asked,
+            life: dialog.life,
         }
     }
 }

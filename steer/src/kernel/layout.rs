@@ -184,7 +184,7 @@ pub struct Dialog {
     pub backend: u16,
     pub learned: u8,
     pub answered: u8,
-    pub zero: u32,
+    pub life: u32,
 }
 
 /// `struct flow_key`.
@@ -349,8 +349,8 @@ impl PlaceKey {
 #[cfg(test)]
 mod tests {
     use affinity::steer::{
-        BLANKS, CSEQ_DIGITS, EXTENSION_HEADERS, FLOW_IDLE, FRAGMENT_LIFE, LINGER, MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES,
-        MAX_SERVICES,
+        BLANKS, CSEQ_DIGITS, EXPIRES_DIGITS, EXTENSION_HEADERS, FLOW_IDLE, FRAGMENT_LIFE, LINGER, LONGEST_EXPIRES,
+        MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES, MAX_SERVICES,
     };
     use affinity::{CALL_ID, SLOTS, WINDOW};
 
@@ -377,6 +377,8 @@ mod tests {
             ("CALL_ID", CALL_ID as u64),
             ("BLANKS", BLANKS as u64),
             ("CSEQ_DIGITS", CSEQ_DIGITS as u64),
+            ("EXPIRES_DIGITS", EXPIRES_DIGITS as u64),
+            ("LONGEST_EXPIRES", LONGEST_EXPIRES.into()),
             ("EXTENSION_HEADERS", EXTENSION_HEADERS as u64),
             ("SERVICES", MAX_SERVICES.into()),
             ("BACKENDS", MAX_BACKENDS.into()),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sip::Method;
 
+use super::hearing::makes_dialog;
 use super::{Arrival, Change, Model, kind, payload};
 use crate::glance::Start;
 use crate::hash::CallHash;
@@ -183,6 +184,7 @@ impl Model {
                 last: now,
                 ends: now + LINGER.as_nanos() as u64,
                 asked: now,
+                life: 0,
             },
             None => return,
         };
@@ -193,20 +195,18 @@ impl Model {
 
     /// Remembers a dialog that was steered. `entry` is its own, with the same backend.
     fn keep(&mut self, scan: &Scan<'_>, service: u16, hash: CallHash, entry: Option<Dialog>, backend: u16, now: u64) {
-        let begins = matches!(scan.start, Start::Request(Method::Invite | Method::Subscribe | Method::Refer));
+        let begins = matches!(scan.start, Start::Request(method) if makes_dialog(method));
         let dialog = match entry {
             Some(entry) => continued(entry, scan, now),
-            None if begins => {
-                let invites = scan.is_initial_invite();
-                Dialog {
-                    backend,
-                    entered: Entered::Steered,
-                    answered: scan.to_tag,
-                    last: now,
-                    ends: if invites { now + LINGER.as_nanos() as u64 } else { 0 },
-                    asked: if invites { now } else { 0 },
-                }
-            }
+            None if begins => Dialog {
+                backend,
+                entered: Entered::Steered,
+                answered: scan.to_tag,
+                last: now,
+                ends: now + LINGER.as_nanos() as u64,
+                asked: now,
+                life: life(scan).unwrap_or(0),
+            },
             None => return,
         };
         if !self.state.keep_dialog(service, hash.0, dialog, self.tables.capacity.dialogs) {
@@ -270,20 +270,25 @@ fn continued(mut dialog: Dialog, scan: &Scan<'_>, now: u64) -> Dialog {
     if scan.start == Start::Request(Method::Bye) {
         dialog.ends = now + LINGER.as_nanos() as u64;
     }
-    let waits = dialog.asked != 0;
-    if scan.is_initial_invite() && dialog.ends != 0 && !waits && dialog.backend != Slots::NONE {
+    let (waits, is_had) = (dialog.asked != 0, dialog.backend != Slots::NONE);
+    if let Some(life) = life(scan).filter(|_| dialog.life != 0 && is_had) {
+        dialog.life = life;
+    }
+    if scan.is_initial_invite() && dialog.ends != 0 && !waits && dialog.life == 0 && is_had {
         // A call that was refused is tried again, mostly after a challenge.
         dialog.ends = now + LINGER.as_nanos() as u64;
         dialog.answered = false;
         dialog.asked = now;
-    } else if scan.is_in_dialog() && waits && dialog.backend != Slots::NONE {
-        // It was answered, whatever way that went.
-        dialog.asked = 0;
-        if scan.start != Start::Request(Method::Bye) {
-            dialog.ends = 0;
-        }
+    } else if scan.is_in_dialog() && waits && is_had {
+        // It goes on waiting: that the client speaks of an answer is no answer.
+        dialog.ends = now + LINGER.as_nanos() as u64;
     }
     dialog
+}
+
+/// How many seconds a SUBSCRIBE with Expires asks a dialog to last, and then to be remembered.
+fn life(scan: &Scan<'_>) -> Option<u32> {
+    scan.expires.map(|expires| expires + LINGER.as_secs() as u32)
 }
 
 /// An address as the maps of the kernel have it: IPv4 as IPv6 (RFC 4291 §2.5.5.2).
