@@ -178,6 +178,7 @@ struct backend {
 
 #define DEVICE_OWN 1
 #define DEVICE_POD 2             /* the other end of this pair is in a pod */
+#define DEVICE_FLAGS 4           /* bits of them; above: the index of the bridge or bond that it is a port of, or 0 */
 
 /* Where a packet goes on past the stack: into the pod behind a device, or out of it. */
 #define HOP_STACK 0

@@ -173,8 +173,8 @@ INLINE void mark_packet(struct __sk_buff *skb, struct packet *packet, __u32 serv
 }
 
 /*
- * Whether what would go back to the sender of a packet leaves by the device that the packet came by, as far as the routing
- * table tells. A packet of which that does not hold may be forged, or come by another way than it is answered: the stack
+ * Whether what would go back to the sender of a packet leaves by the device that the packet came by, or by the bridge or bond
+ * of that, as far as the routing table tells. A packet of which that does not hold may be forged, or come by another way than it is answered: the stack
  * decides about it, and replies too go as it says. Asked when a flow begins or its packets come by another device.
  */
 INLINE int comes_by_its_way(struct __sk_buff *skb, struct work *work, const struct place_key *backend,
@@ -189,7 +189,7 @@ INLINE int comes_by_its_way(struct __sk_buff *skb, struct work *work, const stru
 	device = find_way(skb, work, backend, &client, device_of_backend);
 	/* That was about the way back. */
 	work->next.nh_family = 0;
-	return device == skb->ifindex;
+	return device && (device == skb->ifindex || device == flags_of_device(skb->ifindex) >> DEVICE_FLAGS);
 }
 
 /* A message to a service: the action. */

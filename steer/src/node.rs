@@ -239,11 +239,13 @@ impl Link {
     fn read(message: &LinkMessage, uplinks: &BTreeSet<u32>) -> Option<Self> {
         let index = message.header.index;
         let (mut name, mut elsewhere, mut kind, mut queueing) = (None, false, None, String::new());
+        let mut controller = None;
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(text) => name = Some(text.clone()),
                 LinkAttribute::Qdisc(text) => queueing.clone_from(text),
                 LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+                LinkAttribute::Controller(index) => controller = Some(*index).filter(|index| *index != 0),
                 LinkAttribute::LinkInfo(infos) => {
                     kind = infos.iter().find_map(|info| match info {
                         LinkInfo::Kind(kind) => Some(kind),
@@ -257,7 +259,7 @@ impl Link {
         let is_bridge = kind == Some(&InfoKind::Bridge);
         let is_own = is_pod || (is_bridge && !uplinks.contains(&index));
         let clients = if is_own { Clients::Own } else { Clients::Elsewhere };
-        Some(Self { index, name: name?, device: Device { clients, is_pod }, is_bridge, queueing })
+        Some(Self { index, name: name?, device: Device { clients, is_pod, controller }, is_bridge, queueing })
     }
 }
 
@@ -306,7 +308,7 @@ mod tests {
         let mut node = Node::open().expect("anybody may ask");
         let links = node.links().expect("anybody may ask");
         let loopback = links.iter().find(|link| link.name == "lo").expect("there is one in every namespace");
-        assert_eq!(loopback.device, Device { clients: Clients::Elsewhere, is_pod: false });
+        assert_eq!(loopback.device, Device { clients: Clients::Elsewhere, is_pod: false, controller: None });
         assert!(node.is_local("127.0.0.1".parse().expect("an address")).expect("there is a route"));
         assert!(node.links().expect("it can be asked again").len() >= links.len().min(1));
     }

@@ -60,7 +60,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 
 fn tables() -> Tables {
     let mut tables = Tables { mode: Mode::Active, path: Path::Direct, ..Tables::default() };
-    tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true });
+    tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true, controller: None });
     let at = |host: u8| std::net::SocketAddr::from(([10, 0, 0, host], 5060));
     let backend =
         Backend { service: 0, addresses: vec![at(11)], state: State::Up, local: true, hop: Some(Hop::Pod(2)) };

@@ -11,10 +11,10 @@ const LINE: u32 = 2;
 fn stage() -> Stage {
     let mut tables = tables();
     tables.path = Path::Direct;
-    tables.devices.insert(LINE, Device { clients: Clients::Elsewhere, is_pod: false });
+    tables.devices.insert(LINE, Device { clients: Clients::Elsewhere, is_pod: false, controller: None });
     // Pods answer by these.
     for device in [100, 101] {
-        tables.devices.insert(device, Device { clients: Clients::Own, is_pod: true });
+        tables.devices.insert(device, Device { clients: Clients::Own, is_pod: true, controller: None });
     }
     for (number, backend) in &mut tables.backends {
         backend.hop = match number {
@@ -160,6 +160,15 @@ fn a_forged_packet_to_another_address_of_the_service_changes_no_flow() {
     };
     assert_eq!(to_other(OWN), address("core"));
     assert_eq!(to_other(LINE), address("other"), "the client itself may do that");
+}
+
+#[test]
+fn a_client_behind_a_port_of_a_bridge_is_answered_through_the_bridge() {
+    let mut stage = stage();
+    lead(&mut stage, 9);
+    stage.apply(0.5, |tables| tables.devices.get_mut(&LINE).expect("it is there").controller = Some(9));
+    assert_eq!(send(&mut stage, "", 1, LINE).0.hop, Some(Hop::Pod(101)));
+    assert_eq!(answer(&mut stage, "", 1).0.hop, Some(Hop::Neighbour(9)));
 }
 
 #[test]

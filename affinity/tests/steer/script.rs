@@ -17,7 +17,7 @@ const OUTSIDE: u32 = 2;
 /// Four backends `b0` to `b3` of the service `core`, `b3` on another node, in mode active.
 pub fn tables() -> Tables {
     let mut tables = Tables { mode: Mode::Active, ..Tables::default() };
-    tables.devices.insert(OWN, Device { clients: Clients::Own, is_pod: true });
+    tables.devices.insert(OWN, Device { clients: Clients::Own, is_pod: true, controller: None });
     for number in 0..4 {
         let addresses = vec![address(&format!("b{number}")), address(&format!("b{number}6"))];
         let backend = Backend { service: 0, addresses, state: State::Up, local: number != 3, hop: None };

@@ -41,7 +41,12 @@ pub fn apply(maps: &mut Maps, before: Option<&Tables>, tables: &Tables) -> Resul
     if !same(before.is_some_and(|before| before.devices != tables.devices)) {
         let flag = |set, flag| if set { flag } else { 0 };
         let flags = |device: &Device| {
-            flag(device.clients == Clients::Own, layout::DEVICE_OWN) | flag(device.is_pod, layout::DEVICE_POD)
+            // The kernel counts them up from 1: none is so high that it has no room.
+            let controller =
+                device.controller.filter(|index| index.leading_zeros() >= layout::DEVICE_FLAGS).unwrap_or(0);
+            controller << layout::DEVICE_FLAGS
+                | flag(device.clients == Clients::Own, layout::DEVICE_OWN)
+                | flag(device.is_pod, layout::DEVICE_POD)
         };
         let devices = tables.devices.iter().map(|(index, device)| (*index, flags(device))).collect();
         replace(&mut maps.devices, &devices)?;

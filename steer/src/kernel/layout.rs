@@ -107,6 +107,8 @@ pub const BACKEND_DOWN: u16 = 16;
 
 pub const DEVICE_OWN: u32 = 1;
 pub const DEVICE_POD: u32 = 2;
+/// Bits of these; above them stands the index of a bridge or bond.
+pub const DEVICE_FLAGS: u32 = 4;
 
 pub const HOP_STACK: u16 = 0;
 pub const HOP_POD: u16 = 1;
@@ -414,6 +416,7 @@ mod tests {
             ("BACKEND_DOWN", BACKEND_DOWN.into()),
             ("DEVICE_OWN", DEVICE_OWN.into()),
             ("DEVICE_POD", DEVICE_POD.into()),
+            ("DEVICE_FLAGS", DEVICE_FLAGS.into()),
             ("HOP_STACK", HOP_STACK.into()),
             ("HOP_POD", HOP_POD.into()),
             ("HOP_NEIGHBOUR", HOP_NEIGHBOUR.into()),

@@ -86,8 +86,8 @@ pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
         }
     }
     if chance.below(2) == 0 {
-        let device = *chance.of(&DEVICES);
-        tables.devices.insert(device, Device { clients: Clients::Own, is_pod: chance.below(2) == 0 });
+        let (device, controller) = (*chance.of(&DEVICES), *chance.of(&[None, Some(DEVICES[0]), Some(DEVICES[1])]));
+        tables.devices.insert(device, Device { clients: Clients::Own, is_pod: chance.below(2) == 0, controller });
     }
     // The same numbers mean the same places in every scenario.
     for (number, address) in places.iter().enumerate() {

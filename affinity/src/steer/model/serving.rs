@@ -143,11 +143,16 @@ impl Model {
         Ok((backend, address))
     }
 
-    /// Whether what would go back to the sender of a packet leaves by the device that the packet came by. Where it does not, the
+    /// Whether what would go back to the sender of a packet leaves by the device that the packet came by, or by the bridge or bond
+    /// of that. Where it does not, the
     /// packet may be forged, or comes by another way than it is answered: the stack decides. Asked when a flow begins or its
     /// packets come by another device.
     fn comes_by_its_way(&self, sender: IpAddr, backend: IpAddr, device: u32, flow: Option<Flow>) -> bool {
-        flow.is_some_and(|flow| flow.direct == Some(device)) || self.way(backend, sender) == Some(device)
+        if flow.is_some_and(|flow| flow.direct == Some(device)) {
+            return true;
+        }
+        let controller = self.tables.devices.get(&device).and_then(|known| known.controller);
+        self.way(backend, sender).is_some_and(|way| way == device || Some(way) == controller)
     }
 
     /// What a rule does with a message: drops or passes it; `None`: steers it.
