@@ -22,7 +22,7 @@ pub use dialog::{Dialog, Entered, LINGER};
 pub use model::{Decision, Model, Verdict};
 pub use packet::EXTENSION_HEADERS;
 pub use rules::{CLASSES, Kind, Limit, MAX_RULES, Marks, Over, Per, Rule, RuleTable, Then};
-pub use scan::{BLANKS, CSEQ_DIGITS, Called, Scan};
+pub use scan::{BLANKS, CSEQ_DIGITS, Called, EXPIRES_DIGITS, LONGEST_EXPIRES, Scan};
 pub use state::{FLOW_IDLE, FRAGMENT_LIFE, Flow, NOTED};
 pub use tables::{
     Affinity, Backend, Capacity, Choice, Clients, Device, EMERGENCY_USER, Emergency, Hop, MAX_BACKENDS, MAX_CIDRS,

@@ -56,12 +56,48 @@ INLINE struct dialog *learn_dialog(const struct work *work, __u32 service, __u32
 		new.last = asked->last;
 		new.answered = asked->answered;
 		new.asked = asked->asked;
+		new.ends = asked->ends;
 	} else if (makes_no_dialog(about)) {
 		new.ends = work->now + LINGER;
+	} else if (message->status >= 300) {
+		/* Refused: that it has such a dialog it has not said. */
+		new.ends = work->now + LINGER;
+		new.asked = work->now;
 	}
 	if (keep_dialog(service, message->hash, &new))
 		return 0;
 	return find_dialog(service, message->hash, work->now);
+}
+
+/* A response to a request that makes a dialog. */
+INLINE void hear_answer(struct dialog *dialog, const struct message *message, struct backend_counters *counters, __u64 now)
+{
+	int is_invite = message->cseq_method == INVITE, was_asked = dialog->asked != 0;
+
+	if (is_invite && was_asked && !dialog->answered)
+		count_first_response(counters, elapsed(dialog->asked, now));
+	if (message->status >= 300) {
+		/* What is refused within a dialog does not end it. */
+		if (!dialog->answered && (is_invite || was_asked)) {
+			dialog->asked = 0;
+			dialog->ends = now + LINGER;
+		}
+		return;
+	}
+	/* A provisional response takes what begins, but no request within a dialog that nobody knew. */
+	if (message->status < 200) {
+		if (was_asked && !dialog->answered)
+			take_dialog(dialog, now);
+		return;
+	}
+	dialog->answered = 1;
+	if (is_invite && dialog->life) {
+		/* A call under the Call-ID of a subscription. */
+		dialog->life = 0;
+		was_asked = 1;
+	}
+	if (was_asked || (dialog->life && message->cseq_method == SUBSCRIBE))
+		take_dialog(dialog, now);
 }
 
 INLINE void hear_of_dialog(struct work *work, __u32 service, __u32 number, struct backend_counters *counters)
@@ -82,19 +118,15 @@ INLINE void hear_of_dialog(struct work *work, __u32 service, __u32 number, struc
 	if (dialog->backend != number)
 		return;
 	note(&dialog->last, now);
-	if (message->kind == BYE)
-		dialog->ends = now + LINGER;
-	if (message->kind != RESPONSE || message->cseq_method != INVITE)
+	if (message->kind != RESPONSE) {
+		if (message->kind == BYE)
+			dialog->ends = now + LINGER;
+		else if (dialog->asked)
+			take_dialog(dialog, now);
 		return;
-	if (dialog->asked) {
-		count_first_response(counters, elapsed(dialog->asked, now));
-		dialog->asked = 0;
-		dialog->ends = 0;
 	}
-	if (message->status >= 300 && !dialog->answered)
-		dialog->ends = now + LINGER;
-	else if (message->status >= 200 && message->status < 300)
-		dialog->answered = 1;
+	if (makes_dialog(message->cseq_method))
+		hear_answer(dialog, message, counters, now);
 }
 
 /* A datagram from a backend. */

@@ -40,17 +40,30 @@ INLINE void continue_dialog(struct dialog *dialog, const struct message *message
 		dialog->ends = now + LINGER;
 	if (dialog->backend == NO_BACKEND)
 		return;
-	if (is_initial_invite(message) && dialog->ends && !dialog->asked) {
+	if (dialog->life && message->life)
+		dialog->life = message->life;
+	if (is_initial_invite(message) && dialog->ends && !dialog->asked && !dialog->life) {
 		/* A call that was refused is tried again, mostly after a challenge. */
 		dialog->ends = now + LINGER;
 		dialog->answered = 0;
 		dialog->asked = now;
 	} else if (is_in_dialog(message) && dialog->asked) {
-		/* It was answered, whatever way that went. */
-		dialog->asked = 0;
-		if (message->kind != BYE)
-			dialog->ends = 0;
+		/* It goes on waiting: that the client speaks of an answer is no answer. */
+		dialog->ends = now + LINGER;
 	}
+}
+
+/* The backend has taken a dialog. */
+INLINE void take_dialog(struct dialog *dialog, __u64 now)
+{
+	dialog->asked = 0;
+	dialog->ends = dialog->life ? now + dialog->life * SECOND : 0;
+}
+
+/* Whether a request of this method leaves something behind that later ones need. */
+INLINE int makes_dialog(__u32 kind)
+{
+	return kind == INVITE || kind == SUBSCRIBE || kind == REFER;
 }
 
 /* Whether a request of this method leaves nothing behind that a later one would need. */

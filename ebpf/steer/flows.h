@@ -3,7 +3,7 @@
 #ifndef RINGSIDE_STEER_FLOWS_H
 #define RINGSIDE_STEER_FLOWS_H
 
-#include "rewrite.h"
+#include "ways.h"
 
 INLINE int same_address(const __u32 *one, const __u32 *other)
 {
@@ -48,21 +48,21 @@ INLINE struct flow *find_flow(const __u32 *client, __be16 client_port, const __u
 }
 
 /*
- * Remembers that the sender of a packet speaks to a backend under the packet's destination, and the hop back to it.
- * Nonzero if it failed.
+ * Remembers that the sender of a packet speaks to a backend under the packet's destination, past the stack by a device, or by
+ * the stack: device 0. `flow`: what was remembered. Nonzero if it failed.
  */
-INLINE int keep_flow(const struct packet *packet, const struct place_key *backend, const struct hop *back, __u64 now)
+INLINE int keep_flow(const struct packet *packet, const struct place_key *backend, struct flow *flow, __u32 device,
+		     __u64 now)
 {
-	struct flow *flow = find_flow(packet->source, packet->source_port, backend->address, backend->port, now);
 	struct flow_key key = { .client_port = packet->source_port, .backend_port = backend->port };
 	struct flow new = {
 		.last = now,
 		.port = packet->destination_port,
-		.hop = back->kind,
-		.device = back->device,
+		.is_direct = device != 0,
+		.device = device,
 	};
 
-	if (flow && flow->port == new.port && flow->hop == new.hop && flow->device == new.device &&
+	if (flow && flow->port == new.port && !flow->is_direct == !device && flow->device == device &&
 	    same_address(flow->service, packet->destination)) {
 		note(&flow->last, now);
 		return 0;
@@ -103,6 +103,17 @@ INLINE int keep_fragment(const struct packet *packet, enum side side, enum end e
 	return 0;
 }
 
+/* The neighbour of a device to which a later fragment goes, where the routing table sends its first one there. */
+INLINE void find_neighbour(struct __sk_buff *skb, struct work *work, __u32 device)
+{
+	struct place_key from = {}, to = {};
+
+	copy_address(from.address, work->packet.source);
+	copy_address(to.address, work->packet.destination);
+	if (find_way(skb, work, &from, &to, skb->ifindex) != device)
+		work->next.nh_family = 0;
+}
+
 /* Later fragments follow their first one. */
 INLINE void follow(struct __sk_buff *skb, struct work *work, enum side side, __u64 now)
 {
@@ -128,16 +139,17 @@ INLINE void follow(struct __sk_buff *skb, struct work *work, enum side side, __u
 	count(FRAGMENTS_FOLLOWED);
 	work->hop.device = fragment->device;
 	work->hop.kind = fragment->hop;
+	if (end == SOURCE && fragment->hop == HOP_NEIGHBOUR)
+		find_neighbour(skb, work, fragment->device);
 }
 
 /* A message of a backend gets the address under which its client knows it. */
-INLINE void translate(struct __sk_buff *skb, struct work *work, enum side side, struct flow *flow, const struct hop *hop,
-		      __u64 now)
+INLINE void translate(struct __sk_buff *skb, struct work *work, enum side side, const struct flow *flow,
+		      const struct hop *hop, __u64 now)
 {
 	struct packet *packet = &work->packet;
 	struct place_key service = { .port = flow->port };
 
-	note(&flow->last, now);
 	copy_address(service.address, flow->service);
 	keep_fragment(packet, side, SOURCE, service.address, hop, now);
 	if (change_endpoint(skb, packet, SOURCE, &service, hop->kind != HOP_STACK))

@@ -15,6 +15,8 @@
 #define CALL_ID 128               /* bytes of a Call-ID that count */
 #define BLANKS 7
 #define CSEQ_DIGITS 10
+#define EXPIRES_DIGITS 10
+#define LONGEST_EXPIRES 31536000  /* s: a year */
 #define EXTENSION_HEADERS 6
 
 #define SERVICES 64
@@ -176,6 +178,7 @@ struct backend {
 
 #define DEVICE_OWN 1
 #define DEVICE_POD 2             /* the other end of this pair is in a pod */
+#define DEVICE_FLAGS 4           /* bits of them; above: the index of the bridge or bond that it is a port of, or 0 */
 
 /* Where a packet goes on past the stack: into the pod behind a device, or out of it. */
 #define HOP_STACK 0
@@ -236,7 +239,7 @@ struct dialog {
 	__u16 backend;
 	__u8 learned;
 	__u8 answered;
-	__u32 zero;
+	__u32 life;               /* s after an answer to SUBSCRIBE; 0: as long as calls */
 };
 
 struct flow_key {
@@ -246,13 +249,13 @@ struct flow_key {
 	__be16 backend_port;
 };
 
-/* Under which address of a service the client speaks to the backend, and the hop back to it. */
+/* Under which address of a service the client speaks to the backend, and whether past the stack. */
 struct flow {
 	__u64 last;
 	__u32 service[4];
 	__be16 port;
-	__u16 hop;
-	__u32 device;
+	__u16 is_direct;
+	__u32 device;             /* by which the client's packets came that went past the stack */
 };
 
 struct fragment_key {

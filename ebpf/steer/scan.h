@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The message: start line, Call-ID, tag of To, method of a response's CSeq (affinity/src/steer/scan.rs). */
+/*
+ * The message: start line, Call-ID, tag of To, method of a response's CSeq, Expires of a SUBSCRIBE
+ * (affinity/src/steer/scan.rs).
+ */
 #ifndef RINGSIDE_STEER_SCAN_H
 #define RINGSIDE_STEER_SCAN_H
 
@@ -42,6 +45,14 @@ INLINE void note_field(struct work *work, __u32 at)
 			message->cseq = behind_colon(work, at + 4);
 			if (message->cseq)
 				message->missing &= ~FIELD_CSEQ;
+		}
+		return;
+	case 'e':
+		if (message->missing & FIELD_EXPIRES &&
+		    (head(word, 7) | 0x20202020202020ULL) == TEXT7('e', 'x', 'p', 'i', 'r', 'e', 's')) {
+			message->expires = behind_colon(work, at + 7);
+			if (message->expires)
+				message->missing &= ~FIELD_EXPIRES;
 		}
 		return;
 	case 'i':
@@ -170,8 +181,8 @@ static long tag_step(__u32 index, struct loop_context *context)
 		message->to_tag = 0;
 	else if (is_tag(work, at + 1))
 		message->to_tag = 1;
-	/* Behind it there is no room for another one. */
-	return at + sizeof(";tag=") - 1 >= message->to_end;
+	/* Behind it there is no room for another one; but a `>` may still forget this one. */
+	return !message->to_tag && at + sizeof(";tag=") - 1 >= message->to_end;
 }
 
 /* The method in the CSeq whose value begins at `at`; OTHER if that is malformed. */
@@ -209,6 +220,34 @@ STEP enum kind method_of_cseq(const struct work *work)
 INLINE int is_digit(__u8 byte)
 {
 	return byte >= '0' && byte <= '9';
+}
+
+/* How long the Expires whose value begins at `expires` has a dialog last, in s (RFC 3261 §20.19); 0 if it is malformed. */
+STEP __u32 life_of_expires(const struct work *work)
+{
+	__u32 at, blanks, digits = 0;
+	__u64 seconds = 0;
+
+	if (!work)
+		return 0;
+	at = work->message.expires;
+	blanks = leading_blanks(word_at(work, at));
+	if (blanks > BLANKS)
+		return 0;
+	at += blanks;
+	for (int i = 0; i < EXPIRES_DIGITS; i++) {
+		__u8 digit = byte_at(work, at + digits);
+
+		if (!is_digit(digit))
+			break;
+		seconds = seconds * 10 + (digit - '0');
+		digits++;
+	}
+	if (!digits)
+		return 0;
+	if (seconds > LONGEST_EXPIRES)
+		seconds = LONGEST_EXPIRES;
+	return seconds + LINGER / SECOND;
 }
 
 /* The first bytes of the message: what it may be. Nonzero if it is none of SIP's. */
@@ -250,14 +289,16 @@ STEP int scan(struct work *work)
 	if (!work)
 		return -1;
 	message = &work->message;
-	message->at = message->call_id = message->to = message->to_end = message->cseq = 0;
+	message->at = message->call_id = message->to = message->to_end = message->cseq = message->expires = 0;
+	message->life = 0;
 	message->is_sip = message->has_call_id = message->to_tag = message->open = message->begun = 0;
 	message->cseq_method = OTHER;
 	if (read_start(work)) {
 		message->kind = OTHER;
 		return 0;
 	}
-	message->missing = FIELD_CALL_ID | FIELD_TO | (message->kind == RESPONSE ? FIELD_CSEQ : 0);
+	message->missing = FIELD_CALL_ID | FIELD_TO | (message->kind == RESPONSE ? FIELD_CSEQ : 0) |
+			   (message->kind == SUBSCRIBE ? FIELD_EXPIRES : 0);
 	loop(WINDOW + WINDOW / 8, scan_step, &context, 0);
 	if (!message->is_sip) {
 		message->kind = OTHER;
@@ -274,6 +315,8 @@ STEP int scan(struct work *work)
 	}
 	if (message->cseq)
 		message->cseq_method = method_of_cseq(work);
+	if (message->expires)
+		message->life = life_of_expires(work);
 	return 0;
 }
 

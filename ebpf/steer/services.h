@@ -124,17 +124,18 @@ INLINE void keep(const struct work *work, __u32 service, __u32 backend, struct d
 	const struct message *message = &work->message;
 	struct dialog new = {
 		.last = work->now,
-		.ends = is_initial_invite(message) ? work->now + LINGER : 0,
-		.asked = is_initial_invite(message) ? work->now : 0,
+		.ends = work->now + LINGER,
+		.asked = work->now,
 		.backend = backend,
 		.answered = message->to_tag,
+		.life = message->life,
 	};
 
 	if (dialog && dialog->backend == backend) {
 		continue_dialog(dialog, message, work->now);
 		return;
 	}
-	if (message->kind != INVITE && message->kind != SUBSCRIBE && message->kind != REFER)
+	if (!makes_dialog(message->kind))
 		return;
 	if (!keep_dialog(service, message->hash, &new))
 		counters->new_dialogs++;
@@ -171,6 +172,26 @@ INLINE void mark_packet(struct __sk_buff *skb, struct packet *packet, __u32 serv
 		count(NOT_REWRITTEN);
 }
 
+/*
+ * Whether what would go back to the sender of a packet leaves by the device that the packet came by, or by the bridge or bond
+ * of that, as far as the routing table tells. A packet of which that does not hold may be forged, or come by another way than it is answered: the stack
+ * decides about it, and replies too go as it says. Asked when a flow begins or its packets come by another device.
+ */
+INLINE int comes_by_its_way(struct __sk_buff *skb, struct work *work, const struct place_key *backend,
+			    const struct flow *flow, __u32 device_of_backend)
+{
+	struct place_key client = { .port = work->packet.source_port };
+	__u32 device;
+
+	if (flow && flow->is_direct && flow->device == skb->ifindex)
+		return 1;
+	copy_address(client.address, work->packet.source);
+	device = find_way(skb, work, backend, &client, device_of_backend);
+	/* That was about the way back. */
+	work->next.nh_family = 0;
+	return device && (device == skb->ifindex || device == flags_of_device(skb->ifindex) >> DEVICE_FLAGS);
+}
+
 /* A message to a service: the action. */
 STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 {
@@ -179,8 +200,9 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 	struct choice choice = { .service = number, .known = NO_BACKEND, .backend = NO_BACKEND };
 	struct backend_counters *backend_counters;
 	struct service_counters *counters;
-	__u32 marks, generation, rule, observes, by_call_id;
-	struct hop *target, hop = {}, back = {};
+	__u32 marks, generation, rule, observes, by_call_id, is_doubtful = 0;
+	struct hop *target, hop = {};
+	struct flow *flow;
 	struct dialog *dialog = 0;
 	struct message *message;
 	int answer;
@@ -232,13 +254,17 @@ STEP int serve(struct __sk_buff *skb, struct work *work, __u32 number)
 		return act(skb, work, number, choice.backend, PASS, answer, rule);
 	if (same_address(choice.address.address, work->packet.source))
 		return act(skb, work, number, choice.backend, PASS, BY_HAIRPIN, rule);
+	flow = find_flow(work->packet.source, work->packet.source_port, choice.address.address, choice.address.port,
+			 work->now);
 	target = settings->flags & SETTING_DIRECT ? map_lookup(&hops, &choice.backend) : 0;
 	if (target && target->kind != HOP_STACK) {
-		hop = *target;
-		back.kind = flags_of_device(choice.device) & DEVICE_POD ? HOP_POD : HOP_NEIGHBOUR;
-		back.device = choice.device;
+		if (comes_by_its_way(skb, work, &choice.address, flow, target->device))
+			hop = *target;
+		else if (flow && flow->is_direct)
+			is_doubtful = 1;
 	}
-	if (keep_flow(&work->packet, &choice.address, &back, work->now) ||
+	if ((!is_doubtful && keep_flow(&work->packet, &choice.address, flow, hop.kind != HOP_STACK ? choice.device : 0,
+				       work->now)) ||
 	    keep_fragment(&work->packet, AT_INGRESS, DESTINATION, choice.address.address, &hop, work->now) ||
 	    change_endpoint(skb, &work->packet, DESTINATION, &choice.address, hop.kind != HOP_STACK))
 		return act(skb, work, number, choice.backend, PASS, BY_FAILED, rule);

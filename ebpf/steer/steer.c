@@ -21,7 +21,7 @@ static long (*const redirect_neighbour)(__u32 device, void *next, int size, __u6
 	(void *)BPF_FUNC_redirect_neigh;
 
 /* Goes where the packet is to go on. A redirection that fails later, in the kernel, is a packet lost. */
-INLINE int send_on(struct __sk_buff *skb, const struct work *work)
+INLINE int send_on(struct __sk_buff *skb, struct work *work)
 {
 	__u32 device = work->hop.device;
 	long done;
@@ -33,6 +33,8 @@ INLINE int send_on(struct __sk_buff *skb, const struct work *work)
 		if (skb->pkt_type != PACKET_HOST)
 			change_type(skb, PACKET_HOST);
 		done = redirect_peer(device, 0);
+	} else if (work->next.nh_family) {
+		done = redirect_neighbour(device, &work->next, sizeof(work->next), 0);
 	} else {
 		done = redirect_neighbour(device, 0, 0, 0);
 	}
@@ -52,22 +54,37 @@ INLINE int is_spoofed(__u32 backend, __u32 device)
 	       !(flags_of_device(device) & DEVICE_OWN);
 }
 
-/* What a backend sends to a client that came past the stack goes back past it. */
+/*
+ * What a backend sends to a client that came past the stack goes back past it, by the way that the routing table knows: the
+ * stack knows nothing of such a call, and might masquerade it. Once nothing is to go past it any more, that ends when the
+ * client speaks by the stack, or FLOW_IDLE after the flow was noted last.
+ */
 STEP int give_back(struct __sk_buff *skb, struct work *work)
 {
 	const struct settings *settings = current_settings();
+	struct place_key backend = {}, client = {};
 	struct packet *packet;
 	struct hop hop = {};
 	struct flow *flow;
+	__u32 device;
 
-	if (!work || !settings || !(settings->flags & SETTING_DIRECT))
+	if (!work || !settings)
 		return 0;
 	packet = &work->packet;
 	flow = find_flow(packet->destination, packet->destination_port, packet->source, packet->source_port, work->now);
-	if (!flow || flow->hop == HOP_STACK)
+	if (!flow || !flow->is_direct)
 		return 0;
-	hop.kind = flow->hop;
-	hop.device = flow->device;
+	copy_address(backend.address, packet->source);
+	backend.port = packet->source_port;
+	copy_address(client.address, packet->destination);
+	client.port = packet->destination_port;
+	device = find_way(skb, work, &backend, &client, skb->ifindex);
+	if (!device)
+		return 0;
+	hop.kind = flags_of_device(device) & DEVICE_POD ? HOP_POD : HOP_NEIGHBOUR;
+	hop.device = device;
+	if (settings->flags & SETTING_DIRECT)
+		note(&flow->last, work->now);
 	translate(skb, work, AT_INGRESS, flow, &hop, work->now);
 	return 0;
 }
@@ -89,6 +106,7 @@ int steer_ingress(struct __sk_buff *skb)
 	if (frame == FRAME_OTHER)
 		return GO_ON;
 	work->hop.kind = HOP_STACK;
+	work->next.nh_family = 0;
 	if (frame == FRAME_LATER) {
 		if (packet->hops >= 2)
 			follow(skb, work, AT_INGRESS, current_time());
@@ -160,6 +178,7 @@ int steer_egress(struct __sk_buff *skb)
 	flow = find_flow(packet->destination, packet->destination_port, packet->source, packet->source_port, now);
 	if (!flow)
 		return GO_ON;
+	note(&flow->last, now);
 	translate(skb, work, AT_EGRESS, flow, &stack, now);
 	return GO_ON;
 }

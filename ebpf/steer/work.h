@@ -35,6 +35,7 @@ struct packet {
 #define FIELD_CALL_ID 1
 #define FIELD_TO 2
 #define FIELD_CSEQ 4
+#define FIELD_EXPIRES 8
 
 /* What a scan of the message found. Places in `bytes`; 0: not found. */
 struct message {
@@ -45,6 +46,8 @@ struct message {
 	__u32 to;
 	__u32 to_end;
 	__u32 cseq;
+	__u32 expires;
+	__u32 life;               /* s that a SUBSCRIBE with Expires asks a dialog to last, LINGER included; else 0 */
 	__u16 status;             /* 0 of a request */
 	__u8 is_sip;
 	__u8 kind;
@@ -64,6 +67,7 @@ struct work {
 	__u64 now;
 	struct packet packet;
 	struct hop hop;           /* where the packet goes on */
+	struct bpf_redir_neigh next; /* the neighbour there; of family 0, the kernel finds it */
 	struct message message;
 	__u8 bytes[BYTES + IN_A_ROW];
 };

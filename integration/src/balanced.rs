@@ -149,6 +149,27 @@ impl Lab {
         self.rules.masquerade(self);
     }
 
+    /// A second line to the clients, `c1` of the node. It leads to this client from now on, who goes on sending by the first.
+    pub fn answer_by_another_line(&self, host: u8) {
+        for setting in ["net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0"] {
+            run(&self.clients, "sysctl", &["-qw", setting], "");
+        }
+        let clients = self.clients.path();
+        self.node.ip(&format!(
+            "link add c1 address 02:00:00:00:00:03 type veth peer name eth1 address 02:00:00:00:00:04 netns {clients}"
+        ));
+        self.node.ip("link set c1 up");
+        // The clients' routes stay with the first line.
+        self.clients.ip("link set eth1 addrgenmode none");
+        self.clients.ip("link set eth1 up");
+        for (address, length) in [(format!("192.0.2.{host}"), 32), (format!("2001:db8:1::{host}"), 128)] {
+            self.node.ip(&format!("route add {address}/{length} dev c1"));
+            self.node.ip(&format!("neigh replace {address} lladdr 02:00:00:00:00:04 nud permanent dev c1"));
+            // What is sent by the first line does not arrive.
+            self.node.ip(&format!("neigh replace {address} lladdr 02:00:00:00:00:05 nud permanent dev c0"));
+        }
+    }
+
     /// A client: 10 to 20.
     ///
     /// # Panics
@@ -199,6 +220,23 @@ impl Lab {
         let sockets: Vec<&UdpSocket> = self.sockets.iter().collect();
         let pod = first_of(&sockets, patience)?;
         Some((pod, receive(self.sockets.get(pod).expect("there are as many")).0))
+    }
+
+    /// What a backend received that nobody waited for: whom it is from; `None` where nothing comes within that time.
+    ///
+    /// # Panics
+    /// When the socket fails.
+    pub fn receive(&self, pod: usize, patience: Duration) -> Option<SocketAddr> {
+        let socket = &self.sockets[pod];
+        first_of(&[socket], patience).map(|_| receive(socket).0)
+    }
+
+    /// The node drops what it forwards from or to SIP ports (`-I`), or no longer (`-D`).
+    pub fn drop_forwarded(&self, action: &str) {
+        let program = if self.family == Family::V4 { "iptables" } else { "ip6tables" };
+        for port in ["--dport", "--sport"] {
+            run(&self.node, program, &[action, "FORWARD", "-p", "udp", port, "5060", "-j", "DROP"], "");
+        }
     }
 
     /// A backend sends a message, and `client`, where given, waits until it has it: whom it is from.

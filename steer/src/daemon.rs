@@ -94,7 +94,7 @@ impl<K: Kernel> Daemon<K> {
         };
         let extras = Extras { capacity: settings.capacity, errors: no_errors(), ..Extras::default() };
         let director = Director::new(settings, key, kept.numbers.clone(), kept.overrides.clone());
-        let mut daemon = Self {
+        Ok(Self {
             kernel,
             director,
             discovery: Discovery::recall(kept.found.clone()),
@@ -113,9 +113,7 @@ impl<K: Kernel> Daemon<K> {
             events: broadcast::channel(EVENTS).0,
             watched: false,
             failing: BTreeSet::new(),
-        };
-        daemon.look(true);
-        Ok(daemon)
+        })
     }
 
     /// The settings in force.
@@ -125,6 +123,12 @@ impl<K: Kernel> Daemon<K> {
 
     /// Begins: tables first, then devices. With CAP_NET_ADMIN, programs of others are seen on them.
     pub fn begin(&mut self, now: u64) -> Result<(), KernelError> {
+        self.look(true, now);
+        // What the maps of a daemon before hold is not to be overwritten by less than that.
+        if let Err(errors) = self.devices.look(&self.director.settings().interfaces) {
+            *self.extras.errors.entry("attach").or_default() += errors;
+        }
+        self.director.devices(self.devices.attached());
         self.place();
         let tables = self.director.tables();
         self.kernel.apply(&tables, now)?;
@@ -188,17 +192,17 @@ impl<K: Kernel> Daemon<K> {
 
     /// Looks at discovery files, and makes the kernel obey what they say; every 30 s, and when one changes.
     pub fn noticed(&mut self, now: u64) {
-        self.look(false);
+        self.look(false, now);
         self.apply(now);
         self.keep();
     }
 
     /// Looks at discovery files. `anew`: also at those that were not written to.
-    fn look(&mut self, anew: bool) {
+    fn look(&mut self, anew: bool, now: u64) {
         let settings = self.director.settings();
         let services: Vec<String> = settings.services.iter().map(|service| service.name.clone()).collect();
         let bounds = Bounds { services: &services, allowed: &settings.allowed_backends, node: &self.node_name };
-        let look = self.discovery.look(&settings.discovery, &bounds, anew);
+        let look = self.discovery.look(&settings.discovery, &bounds, anew, now);
         for (path, wrong) in look.wrong {
             tracing::error!("discovery file {} changes nothing: {wrong}", path.display());
             let errors = &mut self.extras.discovery_errors;
@@ -222,7 +226,7 @@ impl<K: Kernel> Daemon<K> {
             Ok(loaded) => {
                 warn_of(&loaded.warnings);
                 self.take(loaded.settings);
-                self.look(true);
+                self.look(true, now);
                 self.apply(now);
                 self.keep();
                 tracing::info!("the configuration was read again");
@@ -280,8 +284,11 @@ impl<K: Kernel> Daemon<K> {
                 None => tracing::info!("this node drops nothing of what it forwards: packets take path direct"),
             }
             self.policies = Some(policies);
-            self.place();
-            self.apply(now);
+            // Before it begins there is nothing to apply that would not take something from a daemon before.
+            if self.applied.is_some() {
+                self.place();
+                self.apply(now);
+            }
         }
     }
 
@@ -383,8 +390,9 @@ impl<K: Kernel> Daemon<K> {
             *self.extras.errors.entry("attach").or_default() += errors;
         }
         let devices = self.devices.attached();
-        if self.director.devices(devices) {
-            // Pods came or went.
+        // Pods came or went, or are led to by other routes.
+        let has_changed = self.director.devices(devices) || self.devices.have_moved();
+        if has_changed {
             self.place();
         }
     }

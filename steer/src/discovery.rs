@@ -52,6 +52,8 @@ pub struct Bounds<'a> {
 #[derive(Debug, Default)]
 pub struct Discovery {
     files: BTreeMap<PathBuf, File>,
+    /// Until when files may be missing that a daemon before read; set by the first look.
+    recalled_until: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -61,13 +63,12 @@ struct File {
     /// What it said when it was last right.
     found: Vec<Found>,
     wrong: Option<String>,
-    /// A daemon before read it, and there is none: for so many looks that goes on to hold.
-    recalled: u8,
+    /// A daemon before read it, and this one has not yet.
+    is_recalled: bool,
 }
 
-/// Looks for which a file may be missing after a start: the sidecar that writes it starts beside. With the first two at once
-/// they are a minute.
-const RECALLED: u8 = 4;
+/// How long a file may be missing after a start, in ns: the sidecar that writes it starts beside. What it said holds so long.
+const RECALLED: u64 = 60_000_000_000;
 
 /// What each file said when it was last right.
 pub type Said = BTreeMap<PathBuf, Vec<Found>>;
@@ -84,8 +85,8 @@ pub struct Look {
 impl Discovery {
     /// What a daemon before knew: of files that are wrong now it goes on to hold, of those that are not there for a while.
     pub fn recall(said: Said) -> Self {
-        let file = |found| File { found, recalled: RECALLED, ..File::default() };
-        Self { files: said.into_iter().map(|(path, found)| (path, file(found))).collect() }
+        let file = |found| File { found, is_recalled: true, ..File::default() };
+        Self { files: said.into_iter().map(|(path, found)| (path, file(found))).collect(), recalled_until: None }
     }
 
     /// What each file said when it was last right, if that is something else than this.
@@ -97,16 +98,14 @@ impl Discovery {
     }
 
     /// Looks at all files of these patterns. One that was not written to since is not read again unless `anew`.
-    pub fn look(&mut self, patterns: &[Pattern], bounds: &Bounds<'_>, anew: bool) -> Look {
+    /// `now`: CLOCK_MONOTONIC in ns.
+    pub fn look(&mut self, patterns: &[Pattern], bounds: &Bounds<'_>, anew: bool, now: u64) -> Look {
         let mut look = Look::default();
         let paths = paths(patterns);
         let before = self.files.len();
+        let is_early = now < *self.recalled_until.get_or_insert(now + RECALLED);
         // Of a folder that cannot be listed nothing is known; what its files said goes on to hold.
-        self.files.retain(|path, file| {
-            let is_recalled = file.recalled > 0;
-            file.recalled = file.recalled.saturating_sub(1);
-            paths.contains(path) || !is_gone(path) || is_recalled
-        });
+        self.files.retain(|path, file| paths.contains(path) || !is_gone(path) || (file.is_recalled && is_early));
         look.changed |= self.files.len() != before;
         for path in paths.into_iter().take(MOST_FILES) {
             let file = self.files.entry(path.clone()).or_default();
@@ -118,7 +117,7 @@ impl Discovery {
             match read(&path, bounds) {
                 Ok(found) => {
                     look.changed |= found != file.found;
-                    (file.found, file.wrong, file.recalled) = (found, None, 0);
+                    (file.found, file.wrong, file.is_recalled) = (found, None, false);
                 }
                 Err(wrong) => {
                     if file.wrong.as_ref() != Some(&wrong) || anew {

@@ -31,7 +31,7 @@ pub fn explain(capture: &Path, configured: &Configured) -> Result<(), Failure> {
     }
     let key = settings.cluster_key.unwrap_or(Key::default());
     let mut director = Director::new(settings, key, Numbers::default(), Overrides::default());
-    director.devices(BTreeMap::from([(DEVICE, Device { clients: Clients::Own, is_pod: true })]));
+    director.devices(BTreeMap::from([(DEVICE, Device { clients: Clients::Own, is_pod: true, controller: None })]));
     let mut tables = director.tables();
     tables.times.settle = std::time::Duration::ZERO;
     let view = director.view();

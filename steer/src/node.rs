@@ -30,6 +30,8 @@ pub struct Node {
     /// Devices with a pod behind them, and bridges, as of the last look.
     pods: BTreeSet<u32>,
     bridges: BTreeSet<u32>,
+    /// Routes, pods or bridges have changed since [`Self::hops`] was asked.
+    changed: bool,
 }
 
 /// A device.
@@ -62,6 +64,7 @@ impl Node {
             uplinks: None,
             pods: BTreeSet::new(),
             bridges: BTreeSet::new(),
+            changed: true,
         })
     }
 
@@ -72,6 +75,7 @@ impl Node {
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
         if self.have_routes_changed() {
             self.uplinks = None;
+            self.changed = true;
         }
         let uplinks = match self.uplinks.take() {
             Some(uplinks) => uplinks,
@@ -84,9 +88,17 @@ impl Node {
         };
         let links: Vec<Link> = answers.into_iter().filter_map(link).collect();
         self.uplinks = Some(uplinks);
-        self.bridges = links.iter().filter(|link| link.is_bridge).map(|link| link.index).collect();
-        self.pods = links.iter().filter(|link| link.device.is_pod).map(|link| link.index).collect();
+        let bridges = links.iter().filter(|link| link.is_bridge).map(|link| link.index).collect();
+        let pods = links.iter().filter(|link| link.device.is_pod).map(|link| link.index).collect();
+        self.changed |= (&self.pods, &self.bridges) != (&pods, &bridges);
+        (self.pods, self.bridges) = (pods, bridges);
         Ok(links)
+    }
+
+    /// Whether [`Self::hops`] may answer otherwise than before: routes, pods or bridges have changed since, as far as
+    /// [`Self::links`] saw.
+    pub const fn has_changed(&self) -> bool {
+        self.changed
     }
 
     /// Whether an address is on this node or in a pod of it: nothing leads there over a gateway, or the gateway is in the pod.
@@ -107,6 +119,7 @@ impl Node {
     /// has them by; else, where a route has a gateway, to that. An address that gets neither is left out, and so is one whose
     /// pod has not been heard on its bridge for a while.
     pub fn hops(&mut self, addresses: &[IpAddr]) -> io::Result<HashMap<IpAddr, Hop>> {
+        self.changed = false;
         let mut hops = HashMap::new();
         let mut behind_bridges = Vec::new();
         for address in addresses {
@@ -226,11 +239,13 @@ impl Link {
     fn read(message: &LinkMessage, uplinks: &BTreeSet<u32>) -> Option<Self> {
         let index = message.header.index;
         let (mut name, mut elsewhere, mut kind, mut queueing) = (None, false, None, String::new());
+        let mut controller = None;
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(text) => name = Some(text.clone()),
                 LinkAttribute::Qdisc(text) => queueing.clone_from(text),
                 LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+                LinkAttribute::Controller(index) => controller = Some(*index).filter(|index| *index != 0),
                 LinkAttribute::LinkInfo(infos) => {
                     kind = infos.iter().find_map(|info| match info {
                         LinkInfo::Kind(kind) => Some(kind),
@@ -244,7 +259,7 @@ impl Link {
         let is_bridge = kind == Some(&InfoKind::Bridge);
         let is_own = is_pod || (is_bridge && !uplinks.contains(&index));
         let clients = if is_own { Clients::Own } else { Clients::Elsewhere };
-        Some(Self { index, name: name?, device: Device { clients, is_pod }, is_bridge, queueing })
+        Some(Self { index, name: name?, device: Device { clients, is_pod, controller }, is_bridge, queueing })
     }
 }
 
@@ -293,7 +308,7 @@ mod tests {
         let mut node = Node::open().expect("anybody may ask");
         let links = node.links().expect("anybody may ask");
         let loopback = links.iter().find(|link| link.name == "lo").expect("there is one in every namespace");
-        assert_eq!(loopback.device, Device { clients: Clients::Elsewhere, is_pod: false });
+        assert_eq!(loopback.device, Device { clients: Clients::Elsewhere, is_pod: false, controller: None });
         assert!(node.is_local("127.0.0.1".parse().expect("an address")).expect("there is a route"));
         assert!(node.links().expect("it can be asked again").len() >= links.len().min(1));
     }

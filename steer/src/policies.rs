@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
-use std::process::Command;
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::mpsc as looks;
@@ -48,6 +48,9 @@ pub fn look() -> Policies {
 
 /// Most chains that are told.
 const MOST_TOLD: usize = 5;
+
+/// How long one program may take. A node with tens of thousands of rules takes seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Most bytes that one program may say.
 const LARGEST: usize = 64 << 20;
@@ -134,18 +137,58 @@ fn found() -> Result<BTreeSet<String>, String> {
 /// Tables of iptables that see what is forwarded where it may be dropped.
 const FORWARDING: [&str; 3] = ["filter", "mangle", "security"];
 
+/// What a program says. One that says too much, or takes too long, is ended.
 fn said(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(arguments).output();
-    let output = output.map_err(|error| format!("{program} cannot be run ({error}); install it"))?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
+    said_within(program, arguments, PATIENCE)
+}
+
+fn said_within(program: &str, arguments: &[&str], patience: Duration) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|error| format!("{program} cannot be run ({error}); install it"))?;
+    let mut child = Ended(child);
+    let out = read_aside(child.0.stdout.take().expect("it is piped"));
+    let err = read_aside(child.0.stderr.take().expect("it is piped"));
+    let until = Instant::now() + patience;
+    let late = |_| format!("{program} has not ended within {} s; see what holds it up", patience.as_secs());
+    let wait = |from: mpsc::Receiver<Vec<u8>>| from.recv_timeout(until.saturating_duration_since(Instant::now()));
+    let out = wait(out).map_err(late)?;
+    if out.len() > LARGEST {
+        return Err(format!("{program} says more than {} MiB", LARGEST >> 20));
+    }
+    let err = wait(err).map_err(late)?;
+    // It has closed both, which a program does at its end.
+    let status = child.0.wait().map_err(|error| format!("{program} cannot be waited for ({error})"))?;
+    if !status.success() {
+        let why = String::from_utf8_lossy(&err);
         let first = why.lines().next().unwrap_or_default();
         return Err(format!("{program} fails ({first}); it takes root, or CAP_NET_ADMIN and CAP_NET_RAW"));
     }
-    if output.stdout.len() > LARGEST {
-        return Err(format!("{program} says more than {} MiB", LARGEST >> 20));
+    String::from_utf8(out).map_err(|_| format!("{program} says what is no text"))
+}
+
+/// A program that is killed when nobody waits for it any more.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // One that has ended and was waited for is left alone.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-    String::from_utf8(output.stdout).map_err(|_| format!("{program} says what is no text"))
+}
+
+/// Reads to the end on a thread of its own, but not much more than [`LARGEST`].
+fn read_aside(from: impl io::Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What cannot be read is missing, which the program's exit tells, or its text.
+        let _ = from.take(LARGEST as u64 + 1).read_to_end(&mut bytes);
+        // Nobody may wait for it any more.
+        let _ = tell.send(bytes);
+    });
+    told
 }
 
 /// Legacy tables that the kernel has and that may drop what is forwarded. To ask for others would make them.
@@ -365,6 +408,21 @@ fn matches_invalid(expression: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_takes_too_long_or_says_too_much_is_ended() {
+        let begun = Instant::now();
+        let within = |script: &str, patience| said_within("sh", &["-c", script], patience);
+        let late = Err("sh has not ended within 0 s; see what holds it up".to_owned());
+        assert_eq!(within("exec sleep 100", Duration::from_millis(50)), late);
+        assert_eq!(within("exec sleep 100 > /dev/null", Duration::from_millis(50)), late);
+        let long = Duration::from_secs(60);
+        assert_eq!(within("cat /dev/zero", long), Err("sh says more than 64 MiB".to_owned()));
+        assert_eq!(within("echo yes; echo no >&2", long), Ok("yes\n".to_owned()));
+        let failed = "sh fails (no); it takes root, or CAP_NET_ADMIN and CAP_NET_RAW";
+        assert_eq!(within("echo no >&2; exit 3", long), Err(failed.to_owned()));
+        assert!(begun.elapsed() < long, "{:?}", begun.elapsed());
+    }
 
     #[test]
     fn chains_of_iptables_that_forwarding_reaches_are_judged() {

@@ -13,15 +13,19 @@ pub struct Dialog {
     pub backend: u16,
     /// How it came in.
     pub entered: Entered,
-    /// The initial INVITE was answered with 2xx: what is refused later does not end it.
+    /// It began before we knew of it, or what began it was answered with 2xx: what is refused within it does not end it.
     pub answered: bool,
     /// When its last packet came, to within a second.
     pub last: u64,
     /// When it is forgotten; 0: not for anything but silence.
     pub ends: u64,
-    /// When its initial INVITE was sent on; 0 once there was a response, and without one. As long as it waits for that the
-    /// dialog ends [`LINGER`] after it: who sent the INVITE gives up after half of that (RFC 3261 §17.1.1.2, Timer B).
+    /// When the request was sent on that made this entry, as long as its backend has not taken it by a response, or by a request
+    /// of its own; then 0. Until that the dialog ends [`LINGER`] after what the client said last: who sends an INVITE gives up
+    /// after half of that (RFC 3261 §17.1.1.2, Timer B), and so does who sends another request (§17.1.2.2, Timer F).
     pub asked: u64,
+    /// How many seconds it lasts after a 2xx to SUBSCRIBE: what the request asked for by Expires, which the answer may only
+    /// shorten (RFC 6665 §4.2.1.1), and [`LINGER`]; 0: as long as calls do.
+    pub life: u32,
 }
 
 /// How a dialog came in.
@@ -34,6 +38,12 @@ pub enum Entered {
 }
 
 impl Dialog {
+    /// The backend has taken it.
+    pub(super) fn take(&mut self, now: u64) {
+        self.asked = 0;
+        self.ends = if self.life == 0 { 0 } else { now + u64::from(self.life) * 1_000_000_000 };
+    }
+
     /// Whether it is to be forgotten by `now`.
     pub fn is_over(&self, now: u64, idle: Duration) -> bool {
         let since = now.wrapping_sub(self.last).cast_signed();

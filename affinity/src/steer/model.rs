@@ -7,9 +7,10 @@
 mod hearing;
 mod serving;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use sip::Method;
 
 use super::counters::{Action, Counters, General, ServiceCounters, StandardPath};
@@ -27,6 +28,7 @@ use crate::hash::CallHash;
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     tables: Tables,
+    routes: BTreeMap<IpNet, Option<u32>>,
     places: HashMap<SocketAddr, Place>,
     state: State,
     beat: Option<u64>,
@@ -128,6 +130,12 @@ impl Model {
             .flat_map(|(number, backend)| backend.addresses.iter().map(|address| (*address, Place::Backend(*number))));
         // A service hides a backend of the same address, which tables should not have.
         self.places = backends.chain(services).collect();
+    }
+
+    /// The routing table of the node: by which device what is for a network leaves; `None`: by none. The longest prefix
+    /// decides; what is for no network takes the stack.
+    pub fn route(&mut self, routes: BTreeMap<IpNet, Option<u32>>) {
+        self.routes = routes;
     }
 
     /// A heartbeat. One after a silence longer than `grace` begins the time to settle.
@@ -238,13 +246,22 @@ impl Model {
         matches!(hop, Some(Hop::Pod(pod)) if is_own(pod)) && !is_own(device)
     }
 
-    /// A backend's message that entered: past the stack it goes back to a client that came past it.
+    /// A backend's message that entered: past the stack it goes back to a client that came past it, by the way that the routing
+    /// table knows. Once nothing is to go past it any more, that ends when the client speaks by the stack, or [`FLOW_IDLE`]
+    /// after the flow was noted last.
+    ///
+    /// [`FLOW_IDLE`]: super::FLOW_IDLE
     fn give_back(&mut self, frame: &mut [u8], datagram: &Datagram, heard: Decision, now: u64) -> Decision {
         let (client, backend) = (datagram.destination, datagram.source);
-        let flow = self.state.flow(client, backend, now).filter(|_| self.is_direct());
-        let Some(Flow { service, back: Some(back) }) = flow else { return heard };
-        self.state.use_flow(client, backend, now);
-        let decision = Decision { hop: Some(back), ..heard };
+        let flow = self.state.flow(client, backend, now);
+        let Some(Flow { service, direct: Some(_) }) = flow else { return heard };
+        let Some(device) = self.way(backend.ip(), client.ip()) else { return heard };
+        if self.is_direct() {
+            self.state.use_flow(client, backend, now);
+        }
+        let is_pod = self.tables.devices.get(&device).is_some_and(|known| known.is_pod);
+        let hop = if is_pod { Hop::Pod(device) } else { Hop::Neighbour(device) };
+        let decision = Decision { hop: Some(hop), ..heard };
         self.translate(frame, datagram, Side::Ingress, service, decision, now)
     }
 
@@ -266,6 +283,15 @@ impl Model {
         }
         self.count(General::Translated);
         Decision { verdict: Verdict::Translated, ..decision }
+    }
+
+    /// By which device a packet leaves; `None`: the stack decides.
+    fn way(&self, from: IpAddr, to: IpAddr) -> Option<u32> {
+        if [from, to].into_iter().any(is_never_forwarded) {
+            return None;
+        }
+        let holding = self.routes.iter().filter(|(network, _)| network.contains(&to));
+        holding.max_by_key(|(network, _)| network.prefix_len()).and_then(|(_, device)| *device)
     }
 
     /// Packets go past the stack, where it is known where to.
@@ -334,6 +360,14 @@ impl Model {
         if gso != 0 && datagram.payload > gso as usize {
             self.count(General::Super);
         }
+    }
+}
+
+/// Addresses of IPv6 that no router forwards (RFC 4291 §2.5.3, §2.5.6), and groups. Of IPv4 the routes decide.
+fn is_never_forwarded(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_loopback() || address.is_multicast() || address.is_unicast_link_local(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A message as the program scans it: start line, Call-ID, tag of To, and of a response the method in CSeq.
+//! A message as the program scans it: start line, Call-ID, tag of To, of a response the method in CSeq, of a SUBSCRIBE Expires.
 //!
 //! Like [`crate::Glance`], within narrower bounds: no more than [`BLANKS`] blanks stand before and behind the colon of a
 //! header field, a To has a tag where one stands behind its last `>`, and a Call-ID counts only where its end is in sight.
@@ -14,6 +14,12 @@ pub const BLANKS: usize = 7;
 /// Most digits of the number of a CSeq (RFC 3261 §8.1.1.5: less than 2³¹).
 pub const CSEQ_DIGITS: usize = 10;
 
+/// Most digits of an Expires that are read (RFC 3261 §20.19: less than 2³²).
+pub const EXPIRES_DIGITS: usize = 10;
+
+/// The longest time in seconds that an Expires counts for: a year.
+pub const LONGEST_EXPIRES: u32 = 365 * 24 * 3600;
+
 /// What a datagram holds, as far as the program sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scan<'a> {
@@ -25,6 +31,9 @@ pub struct Scan<'a> {
     pub to_tag: bool,
     /// Method of a response's CSeq; `None` of requests, and where it is missing or malformed.
     pub cseq: Option<Method>,
+    /// Expires of a SUBSCRIBE, in seconds, at most [`LONGEST_EXPIRES`]; `None` of all others, and where it is missing or
+    /// malformed.
+    pub expires: Option<u32>,
 }
 
 impl<'a> Scan<'a> {
@@ -34,7 +43,8 @@ impl<'a> Scan<'a> {
         let first = line_end(bytes, 0)?;
         let start = start(&bytes[..first])?;
         let is_response = matches!(start, Start::Response(_));
-        let (mut call_id, mut to_tag, mut cseq) = (None, None, None);
+        let is_subscribe = start == Start::Request(Method::Subscribe);
+        let (mut call_id, mut to_tag, mut cseq, mut expires) = (None, None, None, None);
         let mut at = first + 1;
         while at < bytes.len() && !matches!(bytes[at], b'\r' | b'\n') {
             let end = line_end(bytes, at);
@@ -53,11 +63,17 @@ impl<'a> Scan<'a> {
                 && let Some(value) = value(line, at, b"cseq", b"")
             {
                 cseq = Some(cseq_method(bytes, value));
+            } else if expires.is_none()
+                && is_subscribe
+                && let Some(value) = value(line, at, b"expires", b"")
+            {
+                expires = Some(seconds(bytes, value));
             }
             let Some(end) = end else { break };
             at = end + 1;
         }
-        Some(Self { start, call_id: call_id.flatten(), to_tag: to_tag.unwrap_or(false), cseq: cseq.flatten() })
+        let (call_id, to_tag) = (call_id.flatten(), to_tag.unwrap_or(false));
+        Some(Self { start, call_id, to_tag, cseq: cseq.flatten(), expires: expires.flatten() })
     }
 
     /// The method it is about: of a response, that of its request, [`Method::Other`] where that cannot be read.
@@ -175,6 +191,15 @@ fn cseq_method(bytes: &[u8], value: usize) -> Option<Method> {
     }
     let length = bytes[name..].iter().position(|byte| *byte <= b' ')?;
     (length > 0).then(|| Method::named(&bytes[name..name + length]))
+}
+
+/// The number of an Expires.
+fn seconds(bytes: &[u8], value: usize) -> Option<u32> {
+    let number = &bytes[skip_blanks(bytes, value)?..];
+    let digits = number.iter().take(EXPIRES_DIGITS).take_while(|byte| byte.is_ascii_digit());
+    let seconds = digits.clone().fold(0, |seconds, digit| seconds * 10 + u64::from(digit - b'0'));
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).min(LONGEST_EXPIRES);
+    digits.clone().next().map(|_| seconds)
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ pub(super) struct State {
 pub struct Flow {
     /// That address.
     pub service: SocketAddr,
-    /// How packets get back to the client past the stack; `None`: they do not.
-    pub back: Option<Hop>,
+    /// The device by which the client's packets came that went past the stack; `None`: they take the stack.
+    pub direct: Option<u32>,
 }
 
 /// Where the program runs.

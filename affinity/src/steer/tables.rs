@@ -205,6 +205,8 @@ pub struct Device {
     pub clients: Clients,
     /// A pod is behind it: [`Path::Direct`] hands packets over to that namespace.
     pub is_pod: bool,
+    /// The bridge or bond that it is a port of: routes lead there, and not to it.
+    pub controller: Option<u32>,
 }
 
 /// Who sends through a device.

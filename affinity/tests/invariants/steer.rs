@@ -10,6 +10,7 @@ use affinity::{CALL_ID, SLOTS, Start, WINDOW};
 pub fn check_steer(bytes: &[u8]) {
     check_scan(bytes);
     let mut model = Model::new(&tables(), 0);
+    model.route([("10.0.0.0/9".parse().expect("a network"), Some(1))].into());
     model.beat(1);
     // As they are, twice: what the first run remembers may not change what the second one does with the bytes.
     check_frame(&mut model, bytes.to_vec());
@@ -59,7 +60,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 
 fn tables() -> Tables {
     let mut tables = Tables { mode: Mode::Active, path: Path::Direct, ..Tables::default() };
-    tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true });
+    tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true, controller: None });
     let at = |host: u8| std::net::SocketAddr::from(([10, 0, 0, host], 5060));
     let backend =
         Backend { service: 0, addresses: vec![at(11)], state: State::Up, local: true, hop: Some(Hop::Pod(2)) };

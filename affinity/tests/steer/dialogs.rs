@@ -76,13 +76,16 @@ fn a_dialog_that_nobody_answers_is_forgotten_after_a_minute() {
     stage.play(&format!("60 a -> core CANCEL {one} = steer b1"));
     other(&mut stage);
     stage.play(&format!("71 a -> core INVITE {one} = steer b0"));
-    // Any response keeps it, also one that is not final, and so does a request within it: responses may go another way.
-    for said in [format!("1 b1 -> a 100 {one} cseq INVITE = heard b1"), format!("1 a -> core ACK {one} tag = steer b1")]
-    {
+    // Any response keeps it, also one that is not final. A request within it is no answer: anybody may send one.
+    for (said, to) in [
+        (format!("1 b1 -> a 100 {one} cseq INVITE = heard b1"), "b1"),
+        (format!("1 a -> core ACK {one} tag = steer b1"), "b0"),
+        (format!("8 a -> core ACK {one} tag = steer b1"), "b1"),
+    ] {
         let (mut stage, one) = begin();
         stage.play(&said);
         other(&mut stage);
-        stage.play(&format!("71 a -> core INFO {one} tag = steer b1"));
+        stage.play(&format!("71 a -> core INFO {one} tag = steer {to}"));
     }
     // One that was refused and is tried again waits anew.
     let (mut stage, one) = begin();
@@ -94,6 +97,115 @@ fn a_dialog_that_nobody_answers_is_forgotten_after_a_minute() {
     stage.play(&format!("80 a -> core INVITE {one} = steer b1"));
     stage.model.sweep(stage.time(115.0));
     assert_eq!(stage.model.dialogs().count(), 0);
+}
+
+/// Which of these are left after so many seconds, by their backends.
+#[track_caller]
+fn left(stage: &mut Stage, at: f64, expected: &[u16]) {
+    stage.model.sweep(stage.time(at));
+    let mut left: Vec<u16> = stage.model.dialogs().map(|(_, _, dialog)| dialog.backend).collect();
+    left.sort_unstable();
+    assert_eq!(left, expected, "after {at} s");
+}
+
+#[test]
+fn what_begins_and_is_not_taken_by_its_backend_is_forgotten_after_a_minute() {
+    let mut stage = Stage::new(tables());
+    let ids: Vec<String> = (0..4).map(|backend| call_for(&stage.tables, backend)).collect();
+    stage.play(&format!(
+        "0 a -> core INVITE {} tag = steer b0
+         0 a -> core SUBSCRIBE {} expires 3600 = steer b1
+         0 a -> core REFER {} = steer b2
+         0 a -> core SUBSCRIBE {} tag = steer b3",
+        ids[0], ids[1], ids[2], ids[3]
+    ));
+    left(&mut stage, 63.0, &[0, 1, 2, 3]);
+    // Neither a refusal keeps it, nor that it is being worked on, nor what else the client sends.
+    stage.play(&format!(
+        "63 b0 -> a 100 {} cseq INVITE = heard b0
+         63 b0 -> a 481 {} tag cseq INVITE = heard b0
+         63 b1 -> a 489 {} tag cseq SUBSCRIBE = heard b1
+         63 a -> core NOTIFY {} tag = steer b2",
+        ids[0], ids[0], ids[1], ids[2]
+    ));
+    left(&mut stage, 65.0, &[1, 2]);
+    left(&mut stage, 128.0, &[]);
+}
+
+#[test]
+fn what_its_backend_takes_lasts_as_long_as_a_call() {
+    let mut stage = Stage::new(tables());
+    let ids: Vec<String> = (0..4).map(|backend| call_for(&stage.tables, backend)).collect();
+    stage.play(&format!(
+        "0 a -> core INVITE {} tag = steer b0
+         0 a -> core SUBSCRIBE {} = steer b1
+         0 a -> core REFER {} = steer b2
+         0 a -> core SUBSCRIBE {} tag = steer b3
+         1 b0 -> a 200 {} tag cseq INVITE = heard b0
+         1 b1 -> a 200 {} tag cseq SUBSCRIBE = heard b1
+         1 b2 -> a 202 {} tag cseq REFER = heard b2
+         1 b3 -> a NOTIFY {} tag = heard b3",
+        ids[0], ids[1], ids[2], ids[3], ids[0], ids[1], ids[2], ids[3]
+    ));
+    left(&mut stage, 40_000.0, &[0, 1, 2, 3]);
+    left(&mut stage, 43_300.0, &[]);
+}
+
+#[test]
+fn a_subscription_lasts_as_long_as_it_was_asked_for() {
+    let mut stage = Stage::new(tables());
+    let (one, two, three) = (call_for(&stage.tables, 1), call_for(&stage.tables, 2), call_for(&stage.tables, 3));
+    stage.play(&format!(
+        "0 a -> core SUBSCRIBE {one} expires 300 = steer b1
+         0 a -> core SUBSCRIBE {two} expires 300 = steer b2
+         0 a -> core SUBSCRIBE {three} expires 300 = steer b3
+         1 b1 -> a 200 {one} tag cseq SUBSCRIBE = heard b1
+         1 b2 -> a NOTIFY {two} tag = heard b2
+         1 b3 -> a 202 {three} tag cseq SUBSCRIBE = heard b3
+         200 a -> core SUBSCRIBE {one} tag expires 600 = steer b1
+         200 b1 -> a 200 {one} tag cseq SUBSCRIBE = heard b1
+         200 a -> core SUBSCRIBE {two} tag expires 600 = steer b2
+         200 b2 -> a 423 {two} tag cseq SUBSCRIBE = heard b2
+         300 a -> core SUBSCRIBE {three} tag expires 0 = steer b3
+         300 b3 -> a 200 {three} tag cseq SUBSCRIBE = heard b3"
+    ));
+    left(&mut stage, 363.0, &[1, 2, 3]);
+    left(&mut stage, 366.0, &[1]);
+    left(&mut stage, 863.0, &[1]);
+    left(&mut stage, 865.0, &[]);
+}
+
+#[test]
+fn a_call_and_a_subscription_under_one_call_id_last_as_long_as_the_call() {
+    let mut stage = Stage::new(tables());
+    let (one, two) = (call_for(&stage.tables, 1), call_for(&stage.tables, 2));
+    stage.play(&format!(
+        "0 a -> core SUBSCRIBE {one} expires 100 = steer b1
+         1 b1 -> a 200 {one} tag cseq SUBSCRIBE = heard b1
+         2 a -> core INVITE {one} tag = steer b1
+         3 b1 -> a 200 {one} tag cseq INVITE = heard b1
+         0 a -> core INVITE {two} = steer b2
+         1 b2 -> a 180 {two} tag cseq INVITE = heard b2
+         2 a -> core REFER {two} tag = steer b2
+         3 b2 -> a 603 {two} tag cseq REFER = heard b2
+         4 b2 -> a 200 {two} tag cseq INVITE = heard b2
+         5 a -> core SUBSCRIBE {two} tag expires 10 = steer b2
+         6 b2 -> a 200 {two} tag cseq SUBSCRIBE = heard b2"
+    ));
+    left(&mut stage, 10_000.0, &[1, 2]);
+}
+
+#[test]
+fn what_a_backend_refuses_is_learned_for_a_minute() {
+    let mut stage = Stage::new(tables());
+    stage.play(
+        "0 b1 -> a 403 one tag cseq NOTIFY = heard b1
+         0 b2 -> a 401 two tag cseq INVITE = heard b2
+         0 b3 -> a 401 three tag cseq INVITE = heard b3
+         1 b3 -> a 200 three tag cseq INVITE = heard b3",
+    );
+    left(&mut stage, 63.0, &[1, 2, 3]);
+    left(&mut stage, 65.0, &[3]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ const OUTSIDE: u32 = 2;
 /// Four backends `b0` to `b3` of the service `core`, `b3` on another node, in mode active.
 pub fn tables() -> Tables {
     let mut tables = Tables { mode: Mode::Active, ..Tables::default() };
-    tables.devices.insert(OWN, Device { clients: Clients::Own, is_pod: true });
+    tables.devices.insert(OWN, Device { clients: Clients::Own, is_pod: true, controller: None });
     for number in 0..4 {
         let addresses = vec![address(&format!("b{number}")), address(&format!("b{number}6"))];
         let backend = Backend { service: 0, addresses, state: State::Up, local: number != 3, hop: None };
@@ -191,8 +191,13 @@ impl Line {
             Err(_) if user.starts_with("urn:") => format!("{start} {user} SIP/2.0"),
             Err(_) => format!("{start} sip:{user}@c SIP/2.0"),
         };
+        let expires =
+            rest.iter().position(|word| *word == "expires").map(|at| format!("Expires: {}\r\n", rest[at + 1]));
         let id = if call_id == "-" { String::new() } else { format!("Call-ID: {call_id}\r\n") };
-        let message = format!("{first}\r\nVia: SIP/2.0/UDP x\r\nTo: <sip:b@c>{tag}\r\n{id}CSeq: 1 {method}\r\n\r\n");
+        let message = format!(
+            "{first}\r\nVia: SIP/2.0/UDP x\r\nTo: <sip:b@c>{tag}\r\n{id}CSeq: 1 {method}\r\n{}\r\n",
+            expires.unwrap_or_default()
+        );
         let payload = if start == "RUBBISH" { b"\r\n\r\n".to_vec() } else { message.into_bytes() };
         Self { at, source, destination, leaves: arrow == "=>", outside: arrow == "~>", payload }
     }

@@ -34,40 +34,49 @@ impl Devices {
         Self { node, wanted: BTreeMap::new(), missing: Vec::new(), blind: None }
     }
 
-    /// Puts the programs on every device of these names that has none, and takes them off the others. Says how often that
-    /// failed in a new way.
-    pub(super) fn scan(&mut self, kernel: &mut impl Kernel, names: &[Pattern], beside: &[String]) -> u64 {
-        let links = match self.node.links() {
-            Ok(links) => links,
-            Err(error) => {
-                let text = format!("devices cannot be listed: {error}");
-                let is_new = self.blind.replace(text.clone()).is_none();
-                if is_new {
-                    tracing::error!("{text}");
-                }
-                return u64::from(is_new);
+    /// Looks which devices there are of these names. Where the node cannot be asked, it errs with how many
+    /// failures are new: that is told once.
+    pub(super) fn look(&mut self, names: &[Pattern]) -> Result<(), u64> {
+        let links = self.node.links().map_err(|error| {
+            let text = format!("devices cannot be listed: {error}");
+            let is_new = self.blind.replace(text.clone()).is_none();
+            if is_new {
+                tracing::error!("{text}");
             }
-        };
+            u64::from(is_new)
+        })?;
         self.blind = None;
         let is_wanted = |link: &Link| names.iter().any(|name| name.matches_with(&link.name, MATCHING));
         let missing = |name: &&Pattern| !links.iter().any(|link| name.matches_with(&link.name, MATCHING));
         self.missing = names.iter().filter(missing).map(|name| name.as_str().to_owned()).collect();
-        let before = std::mem::take(&mut self.wanted);
+        let mut before = std::mem::take(&mut self.wanted);
+        for link in links.into_iter().filter(is_wanted).take(MAX_DEVICES) {
+            let failed = before.remove(&link.index).and_then(|wanted| wanted.failed);
+            self.wanted.insert(link.index, Wanted { link, failed });
+        }
+        Ok(())
+    }
+
+    /// Puts the programs on every device of these names that has none, and takes them off the others. Says how often that
+    /// failed in a new way.
+    pub(super) fn scan(&mut self, kernel: &mut impl Kernel, names: &[Pattern], beside: &[String]) -> u64 {
+        if let Err(errors) = self.look(names) {
+            return errors;
+        }
         let attached = kernel.attached();
         let mut errors = 0;
-        for link in links.into_iter().filter(is_wanted).take(MAX_DEVICES) {
+        for Wanted { link, failed: was } in self.wanted.values_mut() {
             let failed = if attached.contains(&link.index) { Ok(()) } else { kernel.attach(link.index, beside) };
             if failed.is_ok() && !attached.contains(&link.index) {
                 tracing::info!(device = link.name, "attached");
             }
             let named = names.iter().any(|name| name.as_str() == link.name);
-            let failed = failed.err().and_then(|error| explain(&link, named, &error));
-            let was = before.get(&link.index).and_then(|wanted| wanted.failed.as_ref());
-            if let Some(text) = failed.as_ref().filter(|text| Some(*text) != was) {
+            let failed = failed.err().and_then(|error| explain(link, named, &error));
+            if let Some(text) = failed.as_ref().filter(|text| Some(*text) != was.as_ref()) {
                 tracing::error!("{text}");
                 errors += 1;
             }
-            self.wanted.insert(link.index, Wanted { link, failed });
+            *was = failed;
         }
         for index in attached.into_iter().filter(|index| !self.wanted.contains_key(index)) {
             match kernel.detach(index) {
@@ -108,6 +117,11 @@ impl Devices {
             problems.push(format!("no device is there of {}; they are waited for", self.missing.join(", ")));
         }
         problems
+    }
+
+    /// Whether [`Self::hops`] may answer otherwise than before, as far as the last look saw.
+    pub(super) const fn have_moved(&self) -> bool {
+        self.node.has_changed()
     }
 
     /// How packets get to addresses past the stack; what cannot be asked is left out.

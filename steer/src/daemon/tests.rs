@@ -54,7 +54,7 @@ impl Stage {
 
     fn find(&mut self, text: &str) {
         std::fs::write(self.folder.path().join("found/one.json"), text).expect("a file");
-        self.daemon.look(true);
+        self.daemon.look(true, 1);
         self.daemon.second(1);
     }
 
@@ -92,6 +92,54 @@ fn tables_are_applied_and_devices_attached_when_it_begins() {
     assert_eq!(stage.kernel.attached(), [1], "lo is number 1 in every namespace");
     let (well, health) = stage.daemon.health();
     assert!(well && health.contains("\"status\":\"ok\""), "{health}");
+}
+
+#[test]
+fn what_it_applies_first_has_devices() {
+    let first = |stage: &Stage| stage.kernel.told().tables[0].devices.keys().copied().collect::<Vec<_>>();
+    let stage = Stage::new();
+    assert_eq!(first(&stage), [1]);
+    // Also where policies are looked at before.
+    let Stage { folder, daemon, .. } = stage;
+    drop(daemon);
+    let kernel = Fake::default();
+    let daemon = Stage::start(folder.path(), kernel.clone());
+    let mut stage = Stage { folder, kernel, daemon };
+    stage.daemon.policed(Policies::None, 1);
+    stage.daemon.begin(1).expect("the kernel takes it");
+    assert_eq!(first(&stage), [1]);
+}
+
+/// The pod's own device is none of `interfaces`.
+#[test]
+fn where_a_pod_is_it_knows_from_the_first_and_within_a_second_of_its_coming_back() {
+    let test = "where_a_pod_is_it_knows_from_the_first_and_within_a_second_of_its_coming_back";
+    let (Ok(node), Ok(pod)) = (testnet::Namespace::new(), testnet::Namespace::new()) else {
+        return testnet::skipped(test, "namespaces take root");
+    };
+    let make = |index: u32| {
+        node.ip(&format!("link add p1 index {index} type veth peer name eth0 netns {}", pod.path()));
+        node.ip("link set p1 up");
+        pod.ip("link set eth0 up");
+        node.ip("route add 10.0.0.1/32 dev p1");
+    };
+    make(50);
+    node.run(|| {
+        let mut stage = Stage::new();
+        let hops = |tables: &Tables| tables.backends.values().map(|backend| backend.hop).collect::<Vec<_>>();
+        let behind = |index| [Some(affinity::steer::Hop::Pod(index)), None];
+        assert_eq!(hops(&stage.kernel.told().tables[0]), behind(50));
+        node.ip("link del p1");
+        stage.daemon.second(1);
+        assert_eq!(hops(&stage.tables()), [None, None]);
+        make(51);
+        stage.daemon.second(2);
+        assert_eq!(hops(&stage.tables()), behind(51));
+        // Only a route changes.
+        node.ip("route del 10.0.0.1/32 dev p1");
+        stage.daemon.second(3);
+        assert_eq!(hops(&stage.tables()), [None, None]);
+    });
 }
 
 #[test]
@@ -175,8 +223,15 @@ fn detach_takes_everything_out_but_not_from_under_dialogs() {
 #[test]
 fn a_dialog_is_found_by_its_call_id() {
     let mut stage = Stage::new();
-    let dialog =
-        Dialog { backend: 1, entered: Entered::Learned, answered: true, last: 2_000_000_000, ends: 0, asked: 0 };
+    let dialog = Dialog {
+        backend: 1,
+        entered: Entered::Learned,
+        answered: true,
+        last: 2_000_000_000,
+        ends: 0,
+        asked: 0,
+        life: 0,
+    };
     let hash = stage.daemon.director.key().hash(b"one@a");
     stage.kernel.told().dialog = Some((0, hash, dialog));
     let found = stage.done(r#"{ "command": "dialog", "call_id": "one@a" }"#);
@@ -349,7 +404,10 @@ fn what_files_said_holds_over_a_start_while_they_are_wrong_or_not_there() {
     std::fs::remove_file(&file).expect("it is there");
     let mut stage = again(stage);
     assert!(is_up(&stage), "its writer starts beside");
-    (0..4).for_each(|_| stage.daemon.noticed(1));
+    // Other files of its folder may be written as often as they like.
+    (1..20).for_each(|second| stage.daemon.noticed(1 + second * 3_000_000_000));
+    assert!(is_up(&stage), "its writer has a minute");
+    stage.daemon.noticed(1 + 60_000_000_000);
     assert!(!is_up(&stage), "it is gone");
     let stage = again(stage);
     assert!(!is_up(&stage), "and forgotten");

@@ -225,7 +225,7 @@ impl Files {
         let patterns = [Pattern::new(&pattern).expect("a pattern")];
         // What is escaped is no folder, and none of ours has anything to escape.
         assert_eq!(folders(&patterns), [self.folder.path()]);
-        with(|bounds| self.discovery.look(&patterns, bounds, false))
+        with(|bounds| self.discovery.look(&patterns, bounds, false, 1))
     }
 
     fn names(&self) -> Vec<&str> {

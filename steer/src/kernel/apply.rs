@@ -29,12 +29,6 @@ pub fn apply(maps: &mut Maps, before: Option<&Tables>, tables: &Tables) -> Resul
                 .map_err(failed("write a backend"))?;
         }
     }
-    for number in 0..MAX_BACKENDS {
-        let hop = |tables: &Tables| tables.backends.get(&number).and_then(|backend| backend.hop);
-        if before.is_none_or(|before| hop(before) != hop(tables)) {
-            maps.hops.set(number.into(), layout::Hop::from(hop(tables)), 0).map_err(failed("write a hop"))?;
-        }
-    }
     for (number, new) in &tables.services {
         let old = before.and_then(|before| before.services.get(number));
         if old != Some(new) {
@@ -47,10 +41,22 @@ pub fn apply(maps: &mut Maps, before: Option<&Tables>, tables: &Tables) -> Resul
     if !same(before.is_some_and(|before| before.devices != tables.devices)) {
         let flag = |set, flag| if set { flag } else { 0 };
         let flags = |device: &Device| {
-            flag(device.clients == Clients::Own, layout::DEVICE_OWN) | flag(device.is_pod, layout::DEVICE_POD)
+            // The kernel counts them up from 1: none is so high that it has no room.
+            let controller =
+                device.controller.filter(|index| index.leading_zeros() >= layout::DEVICE_FLAGS).unwrap_or(0);
+            controller << layout::DEVICE_FLAGS
+                | flag(device.clients == Clients::Own, layout::DEVICE_OWN)
+                | flag(device.is_pod, layout::DEVICE_POD)
         };
         let devices = tables.devices.iter().map(|(index, device)| (*index, flags(device))).collect();
         replace(&mut maps.devices, &devices)?;
+    }
+    // Behind the devices: whether a backend's address is forged goes by both.
+    for number in 0..MAX_BACKENDS {
+        let hop = |tables: &Tables| tables.backends.get(&number).and_then(|backend| backend.hop);
+        if before.is_none_or(|before| hop(before) != hop(tables)) {
+            maps.hops.set(number.into(), layout::Hop::from(hop(tables)), 0).map_err(failed("write a hop"))?;
+        }
     }
     let users = users(tables);
     add(&mut maps.users, &users)?;

@@ -4,8 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use affinity::CallHash;
 use affinity::steer::{
-    Action, BackendCounters, Counters, Dialog, Entered, Flow, Hop, Kind, RuleCounters, ServiceCounters, Slots,
-    StandardPath,
+    Action, BackendCounters, Counters, Dialog, Entered, Flow, Kind, RuleCounters, ServiceCounters, Slots, StandardPath,
 };
 use aya::maps::{MapData, MapError, PerCpuArray};
 
@@ -93,13 +92,9 @@ pub fn flows(maps: &Maps) -> impl Iterator<Item = (SocketAddr, SocketAddr, Flow)
         SocketAddr::new(IpAddr::from(address).to_canonical(), u16::from_be_bytes(port))
     };
     maps.flows.iter().filter_map(Result::ok).map(move |(key, flow)| {
-        let back = match flow.hop {
-            layout::HOP_POD => Some(Hop::Pod(flow.device)),
-            layout::HOP_NEIGHBOUR => Some(Hop::Neighbour(flow.device)),
-            _ => None,
-        };
+        let direct = (flow.is_direct != 0).then_some(flow.device);
         let service = at(flow.service, flow.port);
-        (at(key.client, key.client_port), at(key.backend, key.backend_port), Flow { service, back })
+        (at(key.client, key.client_port), at(key.backend, key.backend_port), Flow { service, direct })
     })
 }
 
@@ -157,6 +152,7 @@ impl From<layout::Dialog> for Dialog {
             last: dialog.last,
             ends: dialog.ends,
             asked: dialog.asked,
+            life: dialog.life,
         }
     }
 }

@@ -107,6 +107,8 @@ pub const BACKEND_DOWN: u16 = 16;
 
 pub const DEVICE_OWN: u32 = 1;
 pub const DEVICE_POD: u32 = 2;
+/// Bits of these; above them stands the index of a bridge or bond.
+pub const DEVICE_FLAGS: u32 = 4;
 
 pub const HOP_STACK: u16 = 0;
 pub const HOP_POD: u16 = 1;
@@ -184,7 +186,7 @@ pub struct Dialog {
     pub backend: u16,
     pub learned: u8,
     pub answered: u8,
-    pub zero: u32,
+    pub life: u32,
 }
 
 /// `struct flow_key`.
@@ -204,7 +206,7 @@ pub struct Flow {
     pub last: u64,
     pub service: [u8; 16],
     pub port: [u8; 2],
-    pub hop: u16,
+    pub is_direct: u16,
     pub device: u32,
 }
 
@@ -349,8 +351,8 @@ impl PlaceKey {
 #[cfg(test)]
 mod tests {
     use affinity::steer::{
-        BLANKS, CSEQ_DIGITS, EXTENSION_HEADERS, FLOW_IDLE, FRAGMENT_LIFE, LINGER, MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES,
-        MAX_SERVICES,
+        BLANKS, CSEQ_DIGITS, EXPIRES_DIGITS, EXTENSION_HEADERS, FLOW_IDLE, FRAGMENT_LIFE, LINGER, LONGEST_EXPIRES,
+        MAX_BACKENDS, MAX_CIDRS, MAX_DEVICES, MAX_SERVICES,
     };
     use affinity::{CALL_ID, SLOTS, WINDOW};
 
@@ -377,6 +379,8 @@ mod tests {
             ("CALL_ID", CALL_ID as u64),
             ("BLANKS", BLANKS as u64),
             ("CSEQ_DIGITS", CSEQ_DIGITS as u64),
+            ("EXPIRES_DIGITS", EXPIRES_DIGITS as u64),
+            ("LONGEST_EXPIRES", LONGEST_EXPIRES.into()),
             ("EXTENSION_HEADERS", EXTENSION_HEADERS as u64),
             ("SERVICES", MAX_SERVICES.into()),
             ("BACKENDS", MAX_BACKENDS.into()),
@@ -412,6 +416,7 @@ mod tests {
             ("BACKEND_DOWN", BACKEND_DOWN.into()),
             ("DEVICE_OWN", DEVICE_OWN.into()),
             ("DEVICE_POD", DEVICE_POD.into()),
+            ("DEVICE_FLAGS", DEVICE_FLAGS.into()),
             ("HOP_STACK", HOP_STACK.into()),
             ("HOP_POD", HOP_POD.into()),
             ("HOP_NEIGHBOUR", HOP_NEIGHBOUR.into()),

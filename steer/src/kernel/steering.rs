@@ -20,7 +20,8 @@ pub struct Steering {
     links: Links,
     /// `None`: what the maps hold was written by a daemon before.
     applied: Option<Tables>,
-    folder: Option<PathBuf>,
+    /// Holds a folder of pins for each layout.
+    pin_dir: Option<PathBuf>,
 }
 
 impl Steering {
@@ -33,7 +34,7 @@ impl Steering {
     pub fn open(pin_dir: Option<&Path>, capacity: &Capacity) -> Result<Self, KernelError> {
         let Some(pin_dir) = pin_dir else {
             let programs = Programs::load(None, capacity, false)?;
-            return Ok(Self { programs, links: Links::open(None), applied: None, folder: None });
+            return Ok(Self { programs, links: Links::open(None), applied: None, pin_dir: None });
         };
         let folder = pin_dir.join(format!("v{}", layout::LAYOUT));
         let outgrown = pin_dir.join(OUTGROWN);
@@ -61,7 +62,7 @@ impl Steering {
             before.copy_memory(&mut programs.maps)?;
         }
         let links = Links::open(Some(if before.is_some() { &outgrown } else { &folder }));
-        let mut steering = Self { programs, links, applied: None, folder: Some(folder.clone()) };
+        let mut steering = Self { programs, links, applied: None, pin_dir: Some(pin_dir.to_owned()) };
         steering.links.forget_gone()?;
         for device in steering.links.attached() {
             steering.put(device)?;
@@ -72,6 +73,11 @@ impl Steering {
             steering.links = Links::open(Some(&folder));
             steering.links.move_from(&outgrown)?;
             remove(&outgrown)?;
+        }
+        for other in folders(pin_dir)?.into_iter().filter(|other| *other != folder) {
+            // Both would change packets. What such programs remember is laid out in a way that is not known here.
+            tracing::warn!(pins = %other.display(), "the programs of another version are taken off, with their dialogs");
+            unpin(&other)?;
         }
         Ok(steering)
     }
@@ -133,19 +139,11 @@ impl Kernel for Steering {
     }
 
     fn detach_all(&mut self) -> Result<(), KernelError> {
-        self.links.detach_all()?;
-        if let Some(folder) = &self.folder {
-            for name in maps::NAMES {
-                match std::fs::remove_file(folder.join(name)) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(KernelError::of("remove a pin", error));
-                    }
-                    _ => {}
-                }
-            }
-            std::fs::remove_dir(folder).map_err(|error| KernelError::of("remove the folder of pins", error))?;
+        // First what other versions left: the links wait until no program of ours is on their devices.
+        for folder in self.pin_dir.iter().flat_map(|pin_dir| folders(pin_dir)).flatten() {
+            unpin(&folder)?;
         }
-        Ok(())
+        self.links.detach_all()
     }
 
     fn attached(&self) -> Vec<u32> {
@@ -314,6 +312,26 @@ impl Programs {
 
 /// Where in the folder of pins those maps are that are copied.
 const OUTGROWN: &str = "outgrown";
+
+/// The folders of pins that are there, of whatever layout.
+fn folders(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
+    let entries = std::fs::read_dir(pin_dir).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let entries = entries.map_err(|error| KernelError::of("list pins", error))?;
+    let is_layout = |name: &str| name.strip_prefix('v').is_some_and(|number| number.parse::<u64>().is_ok());
+    let is_one = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name == OUTGROWN || is_layout(name))
+    };
+    Ok(entries.iter().map(std::fs::DirEntry::path).filter(is_one).collect())
+}
+
+/// Takes the programs of a folder of pins off their devices, and removes it.
+fn unpin(folder: &Path) -> Result<(), KernelError> {
+    let mut links = Links::open(Some(folder));
+    for device in links.attached() {
+        links.detach(device)?;
+    }
+    remove(folder)
+}
 
 /// Removes a folder of pins.
 fn remove(folder: &Path) -> Result<(), KernelError> {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use affinity::steer::{General, Mode, Path};
-use integration::balanced::{Lab, Rules};
-
-use testnet::Family;
+use integration::balanced::Rules;
+use ladder::frame;
+use steer::kernel::Kernel;
+use testnet::{Family, Injector};
 
 use crate::calls::{Backends, Calls, Outcome};
 use crate::node::{PODS, Steered, index, lab};
@@ -35,15 +36,6 @@ fn calls_in_fragments_reach_their_backend_past_the_stack_ipv6() {
     a_bye_from_another_port(test, Family::V6, 2200, Path::Direct);
 }
 
-/// Has the node drop what it forwards from or to SIP ports, or no longer.
-fn drop_forwarded(lab: &Lab, action: &str) {
-    for port in ["--dport", "--sport"] {
-        let arguments = [action, "FORWARD", "-p", "udp", port, "5060", "-j", "DROP"];
-        let done = lab.node.command("iptables").args(arguments).status().expect("iptables is installed");
-        assert!(done.success());
-    }
-}
-
 /// Clients are behind a device that leads to many, or, as pods are, behind one that leads to them alone.
 #[test]
 fn neither_direction_meets_netfilter() {
@@ -52,7 +44,7 @@ fn neither_direction_meets_netfilter() {
     let backends = Backends::start(&lab, PODS);
     let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
     steered.go_direct();
-    drop_forwarded(&lab, "-I");
+    lab.drop_forwarded("-I");
     let mut calls = Calls::new(&lab, "neighbours", 2200);
     assert_eq!(calls.begin(0..50), Outcome { answered: 50, ..Outcome::default() });
     let clients = index(&lab.node, "c0");
@@ -68,6 +60,110 @@ fn neither_direction_meets_netfilter() {
     assert_eq!(calls.begin(50..100), Outcome { silent: 50, ..Outcome::default() });
     drop(steered);
     backends.finish();
+}
+
+/// A message of a dialog.
+fn message(first: &str, call_id: &str) -> String {
+    format!("{first}\r\nCall-ID: {call_id}\r\nTo: <sip:b@c>;tag=t\r\nCSeq: 1 INVITE\r\n\r\n")
+}
+
+const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+/// A pod sends with the address and port of a client elsewhere, before and after the client does.
+#[test]
+fn who_forges_the_address_of_a_client_gets_nothing_that_is_for_it() {
+    let test = "who_forges_the_address_of_a_client_gets_nothing_that_is_for_it";
+    for family in BOTH {
+        let Some((_pass, lab)) = lab(test, family, Rules::Iptables) else { return };
+        let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        steered.go_direct();
+        let client = lab.client(20, 5070);
+        let address = client.local_addr().expect("it is bound");
+        let forge = |pod: usize, call_id: &str| {
+            let payload = message("INFO sip:b@c SIP/2.0", call_id);
+            let datagram = frame::udp(address, lab.service(), payload.as_bytes());
+            let packet = frame::ip(address.ip(), lab.service().ip(), frame::PROTOCOL_UDP, 1, &datagram);
+            let mut frame = frame::ethernet(&packet);
+            let number = pod as u8 + 1;
+            frame[..12].copy_from_slice(&[2, 0, 0, 0, number, 1, 2, 0, 0, 0, number, 2]);
+            lab.pod(pod).run(|| Injector::new("eth0").expect("root may").send(&frame));
+        };
+        let invite = message("INVITE sip:b@c SIP/2.0", "one").replace(";tag=t", "");
+        let (pod, _) = lab.send(&client, lab.service(), &invite);
+        let forger = (pod + 1) % PODS;
+        forge(forger, "one");
+        // Without the check of sources the stack takes it along.
+        lab.receive(pod, Duration::from_secs(2)).expect("it is forwarded");
+        let answer = |call_id: &str| lab.answer(pod, address, &message("SIP/2.0 200 OK", call_id), &client);
+        assert_eq!(answer("one"), lab.service(), "{family:?}");
+        // The call goes on past the stack.
+        lab.drop_forwarded("-I");
+        assert_eq!(answer("one"), lab.service(), "{family:?}");
+        lab.drop_forwarded("-D");
+        // With it, what is forged reaches nobody, also where it would begin something.
+        if family == Family::V4 {
+            let done = lab.node.command("sysctl").args(["-qw", "net.ipv4.conf.all.rp_filter=1"]).status();
+            assert!(done.expect("it is installed").success());
+            let call_ids: Vec<String> = (0..8).map(|number| format!("forged-{number}")).collect();
+            call_ids.iter().for_each(|call_id| forge(forger, call_id));
+            // What the client itself sends after that arrives, and alone.
+            let (again, _) = lab.send(&client, lab.service(), &message("INFO sip:b@c SIP/2.0", "one"));
+            assert_eq!(again, pod);
+            assert_eq!(answer("one"), lab.service());
+            (0..PODS).for_each(|pod| assert_eq!(lab.receive(pod, Duration::from_millis(20)), None));
+        }
+    }
+}
+
+/// The route to a client leads by another line than the client sends by, from the beginning or from within a call.
+#[test]
+fn replies_go_the_way_that_the_routing_table_knows() {
+    let test = "replies_go_the_way_that_the_routing_table_knows";
+    for family in BOTH {
+        let Some((_pass, lab)) = lab(test, family, Rules::Iptables) else { return };
+        let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        steered.go_direct();
+        let (early, late) = (lab.client(20, 5070), lab.client(20, 5071));
+        let call = |client: &std::net::UdpSocket, call_id: &str| {
+            let invite = message("INVITE sip:b@c SIP/2.0", call_id).replace(";tag=t", "");
+            lab.send(client, lab.service(), &invite)
+        };
+        let (pod, from) = call(&early, "early");
+        lab.answer_by_another_line(20);
+        let line = index(&lab.node, "c1");
+        lab.node.run(|| steered.ask(|steering| steering.attach(line, &[]))).expect("it can be attached to");
+        lab.drop_forwarded("-I");
+        let answer = message("SIP/2.0 200 OK", "early");
+        assert_eq!(lab.answer(pod, from, &answer, &early), lab.service(), "past the stack, {family:?}");
+        lab.drop_forwarded("-D");
+        let (pod, from) = call(&late, "late");
+        let answer = message("SIP/2.0 200 OK", "late");
+        assert_eq!(lab.answer(pod, from, &answer, &late), lab.service(), "by the stack, {family:?}");
+    }
+}
+
+#[test]
+fn calls_that_are_up_survive_turning_to_the_stack_where_pods_are_masqueraded() {
+    let test = "calls_that_are_up_survive_turning_to_the_stack_where_pods_are_masqueraded";
+    let Some((_pass, lab)) = lab(test, Family::V4, Rules::Iptables) else { return };
+    let rule = ["-t", "nat", "-A", "POSTROUTING", "-s", "10.244.0.0/16", "-j", "MASQUERADE"];
+    assert!(lab.node.command("iptables").args(rule).status().expect("it is installed").success());
+    let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+    steered.go_direct();
+    let client = lab.client(20, 5070);
+    let invite = message("INVITE sip:b@c SIP/2.0", "up").replace(";tag=t", "");
+    let (pod, from) = lab.send(&client, lab.service(), &invite);
+    let say = |first: &str| lab.answer(pod, from, &message(first, "up"), &client);
+    assert_eq!(say("SIP/2.0 200 OK"), lab.service());
+    steered.apply(|tables| tables.path = Path::Stack);
+    // The backend begins, before the client has said anything.
+    assert_eq!(say("INFO sip:a@b SIP/2.0"), lab.service());
+    let (again, _) = lab.send(&client, lab.service(), &message("INFO sip:b@c SIP/2.0", "up"));
+    assert_eq!(again, pod);
+    assert_eq!(say("SIP/2.0 200 OK"), lab.service());
+    // By the stack now, with all that this node drops.
+    lab.drop_forwarded("-I");
+    assert_eq!(lab.try_send(&client, lab.service(), &message("INFO x SIP/2.0", "up"), Duration::from_millis(50)), None);
 }
 
 #[test]

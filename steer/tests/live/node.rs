@@ -71,7 +71,7 @@ pub fn tables(lab: &Lab, mode: Mode) -> Tables {
     for device in DEVICES {
         let is_pod = device != "c0";
         let clients = if is_pod { Clients::Own } else { Clients::Elsewhere };
-        tables.devices.insert(index(&lab.node, device), Device { clients, is_pod });
+        tables.devices.insert(index(&lab.node, device), Device { clients, is_pod, controller: None });
     }
     tables
 }

@@ -69,7 +69,7 @@ fn frames_come_out_byte_for_byte() {
     let mut tables = scenario::tables(&places, &mut chance);
     tables.mode = Mode::Observe;
     tables.capacity = capacity();
-    tables.devices = ports.map(|port| (port, Device { clients: Clients::Own, is_pod: true })).into();
+    tables.devices = ports.map(|port| (port, Device { clients: Clients::Own, is_pod: true, controller: None })).into();
     let opened = bridge.node.run(|| {
         let mut steering = Steering::open(None, &capacity())?;
         steering.apply(&tables, now())?;

@@ -113,6 +113,36 @@ fn calls_go_on_in_maps_of_a_later_layout() {
     backends.finish();
 }
 
+/// Only the name of the folder tells that the programs are of another layout.
+#[test]
+fn programs_of_a_later_layout_are_taken_off_at_the_start_and_by_detach() {
+    let test = "programs_of_a_later_layout_are_taken_off_at_the_start_and_by_detach";
+    let (Some((_pass, lab)), Some(pins)) = (lab(test, Family::V4, Rules::Nobody), Pins::new("back")) else { return };
+    let folders = || -> Vec<_> {
+        std::fs::read_dir(&pins.0).expect("the folder").map(|entry| entry.expect("one").file_name()).collect()
+    };
+    let Some(later) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    drop(later);
+    std::fs::rename(pins.0.join("v2"), pins.0.join("v9")).expect("it is there");
+    let Some(steered) = Steered::new(test, &lab, Mode::Active, Some(&pins.0)) else { return };
+    assert_eq!(folders(), ["v2"]);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    for device in DEVICES.map(|device| index(&lab.node, device)) {
+        let programs = || lab.node.run(|| programs_on(device)).expect("the kernel says");
+        // The kernel takes them off a moment after their pins are gone.
+        while programs().len() > 2 && std::time::Instant::now() < until {
+            std::thread::yield_now();
+        }
+        let programs = programs();
+        assert!(programs.is_empty() || programs == ["steer_ingress", "steer_egress"], "{programs:?}");
+    }
+    // An earlier one that is started beside it would leave these.
+    std::fs::rename(pins.0.join("v2"), pins.0.join("v9")).expect("it is there");
+    lab.node.run(|| steered.ask(|steering| steering.detach_all())).expect("pins of our own");
+    assert_no_programs(&lab);
+    assert!(folders().is_empty(), "{:?}", folders());
+}
+
 #[test]
 fn a_device_that_comes_later_is_attached_and_one_that_goes_is_forgotten() {
     let test = "a_device_that_comes_later_is_attached_and_one_that_goes_is_forgotten";

@@ -8,10 +8,13 @@ use steer::kernel::Programs;
 
 use super::frames::{self, Chance, Frame};
 use super::load;
-use super::scenario::{self, DEVICE};
+use super::scenario::{self, DEVICES};
 
 /// Room for everything but dialogs, so that the kernel forgets nothing before its time.
 const CAPACITY: Capacity = Capacity { dialogs: 700, flows: 400_000, fragments: 100_000, buckets: 100_000 };
+
+/// About how many places captures give.
+const PLACES: usize = 36;
 
 /// How many packets share one scenario.
 const SCENARIO: usize = 2000;
@@ -29,12 +32,18 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(mut programs: Programs) -> Self {
+    /// On this thread from now on, in a namespace that has the devices; `None` where that cannot be, which is said.
+    fn new(test: &str) -> Option<Self> {
+        let (node, routes) = scenario::node().map_err(|error| testnet::skipped(test, &error.to_string())).ok()?;
+        node.enter();
+        let mut programs = load(test, &CAPACITY)?;
         let now = 1_000_000_000_000;
         programs.set_clock(now).expect("a map of our own");
         let tables = Tables { capacity: CAPACITY, ..Tables::default() };
         programs.apply(None, &tables, now).expect("maps of our own");
-        Self { programs, model: Model::new(&tables, now), tables, now, seen: BTreeMap::new() }
+        let mut model = Model::new(&tables, now);
+        model.route(routes);
+        Some(Self { programs, model, tables, now, seen: BTreeMap::new() })
     }
 
     fn apply(&mut self, tables: Tables) {
@@ -57,13 +66,13 @@ impl Pair {
     }
 
     /// Runs one packet through both; whether the kernel takes it for a run.
-    fn run(&mut self, frame: &[u8], egress: bool, gso: u32) -> bool {
-        let Ok(run) = self.programs.run(egress, frame, DEVICE, gso, 1) else { return false };
+    fn run(&mut self, frame: &[u8], egress: bool, device: u32, gso: u32) -> bool {
+        let Ok(run) = self.programs.run(egress, frame, device, gso, 1) else { return false };
         let mut changed = frame.to_vec();
         let decision = if egress {
             self.model.egress(&mut changed, self.now)
         } else {
-            self.model.ingress(&mut changed, DEVICE, gso, self.now)
+            self.model.ingress(&mut changed, device, gso, self.now)
         };
         let told = || format!("{decision:?} of {}", shown(frame));
         assert_eq!(run.dropped, decision.verdict == Verdict::Dropped, "dropped: {}", told());
@@ -154,7 +163,7 @@ fn run_all(pair: &mut Pair, frames: &[Frame], places: &[SocketAddr], chance: &mu
         pair.wait(1_000_000 * chance.below(400) as u64);
         pair.beat();
         for egress in [false, true] {
-            *(if pair.run(&frame.bytes, egress, 0) { &mut run } else { &mut refused }) += 1;
+            *(if pair.run(&frame.bytes, egress, *chance.of(&DEVICES), 0) { &mut run } else { &mut refused }) += 1;
         }
     }
     pair.compare();
@@ -162,8 +171,8 @@ fn run_all(pair: &mut Pair, frames: &[Frame], places: &[SocketAddr], chance: &mu
 }
 
 fn every_frame_of(test: &str, paths: &[std::path::PathBuf]) {
-    let Some(programs) = load(test, &CAPACITY) else { return };
-    let (mut pair, mut chance) = (Pair::new(programs), Chance(1));
+    let Some(mut pair) = Pair::new(test) else { return };
+    let mut chance = Chance(1);
     let frames = frames::of(paths);
     let places = frames::ends(&frames);
     let (run, refused) = run_all(&mut pair, &frames, &places, &mut chance);
@@ -186,14 +195,14 @@ fn other_peoples_captured_datagrams_are_decided_alike() {
 #[test]
 fn damaged_packets_are_decided_alike() {
     let test = "damaged_packets_are_decided_alike";
-    let Some(programs) = load(test, &CAPACITY) else { return };
+    let Some(mut pair) = Pair::new(test) else { return };
     let packets = std::env::var("RINGSIDE_STEER_PACKETS").map_or(PACKETS, |number| number.parse().expect("a number"));
-    let (mut pair, mut chance) = (Pair::new(programs), Chance(0x9E37_79B9_7F4A_7C15));
+    let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
     let captured = frames::of(&frames::own());
     // Few enough that what is sent is mostly for somebody.
     let mut places = frames::ends(&captured);
-    places.retain(|_| chance.below(8) == 0);
-    places.truncate(36);
+    let found = places.len();
+    places.retain(|_| chance.below(found) < PLACES);
     for (number, address) in
         [("192.0.2.1:5060"), ("10.96.0.60:5060"), ("[2001:db8::1]:5060"), ("[2001:db8::60]:5060")].iter().enumerate()
     {
@@ -228,11 +237,17 @@ fn damaged_packets_are_decided_alike() {
             let frame = frames::changed(frame, &places, &mut chance);
             let gso = if chance.below(20) == 0 { 1 + chance.below(600) as u32 } else { 0 };
             let egress = chance.below(5) == 0;
-            *(if pair.run(&frame, egress, gso) { &mut run } else { &mut refused }) += 1;
+            let device = *chance.of(&DEVICES);
+            *(if pair.run(&frame, egress, device, gso) { &mut run } else { &mut refused }) += 1;
         }
     }
     pair.compare();
-    println!("{run} packets, {refused} not taken: {:?}", pair.seen);
+    println!(
+        "{} places, {} packets made, {run} packets, {refused} not taken: {:?}",
+        places.len(),
+        made.len(),
+        pair.seen
+    );
     assert!(refused * 4 < run, "{run} runs, {refused} not taken");
     for verdict in [
         "steered",

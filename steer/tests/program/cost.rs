@@ -27,7 +27,7 @@ const BACKEND: &str = "10.244.1.11:5060";
 fn tables() -> Tables {
     let at = |address: &str| address.parse::<SocketAddr>().expect("an address");
     let mut tables = Tables { mode: Mode::Active, ..Tables::default() };
-    tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true });
+    tables.devices.insert(1, Device { clients: Clients::Own, is_pod: true, controller: None });
     let backend = Backend { service: 0, addresses: vec![at(BACKEND)], state: State::Up, local: true, hop: None };
     tables.backends.insert(0, backend);
     let slots = Slots::new([0; SLOTS as usize]);

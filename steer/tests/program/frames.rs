@@ -177,11 +177,24 @@ fn messages(number: usize) -> Vec<String> {
             vec![request("REGISTER sip:c", new, &call), response("401 No", "REGISTER"), response("408 Late", "INVITE")]
         }
         5 => vec![request("OPTIONS sip:c", new, "X: y"), "\r\n\r\n".to_owned(), String::new()],
-        6 => vec![request("SUBSCRIBE sip:c", "To: sip:b@c;tag=1", &call), request("ACK sip:b@c", known, &call)],
+        6 => vec![
+            request("SUBSCRIBE sip:c", "To: sip:b@c;tag=1", &call),
+            request("ACK sip:b@c", known, &call),
+            request("NOTIFY sip:c", "To: <sip:b@c;tag=1;x>", &call),
+            response("489 No", "SUBSCRIBE"),
+        ],
         7 => vec![request("INVITE sips:112;x@c", new, &format!("CALL-id\t  :  {}", "long".repeat(10 + number % 40)))],
-        8 => vec![request("REFER sip:c", new, &format!("i:call-{id}@host\r\n folded")), response("481 Gone", "BYE")],
+        8 => vec![
+            request("REFER sip:c", new, &format!("i:call-{id}@host\r\n folded")),
+            request("REFER sip:c", new, &call),
+            response("481 Gone", "BYE"),
+            response("202 Yes", "REFER"),
+        ],
         9 => vec![request("MESSAGE sip:c", new, &format!("Subject: {}\r\n{call}", "far ".repeat(number % 700)))],
         10 => vec![
+            request("SUBSCRIBE sip:c", new, &format!("{call}\r\nExpires: {}", number % 200)),
+            response("200 OK", "SUBSCRIBE"),
+            request("SUBSCRIBE sip:c", known, &format!("EXPIRES \t:\t {}\r\n{call}", number * 7_654_321)),
             request("NEW sip:c", known, &call),
             request("PUBLISH sip:c", new, &call),
             request("INFO sip:c", known, &call),
@@ -249,7 +262,7 @@ pub fn changed(frame: &Frame, places: &[SocketAddr], chance: &mut Chance) -> Vec
     bytes
 }
 
-const PIECES: [&[u8]; 24] = [
+const PIECES: [&[u8]; 26] = [
     b"\r\n",
     b"\n",
     b"\r",
@@ -271,6 +284,8 @@ const PIECES: [&[u8]; 24] = [
     b"INVITE ",
     b"        ",
     b"\r\nCSeq: 1 INVITE",
+    b"\r\nExpires: 70",
+    b"SUBSCRIBE ",
     b"\x01",
     b"\r\n\r\n",
     b"@",

@@ -1,5 +1,6 @@
 //! Tables of many kinds over the addresses that packets have.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,12 +9,57 @@ use affinity::steer::{
     Service, Slots, State, Tables, Then, Times,
 };
 use affinity::{Key, SLOTS};
+use ipnet::IpNet;
 use sip::Method;
+use testnet::Namespace;
 
 use super::frames::Chance;
 
-/// The device that runs of programs come by: loopback.
-pub const DEVICE: u32 = 1;
+/// The devices that packets come by.
+pub const DEVICES: [u32; 2] = [5, 6];
+
+/// The devices of backends: behind the first is a pod, out of the second a neighbour.
+const HOPS: [u32; 2] = [7, 8];
+
+/// The routing table: what is for a network leaves by this device; `None`: by none.
+const ROUTES: [(&str, Option<u32>); 8] = [
+    ("0.0.0.0/0", Some(5)),
+    ("10.0.0.0/9", Some(6)),
+    ("192.0.2.0/29", Some(6)),
+    ("192.0.2.1/32", Some(8)),
+    ("127.0.0.0/8", None),
+    ("::/0", Some(5)),
+    ("2001:db8::/121", Some(6)),
+    ("2001:db8::/126", None),
+];
+
+/// A namespace with the devices and routes, and the routes as the model takes them. Every
+/// packet is short enough for every device.
+pub fn node() -> std::io::Result<(Namespace, BTreeMap<IpNet, Option<u32>>)> {
+    let node = Namespace::new()?;
+    // It would have routes of its own.
+    node.ip("link set lo down");
+    for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
+        let done = node.command("sysctl").args(["-qw", setting]).status()?;
+        assert!(done.success(), "{setting}");
+    }
+    for device in DEVICES.into_iter().chain(HOPS) {
+        let peer = device + 100;
+        node.ip(&format!("link add d{device} index {device} mtu 9000 type veth peer name e{device} index {peer}"));
+        for end in ["d", "e"] {
+            node.ip(&format!("link set {end}{device} addrgenmode none"));
+            node.ip(&format!("link set {end}{device} up"));
+        }
+    }
+    for (network, device) in ROUTES {
+        match device {
+            Some(device) => node.ip(&format!("route add {network} dev d{device}")),
+            None => node.ip(&format!("route add blackhole {network}")),
+        }
+    }
+    let routes = ROUTES.map(|(network, device)| (network.parse().expect("a network"), device));
+    Ok((node, routes.into()))
+}
 
 /// Most of what there are in a scenario.
 const SERVICES: usize = 12;
@@ -40,7 +86,8 @@ pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
         }
     }
     if chance.below(2) == 0 {
-        tables.devices.insert(DEVICE, Device { clients: Clients::Own, is_pod: chance.below(2) == 0 });
+        let (device, controller) = (*chance.of(&DEVICES), *chance.of(&[None, Some(DEVICES[0]), Some(DEVICES[1])]));
+        tables.devices.insert(device, Device { clients: Clients::Own, is_pod: chance.below(2) == 0, controller });
     }
     // The same numbers mean the same places in every scenario.
     for (number, address) in places.iter().enumerate() {
@@ -56,7 +103,7 @@ pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
                     addresses: vec![*address],
                     state,
                     local: chance.below(3) != 0,
-                    hop: *chance.of(&[None, Some(Hop::Pod(7)), Some(Hop::Neighbour(8))]),
+                    hop: *chance.of(&[None, Some(Hop::Pod(HOPS[0])), Some(Hop::Neighbour(HOPS[1]))]),
                 };
                 tables.backends.insert((number / 3) as u16, backend);
             }
@@ -77,13 +124,7 @@ pub fn tables(places: &[SocketAddr], chance: &mut Chance) -> Tables {
     tables
 }
 
-fn fill(
-    service: &mut Service,
-    number: u16,
-    numbers: &[u16],
-    backends: &std::collections::BTreeMap<u16, Backend>,
-    chance: &mut Chance,
-) {
+fn fill(service: &mut Service, number: u16, numbers: &[u16], backends: &BTreeMap<u16, Backend>, chance: &mut Chance) {
     service.affinity = if chance.below(5) == 0 { Affinity::Source } else { Affinity::CallId };
     service.existing_only = chance.below(8) == 0;
     service.overload = chance.below(3) == 0;

@@ -49,34 +49,38 @@ impl Model {
             Some(dialog) if dialog.backend != Slots::NONE => return,
             // It says that the dialog is not its own.
             _ if scan.start == Start::Response(481) => return,
-            Some(asked) => Dialog { backend: number, entered: Entered::Learned, ends: 0, ..asked },
-            None => Dialog {
-                backend: number,
-                entered: Entered::Learned,
-                // Whether it was answered before is not known; what is refused within it must not end it.
-                answered: !scan.is_initial_invite(),
-                last: now,
-                ends: if makes_no_dialog(scan.method()) { now + LINGER.as_nanos() as u64 } else { 0 },
-                asked: 0,
-            },
+            Some(asked) => Dialog { backend: number, entered: Entered::Learned, ..asked },
+            None => {
+                // Refused: that it has such a dialog it has not said.
+                let is_refused = matches!(scan.start, Start::Response(300..));
+                let is_short = makes_no_dialog(scan.method());
+                Dialog {
+                    backend: number,
+                    entered: Entered::Learned,
+                    // Whether it was answered before is not known; what is refused within it must not end it.
+                    answered: !scan.is_initial_invite(),
+                    last: now,
+                    ends: if is_short || is_refused { now + LINGER.as_nanos() as u64 } else { 0 },
+                    asked: if is_refused && !is_short { now } else { 0 },
+                    life: 0,
+                }
+            }
         };
         let is_learned = known.is_none_or(|known| known.backend != number);
         note(&mut dialog.last, now);
         let mut delay = None;
         match scan.start {
             Start::Request(Method::Bye) => dialog.ends = now + LINGER.as_nanos() as u64,
-            Start::Response(status) if scan.cseq == Some(Method::Invite) => {
-                if dialog.asked != 0 {
-                    delay = Some(elapsed(dialog.asked, now).max(0).cast_unsigned());
-                    (dialog.asked, dialog.ends) = (0, 0);
-                }
-                match status {
-                    200..300 => dialog.answered = true,
-                    300.. if !dialog.answered => dialog.ends = now + LINGER.as_nanos() as u64,
-                    _ => {}
+            Start::Request(_) if dialog.asked != 0 => dialog.take(now),
+            Start::Response(status) => {
+                if let Some(method) = scan.cseq.filter(|method| makes_dialog(*method)) {
+                    if method == Method::Invite && dialog.asked != 0 && !dialog.answered {
+                        delay = Some(elapsed(dialog.asked, now).max(0).cast_unsigned());
+                    }
+                    hear_answer(&mut dialog, method, status, now);
                 }
             }
-            _ => {}
+            Start::Request(_) => {}
         }
         if !self.state.keep_dialog(service, hash.0, dialog, self.tables.capacity.dialogs) {
             return self.count(General::DialogsFull);
@@ -88,6 +92,37 @@ impl Model {
             counters.first_response_sum += delay;
         }
     }
+}
+
+/// A response to a request that makes a dialog.
+fn hear_answer(dialog: &mut Dialog, method: Method, status: u16, now: u64) {
+    let (is_invite, was_asked) = (method == Method::Invite, dialog.asked != 0);
+    match status {
+        // A provisional response takes what begins, but no request within a dialog that nobody knew.
+        ..200 if was_asked && !dialog.answered => dialog.take(now),
+        ..200 => {}
+        200..300 => {
+            let is_call_now = is_invite && dialog.life != 0;
+            if is_call_now {
+                dialog.life = 0;
+            }
+            dialog.answered = true;
+            if was_asked || is_call_now || (dialog.life != 0 && method == Method::Subscribe) {
+                dialog.take(now);
+            }
+        }
+        // What is refused within a dialog does not end it.
+        _ if !dialog.answered && (is_invite || was_asked) => {
+            dialog.asked = 0;
+            dialog.ends = now + LINGER.as_nanos() as u64;
+        }
+        _ => {}
+    }
+}
+
+/// Whether a request of this method leaves something behind that later ones need.
+pub(super) fn makes_dialog(method: Method) -> bool {
+    matches!(method, Method::Invite | Method::Subscribe | Method::Refer)
 }
 
 /// Whether a request of this method leaves nothing behind that a later one would need.

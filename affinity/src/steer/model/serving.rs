@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sip::Method;
 
+use super::hearing::makes_dialog;
 use super::{Arrival, Change, Model, kind, payload};
 use crate::glance::Start;
 use crate::hash::CallHash;
@@ -15,7 +16,7 @@ use crate::steer::rewrite::End;
 use crate::steer::rules::{Kind, MAX_RULES, Marks, Over, Rule, Then};
 use crate::steer::scan::{Called, Scan};
 use crate::steer::state::{Flow, Fragment, Side, elapsed, note};
-use crate::steer::tables::{Affinity, Backend, Clients, Hop, Mode, Service, Slots, State as Standing};
+use crate::steer::tables::{Affinity, Backend, Clients, Mode, Service, Slots, State as Standing};
 
 impl Model {
     /// Decides what becomes of a message to a service: steered, it gets that address.
@@ -70,9 +71,16 @@ impl Model {
         if address.ip() == source.ip() {
             return (self.pass(decision, StandardPath::Hairpin), None);
         }
-        decision.hop = self.tables.backends[&backend].hop.filter(|_| self.is_direct());
-        let flow = Flow { service: datagram.destination, back: decision.hop.map(|_| self.back(arrival.device)) };
-        if self.state.use_flow(source, address, now) != Some(flow) {
+        let before = self.state.flow(source, address, now);
+        let hop = self.tables.backends[&backend].hop.filter(|_| self.is_direct());
+        decision.hop = hop.filter(|_| self.comes_by_its_way(source.ip(), address.ip(), arrival.device, before));
+        let is_doubtful = hop.is_some() && decision.hop.is_none() && before.is_some_and(|flow| flow.direct.is_some());
+        let flow = Flow { service: datagram.destination, direct: decision.hop.map(|_| arrival.device) };
+        if is_doubtful {
+            // What may be forged changes nothing for the client.
+        } else if before == Some(flow) {
+            self.state.use_flow(source, address, now);
+        } else {
             self.state.keep_flow(source, address, flow, now);
             self.count(General::Flows);
         }
@@ -135,10 +143,16 @@ impl Model {
         Ok((backend, address))
     }
 
-    /// How packets get back past the stack to who came by a device.
-    fn back(&self, device: u32) -> Hop {
-        let is_pod = self.tables.devices.get(&device).is_some_and(|known| known.is_pod);
-        if is_pod { Hop::Pod(device) } else { Hop::Neighbour(device) }
+    /// Whether what would go back to the sender of a packet leaves by the device that the packet came by, or by the bridge or bond
+    /// of that. Where it does not, the
+    /// packet may be forged, or comes by another way than it is answered: the stack decides. Asked when a flow begins or its
+    /// packets come by another device.
+    fn comes_by_its_way(&self, sender: IpAddr, backend: IpAddr, device: u32, flow: Option<Flow>) -> bool {
+        if flow.is_some_and(|flow| flow.direct == Some(device)) {
+            return true;
+        }
+        let controller = self.tables.devices.get(&device).and_then(|known| known.controller);
+        self.way(backend, sender).is_some_and(|way| way == device || Some(way) == controller)
     }
 
     /// What a rule does with a message: drops or passes it; `None`: steers it.
@@ -175,6 +189,7 @@ impl Model {
                 last: now,
                 ends: now + LINGER.as_nanos() as u64,
                 asked: now,
+                life: 0,
             },
             None => return,
         };
@@ -185,20 +200,18 @@ impl Model {
 
     /// Remembers a dialog that was steered. `entry` is its own, with the same backend.
     fn keep(&mut self, scan: &Scan<'_>, service: u16, hash: CallHash, entry: Option<Dialog>, backend: u16, now: u64) {
-        let begins = matches!(scan.start, Start::Request(Method::Invite | Method::Subscribe | Method::Refer));
+        let begins = matches!(scan.start, Start::Request(method) if makes_dialog(method));
         let dialog = match entry {
             Some(entry) => continued(entry, scan, now),
-            None if begins => {
-                let invites = scan.is_initial_invite();
-                Dialog {
-                    backend,
-                    entered: Entered::Steered,
-                    answered: scan.to_tag,
-                    last: now,
-                    ends: if invites { now + LINGER.as_nanos() as u64 } else { 0 },
-                    asked: if invites { now } else { 0 },
-                }
-            }
+            None if begins => Dialog {
+                backend,
+                entered: Entered::Steered,
+                answered: scan.to_tag,
+                last: now,
+                ends: now + LINGER.as_nanos() as u64,
+                asked: now,
+                life: life(scan).unwrap_or(0),
+            },
             None => return,
         };
         if !self.state.keep_dialog(service, hash.0, dialog, self.tables.capacity.dialogs) {
@@ -262,20 +275,25 @@ fn continued(mut dialog: Dialog, scan: &Scan<'_>, now: u64) -> Dialog {
     if scan.start == Start::Request(Method::Bye) {
         dialog.ends = now + LINGER.as_nanos() as u64;
     }
-    let waits = dialog.asked != 0;
-    if scan.is_initial_invite() && dialog.ends != 0 && !waits && dialog.backend != Slots::NONE {
+    let (waits, is_had) = (dialog.asked != 0, dialog.backend != Slots::NONE);
+    if let Some(life) = life(scan).filter(|_| dialog.life != 0 && is_had) {
+        dialog.life = life;
+    }
+    if scan.is_initial_invite() && dialog.ends != 0 && !waits && dialog.life == 0 && is_had {
         // A call that was refused is tried again, mostly after a challenge.
         dialog.ends = now + LINGER.as_nanos() as u64;
         dialog.answered = false;
         dialog.asked = now;
-    } else if scan.is_in_dialog() && waits && dialog.backend != Slots::NONE {
-        // It was answered, whatever way that went.
-        dialog.asked = 0;
-        if scan.start != Start::Request(Method::Bye) {
-            dialog.ends = 0;
-        }
+    } else if scan.is_in_dialog() && waits && is_had {
+        // It goes on waiting: that the client speaks of an answer is no answer.
+        dialog.ends = now + LINGER.as_nanos() as u64;
     }
     dialog
+}
+
+/// How many seconds a SUBSCRIBE with Expires asks a dialog to last, and then to be remembered.
+fn life(scan: &Scan<'_>) -> Option<u32> {
+    scan.expires.map(|expires| expires + LINGER.as_secs() as u32)
 }
 
 /// An address as the maps of the kernel have it: IPv4 as IPv6 (RFC 4291 §2.5.5.2).

@@ -27,6 +27,21 @@ fn a_call_id_is_found_in_every_form_and_the_first_counts() {
 }
 
 #[test]
+fn the_expires_of_a_subscribe_is_read_and_of_no_other_message() {
+    let expires = |start: &str, headers: &str| {
+        let text = format!("{start}\r\nCall-ID: a\r\n{headers}\r\n\r\n");
+        Scan::of(text.as_bytes()).expect("it is SIP").expires
+    };
+    let of = |headers: &str| expires("SUBSCRIBE sip:c SIP/2.0", headers);
+    assert_eq!(of("Expires: 3600"), Some(3600));
+    assert_eq!(of("EXPIRES\t:0\r\nExpires: 7"), Some(0), "the first counts");
+    assert_eq!((of("Expires: 99999999999"), of("Expires: 4294967296")), (Some(LONGEST_EXPIRES), Some(LONGEST_EXPIRES)));
+    assert_eq!((of("Expires: x"), of("Expires:"), of("Min-Expires: 7"), of("X: y")), (None, None, None, None));
+    assert_eq!(expires("REGISTER sip:c SIP/2.0", "Expires: 60"), None);
+    assert_eq!(expires("SIP/2.0 200 OK", "CSeq: 1 SUBSCRIBE\r\nExpires: 60"), None);
+}
+
+#[test]
 fn a_call_id_that_is_folded_missing_cut_off_or_behind_the_empty_line_is_none() {
     let none = [
         "Call-ID:\r\n a@b",
