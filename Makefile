@@ -85,8 +85,8 @@ docs: ## the pages of docs/ as a book, in target/book/html
 	cp docs/book.toml $(TARGET)/book/
 	$$(scripts/tool.sh mdbook) build --dest-dir html $(TARGET)/book
 
-deny: ## licences, sources, advisories and bans of everything that is linked
-	scripts/ensure-rust.sh $$(scripts/tool.sh cargo-deny) --workspace check --config deny.toml
+deny: ## licences, sources, bans and, where its database can be had, advisories of everything that is linked
+	scripts/deny.sh
 
 # Everything below $(DESTDIR)$(PREFIX), but for the configuration; one that is there is left as it is.
 install: build ## binary, configuration, unit and user below DESTDIR and PREFIX (/usr/local)
