@@ -9,10 +9,10 @@ cd "$(dirname "$0")/.."
 without='/<picture>/,/<\/picture>/d; s/!?\[([^]]*)\]\(pictures\/[^)]*\)/\1/g;'
 if [ "${2:-}" = pictures ]; then
     mkdir -p "$out"
-    cp -r docs/pictures "$out/"
+    cp -r docs/pictures docs/SUMMARY.md "$out/"
     without=
 fi
-find docs -name '*.md' -o -path 'docs/collector/*.yaml' | while read -r page; do
+find docs -name '*.md' ! -path docs/SUMMARY.md -o -path 'docs/collector/*.yaml' | while read -r page; do
     depth=$(dirname "${page#docs/}")
     # As many steps up as lead out of docs/.
     case $depth in

@@ -28,6 +28,7 @@ for kind in "${@:-deb}"; do
             done
             ;;
         rpm)
+            mkdir -p "$target/rpm"
             tool=$(scripts/tool.sh cargo-generate-rpm)
             for crate in ringside steer; do
                 "$rust" "$tool" generate-rpm --package "$crate" --target-dir "$target" --output "$target/rpm/" \
