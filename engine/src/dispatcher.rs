@@ -83,7 +83,7 @@ impl Dispatcher {
     }
 
     fn lane_of(&self, frame: &SipFrame, message: &[u8]) -> usize {
-        let truncated = frame.truncated && frame.transport == Transport::Udp;
+        let truncated = frame.is_cut() && frame.transport == Transport::Udp;
         match sip::group(message, truncated) {
             // The upper half of the product is as even as the hash, without a division.
             Some(Group::Call(call_id)) => {

@@ -97,6 +97,11 @@ impl Health for Status {
         worst
     }
 
+    fn trouble(&self) -> Option<String> {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.iter().find_map(|Source { kind, id, reports }| Some(format!("{kind} {id}: {}", reports.trouble()?)))
+    }
+
     fn telemetry(&self, out: &mut Vec<Telemetry>) {
         self.reports(|report| out.extend_from_slice(&report.telemetry));
         for Source { kind, id, reports } in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {

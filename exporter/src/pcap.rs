@@ -7,8 +7,9 @@ mod config;
 
 use std::any::Any;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,23 @@ struct Shared {
     counts: Mutex<Counts>,
     /// To be applied.
     limits: Mutex<Option<Limits>>,
+    /// Nothing is recorded any more: why.
+    ended: OnceLock<&'static str>,
+}
+
+impl Shared {
+    /// Does what a thread is for; a panic is said, and told by `/health` from then on.
+    fn watch(&self, work: impl FnOnce()) {
+        // Whatever it leaves is not looked at again, but for counts, which are whole.
+        if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.end("nothing is recorded any more, for the recorder has panicked; start the program again, and report what it wrote");
+        }
+    }
+
+    fn end(&self, why: &'static str) {
+        tracing::error!("{why}");
+        let _ = self.ended.set(why);
+    }
 }
 
 impl Pcap {
@@ -64,15 +82,18 @@ impl Exporter for Pcap {
         })?;
         let (queue, shared) = (Arc::clone(&self.queue), Arc::clone(&self.shared));
         let (told, done) = oneshot::channel();
+        let seen = Arc::clone(&shared);
         let record = move || {
-            record(folder, &queue, &shared);
+            shared.watch(|| record(folder, &queue, &shared));
             // Nobody may be waiting any more.
             let _ = told.send(());
         };
         // Not at once: before there is a second thread, this one gives up its capabilities. Tasks run once it has.
-        tokio::spawn(async {
-            if let Err(error) = thread::Builder::new().name("recorder".to_owned()).spawn(record) {
-                tracing::error!(%error, "nothing is recorded: no thread can be made; see whether the system is short of resources");
+        tokio::spawn(async move {
+            if thread::Builder::new().name("recorder".to_owned()).spawn(record).is_err() {
+                seen.end(
+                    "nothing is recorded, for no thread can be made; see whether the system is short of resources",
+                );
             }
         });
         self.done = Some(done);
@@ -154,9 +175,27 @@ impl Reports for Shared {
         number("otelcol_exporter_recordings", None, false, files);
         number("otelcol_exporter_recordings_bytes", None, false, bytes);
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.ended.get().map(|why| (*why).to_owned())
+    }
 }
 
 /// Longest wait for messages: what is written is written within a second.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Between two complaints.
 const SILENCE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorder_that_panics_is_in_trouble_and_one_that_ends_is_not() {
+        let shared = Shared::default();
+        shared.watch(|| {});
+        assert_eq!(shared.trouble(), None);
+        shared.watch(|| panic!("a bug"));
+        assert!(shared.trouble().is_some_and(|why| why.contains("the recorder has panicked")));
+    }
+}

@@ -99,6 +99,15 @@ async fn health_is_503_with_the_reason_while_nothing_can_be_captured() {
 }
 
 #[tokio::test]
+async fn health_is_503_with_the_reason_while_a_component_does_nothing_any_more() {
+    let running = run(Limits::default());
+    *running.state.trouble.lock().unwrap() = Some("exporter pcap: nothing is recorded any more".to_owned());
+    let reply = get(running.address, "/health").await;
+    let json: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    assert_eq!((reply.status, json["reason"].as_str()), (503, Some("exporter pcap: nothing is recorded any more")));
+}
+
+#[tokio::test]
 async fn the_program_tells_about_itself_apart_and_beside_the_metrics() {
     let running = run(Limits::default());
     get(running.address, "/metrics").await;

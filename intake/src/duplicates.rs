@@ -176,7 +176,7 @@ mod tests {
             destination: "192.0.2.2:5060".parse().expect("an address"),
             payload,
             first: Timestamp::ZERO,
-            truncated: false,
+            missing: 0,
             identification: 0,
         }
     }

@@ -326,7 +326,7 @@ fn sort(datagram: &Datagram<'_>, tap: Tap, stamp: Stamp, batch: &mut FrameBatch)
         first: datagram.first,
         wall_offset: stamp.wall_offset,
         tap,
-        truncated: datagram.truncated,
+        missing: datagram.missing,
         ..SipFrame::datagram(datagram.source, datagram.destination, stamp.at)
     };
     let tally = &mut batch.tally;
@@ -340,7 +340,7 @@ fn sort(datagram: &Datagram<'_>, tap: Tap, stamp: Stamp, batch: &mut FrameBatch)
         }
         Payload::NonSip => return tally.non_sip += 1,
     };
-    let is_whole = !datagram.truncated && message.len() == datagram.payload.len();
+    let is_whole = datagram.missing == 0 && message.len() == datagram.payload.len();
     let size = sip::merged_size(message).filter(|_| is_whole).unwrap_or(message.len());
     if size > MAX_MESSAGE {
         tally.too_large += 1;

@@ -23,7 +23,8 @@ pub(super) fn take(datagram: &Datagram<'_>, packet: &Packet<'_>, stamp: Stamp, b
         batch.push_rtcp(datagram.payload, packet);
     } else {
         // What the capture cut off was there, however much it was.
-        let len = if datagram.truncated { u16::MAX } else { u16::try_from(datagram.payload.len()).unwrap_or(u16::MAX) };
+        let len =
+            if datagram.missing > 0 { u16::MAX } else { u16::try_from(datagram.payload.len()).unwrap_or(u16::MAX) };
         batch.media.push(MediaPacket { at, source, destination, header: *header, len, identification, seen_at });
     }
     true

@@ -179,7 +179,7 @@ fn frame(range: Range<usize>, carrier: Carrier, chunk: &Chunk<'_>, at: usize, si
         source: chunk.flow.source,
         destination: chunk.flow.destination,
         transport,
-        truncated: false,
+        missing: 0,
         tap: carrier.tap,
     }
 }

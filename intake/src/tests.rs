@@ -77,7 +77,7 @@ fn a_message_becomes_a_frame() {
         destination: "192.0.2.2:5060".parse().expect("an address"),
         transport: Transport::Udp,
         tap: Tap::Sender,
-        truncated: false,
+        missing: 0,
     };
     assert_eq!(*frame, expected);
     assert_eq!(bench.batch.tally, Tally { keepalives_crlf: 1, ..Tally::default() });

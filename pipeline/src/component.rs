@@ -256,6 +256,11 @@ pub trait Extension {
 pub trait Reports: Send + Sync {
     /// See [`Receiver::telemetry`].
     fn telemetry(&self, out: &mut Vec<Telemetry>);
+
+    /// Why the component does not do any more what it is for, and what helps; `None` while it does.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The state of the running program, for whoever shows it. Never waits for a shard: what it tells is at
@@ -263,6 +268,11 @@ pub trait Reports: Send + Sync {
 pub trait Health: Send + Sync {
     /// What capture is like: of several receivers the one that is worst off.
     fn capture(&self) -> CaptureStatus;
+
+    /// Why an exporter or extension does not do any more what it is for; `None` while all do.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Appends everything the components and the program itself tell about themselves, labels complete.
     fn telemetry(&self, out: &mut Vec<Telemetry>);

@@ -58,11 +58,16 @@ pub struct SipFrame {
     pub transport: Transport,
     /// Where it was captured.
     pub tap: Tap,
-    /// The capture itself cut the packet: bytes are missing that were on the wire.
-    pub truncated: bool,
+    /// How many bytes the capture itself cut off the end of a datagram: 0 where it is whole, 1 where that is not known.
+    pub missing: u32,
 }
 
 impl SipFrame {
+    /// Whether the capture cut it.
+    pub const fn is_cut(&self) -> bool {
+        self.missing > 0
+    }
+
     /// A datagram of another host, come in one packet and whole. Where its bytes lie, [`FrameBatch::push`] says.
     pub fn datagram(source: SocketAddr, destination: SocketAddr, at: Timestamp) -> Self {
         Self {
@@ -74,7 +79,7 @@ impl SipFrame {
             destination,
             transport: Transport::Udp,
             tap: Tap::Between,
-            truncated: false,
+            missing: 0,
         }
     }
 }

@@ -520,7 +520,7 @@ fn parse<'a>(bytes: &'a [u8], frame: &SipFrame) -> Result<Message<'a>, ParseErro
 
 fn framing(frame: &SipFrame) -> Framing {
     match frame.transport {
-        Transport::Udp => Framing::Datagram { truncated: frame.truncated },
+        Transport::Udp => Framing::Datagram { truncated: frame.is_cut() },
         Transport::Tcp | Transport::Tls => Framing::Stream,
         Transport::Ws | Transport::Wss => Framing::WebSocket,
     }

@@ -196,7 +196,7 @@ fn a_packet_the_capture_cut_is_a_truncated_frame() {
     for (file, missing) in [(pcap, 1), (pcapng, 2)] {
         let replay = Replay::of(&[&file]).expect("it is a capture");
         let [frame] = &replay.frames[..] else { panic!("one frame") };
-        assert!(frame.truncated);
+        assert!(frame.is_cut());
         assert_eq!(frame.range.len(), whole.len() - 28 - missing);
     }
 }

@@ -155,9 +155,9 @@ impl Folder {
                 continue;
             };
             let begin = open.bytes.len() as u32;
-            let put = |at, packet: &[u8]| {
+            let put = |at, packet: &[u8], original_len| {
                 let interface = interface_of(frame.transport);
-                pcapng::put_packet(&mut open.bytes, interface, shown(at, frame), packet.len() as u32, packet);
+                pcapng::put_packet(&mut open.bytes, interface, shown(at, frame), original_len, packet);
             };
             if !self.packets.put(frame, &message, put) {
                 self.counts.too_long += number;

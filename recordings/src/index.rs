@@ -56,7 +56,7 @@ impl Chunk {
         self.last = self.last.max(last);
         let framing = match frame.transport {
             Transport::Tcp | Transport::Tls => Framing::Stream,
-            Transport::Udp => Framing::Datagram { truncated: frame.truncated },
+            Transport::Udp => Framing::Datagram { truncated: frame.is_cut() },
             Transport::Ws | Transport::Wss => Framing::WebSocket,
         };
         // What cannot be read is recorded, and belongs to no call.

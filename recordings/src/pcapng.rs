@@ -80,8 +80,8 @@ pub(crate) fn put_packet(out: &mut Vec<u8>, interface: u32, at: Timestamp, origi
     out.extend_from_slice(&len.to_le_bytes());
 }
 
-/// The packet blocks at the front of `bytes`, as [`put_packet`] wrote them: interface, time and packet of each.
-pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (u32, Timestamp, &[u8])> {
+/// The packet blocks at the front of `bytes`, as [`put_packet`] wrote them: interface, time, packet and its original length.
+pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (u32, Timestamp, &[u8], u32)> {
     std::iter::from_fn(move || {
         let head = bytes.first_chunk::<HEAD>()?;
         let (words, _) = head.as_chunks::<4>();
@@ -92,7 +92,7 @@ pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = (u32, Timestamp,
             return None;
         }
         bytes = bytes.get(len..)?;
-        Some((word(2), Timestamp::from_nanos(u64::from(word(3)) << 32 | u64::from(word(4))), packet))
+        Some((word(2), Timestamp::from_nanos(u64::from(word(3)) << 32 | u64::from(word(4))), packet, word(6)))
     })
 }
 

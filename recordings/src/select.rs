@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -51,28 +52,38 @@ pub fn select(
 ) -> io::Result<(u64, Vec<PathBuf>)> {
     let (mut calls, mut indexed, mut others) = (HashSet::new(), Vec::new(), Vec::new());
     for Recording { data, index } in recordings(folder)? {
-        let Some(index) = index.and_then(|index| fs::read(index).ok()) else {
-            others.push(data);
-            continue;
-        };
-        let read = index::chunks(&index, |chunk| {
-            if chunk.last < period.start || chunk.first >= period.end {
-                return;
-            }
-            for (call_id, entry) in chunk.calls {
-                if !calls.contains(&call_id) && wanted(&Known { call_id: &call_id, parties: &entry.parties }) {
-                    calls.insert(call_id);
+        let mut held = Vec::new();
+        let read = index.as_ref().and_then(|index| fs::read(index).ok()).is_some_and(|bytes| {
+            let chunks = index::chunks(&bytes, |chunk| {
+                let is_within = chunk.last >= period.start && chunk.first < period.end;
+                for (call_id, entry) in chunk.calls {
+                    held.push(mark(&call_id));
+                    let is_new = is_within && !calls.contains(&call_id);
+                    if is_new && wanted(&Known { call_id: &call_id, parties: &entry.parties }) {
+                        calls.insert(call_id);
+                    }
                 }
-            }
+            });
+            chunks.is_ok()
         });
-        match read {
-            Ok(()) => indexed.push((data, index)),
-            Err(_) => others.push(data),
+        match index.filter(|_| read) {
+            Some(index) => {
+                held.sort_unstable();
+                held.dedup();
+                indexed.push((data, index, held.into_boxed_slice()));
+            }
+            None => others.push(data),
         }
     }
     out.write_all(&head())?;
     let (mut packets, mut number) = (Packets::default(), 0);
-    for (data, index) in indexed {
+    let marks: Vec<u32> = calls.iter().map(|call_id| mark(call_id)).collect();
+    for (data, index, held) in indexed {
+        // The others hold nothing of these calls; most are not looked into again.
+        if !marks.iter().any(|mark| held.binary_search(mark).is_ok()) {
+            continue;
+        }
+        let index = fs::read(index)?;
         let mut file = File::open(&data)?;
         let is_packed = data.extension().is_some_and(|end| end == "zst");
         let mut failed = None;
@@ -90,6 +101,13 @@ pub fn select(
         }
     }
     Ok((number, others))
+}
+
+/// What is held of a Call-ID of an index that was read: little, since a folder may have millions.
+fn mark(call_id: &[u8]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(call_id);
+    hasher.finish() as u32
 }
 
 /// Writes the messages that a chunk holds of `calls`.
@@ -119,8 +137,8 @@ fn take(
     for (begin, len) in &places {
         let place = *begin as usize..*begin as usize + *len as usize;
         let (frame, message) = bytes.get(place).and_then(message).ok_or_else(damaged)?;
-        packets.put(&frame, &message, |at, packet| {
-            pcapng::put_packet(&mut blocks, interface_of(frame.transport), at, packet.len() as u32, packet);
+        packets.put(&frame, &message, |at, packet, original_len| {
+            pcapng::put_packet(&mut blocks, interface_of(frame.transport), at, original_len, packet);
         });
     }
     out.write_all(&blocks)?;
@@ -130,16 +148,16 @@ fn take(
 /// The message that packet blocks hold, all of which are its own.
 fn message(blocks: &[u8]) -> Option<(SipFrame, Vec<u8>)> {
     let mut decoder = Decoder::default();
-    let (mut message, mut ends, mut times) = (Vec::new(), None, None);
+    let (mut message, mut missing, mut ends, mut times) = (Vec::new(), 0, None, None);
     let mut transport = Transport::Udp;
-    for (interface, at, bytes) in pcapng::packets(blocks) {
+    for (interface, at, bytes, original_len) in pcapng::packets(blocks) {
         transport = transport_of(interface)?;
         times = Some((times.map_or(at, |(first, _)| first), at));
-        let packet =
-            Packet { at, link: Link::RawIp, interface, bytes, original_len: bytes.len() as u32, tap: Tap::Between };
+        let packet = Packet { at, link: Link::RawIp, interface, bytes, original_len, tap: Tap::Between };
         match decoder.decode(&packet) {
             Decoded::Datagram(datagram) => {
                 ends = Some((datagram.source, datagram.destination));
+                missing = datagram.missing;
                 message.extend_from_slice(datagram.payload);
             }
             Decoded::Segment(segment) => {
@@ -158,7 +176,7 @@ fn message(blocks: &[u8]) -> Option<(SipFrame, Vec<u8>)> {
         message.drain(..size);
     }
     let ((source, destination), (first, at)) = (ends?, times?);
-    Some((SipFrame { first, transport, ..SipFrame::datagram(source, destination, at) }, message))
+    Some((SipFrame { first, transport, missing, ..SipFrame::datagram(source, destination, at) }, message))
 }
 
 fn recordings(folder: &Path) -> io::Result<Vec<Recording>> {

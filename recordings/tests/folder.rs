@@ -45,6 +45,47 @@ fn what_is_put_is_found_again_call_by_call() {
 }
 
 #[test]
+fn what_the_capture_cut_is_written_and_selected_as_cut() {
+    for compress in [true, false] {
+        let place = tempfile::tempdir().expect("a folder");
+        let mut folder = open(place.path(), Limits { compress, ..LIMITS });
+        let mut some = batch(&["one", "two"], 1, Transport::Udp);
+        some.frames[1].missing = 700;
+        let len = some.frames[1].range.len() as u32;
+        folder.put(&some, SECOND);
+        folder.close(SECOND * 2);
+        let (number, capture) = selected(place.path(), &ALWAYS, &of("two"));
+        assert_eq!(number, 1);
+        // In the block of the packet: what was kept of it, and how long it was (headers of IPv4 and UDP included).
+        let lengths = [(28 + len).to_le_bytes(), (28 + len + 700).to_le_bytes()].concat();
+        assert!(capture.windows(8).any(|bytes| bytes == lengths), "{compress}");
+    }
+}
+
+#[test]
+fn messages_of_a_call_are_found_whichever_of_its_files_tells_whose_it_is() {
+    let place = tempfile::tempdir().expect("a folder");
+    let mut folder = open(place.path(), LIMITS);
+    // Of the first and the last file only the response of a call is in: the request in the second names who is asked for.
+    for at in 0..3 {
+        let mut some = batch(&["one"], at, Transport::Udp);
+        if at != 1 {
+            let text = String::from_utf8(some.bytes.clone()).expect("text");
+            let (_, rest) = text.split_once("\r\n").expect("a first line");
+            let (response, frame) = (format!("SIP/2.0 200 OK\r\n{rest}"), some.frames[0].clone());
+            some.clear();
+            some.push(response.as_bytes(), frame);
+        }
+        folder.put(&some, SECOND * at);
+        folder.close(SECOND * at);
+    }
+    put(&mut folder, &["two"], 3..4);
+    folder.close(SECOND * 4);
+    let by_user = |known: &Known<'_>| known.parties.iter().any(|parties| parties.to.as_deref() == Some("one-callee"));
+    assert_eq!(selected(place.path(), &ALWAYS, &by_user).0, 3);
+}
+
+#[test]
 fn a_period_leaves_out_what_has_nothing_in_it() {
     let place = tempfile::tempdir().expect("a folder");
     let mut folder = open(place.path(), LIMITS);

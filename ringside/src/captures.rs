@@ -414,7 +414,7 @@ pub fn call_id<'a>(message: &'a [u8], frame: &SipFrame) -> Option<Cow<'a, str>> 
 pub fn framing(frame: &SipFrame) -> Framing {
     match frame.transport {
         Transport::Tcp | Transport::Tls => Framing::Stream,
-        Transport::Udp => Framing::Datagram { truncated: frame.truncated },
+        Transport::Udp => Framing::Datagram { truncated: frame.is_cut() },
         Transport::Ws | Transport::Wss => Framing::WebSocket,
     }
 }

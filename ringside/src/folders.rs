@@ -1,17 +1,20 @@
 //! Folders of recordings in place of capture files: all that is in them, or by their indexes only what may be asked for.
 //!
-//! What is selected is put into a capture of its own, which goes again at the end. It may hold calls that are not wanted: who
-//! asked decides.
+//! What is selected is put into a capture of its own that has no name, so that nothing is left of it however this ends. It may
+//! hold calls that are not wanted: who asked decides. Where it would be larger than [`MOST_SELECTED`], the folder's files are
+//! read instead, all of them.
 
-use std::io::{BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use call_filter::{Filter, Parties};
 use config::Node;
 use config::node::Value;
 use engine::Catalogue;
 use recordings::Known;
-use tempfile::{NamedTempFile, TempPath};
 use wire::Timestamp;
 
 use crate::cli::{Captures, Period};
@@ -35,8 +38,8 @@ pub struct Asked<'a> {
 pub struct Resolved {
     /// Files alone.
     pub captures: Captures,
-    /// Removed once this is gone.
-    _selected: Vec<TempPath>,
+    /// What was selected, as long as this is there.
+    _selected: Vec<File>,
 }
 
 /// Puts the files of folders in their place.
@@ -51,28 +54,60 @@ pub fn resolved(catalogue: &Catalogue, captures: &Captures, asked: &Asked<'_>) -
             let help = "see whether its files can be read, and whether there is room in the folder for temporary files";
             Failure::Failed(format!("{}: {error}; {help}", path.display()))
         };
-        if !asked.is_narrow() || hides(catalogue, captures)? {
+        let narrow = asked.is_narrow() && !hides(catalogue, captures)?;
+        let chosen = if narrow { select(path, asked, MOST_SELECTED).map_err(failed)? } else { None };
+        let Some((file, others)) = chosen else {
             let files = recordings::captures(path).map_err(failed)?;
             if files.is_empty() {
                 return Err(Failure::Failed(format!("{}: no capture is in this folder", path.display())));
             }
             paths.extend(files);
             continue;
-        }
-        let file = NamedTempFile::with_suffix(".pcapng").map_err(failed)?;
-        let mut out = BufWriter::new(file.as_file());
-        let wanted = |known: &Known<'_>| asked.may_want(known);
-        let (_, others) = recordings::select(path, &asked.range(), &wanted, &mut out).map_err(failed)?;
-        out.flush().map_err(failed)?;
-        drop(out);
-        let file = file.into_temp_path();
-        paths.push(file.to_path_buf());
+        };
+        // Each that opens this reads from the beginning.
+        paths.push(PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
         paths.extend(others);
         selected.push(file);
     }
     let captures = Captures { paths, ports: captures.ports.clone(), run: captures.run.clone() };
     Ok(Resolved { captures, _selected: selected })
 }
+
+/// What a folder holds of what is asked for, and captures that may hold more of it; `None` where that is more than `most` bytes.
+fn select(folder: &Path, asked: &Asked<'_>, most: u64) -> io::Result<Option<(File, Vec<PathBuf>)>> {
+    let file = tempfile::tempfile()?;
+    let mut out = Bounded { out: BufWriter::new(&file), left: most };
+    let wanted = |known: &Known<'_>| asked.may_want(known);
+    match recordings::select(folder, &asked.range(), &wanted, &mut out).and_then(|found| out.flush().map(|()| found)) {
+        Ok((_, others)) => {
+            drop(out);
+            Ok(Some((file, others)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes so many bytes and no more.
+struct Bounded<W> {
+    out: W,
+    left: u64,
+}
+
+impl<W: Write> Write for Bounded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.out.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Most bytes that are selected into the folder for temporary files, which may lie in memory.
+const MOST_SELECTED: u64 = 1 << 30;
 
 impl Asked<'_> {
     fn is_narrow(&self) -> bool {

@@ -53,8 +53,8 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
     /// Time of the packet, or of the fragment that arrived first.
     pub first: Timestamp,
-    /// The capture cut it: `payload` is shorter than what was sent.
-    pub truncated: bool,
+    /// How many bytes the capture cut off the end of `payload`: 0 where it is whole, 1 where that is not known.
+    pub missing: u32,
     /// Identification of the IPv4 packet, the innermost; 0 of IPv6 and of what was put together.
     pub identification: u16,
 }
@@ -194,7 +194,7 @@ fn usual<'a>(packet: &Packet<'a>, tunnels: &tunnel::Ports) -> Option<Datagram<'a
         destination: SocketAddrV4::new(address(16), destination).into(),
         payload,
         first: packet.at,
-        truncated: false,
+        missing: 0,
         identification: number(4),
     })
 }
@@ -274,7 +274,7 @@ fn transport<'a>(layer: &Layer<'a>) -> Result<Decoded<'a>, Skip> {
                 destination: SocketAddr::new(layer.destination, udp.destination),
                 payload: udp.payload,
                 first: layer.first,
-                truncated: udp.truncated,
+                missing: udp.missing,
                 identification: layer.identification,
             }))
         }

@@ -48,6 +48,26 @@ impl Encoder {
         true
     }
 
+    /// A datagram of which a capture cut so many bytes off its end: one packet that says how long it was, without what is
+    /// missing, and its length with that. Goes to `put`. `false` where the payload is longer than a datagram takes.
+    pub fn cut_datagram(
+        &self,
+        ends: [SocketAddr; 2],
+        payload: &[u8],
+        missing: u32,
+        mut put: impl FnMut(&[u8], u32),
+    ) -> bool {
+        let is_v4 = ends.iter().all(|end| end.ip().to_canonical().is_ipv4());
+        let most = usize::from(u16::MAX) - UDP_HEADER - if is_v4 { V4_HEADER } else { 0 };
+        let Some(room) = most.checked_sub(payload.len()) else { return false };
+        let mut whole = payload.to_vec();
+        whole.resize(payload.len() + room.min(missing as usize), 0);
+        let packet = ip(ends, UDP, None, &udp(ends, &whole));
+        let kept = packet.len() - (whole.len() - payload.len());
+        put(&packet[..kept], packet.len() as u32);
+        true
+    }
+
     /// The next bytes of the direction from the first address to the second, at `at`, in one segment or more: at least two
     /// if `cut`. `open`: a direction that begins here begins with its SYN. Each packet goes to `put`.
     pub fn segments(

@@ -9,8 +9,8 @@ pub(crate) struct Udp<'a> {
     pub source: u16,
     pub destination: u16,
     pub payload: &'a [u8],
-    /// The capture cut it.
-    pub truncated: bool,
+    /// How many bytes the capture cut off, at least.
+    pub missing: u32,
 }
 
 /// One TCP segment.
@@ -36,7 +36,7 @@ pub(crate) fn udp(bytes: &[u8], cut: bool) -> Result<Udp<'_>, Skip> {
         source: u16::from_be_bytes([header[0], header[1]]),
         destination: u16::from_be_bytes([header[2], header[3]]),
         payload,
-        truncated,
+        missing: len.map_or(u32::from(truncated), |len| (len - payload.len()) as u32),
     })
 }
 

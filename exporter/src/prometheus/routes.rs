@@ -106,14 +106,15 @@ impl Pages {
 
     fn health(&self, busy: ResponseGuard) -> Response<ReplyBody> {
         let CaptureStatus { kind, blocked, no_media } = self.health.capture();
-        let (code, status) = match blocked {
+        let reason = blocked.or_else(|| self.health.trouble());
+        let (code, status) = match reason {
             None => (StatusCode::OK, "ok"),
             Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         let report = HealthReport {
             status,
             capture: kind,
-            reason: blocked,
+            reason,
             no_media,
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),

@@ -27,11 +27,16 @@ pub struct Running {
 #[derive(Default)]
 pub struct State {
     pub capture: Mutex<CaptureStatus>,
+    pub trouble: Mutex<Option<String>>,
 }
 
 impl Health for State {
     fn capture(&self) -> CaptureStatus {
         self.capture.lock().expect("nobody panicked").clone()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().expect("nobody panicked").clone()
     }
 
     fn telemetry(&self, out: &mut Vec<Telemetry>) {

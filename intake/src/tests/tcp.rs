@@ -47,7 +47,7 @@ fn a_segment_that_is_one_message_becomes_a_frame() {
         destination: "192.0.2.2:5060".parse().expect("an address"),
         transport: Transport::Tcp,
         tap: Tap::Sender,
-        truncated: false,
+        missing: 0,
     };
     assert_eq!((frame, bench.messages()), (&expected, vec![INVITE]));
     assert_eq!(bench.batch.tally, Tally::default());

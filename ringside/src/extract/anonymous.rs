@@ -34,8 +34,11 @@ pub fn write(
 ) -> Result<(usize, String), Failure> {
     let mut anonymizer = Anonymizer::new(&key(catalogue, captures)?);
     let mut ports = HashSet::new();
+    // What a message took from its first piece to its last, at most.
+    let mut longest = Duration::ZERO;
     each(&calls, config, |came| {
         for (frame, message) in came {
+            longest = longest.max(frame.at - frame.first);
             let ends = [frame.source, frame.destination];
             anonymizer.note(message, ends);
             ports.extend(ends.map(|end| end.port()).into_iter().filter(|port| config.ports.contains(port)));
@@ -47,16 +50,16 @@ pub fn write(
     let mut writer = Writer::new(file, "made anonymous by ringside").map_err(failed)?;
     let (mut packets, mut number) = (Packets::default(), 0);
     // The first piece of a message may be older than messages that were whole before it.
-    let mut waiting: BTreeMap<(Timestamp, usize), Vec<u8>> = BTreeMap::new();
-    let mut put = |waiting: &mut BTreeMap<(Timestamp, usize), Vec<u8>>, before: Option<Timestamp>| {
-        while let Some(entry) = waiting.first_entry() {
+    let mut waiting = Waiting::default();
+    let mut put = |waiting: &mut Waiting, before: Option<Timestamp>| -> Result<(), Failure> {
+        while let Some(entry) = waiting.packets.first_entry() {
             let at = entry.key().0;
-            if before.is_some_and(|before| at + LONGEST > before) {
+            if before.is_some_and(|before| at + longest >= before) {
                 break;
             }
-            let bytes = &*entry.remove();
-            let original_len = bytes.len() as u32;
-            let packet = Packet { at, link: Link::RawIp, interface: 0, bytes, original_len, tap: Tap::Between };
+            let (bytes, original_len) = entry.remove();
+            waiting.bytes -= bytes.len();
+            let packet = Packet { at, link: Link::RawIp, interface: 0, bytes: &bytes, original_len, tap: Tap::Between };
             writer.packet(&packet, LINKTYPE_RAW).map_err(failed)?;
         }
         Ok(())
@@ -70,12 +73,21 @@ pub fn write(
             made.push(&bytes, SipFrame { source, destination, ..frame.clone() });
         }
         for (frame, bytes, _) in recordings::messages(&made) {
-            packets.put(frame, &bytes, |at, packet| {
-                waiting.insert((at, number), packet.to_vec());
+            packets.put(frame, &bytes, |at, packet, original_len| {
+                waiting.bytes += packet.len();
+                waiting.packets.insert((at, number), (packet.to_vec(), original_len));
                 number += 1;
             });
         }
-        put(&mut waiting, made.frames.last().map(|frame| frame.at))
+        put(&mut waiting, made.frames.last().map(|frame| frame.at))?;
+        if waiting.bytes > MOST_WAITING {
+            return Err(Failure::Failed(format!(
+                "one message took {} s to arrive, and more than {} MiB came meanwhile: name fewer calls, or a shorter time",
+                longest.as_secs(),
+                MOST_WAITING >> 20
+            )));
+        }
+        Ok(())
     })?;
     put(&mut waiting, None)?;
     writer.finish().map_err(failed)?;
@@ -118,7 +130,16 @@ fn each(
     Ok(())
 }
 
-/// A message takes hardly longer from its first piece to its last.
-const LONGEST: Duration = Duration::from_secs(120);
+/// Packets that may be newer than one that is to come, in the order of time: their bytes, and how long they were before the
+/// capture cut them.
+#[derive(Default)]
+struct Waiting {
+    packets: BTreeMap<(Timestamp, usize), (Vec<u8>, u32)>,
+    /// Of all of them.
+    bytes: usize,
+}
+
+/// Most bytes of packets that wait.
+const MOST_WAITING: usize = 256 << 20;
 /// Packets of IP without a link layer.
 const LINKTYPE_RAW: u16 = 101;

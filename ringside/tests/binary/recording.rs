@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pipeline::{FrameBatch, SipFrame};
 use recordings::{Folder as Recorder, Limits};
 
 use crate::calls::{objects, printed};
-use crate::program::{EPOCH, Folder, Running};
+use crate::program::{EPOCH, Folder, Running, command};
 use crate::running::get;
 
 const CALLS: &str = "
@@ -43,6 +44,74 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Records what is to be recorded, to its end.
+fn recorded(folder: &Folder) {
+    if !folder.path().join("run.toml").exists() {
+        config(folder);
+    }
+    let (running, announced) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    while !get(&announced, "/internal/metrics").contains("otelcol_exporter_sent_messages{exporter=\"pcap\"} 11\n") {
+        std::thread::yield_now();
+    }
+    running.signal(libc::SIGTERM);
+    running.end();
+}
+
+/// A capture of which so many bytes of each packet were kept.
+fn cut(capture: &[u8], most: usize) -> Vec<u8> {
+    let (head, mut rest) = capture.split_at(24);
+    let mut made = head.to_vec();
+    while let Some((record, behind)) = rest.split_at_checked(16) {
+        let len = u32::from_le_bytes(record[8..12].try_into().expect("four bytes")) as usize;
+        let kept = len.min(most);
+        made.extend_from_slice(&record[..8]);
+        made.extend_from_slice(&(kept as u32).to_le_bytes());
+        made.extend_from_slice(&record[12..]);
+        made.extend_from_slice(&behind[..kept]);
+        rest = &behind[len..];
+    }
+    made
+}
+
+/// The bodies are cut, not what makes calls of messages.
+#[test]
+fn what_the_capture_cut_is_recorded_and_made_anonymous_as_cut() {
+    let folder = Folder::new();
+    config(&folder);
+    let whole = fs::read(folder.path().join("a.pcap")).expect("it was written");
+    let some = cut(&whole, 400);
+    assert!(some.len() < whole.len() - 100);
+    folder.write("a.pcap", some);
+    let all =
+        |arguments: &[&str]| objects(&printed(&folder, &[&["calls", "--format", "json", "--all"], arguments].concat()));
+    let seen = all(&["a.pcap"]);
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    recorded(&folder);
+    assert_eq!(all(&["kept"]), seen);
+    let made = printed(&folder, &["extract", "a.pcap", "--all", "--anonymize", "-o", "b.pcapng"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert_eq!(all(&["b.pcapng"]).len(), 3);
+}
+
+#[test]
+fn nothing_is_left_of_what_was_selected_by_a_program_that_is_ended() {
+    let folder = Folder::new();
+    recorded(&folder);
+    let temporary = folder.path().join("tmp");
+    fs::create_dir(&temporary).expect("a folder");
+    // Another capture in the folder: what is selected is there before it is opened, and the program waits for who writes it.
+    let pipe = folder.path().join("kept/later.pcap");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("coreutils are installed").success());
+    let mut command = command(folder.path(), &["calls", "kept", "--number", "2003"]);
+    let mut child = command.env("TMPDIR", &temporary).stdout(Stdio::null()).spawn().expect("the binary was built");
+    let writer = fs::File::options().write(true).open(&pipe).expect("somebody reads it");
+    let left = fs::read_dir(&temporary).expect("a folder").count();
+    child.kill().expect("it was not waited for");
+    child.wait().expect("it was not waited for");
+    drop(writer);
+    assert_eq!(left, 0);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn carries_text(link: Link, bytes: &[u8], source: IpAddr, destination: IpAddr) {
         destination: SocketAddr::new(destination, 5062),
         payload: TEXT,
         first: Timestamp::from_nanos(7_000_000),
-        truncated: false,
+        missing: 0,
         identification: decoded.identification,
     };
     assert_eq!(decoded, expected);
@@ -169,10 +169,10 @@ fn every_prefix_of_every_shape_is_told_from_the_whole() {
             match decoder.decode(&prefix) {
                 // Cut before the tunnel shows what it is: the datagram of the tunnel.
                 Decoded::Datagram(datagram) if TUNNELS.contains(&datagram.destination.port()) => {
-                    assert!(datagram.truncated);
+                    assert!(datagram.missing > 0);
                 }
                 Decoded::Datagram(datagram) => {
-                    assert!(datagram.truncated || padding, "{name} {len}");
+                    assert!(datagram.missing > 0 || padding, "{name} {len}");
                     assert!(TEXT.starts_with(datagram.payload), "{name} {len}");
                 }
                 other => assert_eq!(other, Decoded::Skipped(Skip::Cut), "{name} {len}"),
@@ -215,7 +215,7 @@ fn a_capture_that_cut_only_the_padding_cut_nothing() {
     padded.original_len += 10;
     let mut decoder = Decoder::default();
     let Decoded::Datagram(datagram) = decoder.decode(&padded) else { panic!("a datagram") };
-    assert!(!datagram.truncated);
+    assert_eq!(datagram.missing, 0);
 }
 
 #[test]
