@@ -4,7 +4,11 @@
 //! capabilities are dropped between the start of the receivers and the first of these threads.
 
 mod announce;
+mod confine;
+mod files;
+mod paths;
 mod reload;
+mod user;
 
 use std::fmt::Display;
 use std::io;
@@ -22,6 +26,8 @@ use crate::failure::Failure;
 use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
+use confine::Confined;
+use paths::Paths;
 
 /// Runs until a signal or a failure ends it.
 pub fn run(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
@@ -29,15 +35,19 @@ pub fn run(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
     let log = Log::open(&loaded.configuration.service.telemetry.logs);
     logs::quiet_panics();
     warn_of(&loaded.warnings);
+    files::raise_limit()?;
+    let paths = Paths::of(&loaded);
+    // Before anything is open and before there is a second thread.
+    let user = user::become_user(loaded.configuration.service.user.as_deref(), &paths)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed("the runtime", &error))?;
-    let result = runtime.block_on(serve(run, loaded, catalogue, log));
+    let result = runtime.block_on(serve(run, loaded, catalogue, log, Rights { user, paths }));
     // Dropped, it would wait for whoever still looks up a name, which takes as long as the resolver likes.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Result<(), Failure> {
+async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log, rights: Rights) -> Result<(), Failure> {
     // Before anything is open, so that none comes too early to be heard.
     let mut signals = Signals::listen().map_err(|error| failed("signals", &error))?;
     let mut engine = Engine::build(&loaded.configuration, catalogue);
@@ -45,7 +55,9 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Re
     engine.start_extensions().map_err(|(id, error)| at(&format!("extensions.{id}"), error.into()))?;
     engine.start_receivers().map_err(|(id, error)| at(&format!("receivers.{id}"), error.into()))?;
     receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
+    let confined = rights.close(&loaded.configuration.service)?;
     announce::announce(&loaded, &engine);
+    tracing::info!("rights: {}, no capabilities, {confined}", rights.user);
     let shards = loaded.configuration.graph.shards.len();
     let (news, mut ended) = mpsc::channel(shards);
     let tell = move |end| {
@@ -67,6 +79,25 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Re
                 }
             },
         }
+    }
+}
+
+/// What the program is allowed once it runs.
+struct Rights {
+    /// Who it is, for the operator.
+    user: String,
+    /// What it comes back to.
+    paths: Paths,
+}
+
+impl Rights {
+    /// Closes off all files but those; how far, for the operator.
+    fn close(&self, service: &Service) -> Result<&'static str, Failure> {
+        if !service.landlock {
+            return Ok("files not closed off, as service.landlock says");
+        }
+        let confined = confine::close(&self.paths);
+        confined.map(Confined::as_str).map_err(|error| failed("Landlock", &error))
     }
 }
 

@@ -17,6 +17,7 @@ mod program;
 mod pushing;
 mod recording;
 mod replay;
+mod rights;
 mod running;
 mod schema;
 mod usage;
