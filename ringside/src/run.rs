@@ -6,6 +6,7 @@
 mod announce;
 mod confine;
 mod files;
+mod manager;
 mod paths;
 mod reload;
 mod user;
@@ -27,6 +28,7 @@ use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
 use confine::Confined;
+use manager::Watchdog;
 use paths::Paths;
 
 /// Runs until a signal or a failure ends it.
@@ -58,6 +60,7 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log, right
     let confined = rights.close(&loaded.configuration.service)?;
     announce::announce(&loaded, &engine);
     tracing::info!("rights: {}, no capabilities, {confined}", rights.user);
+    let where_to_look = engine.addresses().join(", ");
     let shards = loaded.configuration.graph.shards.len();
     let (news, mut ended) = mpsc::channel(shards);
     let tell = move |end| {
@@ -68,16 +71,25 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log, right
     let service = loaded.configuration.service;
     let own = OwnTelemetry::start(&service.telemetry, running.status(), &log.bridge)?;
     let mut program = Program { running, shards, service, log, own };
+    let mut watchdog = Watchdog::new();
+    manager::ready(&where_to_look);
     loop {
         tokio::select! {
             end = ended.recv() => return program.fail(end).await,
             action = signals.next() => match action {
-                SignalAction::Reload => program.reload(run, catalogue).await,
+                SignalAction::Reload => {
+                    manager::reloading();
+                    program.reload(run, catalogue).await;
+                    let refused = "the new configuration cannot be used, the old one runs on: see the log";
+                    manager::ready(if program.running.status().is_reloaded() { &where_to_look } else { refused });
+                }
                 SignalAction::End(signal) => {
                     tracing::info!(signal, "ending");
+                    manager::stopping();
                     return program.end(&mut signals, &mut ended).await;
                 }
             },
+            () = watchdog.due() => watchdog.beat(program.running.status()),
         }
     }
 }
