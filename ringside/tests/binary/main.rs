@@ -11,6 +11,7 @@ mod configuration;
 mod console;
 mod doctor;
 mod export;
+mod migrate;
 mod privacy;
 mod probing;
 mod program;
