@@ -19,6 +19,12 @@ pub struct Service {
     #[serde(with = "duration")]
     #[schemars(with = "pipeline::settings::duration::Written")]
     pub shutdown_timeout: Duration,
+    /// Whom it becomes once it has read its configuration, where it was started as root: a name or a number. Default `nobody`, if
+    /// that user can read and write what the configuration names; a user that is written here has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether it closes off all files but those it needs, by Landlock, once it runs. Default `true`.
+    pub landlock: bool,
     /// Names of metrics.
     pub metrics: Metrics,
     /// What the program says about itself.
@@ -214,6 +220,8 @@ impl Default for Service {
             extensions: Vec::new(),
             shards: 1,
             shutdown_timeout: Duration::from_secs(10),
+            user: None,
+            landlock: true,
             metrics: Metrics::default(),
             telemetry: Telemetry::default(),
             pipelines: BTreeMap::new(),

@@ -7,7 +7,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver as Questions, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::graph::{Branch, ShardPlan, Tap};
 use config::{Configuration, Role, Settings};
@@ -351,7 +351,8 @@ impl Shard {
         telemetry.extend(sums(flows));
         let captures = self.sources.iter().map(|source| source.receiver.status()).collect();
         // A reader that panicked leaves a whole report behind: it only reads.
-        *report.lock().unwrap_or_else(PoisonError::into_inner) = Report { captures, telemetry };
+        *report.lock().unwrap_or_else(PoisonError::into_inner) =
+            Report { captures, telemetry, renewed: Some(Instant::now()) };
     }
 
     /// Whose code ran last.

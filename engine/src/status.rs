@@ -39,6 +39,8 @@ struct Source {
 pub(super) struct Report {
     pub(super) captures: Vec<CaptureStatus>,
     pub(super) telemetry: Vec<Telemetry>,
+    /// `None` before the first.
+    pub(super) renewed: Option<Instant>,
 }
 
 impl Status {
@@ -66,6 +68,16 @@ impl Status {
         reloads.refused = false;
         reloads.last = SystemTime::now();
         reloads.restart_needed = restart_needed;
+    }
+
+    /// How long the shard that has been silent the longest has not renewed its report: more than a second or two, and it is
+    /// stuck, or gets no processor.
+    pub fn silence(&self) -> Duration {
+        let mut longest = Duration::ZERO;
+        self.reports(|report| {
+            longest = longest.max(report.renewed.map_or(Duration::ZERO, |renewed| renewed.elapsed()));
+        });
+        longest
     }
 
     /// Whether the last configuration that was read is the one that runs.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Address and port to listen on. Default `127.0.0.1:2113`; any address but loopback needs a token.
     pub endpoint: String,
-    /// What a visitor must know: `Authorization: Bearer`, or once `?token=`. Default none.
+    /// What a visitor must know, 16 characters or more: `Authorization: Bearer`, or once `?token=`. Default none.
     pub token: String,
     /// Calls that are kept after their end, and most that are listed, 1 to 10,000. Default 1,000.
     pub max_calls_shown: usize,
@@ -65,7 +65,8 @@ impl Settings {
             problems.error("token", "it has characters that no header may have", help);
         } else if !config.token.is_empty() && config.token.len() < SHORT_TOKEN {
             let help = "take a longer one, for instance what `openssl rand -hex 16` prints";
-            problems.warning("token", "it is short enough to be guessed", help);
+            let what = format!("{} characters can be guessed; {SHORT_TOKEN} are the least", config.token.len());
+            problems.error("token", what, help);
         }
         if !(1..=MOST_CALLS).contains(&config.max_calls_shown) {
             let what = format!("{} calls cannot be shown", config.max_calls_shown);
@@ -94,7 +95,7 @@ impl Settings {
     }
 }
 
-/// Shorter tokens can be tried out.
+/// Shorter tokens are refused: they can be tried out.
 const SHORT_TOKEN: usize = 16;
 /// More calls make a page nobody reads, and a list that takes long to make.
 const MOST_CALLS: usize = 10_000;
@@ -144,7 +145,8 @@ mod tests {
             let (settings, problems) = check(change);
             assert!(settings.is_none() && problems.contains(expected), "{problems}");
         }
-        let (settings, problems) = check(|config| config.token = "short".to_owned());
-        assert!(settings.is_some() && problems.contains("warning") && !problems.contains("short\""), "{problems}");
+        let (settings, problems) = check(|config| config.token = "fifteen letters".replace(' ', "-"));
+        assert!(settings.is_none() && problems.contains("token: 15 characters can be guessed"), "{problems}");
+        assert!(!problems.contains("fifteen"), "{problems}");
     }
 }

@@ -73,7 +73,7 @@ impl Guard {
         let query = request.uri().query().unwrap_or_default();
         if let Some((_, given)) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "token") {
             return match token.is(&given) {
-                true => Verdict::Cookie(token.set_cookie()),
+                true => Verdict::Cookie(token.set_cookie(is_secure(request.headers()))),
                 false => Verdict::Token { wrong: true },
             };
         }
@@ -120,10 +120,21 @@ impl Token {
         }
     }
 
-    fn set_cookie(&self) -> String {
-        format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.pass)
+    /// `secure`: the visitor came by TLS, so that the cookie is to go by nothing else.
+    fn set_cookie(&self, secure: bool) -> String {
+        let secure = if secure { "; Secure" } else { "" };
+        let Self { cookie, pass, .. } = self;
+        format!("{cookie}={pass}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict{secure}")
     }
 }
+
+/// Whether a proxy in front says that the visitor came by TLS; the console itself speaks none.
+fn is_secure(headers: &HeaderMap) -> bool {
+    headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// How long a browser keeps the cookie: a week, then the token has to be given again.
+const COOKIE_SECONDS: u32 = 7 * 86_400;
 
 /// `sbc1.example.com` is below `sbc1`: the same host with the domain it is known under.
 fn is_below(name: &str, ours: &str) -> bool {
@@ -240,7 +251,12 @@ mod tests {
         }
         assert_eq!(ask(&[], "/?token=wrong"), Verdict::Token { wrong: true });
         let Verdict::Cookie(cookie) = ask(&[], &format!("/?token={SECRET}")) else { panic!("no cookie") };
-        assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict") && !cookie.contains(SECRET), "{cookie}");
+        assert!(
+            cookie.ends_with("; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict") && !cookie.contains(SECRET),
+            "{cookie}"
+        );
+        let by_tls = ask(&[("x-forwarded-proto", "https")], &format!("/?token={SECRET}"));
+        assert_eq!(by_tls, Verdict::Cookie(format!("{cookie}; Secure")));
         let pass = cookie.split(';').next().expect("a first part");
         assert_eq!(ask(&[("cookie", &format!("other=1; {pass}"))], "/"), Verdict::Welcome);
         assert_eq!(ask(&[("cookie", &pass[..pass.len() - 1])], "/"), Verdict::Token { wrong: false });

@@ -65,6 +65,8 @@ pub enum Command {
     Probe(Probe),
     /// Print the token that stands for a number where privacy.numbers is "hmac"
     Hash(Hash),
+    /// Turn the configuration of sip-exporter into a pipeline.toml
+    Migrate(Migrate),
     /// Print what makes a shell complete this command line
     Completions(Completions),
     /// Print the manual page, or write all of them
@@ -371,6 +373,23 @@ pub enum AdviseFormat {
     Text,
     /// An object
     Json,
+}
+
+/// What is turned into a configuration.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// File with the variables of sip-exporter, NAME=value [default: the environment]
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Its carriers.yaml [default: what SIP_EXPORTER_CARRIERS_CONFIG names]
+    #[arg(long, value_name = "FILE")]
+    pub carriers: Option<PathBuf>,
+    /// Its user_agents.yaml [default: what SIP_EXPORTER_USER_AGENTS_CONFIG names]
+    #[arg(long, value_name = "FILE")]
+    pub user_agents: Option<PathBuf>,
+    /// File to write; one that is there is left as it is [default: standard output]
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
 }
 
 /// For which shell.

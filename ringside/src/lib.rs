@@ -32,6 +32,7 @@ mod ladder;
 mod live;
 mod logs;
 mod manual;
+mod migrate;
 mod probe;
 mod replay;
 mod run;
@@ -80,6 +81,7 @@ pub fn main(catalogue: &Catalogue) -> ExitCode {
         Command::Hash(arguments) => hash::hash(catalogue, &arguments),
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man(arguments) => manual::man(&arguments),
+        Command::Migrate(arguments) => migrate::migrate(catalogue, &arguments),
         Command::Watch(arguments) => watch::watch(catalogue, &arguments),
     };
     match result {

@@ -4,7 +4,12 @@
 //! capabilities are dropped between the start of the receivers and the first of these threads.
 
 mod announce;
+mod confine;
+mod files;
+mod manager;
+mod paths;
 mod reload;
+mod user;
 mod written;
 
 use std::fmt::Display;
@@ -18,11 +23,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::cli::Start;
+use crate::cli::{Run, Start};
 use crate::failure::Failure;
 use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
+use confine::Confined;
+use manager::Watchdog;
+use paths::Paths;
 
 /// Runs until a signal or a failure ends it.
 pub fn run(catalogue: &Catalogue, start: &Start) -> Result<(), Failure> {
@@ -31,15 +39,19 @@ pub fn run(catalogue: &Catalogue, start: &Start) -> Result<(), Failure> {
     let log = Log::open(&loaded.configuration.service.telemetry.logs);
     logs::quiet_panics();
     warn_of(&loaded.warnings);
+    files::raise_limit()?;
+    let paths = Paths::of(&loaded);
+    // Before anything is open and before there is a second thread.
+    let user = user::become_user(loaded.configuration.service.user.as_deref(), &paths)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed("the runtime", &error))?;
-    let result = runtime.block_on(serve(start, loaded, catalogue, log));
+    let result = runtime.block_on(serve(start, loaded, catalogue, log, Rights { user, paths }));
     // Dropped, it would wait for whoever still looks up a name, which takes as long as the resolver likes.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Result<(), Failure> {
+async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log, rights: Rights) -> Result<(), Failure> {
     let run = &start.run;
     // Before anything is open, so that none comes too early to be heard.
     let mut signals = Signals::listen().map_err(|error| failed("signals", &error))?;
@@ -48,7 +60,10 @@ async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log) -
     engine.start_extensions().map_err(|(id, error)| at(&format!("extensions.{id}"), error.into()))?;
     engine.start_receivers().map_err(|(id, error)| at(&format!("receivers.{id}"), error.into()))?;
     receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
+    let confined = rights.close(&loaded.configuration.service)?;
     announce::announce(&loaded, &engine);
+    tracing::info!("rights: {}, no capabilities, {confined}", rights.user);
+    let where_to_look = engine.addresses().join(", ");
     let shards = loaded.configuration.graph.shards.len();
     let (news, mut ended) = mpsc::channel(shards);
     let tell = move |end| {
@@ -60,21 +75,44 @@ async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log) -
     let own = OwnTelemetry::start(&service.telemetry, running.status(), &log.bridge)?;
     let mut program = Program { running, shards, service, log, own };
     let mut files = start.watch_config.then(|| written::watch(run));
+    let mut watchdog = Watchdog::new();
+    manager::ready(&where_to_look);
     loop {
         tokio::select! {
             end = ended.recv() => return program.fail(end).await,
             () = async { files.as_mut().expect("files are watched").changed().await }, if files.is_some() => {
                 tracing::info!("a configuration file has changed");
-                program.reload(run, catalogue).await;
+                program.reload_and_tell(run, catalogue, &where_to_look).await;
             }
             action = signals.next() => match action {
-                SignalAction::Reload => program.reload(run, catalogue).await,
+                SignalAction::Reload => program.reload_and_tell(run, catalogue, &where_to_look).await,
                 SignalAction::End(signal) => {
                     tracing::info!(signal, "ending");
+                    manager::stopping();
                     return program.end(&mut signals, &mut ended).await;
                 }
             },
+            () = watchdog.due() => watchdog.beat(program.running.status()),
         }
+    }
+}
+
+/// What the program is allowed once it runs.
+struct Rights {
+    /// Who it is, for the operator.
+    user: String,
+    /// What it comes back to.
+    paths: Paths,
+}
+
+impl Rights {
+    /// Closes off all files but those; how far, for the operator.
+    fn close(&self, service: &Service) -> Result<&'static str, Failure> {
+        if !service.landlock {
+            return Ok("files not closed off, as service.landlock says");
+        }
+        let confined = confine::close(&self.paths);
+        confined.map(Confined::as_str).map_err(|error| failed("Landlock", &error))
     }
 }
 
@@ -90,6 +128,14 @@ struct Program {
 }
 
 impl Program {
+    /// Reads the configuration again, and tells the service manager what became of it.
+    async fn reload_and_tell(&mut self, run: &Run, catalogue: &Catalogue, where_to_look: &str) {
+        manager::reloading();
+        self.reload(run, catalogue).await;
+        let refused = "the new configuration cannot be used, the old one runs on: see the log";
+        manager::ready(if self.running.status().is_reloaded() { where_to_look } else { refused });
+    }
+
     /// A signal asked for the end: no more packets, what is open is stated, what is left is sent.
     async fn end(mut self, signals: &mut Signals, ended: &mut mpsc::Receiver<Ended>) -> Result<(), Failure> {
         let limit = self.service.shutdown_timeout;

@@ -72,6 +72,14 @@ impl Program {
                 restart.push(format!("service.telemetry.{key}"));
             }
         }
+        for (key, is_same) in [
+            ("user", new.service.user == self.service.user),
+            ("landlock", new.service.landlock == self.service.landlock),
+        ] {
+            if !is_same {
+                restart.push(format!("service.{key}"));
+            }
+        }
         self.log.set_level(new.service.telemetry.logs.level);
         self.service.shutdown_timeout = new.service.shutdown_timeout;
         for key in &restart {

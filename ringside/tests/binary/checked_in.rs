@@ -80,7 +80,8 @@ fn effective(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Keys whose line shows an example, because there is no default worth showing.
-const EXAMPLES: [&str; 29] = [
+const EXAMPLES: [&str; 30] = [
+    "user",
     "tls_server_config.client_auth_type",
     "tls_server_config.min_version",
     "telemetry.logs.processors",

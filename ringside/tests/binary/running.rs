@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
-use crate::program::{EPOCH, Folder, Running, run, run_without_privileges};
+use crate::program::{EPOCH, Folder, Running, command, run, run_without_privileges};
 
 fn folder() -> Folder {
     let folder = Folder::new();
@@ -168,4 +169,52 @@ fn without_the_capability_it_ends_with_77_and_names_it() {
             assert!(outcome.stderr.contains(word), "{word} not in {}", outcome.stderr);
         }
     }
+}
+
+/// What a service manager would be told, as far as it has come.
+fn told(manager: &std::os::unix::net::UnixDatagram) -> String {
+    let mut bytes = [0; 4096];
+    let length = manager.recv(&mut bytes).expect("it is told within ten seconds");
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[test]
+fn a_service_manager_is_told_of_start_reload_work_and_end() {
+    let folder = Folder::new();
+    let config = "[receivers.sip_probe]\ntargets = [{ name = 'a', endpoint = 'udp://127.0.0.1:9' }]\n\
+                  [exporters.prometheus]\nendpoint = '127.0.0.1:0'\n[service.pipelines.metrics]\n\
+                  receivers = ['sip_probe']\nexporters = ['prometheus']\n";
+    folder.write("run.toml", config);
+    let socket = folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket can be made");
+    // Whoever it becomes may tell.
+    std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("it is ours");
+    manager.set_read_timeout(Some(Duration::from_secs(10))).expect("it is a socket");
+    let mut start = command(folder.path(), &["run", "--config", "run.toml"]);
+    start.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "2000000");
+    let (running, _) = Running::begin(start);
+    let first = told(&manager);
+    assert!(first.starts_with("READY=1\nSTATUS=metrics  http://127.0.0.1:"), "{first}");
+    // Twice: the first may come before anything was at work.
+    for _ in 0..2 {
+        assert_eq!(told(&manager), "WATCHDOG=1\n");
+    }
+    let next = || loop {
+        let text = told(&manager);
+        if text != "WATCHDOG=1\n" {
+            return text;
+        }
+    };
+    running.signal(libc::SIGHUP);
+    let reload = next();
+    assert!(reload.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reload}");
+    assert_eq!(next(), first);
+    folder.write("run.toml", "wrong");
+    running.signal(libc::SIGHUP);
+    assert!(next().starts_with("RELOADING=1\n"));
+    let refused = next();
+    assert!(refused.starts_with("READY=1\nSTATUS=the new configuration cannot be used"), "{refused}");
+    running.signal(libc::SIGTERM);
+    assert_eq!(next(), "STOPPING=1\n");
+    running.end();
 }

@@ -1,0 +1,113 @@
+//! Whom `run` becomes where it is started as root, and what it can still reach.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use crate::program::{Folder, Running, command, outcome};
+
+/// Captures nothing, serves on a free port.
+fn config(service: &str) -> String {
+    format!(
+        "[receivers.sip_probe]\ntargets = [{{ name = 'a', endpoint = 'udp://127.0.0.1:9' }}]\n[exporters.prometheus]\n\
+         endpoint = '127.0.0.1:0'\n[service]\n{service}\n[service.pipelines.metrics]\nreceivers = ['sip_probe']\n\
+         exporters = ['prometheus']\n"
+    )
+}
+
+fn is_root(test: &str) -> bool {
+    let root = fs::metadata("/proc/self").expect("procfs is mounted").uid() == 0;
+    if !root {
+        testnet::skipped(test, "only root can become another user");
+    }
+    root
+}
+
+/// The line of a process's status that begins so.
+fn status(running: &Running, key: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("the kernel says so");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn end(running: Running) {
+    running.signal(libc::SIGTERM);
+    assert!(running.end().0.success());
+}
+
+#[test]
+fn started_as_root_it_becomes_nobody_and_can_be_reloaded() {
+    if !is_root("started_as_root_it_becomes_nobody_and_can_be_reloaded") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("run.toml", config(""));
+    let (mut running, _) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    let said = running.await_log("rights: ");
+    assert!(said.contains("rights: user nobody, no capabilities, files "), "{said}");
+    assert_eq!(
+        (status(&running, "Uid:").as_str(), status(&running, "CapPrm:").as_str()),
+        ("65534 65534 65534 65534", "0000000000000000")
+    );
+    folder.write("run.toml", config("user = 'root'"));
+    running.signal(libc::SIGHUP);
+    let said = running.await_log("configuration reloaded");
+    assert!(said.contains("the old value stays") && said.contains("service.user"), "{said}");
+    end(running);
+}
+
+#[test]
+fn what_nobody_cannot_read_keeps_it_root_unless_a_user_is_named() {
+    if !is_root("what_nobody_cannot_read_keeps_it_root_unless_a_user_is_named") {
+        return;
+    }
+    let folder = Folder::new();
+    let path = folder.write("run.toml", config(""));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let (mut running, _) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    let said = running.await_log("rights: ");
+    let expected =
+        "it stays root, without capabilities: run.toml cannot be read (Permission denied (os error 13)) as \"nobody\"";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(
+        (status(&running, "Uid:").as_str(), status(&running, "CapPrm:").as_str()),
+        ("0 0 0 0", "0000000000000000")
+    );
+    end(running);
+
+    let named = outcome(command(folder.path(), &["run", "--config", "run.toml", "--set", "service.user=nobody"]));
+    assert_eq!(named.code, 1);
+    assert!(named.stderr.contains("ringside: service.user: run.toml cannot be read ("), "{}", named.stderr);
+    let unknown =
+        outcome(command(folder.path(), &["run", "--config", "run.toml", "--set", "service.user=no-such-user"]));
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("service.user: there is no user \"no-such-user\""), "{}", unknown.stderr);
+}
+
+#[test]
+fn as_root_it_stays_where_that_is_asked_for() {
+    if !is_root("as_root_it_stays_where_that_is_asked_for") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("run.toml", config("user = 'root'\nlandlock = false"));
+    let (mut running, _) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+    let said = running.await_log("rights: ");
+    let expected =
+        "rights: user root, as service.user says, no capabilities, files not closed off, as service.landlock says";
+    assert!(said.contains(expected), "{said}");
+    end(running);
+}
+
+#[test]
+fn too_few_open_files_are_named_as_such() {
+    let folder = Folder::new();
+    folder.write("run.toml", config(""));
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n 12; exec {} run --config run.toml", env!("CARGO_BIN_EXE_ringside"));
+    shell.args(["-c", &script]).current_dir(folder.path());
+    let outcome = outcome(shell);
+    assert_eq!(outcome.code, 1);
+    let expected = "ringside: only 12 files may be open at a time (ulimit -n), 64 are needed to start; raise the limit";
+    assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
+}
