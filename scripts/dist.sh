@@ -54,12 +54,13 @@ done
 
 say "lists"
 cyclonedx=$(scripts/tool.sh cargo-cyclonedx)
+# One for each member of the workspace. Paths in them become those that the binaries have.
+scripts/ensure-rust.sh "$cyclonedx" cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename sbom --quiet
 for crate in ringside steer; do
-    scripts/ensure-rust.sh "$cyclonedx" cyclonedx --manifest-path "$crate/Cargo.toml" --format json --spec-version 1.5 \
-        --no-build-deps --override-filename sbom --quiet
+    name=ringside
+    [ "$crate" = ringside ] || name=ringside-$crate
+    sed "s|file://$clone|file:///ringside|g" "$crate/sbom.json" >"$out/$name-$version.cdx.json"
 done
-cp ringside/sbom.json "$out/ringside-$version.cdx.json"
-cp steer/sbom.json "$out/ringside-steer-$version.cdx.json"
 cp target/said/THIRD-PARTY-NOTICES.txt "$out/"
 
 if command -v buildah >/dev/null && [ "$(id -u)" -eq 0 ]; then
