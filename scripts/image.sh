@@ -13,6 +13,8 @@ rm -rf "$root"
 mkdir -p "$root"
 dpkg-deb --extract "$package" "$root"
 find "$root/usr/share" -mindepth 1 -maxdepth 1 ! -name doc -exec rm -r {} +
+# Of the documentation the licences stay.
+find "$root/usr/share/doc" -mindepth 2 ! -name copyright ! -name "LICENSE*" ! -name "THIRD-PARTY*" -prune -exec rm -r {} +
 rm -rf "$root/usr/lib"
 # Libraries are named by links, which the loader asks for.
 ldd "$root/usr/bin/$name" | grep -o '/[^ ]*' | xargs cp --parents --dereference --target-directory="$root"
