@@ -40,24 +40,18 @@ pub fn become_user(wanted: Option<&str>, paths: &Paths) -> Result<String, Failur
     if ids.user.is_root() {
         return Ok("user root, as service.user says".to_owned());
     }
-    let refused =
-        |error: io::Error| Failure::Failed(format!("service.user: this process cannot become {user:?}: {error}"));
-    make_folders(paths, ids).and_then(|()| look(paths, ids)).or_else(|obstacle| match wanted {
+    if let Err(obstacle) = make_folders(paths, ids).and_then(|()| look(paths, ids)) {
+        let cure = "let that user have it, or set another `service.user`";
+        if wanted.is_some() {
+            return Err(Failure::Failed(format!("service.user: {obstacle} as {user:?}; {cure}")));
+        }
         // Root it was until now, and a configuration that worked goes on to.
-        None => Err(Ok(obstacle)),
-        Some(_) => Err(Err(Failure::Failed(format!(
-            "service.user: {obstacle} as {user:?}; let that user have it, or set another `service.user`"
-        )))),
-    })
-    .map_or_else(
-        |stay| stay.map(|obstacle| {
-            tracing::warn!(
-                "it stays root, without capabilities: {obstacle} as {user:?}; let that user have it, or set service.user = \"root\""
-            );
-            format!("user root: {obstacle} as {user:?}")
-        }),
-        |()| switch(ids).map(|()| format!("user {}", name(ids.user))).map_err(refused),
-    )
+        tracing::warn!("it stays root, without capabilities: {obstacle} as {user:?}; {cure}");
+        return Ok(format!("user root: {obstacle} as {user:?}"));
+    }
+    let refused = |error| Failure::Failed(format!("service.user: this process cannot become {user:?}: {error}"));
+    switch(ids).map_err(refused)?;
+    Ok(format!("user {}", name(ids.user)))
 }
 
 /// The numbers of a user, by name or number.
