@@ -113,37 +113,27 @@ pub fn offered(message: &Message<'_>) -> Option<([u8; 16], SpanId)> {
 fn traceparent(value: &[u8]) -> Option<([u8; 16], SpanId)> {
     let (known, rest) = value.split_at_checked(55)?;
     let fields = (known[2], known[35], known[52]);
-    let version: [u8; 1] = hex(&known[..2])?;
-    let _flags: [u8; 1] = hex(&known[53..])?;
+    let version: [u8; 1] = lower_hex(&known[..2])?;
+    let _flags: [u8; 1] = lower_hex(&known[53..])?;
     // Later versions may add fields behind these (§3.2.4).
     let whole = rest.is_empty() || version != [0] && rest[0] == b'-';
     if fields != (b'-', b'-', b'-') || version == [0xff] || !whole {
         return None;
     }
-    let (trace_id, parent): ([u8; 16], [u8; 8]) = (hex(&known[3..35])?, hex(&known[36..52])?);
+    let (trace_id, parent): ([u8; 16], [u8; 8]) = (lower_hex(&known[3..35])?, lower_hex(&known[36..52])?);
     (trace_id != [0; 16] && parent != [0; 8]).then_some((trace_id, SpanId(parent)))
 }
 
 /// The local UUID of Session-ID (RFC 7989 §5); `None` for the nil UUID too.
 pub fn session_uuid(message: &Message<'_>) -> Option<[u8; 16]> {
-    hex(message.session_id()?).filter(|uuid| *uuid != [0; 16])
+    lower_hex(message.session_id()?).filter(|uuid| *uuid != [0; 16])
 }
 
-/// Exactly `N` bytes as lower case hex digits.
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    if text.len() != 2 * N {
-        return None;
-    }
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
+/// Exactly `N` bytes as hex digits, which have to be lower case (W3C Trace Context §2.2, RFC 7989 §5).
+fn lower_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    let is_lower = !text.iter().any(u8::is_ascii_uppercase);
+    (is_lower && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
 }
 
 /// Ids of zeros alone mean that there is none.

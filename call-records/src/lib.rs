@@ -44,6 +44,13 @@ mod timeline;
 mod timers;
 mod unanswered;
 
+/// The values of all header fields of a message, cleared of the people in it, at most `max` bytes of each. For fuzzing.
+pub fn cleared(message: &sip::Message<'_>, privacy: &Privacy, max: usize) -> Vec<Box<str>> {
+    let mut own = privacy::Own::default();
+    own.learn(message, privacy);
+    message.fields().map(|(_, value)| privacy.cleared(value, max, &own)).collect()
+}
+
 pub use change::{CallId, Change, DialogId, RequestId, Sighting, SightingKind, TransactionId};
 pub use config::{Addresses, CallIds, Config, Emit, Ladder, Numbers, Privacy, Raw, SpanIds, TraceId, TraceSource};
 pub use identity::trace_id;

@@ -42,7 +42,7 @@ impl Privacy {
 
     /// The token of a number under `hmac`: of one that is written with `+`, with `00` or with neither the same.
     pub fn number_token(&self, user: &[u8]) -> Box<str> {
-        hex(&self.keyed(&international(user))[..8])
+        hex::encode(&self.keyed(&international(user))[..8]).into()
     }
 
     /// Whether a Call-ID is not shown as it is.
@@ -175,7 +175,7 @@ impl Privacy {
     }
 
     fn hashed(&self, value: &[u8]) -> Box<str> {
-        hex(&self.keyed(value)[..16])
+        hex::encode(&self.keyed(value)[..16]).into()
     }
 
     fn keyed(&self, value: &[u8]) -> [u8; 32] {
@@ -290,11 +290,6 @@ fn tokens(text: &str, belongs: impl Fn(u8) -> bool) -> impl Iterator<Item = Rang
 /// What is kept of a value: at most `max` bytes, and text whatever it holds.
 fn text(value: &[u8], max: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&value[..value.len().min(max)])
-}
-
-fn hex(bytes: &[u8]) -> Box<str> {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect::<String>().into()
 }
 
 /// Longest Call-ID kept, in bytes.

@@ -162,7 +162,7 @@ impl View<'_> {
 
 /// Two hex digits for each byte.
 pub fn hex_digits(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(id)
 }
 
 pub(crate) fn time<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {

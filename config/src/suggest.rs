@@ -1,11 +1,13 @@
 //! "Did you mean": the known word closest to a mistyped one.
 
-/// Of `known`, the word fewest edits away from `word`; `None` when more than a third of it would have to change.
+use strsim::osa_distance;
+
+/// Of `known`, the word fewest edits away from `word` (insert, delete, replace a character, or swap two neighbours); `None` when more than a third of it would have to change.
 pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (osa_distance(word, candidate), candidate))
         .filter(|(d, _)| *d <= allowed)
         .min()
         .map(|(_, c)| c)
@@ -19,28 +21,6 @@ pub(crate) fn help(word: &str, known: &[&str]) -> String {
         Some(meant) => format!("did you mean `{meant}`? {expected}"),
         None => expected,
     }
-}
-
-/// Edits between two words: insert, delete, replace a character, or swap two neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
-    for i in 0..=left.len() {
-        for j in 0..=right.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let same = left[i - 1] == right[j - 1];
-                let mut best =
-                    (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + usize::from(!same));
-                if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[left.len()][right.len()]
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Guard {
         let token = settings.token.as_ref().map(|token| Token {
             digest: Sha256::digest(token.as_bytes()).into(),
             cookie: format!("ringside-console-{port}"),
-            pass: hex(&Sha256::digest(format!("ringside console\0{token}"))),
+            pass: hex::encode(Sha256::digest(format!("ringside console\0{token}"))),
         });
         // Without a token only this host's own visitors come, by the names every host has.
         let own = token.as_ref().and_then(|_| host_name());
@@ -145,10 +145,6 @@ fn is_below(name: &str, ours: &str) -> bool {
 fn host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_ascii_lowercase();
     (!name.is_empty()).then_some(name)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

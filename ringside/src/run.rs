@@ -28,7 +28,6 @@ use crate::failure::Failure;
 use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
-use confine::Confined;
 use manager::Watchdog;
 use paths::Paths;
 
@@ -60,7 +59,7 @@ async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log, r
     engine.start_extensions().map_err(|(id, error)| at(&format!("extensions.{id}"), error.into()))?;
     engine.start_receivers().map_err(|(id, error)| at(&format!("receivers.{id}"), error.into()))?;
     receiver_ebpf_sip::drop_capabilities().map_err(|error| Failure::Failed(error.to_string()))?;
-    let confined = rights.close(&loaded.configuration.service)?;
+    let confined = rights.close(&loaded.configuration.service);
     announce::announce(&loaded, &engine);
     tracing::info!("rights: {}, no capabilities, {confined}", rights.user);
     let where_to_look = engine.addresses().join(", ");
@@ -106,13 +105,19 @@ struct Rights {
 }
 
 impl Rights {
-    /// Closes off all files but those; how far, for the operator.
-    fn close(&self, service: &Service) -> Result<&'static str, Failure> {
+    /// Closes off all files but those; how far, for the operator. Where it is refused, as by a container's rules, the program
+    /// runs without.
+    fn close(&self, service: &Service) -> &'static str {
         if !service.landlock {
-            return Ok("files not closed off, as service.landlock says");
+            return "files not closed off, as service.landlock says";
         }
-        let confined = confine::close(&self.paths);
-        confined.map(Confined::as_str).map_err(|error| failed("Landlock", &error))
+        match confine::close(&self.paths) {
+            Ok(confined) => confined.as_str(),
+            Err(error) => {
+                tracing::warn!(%error, "Landlock is refused: files are not closed off; allow landlock_* where system calls are filtered");
+                "files not closed off"
+            }
+        }
     }
 }
 

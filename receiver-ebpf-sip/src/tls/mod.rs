@@ -17,6 +17,24 @@ mod programs;
 mod record;
 mod selection;
 
+/// Where bytes from other processes enter. For fuzzing.
+pub mod bytes {
+    use super::library::LIBRARIES;
+    use super::record::{self, Record};
+
+    /// Reads a file that a process has mapped as a TLS library; gives where in it functions begin.
+    pub fn library(file: &[u8]) -> Vec<u64> {
+        let points = LIBRARIES.iter().filter_map(|library| library.points(file).ok()).flatten();
+        points.map(|point| point.offset).collect()
+    }
+
+    /// Reads a record of the kernel's program; gives how many decrypted bytes are in it.
+    pub fn record(bytes: &[u8]) -> Option<usize> {
+        _ = record::parse_sighting(bytes);
+        Record::parse(bytes).map(|record| record.bytes.len())
+    }
+}
+
 use aya::maps::{Array, MapData, MapError};
 use caps::Capability;
 use intake::{Piece, PortSet};

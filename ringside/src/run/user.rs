@@ -40,21 +40,16 @@ pub fn become_user(wanted: Option<&str>, paths: &Paths) -> Result<String, Failur
     if ids.user.is_root() {
         return Ok("user root, as service.user says".to_owned());
     }
-    let refused =
-        |error: io::Error| Failure::Failed(format!("service.user: this process cannot become {user:?}: {error}"));
     if let Err(obstacle) = make_folders(paths, ids).and_then(|()| look(paths, ids)) {
-        let obstacle = format!("{obstacle} as {user:?}");
+        let cure = "let that user have it, or set another `service.user`";
         if wanted.is_some() {
-            return Err(Failure::Failed(format!(
-                "service.user: {obstacle}; let that user have it, or set another `service.user`"
-            )));
+            return Err(Failure::Failed(format!("service.user: {obstacle} as {user:?}; {cure}")));
         }
         // Root it was until now, and a configuration that worked goes on to.
-        tracing::warn!(
-            "it stays root, without capabilities: {obstacle}; let that user have it, or set service.user = \"root\""
-        );
-        return Ok(format!("user root: {obstacle}"));
+        tracing::warn!("it stays root, without capabilities: {obstacle} as {user:?}; {cure}");
+        return Ok(format!("user root: {obstacle} as {user:?}"));
     }
+    let refused = |error| Failure::Failed(format!("service.user: this process cannot become {user:?}: {error}"));
     switch(ids).map_err(refused)?;
     Ok(format!("user {}", name(ids.user)))
 }

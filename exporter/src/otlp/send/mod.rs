@@ -35,6 +35,27 @@ use delivery::Delivery;
 use queue::Queue;
 use store::{Head, Left};
 
+/// Where bytes of a server enter. For fuzzing.
+pub mod answers {
+    use std::time::{Duration, SystemTime};
+
+    use super::verdict::Verdict;
+    use super::{reply, throttle};
+
+    /// Judges the body of a reply to `items` of them; gives how many it says were refused, if it is one.
+    pub fn rejected(content_type: Option<&[u8]>, body: &[u8], items: u64) -> Option<u64> {
+        match reply::of_body(content_type, body, items) {
+            Verdict::Accepted { rejected } => Some(rejected),
+            _ => None,
+        }
+    }
+
+    /// How long a server asks to wait: a header of HTTP, then details of gRPC.
+    pub fn wait(bytes: &[u8], now: SystemTime) -> [Option<Duration>; 2] {
+        [throttle::retry_after(bytes, now), throttle::retry_info(bytes)]
+    }
+}
+
 pub use reach::{Reached, reach};
 pub use store::{Store, StoreError};
 

@@ -14,7 +14,7 @@ use wire::{Tap, Timestamp};
 
 use super::attribute::{self as a, Attributes};
 use super::media;
-use super::values::{Ends, cseq, hex, method, network_transport, seconds, status, trace_state, transaction_id};
+use super::values::{Ends, cseq, method, network_transport, seconds, status, trace_state, transaction_id};
 
 /// What a call is labelled with, spelled as on metrics.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ impl<'a> SpanEncoder<'a> {
             attributes.text(a::RESPONSE_REASON, reason);
         }
         if let Some(session) = record.sessions.first() {
-            attributes.text(a::DIALOG_ID, hex(&session.dialog_id));
+            attributes.text(a::DIALOG_ID, hex::encode(session.dialog_id));
         }
         if record.retransmissions > 0 {
             attributes.int(a::RETRANSMISSION_COUNT, record.retransmissions);
@@ -194,7 +194,7 @@ impl<'a> SpanEncoder<'a> {
     /// An answered interval.
     pub fn session(&self, session: &Session) -> Span {
         let mut attributes = Attributes::with_room(5);
-        attributes.text(a::DIALOG_ID, hex(&session.dialog_id));
+        attributes.text(a::DIALOG_ID, hex::encode(session.dialog_id));
         attributes.int(a::SESSION_SEGMENT, session.segment);
         if let Some(end) = session.ended {
             attributes.text(a::CALL_END, end_word(end));

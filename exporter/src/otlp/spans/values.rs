@@ -79,7 +79,7 @@ pub(super) fn trace_state(threshold: u64) -> String {
 
 /// As OpenSIPS makes it.
 pub(super) fn transaction_id(call_id: &str, cseq: &str, branch: &str) -> String {
-    hex(&hash(&[call_id.as_bytes(), cseq.as_bytes(), branch.as_bytes()]))
+    hex::encode(hash(&[call_id.as_bytes(), cseq.as_bytes(), branch.as_bytes()]))
 }
 
 /// MD5 over the lengths and values of `parts`.
@@ -91,10 +91,3 @@ pub(super) fn hash(parts: &[&[u8]]) -> [u8; 16] {
     }
     hash.finalize().into()
 }
-
-/// Two digits for each byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
