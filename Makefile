@@ -7,6 +7,8 @@ RINGSIDE := $(abspath $(TARGET)/release/ringside)
 CONFIG   := pipeline.toml
 # Where `make install` puts what it installs, below DESTDIR.
 PREFIX   := /usr/local
+# Where `make dist` puts what is released.
+OUT      := $(TARGET)/release-files
 # How long `make soak` lasts, in seconds, and how many calls it places in each.
 SOAK_TIME := 1800
 SOAK_RATE := 1000
@@ -15,6 +17,10 @@ SOAK_RATE := 1000
 PART :=
 # How long `make fuzz` gives each target, in seconds.
 FUZZ_TIME := 60
+# What random tests start from: the same in each run, so that a change is judged by what it changes. `make properties` draws anew.
+export PROPTEST_RNG_SEED ?= 3261
+# How many inputs `make properties` gives each random test.
+CASES := 5000
 
 # Test programs by name. LIVE needs root, peers such as SIPp and a browser, or programs such as promtool; UNIT is all else.
 LIVE := alerts collector daemon live load program
@@ -22,10 +28,12 @@ UNIT := $(filter-out $(LIVE),$(sort $(notdir $(basename $(patsubst %/main.rs,%,$
 SKIPPED    = $(abspath $(TARGET)/skipped.txt)
 # All of them by calls of cargo for the whole workspace, so that none builds a crate with features of its own.
 CARGO_TEST = $(CARGO) test --workspace --no-fail-fast
+# The program in examples/, a workspace by itself.
+OWN        = --manifest-path examples/own-components/Cargo.toml --target-dir $(abspath $(TARGET))
 TEST       = RINGSIDE_SKIPPED=$(SKIPPED) scripts/test.sh $(SKIPPED)
 
-.PHONY: help run build build-steer unit test test-captures check demo package install image test-package dashboards pictures cost bench bench-replay \
-	load soak kernels fuzz deps-run deps-unit deps-test deps-load
+.PHONY: help run build build-steer unit test test-captures check demo package dist docs deny install image images-of-packages test-package test-charts dashboards pictures cost bench bench-replay \
+	load soak kernels fuzz properties deps-run deps-unit deps-test deps-load
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,18 +41,20 @@ help: ## this list
 run: build ## capture live SIP, serve metrics (needs root, or CAP_NET_RAW and CAP_BPF)
 	$(RINGSIDE) run --config $(CONFIG)
 
-build: deps-run ## the release binary
+build: deps-run ## the release binary; its debug information is beside it
 	$(CARGO) build --release --package ringside
+	@scripts/split.sh $(RINGSIDE)
 
 build-steer: deps-run ## the release binary of the daemon that steers
 	$(CARGO) build --release --package steer --bin ringside-steer
+	@scripts/split.sh $(RINGSIDE)-steer
 
 unit: deps-unit ## unit and in-process tests: no root, no peers, nothing installed but what building needs
 	$(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
 
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
-	RINGSIDE_BIN=$(RINGSIDE) $(TEST) $(CARGO_TEST)
+	RINGSIDE_BIN=$(RINGSIDE) $(TEST) sh -c '$(CARGO_TEST); first=$$?; $(CARGO) test $(OWN) && exit $$first'
 
 # What is skipped where nobody names them, and nothing else.
 test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
@@ -55,25 +65,48 @@ check: deps-run ## formatting, clippy with warnings denied, documentation, subje
 	scripts/subjects.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) fmt --manifest-path examples/own-components/Cargo.toml --check
+	$(CARGO) clippy $(OWN) --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
 demo: deps-test build ## real calls on the loopback interface, the metrics they leave, and one ladder
 	RINGSIDE_BIN=$(RINGSIDE) $(CARGO) run --package integration --bin demo
 
-package: build build-steer ## the Debian packages, in target/debian
-	scripts/package.sh
+package: build build-steer ## packages for Debian, in target/debian, and for the family of Red Hat, in target/rpm
+	scripts/package.sh deb rpm
+
+dist: ## everything that is released, from a clean clone of HEAD, into OUT: packages, archives, images, lists, checksums
+	@scripts/install-deps.sh run dist
+	scripts/dist.sh $(OUT)
+
+docs: ## the pages of docs/ as a book, in target/book/html
+	rm -rf $(TARGET)/book
+	scripts/docs.sh $(TARGET)/book/src pictures
+	cp docs/book.toml $(TARGET)/book/
+	$$(scripts/tool.sh mdbook) build --dest-dir html $(TARGET)/book
+
+deny: ## licences, sources, advisories and bans of everything that is linked
+	scripts/ensure-rust.sh $$(scripts/tool.sh cargo-deny) --workspace check --config deny.toml
 
 # Everything below $(DESTDIR)$(PREFIX), but for the configuration; one that is there is left as it is.
 install: build ## binary, configuration, unit and user below DESTDIR and PREFIX (/usr/local)
 	scripts/install.sh "$(RINGSIDE)" "$(DESTDIR)" "$(PREFIX)"
 
-image: package ## the container image localhost/ringside, with buildah
-	buildah build --file deploy/Containerfile --tag localhost/ringside $(TARGET)/debian
+image: package images-of-packages ## the container images localhost/ringside and localhost/ringside-steer (needs root and buildah)
 
-test-package: package ## the packages on a bare Debian under a real systemd: install, capture and steer, upgrade, purge
+images-of-packages:
+	@scripts/install-deps.sh image
+	scripts/image.sh $$(ls -v $(TARGET)/debian/ringside_*.deb | tail -n 1) ringside 10212 cap_net_raw,cap_bpf
+	scripts/image.sh $$(ls -v $(TARGET)/debian/ringside-steer_*.deb | tail -n 1) ringside-steer 10213 cap_bpf,cap_net_admin,cap_perfmon
+
+test-package: package ## the packages: linted, unpacked, and on a bare Debian under a real systemd
 	@scripts/install-deps.sh test package
+	deploy/test/rpm.sh
 	deploy/test/package.sh
 	deploy/test/steer.sh
+
+test-charts: ## the Helm chart and the kustomization: linted, rendered, held against each other and against the schemas
+	deploy/test/charts.sh
 
 dashboards: ## dashboards/grafana/*.json anew from their sources
 	$(CARGO) run --package dashboards
@@ -109,6 +142,9 @@ steer-bench: deps-test build ## what steering does for calls and what it costs, 
 
 fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)
+
+properties: deps-unit ## the tests without root over, each random one with CASES inputs that are new each time
+	env --unset=PROPTEST_RNG_SEED PROPTEST_CASES=$(CASES) $(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
 
 deps-run:
 	@scripts/install-deps.sh run

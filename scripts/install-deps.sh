@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian, and only that: install-deps.sh run|unit|test|load|package|pictures|kernels...
+# Installs what is missing on Debian, and only that: install-deps.sh PURPOSE...
 #
 #   run       what building and starting ringside needs
 #   unit      what unit and in-process tests need: that, and room for them
 #   test      what all tests need besides `run`
 #   load      what measuring under load needs besides
-#   package   what the test of the package needs besides
+#   dist      what making everything that is released needs besides
+#   image     what making container images needs besides
+#   package   what the test of the packages needs besides
 #   pictures  what drawing the pictures of the documentation needs besides
 #   kernels   what trying other kernels needs besides
 #
@@ -39,7 +41,7 @@ building() {
     scripts/ensure-rust.sh --check || missing+=("Rust, by rustup into \$HOME: the build; 1 GB")
 }
 
-for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures|kernels...}"; do
+for purpose in "${@:?usage: install-deps.sh run|unit|test|load|dist|image|package|pictures|kernels...}"; do
     case $purpose in
         run)
             building
@@ -81,7 +83,17 @@ for purpose in "${@:?usage: install-deps.sh run|unit|test|load|package|pictures|
             need tcpdump tcpdump "a reader to compare with"
             need taskset util-linux "a core for each"
             ;;
+        dist)
+            need dpkg-deb dpkg "packages for Debian"
+            need zstd zstd "archives"
+            ;;
+        image)
+            need buildah buildah "container images"
+            need setcap libcap2-bin "their rights"
+            ;;
         package)
+            need rpm rpm "a reader of packages for the family of Red Hat"
+            need rpmlint rpmlint "what its distributions mind"
             need debootstrap debootstrap "a bare Debian"
             need systemd-nspawn systemd-container "to boot it"
             ;;

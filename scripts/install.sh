@@ -29,8 +29,7 @@ completion zsh zsh/site-functions/_ringside
 completion fish fish/vendor_completions.d/ringside.fish
 put 644 "$prefix/share/ringside" deploy/rules.yml
 put 644 "$prefix/share/ringside/dashboards" dashboards/grafana/*.json
-put 644 "$prefix/share/doc/ringside" docs/*.md
-put 644 "$prefix/share/doc/ringside/spec" docs/spec/*.md
+scripts/docs.sh "$root$prefix/share/doc/ringside"
 install -D -m 644 ebpf/LICENSE "$root$prefix/share/doc/ringside/LICENSE.ebpf"
 install -D -m 644 LICENSE "$root$prefix/share/doc/ringside/copyright"
 install -D -m 644 deploy/ringside.sysusers "$root$prefix/lib/sysusers.d/ringside.conf"

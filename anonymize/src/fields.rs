@@ -76,6 +76,11 @@ impl Anonymizer {
                     out.extend_from_slice(b"SIP/2.0/");
                     out.extend_from_slice(transport);
                     out.push(b' ');
+                    let (host, port, rest) = sent_by(rest);
+                    self.put(host, Mode::Parameters, out);
+                    if let Some(port) = port {
+                        out.extend_from_slice(format!(":{}", self.ports.port(port)).as_bytes());
+                    }
                     self.put(rest, Mode::Parameters, out);
                 }
                 None => self.put(via, Mode::Parameters, out),
@@ -181,6 +186,23 @@ fn protocol(via: &[u8]) -> (Option<&[u8]>, &[u8]) {
     if is_known { (Some(words[2]), rest.trim_ascii_start()) } else { (None, via) }
 }
 
+/// Host and port of a Via, and what stands behind them. Whatever a host is made of, the digits behind its only colon are the
+/// port; without such digits everything is behind.
+fn sent_by(text: &[u8]) -> (&[u8], Option<u16>, &[u8]) {
+    let bracket = if text.starts_with(b"[") { text.iter().position(|byte| *byte == b']').unwrap_or(0) } else { 0 };
+    let host = bracket + run(&text[bracket..], |byte| byte != b':' && byte != b';').len();
+    let port = text[host..].strip_prefix(b":").map(<[u8]>::trim_ascii_start).and_then(|behind| {
+        let (digits, rest) = behind.split_at(run(behind, |byte| byte.is_ascii_digit()).len());
+        // With a second colon this is an IPv6 address without its brackets, which is found as such.
+        let is_only = !run(rest, |byte| byte != b';').contains(&b':');
+        is_only.then_some((u16::try_from(number(digits)?).ok()?, rest))
+    });
+    match port {
+        Some((port, rest)) => (&text[..host], Some(port), rest),
+        None => (text, None, b""),
+    }
+}
+
 /// Letters of a word that stands for a name or value.
 const TOKEN: usize = 10;
 const TRANSPORTS: &str = "UDP TCP TLS SCTP WS WSS TLS-SCTP DTLS-UDP";
@@ -206,6 +228,17 @@ mod tests {
         assert_eq!(protocol(b"SIP / 2.0 / tcp  host"), (Some(&b"tcp"[..]), &b"host"[..]));
         assert_eq!(protocol(b"SIP/2.0/BOB host"), (None, &b"SIP/2.0/BOB host"[..]));
         assert_eq!(protocol(b"host"), (None, &b"host"[..]));
+    }
+
+    #[test]
+    fn the_port_of_a_via_is_behind_the_only_colon_of_any_host() {
+        assert_eq!(sent_by(b"host:5060;x"), (&b"host"[..], Some(5060), &b";x"[..]));
+        assert_eq!(sent_by(b"\\:54321"), (&b"\\"[..], Some(54321), &b""[..]));
+        assert_eq!(sent_by(b"[2001:db8::1] : 5060"), (&b"[2001:db8::1] "[..], Some(5060), &b""[..]));
+        assert_eq!(sent_by(b"[2001:db8::1]:\t5060;x"), (&b"[2001:db8::1]"[..], Some(5060), &b";x"[..]));
+        for whole in [&b"2001:db8::1"[..], b"host:65536", b"host:x", b"host;x=a:1"] {
+            assert_eq!(sent_by(whole), (whole, None, &b""[..]));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::privacy::{Own, keyed};
 
 /// Records of whole calls.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Which trace a call is.
@@ -31,11 +31,13 @@ pub struct Config {
     pub raw_room: usize,
     /// Most bytes of all records of calls that are up, messages as they were sent aside. Default 256 MiB, at least 1 MiB.
     #[serde(with = "size")]
+    #[schemars(with = "pipeline::settings::size::Written")]
     pub max_record_memory: usize,
     /// When a record leaves. Default `on_end`.
     pub emit: Emit,
     /// Calls older than this leave in pieces, their sessions cut into segments. Default 15 min, at least 1 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub max_segment: Duration,
 }
 
@@ -57,7 +59,7 @@ impl Default for Config {
 }
 
 /// Which trace a call is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct TraceId {
     /// Where the id is from: the first of these that the first INVITE has; the Call-ID if it has none of them.
@@ -77,7 +79,7 @@ impl Default for TraceId {
 }
 
 /// What a trace id may be from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceSource {
     /// A hash of the Call-ID.
@@ -89,7 +91,7 @@ pub enum TraceSource {
 }
 
 /// How the ids of transactions' spans are made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanIds {
     /// With the side that saw it, client or server, so that every host knows the id that another gives; with this program's
@@ -101,7 +103,7 @@ pub enum SpanIds {
 }
 
 /// How the messages of a call are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ladder {
     /// As events of spans.
@@ -128,7 +130,7 @@ impl Ladder {
 }
 
 /// What is kept of the messages of a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Raw {
     /// Nothing.
@@ -141,7 +143,7 @@ pub enum Raw {
 }
 
 /// When a record leaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Emit {
     /// When the call is over.
@@ -152,7 +154,7 @@ pub enum Emit {
 }
 
 /// What a record may hold of who called whom, and from where.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Privacy {
     /// What becomes of phone numbers (user parts of URIs). Default `drop`; `plain` in commands that read a file the
@@ -168,7 +170,7 @@ pub struct Privacy {
 }
 
 /// What becomes of phone numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Numbers {
     /// Not recorded.
@@ -183,7 +185,7 @@ pub enum Numbers {
 }
 
 /// What becomes of Call-IDs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallIds {
     /// As they are, unless they hold what the other keys hide.
@@ -194,7 +196,7 @@ pub enum CallIds {
 }
 
 /// What becomes of addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Addresses {
     /// As they are.

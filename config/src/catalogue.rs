@@ -8,6 +8,7 @@ use std::any::Any;
 
 use pipeline::settings::Problems;
 use pipeline::{Exporter, Extension, Processor, ProcessorContext, Receiver};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,6 +49,7 @@ pub struct Type<P: ?Sized, X> {
     build: Box<Build<P, X>>,
     /// The path of a key that names an extension, and what that has to do.
     extension: Option<(&'static str, Role)>,
+    schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 type Check = dyn Fn(&Node, &mut Problems) -> (Option<toml::Table>, Option<Make>);
@@ -117,23 +119,32 @@ impl<P: ?Sized, X> Type<P, X> {
         build: impl Fn(S, &X) -> Box<P> + 'static,
     ) -> Self
     where
-        C: Default + Serialize + DeserializeOwned,
+        C: Clone + Default + Serialize + DeserializeOwned + JsonSchema,
         S: Clone + Send + 'static,
     {
         let check = move |node: &Node, problems: &mut Problems| {
-            let Some(config) = node.read::<C>(&[], problems) else { return (None, None) };
+            let read = node.read::<C>(&[], problems);
+            let Some(config) = &read.value else { return (None, None) };
             let effective =
-                toml::Table::try_from(&config).expect("a configuration read from TOML can be written as TOML");
+                toml::Table::try_from(config).expect("a configuration read from TOML can be written as TOML");
             let mut found = Problems::default();
-            let settings = check(config, &mut found);
-            problems.append(found);
+            let settings = check(config.clone(), &mut found);
+            problems.append(read.sift(found));
             (Some(effective), settings.map(|settings| Box::new(move || Box::new(settings.clone()) as Settings) as Make))
         };
         let build = move |settings: Settings, context: &X| {
             let settings = settings.downcast::<S>().expect("settings come from the check of the same type");
             build(*settings, context)
         };
-        Self { name, role, about, check: Box::new(check), build: Box::new(build), extension: None }
+        Self {
+            name,
+            role,
+            about,
+            check: Box::new(check),
+            build: Box::new(build),
+            extension: None,
+            schema: SchemaGenerator::subschema_for::<C>,
+        }
     }
 
     /// The same, of which the key at `path` names an extension that does `role`, where it is not empty.
@@ -158,6 +169,11 @@ impl<P: ?Sized, X> Type<P, X> {
         }
         problems.append(found);
         effective.zip(make).filter(|_| ok).map(|(effective, make)| Checked { effective, make })
+    }
+
+    /// The schema of its table.
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.schema)(generator)
     }
 
     /// Makes an instance.

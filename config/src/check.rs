@@ -9,6 +9,7 @@ use pipeline::{ComponentId, Processor, ProcessorContext, id};
 use super::catalogue::{Catalogue, Checked, Role, Type};
 use super::graph::{Graph, Roles, ShardPlan, Signal};
 use super::node::{self, Node, Step, Value, parse_path, path_text};
+use super::read::Partly;
 use super::service::{Pipeline, Service};
 use super::suggest;
 
@@ -40,8 +41,11 @@ impl Configuration {
         let mut processors = section("processors", tree, &catalogue.processors, &mut found);
         let exporters = section("exporters", tree, &catalogue.exporters, &mut found);
         let extensions = section("extensions", tree, &catalogue.extensions, &mut found);
-        let mut service = service(tree, &mut found);
-        let graph = service.as_mut().and_then(|service| {
+        let service = service(tree, &mut found);
+        let has_gaps = ["pipelines", "extensions"].iter().any(|key| service.lacks(key));
+        let mut service = service.value;
+        // What a list lacks would be missed once more.
+        let graph = service.as_mut().filter(|_| !has_gaps).and_then(|service| {
             let mut roles = roles(tree, catalogue);
             check_unused(tree, service, &roles, &mut found);
             check_extensions(tree, service, catalogue, &mut found);
@@ -168,16 +172,19 @@ fn section<P: ?Sized, X>(list: &str, tree: &Node, types: &[Type<P, X>], problems
     components
 }
 
-fn service(tree: &Node, problems: &mut Problems) -> Option<Service> {
+fn service(tree: &Node, problems: &mut Problems) -> Partly<Service> {
     let prefix = [Step::Key("service".to_owned())];
     let empty = Node::empty(tree.place.clone());
     let node = tree.get("service").map_or(&empty, |entry| &entry.node);
-    let service: Service = node.read(&prefix, problems)?;
-    let mut found = Problems::default();
-    service.check(&mut found);
-    found.iter_mut().for_each(|problem| problem.path.insert_str(0, "service."));
-    problems.append(found);
-    Some(service)
+    let read: Partly<Service> = node.read(&prefix, problems);
+    if let Some(service) = &read.value {
+        let mut found = Problems::default();
+        service.check(&mut found);
+        let mut found = read.sift(found);
+        found.iter_mut().for_each(|problem| problem.path.insert_str(0, "service."));
+        problems.append(found);
+    }
+    read
 }
 
 /// A table that no pipeline names is a mistake: most likely a misspelt or forgotten reference.

@@ -13,6 +13,7 @@ pub mod graph;
 mod load;
 pub mod node;
 mod read;
+mod schema;
 mod secret;
 pub mod service;
 mod source;

@@ -5,20 +5,20 @@
 //! places in merged files, numbers and booleans that may be written as text (a variable is text), and
 //! errors that do not end the reading.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::btree_map;
 use std::fmt;
 
 use pipeline::settings::{Place, Problems};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
-use super::node::{Entry, Node, Step, Value, path_text};
+use super::node::{Entry, Node, Step, Value, parse_path, path_text};
 use super::{secret, source, suggest};
 
 impl Node {
-    /// Reads a `T`, whose keys should all have serde defaults. Paths of problems begin with `prefix`.
-    /// `None` when a value does not fit; an unknown key is an error in `problems` too, but the rest is read.
-    pub fn read<T: DeserializeOwned>(&self, prefix: &[Step], problems: &mut Problems) -> Option<T> {
+    /// Reads a `T`, whose keys should all have serde defaults. Paths of problems begin with `prefix`. An unknown key is an
+    /// error in `problems`, and so is a value that does not fit; the rest is read all the same.
+    pub fn read<T: DeserializeOwned>(&self, prefix: &[Step], problems: &mut Problems) -> Partly<T> {
         let reading = Reading::default();
         // A value that does not fit is left out and the rest is read again, so that it hides no other.
         // Each round leaves out one more, so there is an end.
@@ -39,7 +39,79 @@ impl Node {
         for unknown in reading.unknown.into_inner() {
             problems.error_at(&unknown.place, absolute(prefix, &unknown.path), "unknown key", unknown.help);
         }
-        value.filter(|_| reading.left_out.into_inner().is_empty() && !reading.shifted.get())
+        let gaps = [reading.left_out.into_inner(), reading.unresolved.into_inner()].concat();
+        Partly { value, gaps }
+    }
+}
+
+/// What could be read of a `T`: defaults stand where a value did not fit, elements of lists that did not are missing.
+#[derive(Debug)]
+pub struct Partly<T> {
+    /// `None` where too little is left to make one.
+    pub value: Option<T>,
+    /// Where something was written and not read. It was reported.
+    gaps: Vec<Vec<Step>>,
+}
+
+impl<T> Partly<T> {
+    /// It, if everything that was written was read.
+    pub fn whole(self) -> Option<T> {
+        self.value.filter(|_| self.gaps.is_empty())
+    }
+
+    /// Whether something below `key` was written and not read.
+    pub fn lacks(&self, key: &str) -> bool {
+        self.gaps.iter().any(|gap| matches!(gap.first(), Some(Step::Key(first)) if first == key))
+    }
+
+    /// Of the problems that a check of the value `found`, those that are not merely about a gap. Their paths become what was
+    /// written: behind an element that is missing, others were found at another place in their list.
+    pub fn sift(&self, mut found: Problems) -> Problems {
+        if self.gaps.is_empty() {
+            return found;
+        }
+        found.retain_mut(|problem| {
+            let path = self.as_written(parse_path(&problem.path).unwrap_or_default());
+            let touches = |gap: &Vec<Step>| gap.starts_with(&path) || path.starts_with(gap);
+            problem.path = path_text(&path);
+            problem.what = self.with_places(&problem.what);
+            !self.gaps.iter().any(touches)
+        });
+        found
+    }
+
+    /// A text with the places in it as they were written: `"a" is used by carriers[0] already`.
+    fn with_places(&self, text: &str) -> String {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
+        let words = text.split_inclusive(|c| !is_path(c)).map(|word| {
+            let path = word.trim_end_matches(|c| !is_path(c));
+            match parse_path(path).filter(|_| path.contains('[')) {
+                Some(steps) => word.replacen(path, &path_text(&self.as_written(steps)), 1),
+                None => word.to_owned(),
+            }
+        });
+        words.collect()
+    }
+
+    /// The path of a value in what was read, as the path in what was written.
+    fn as_written(&self, mut path: Vec<Step>) -> Vec<Step> {
+        for depth in 0..path.len() {
+            let (before, [step, ..]) = path.split_at_mut(depth) else { break };
+            let Step::Index(index) = step else { continue };
+            let mut missing: Vec<usize> = self.gaps.iter().filter_map(|gap| last_index(gap, before)).collect();
+            missing.sort_unstable();
+            missing.dedup();
+            missing.into_iter().for_each(|gap| *index += usize::from(gap <= *index));
+        }
+        path
+    }
+}
+
+/// The place in the list at `list` that a path ends with.
+fn last_index(path: &[Step], list: &[Step]) -> Option<usize> {
+    match path.split_last()? {
+        (Step::Index(index), before) if before == list => Some(*index),
+        _ => None,
     }
 }
 
@@ -55,8 +127,8 @@ struct Reading {
     /// Values that did not fit.
     left_out: RefCell<Vec<Vec<Step>>>,
     unknown: RefCell<Vec<Unknown>>,
-    /// A list was read without one of its values.
-    shifted: Cell<bool>,
+    /// Values of variables that are not set.
+    unresolved: RefCell<Vec<Vec<Step>>>,
 }
 
 struct Unknown {
@@ -72,6 +144,15 @@ impl Reading {
         path.truncate(depth);
         path.push(step);
         !self.left_out.borrow().contains(&path)
+    }
+
+    /// Notes a value that is not there.
+    fn pass_over(&self, depth: usize, step: Step) {
+        let path = [&self.path.borrow()[..depth], &[step]].concat();
+        let mut unresolved = self.unresolved.borrow_mut();
+        if !unresolved.contains(&path) {
+            unresolved.push(path);
+        }
     }
 
     fn leave(&self, depth: usize) {
@@ -336,8 +417,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mistake> {
         for (index, node) in self.rest.by_ref() {
             if matches!(node.value, Value::Unresolved) {
-                // What follows would be found at another index than it stands.
-                self.reading.shifted.set(true);
+                self.reading.pass_over(self.depth, Step::Index(index));
             } else if self.reading.enter(self.depth, Step::Index(index)) {
                 return seed.deserialize(Reader { node, reading: self.reading }).map(Some);
             }
@@ -363,9 +443,9 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             self.reading.leave(self.depth);
             if let Some(known) = self.known.filter(|known| !known.contains(&key.as_str())) {
                 self.reading.unknown_key(key, &entry.key, known);
-            } else if !matches!(entry.node.value, Value::Unresolved)
-                && self.reading.enter(self.depth, Step::Key(key.clone()))
-            {
+            } else if matches!(entry.node.value, Value::Unresolved) {
+                self.reading.pass_over(self.depth, Step::Key(key.clone()));
+            } else if self.reading.enter(self.depth, Step::Key(key.clone())) {
                 self.next = Some(entry);
                 return seed.deserialize(key.as_str().into_deserializer()).map(Some);
             }

@@ -7,7 +7,7 @@ use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
 /// The table as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Service {
     /// Extensions that run. Default none.
@@ -17,6 +17,7 @@ pub struct Service {
     pub shards: usize,
     /// Longest time from SIGTERM to the end. Default 10 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub shutdown_timeout: Duration,
     /// Names of metrics.
     pub metrics: Metrics,
@@ -27,7 +28,7 @@ pub struct Service {
 }
 
 /// Names of metrics.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Metrics {
     /// Prefix of every metric's name, without the underscore after it. Default `sip_exporter`.
@@ -35,7 +36,7 @@ pub struct Metrics {
 }
 
 /// What the program says about itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Telemetry {
     /// Its log, on standard error.
@@ -49,7 +50,7 @@ pub struct Telemetry {
 }
 
 /// The program's log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Logs {
     /// Least important kind of line that is written. Default `info`.
@@ -62,7 +63,7 @@ pub struct Logs {
 }
 
 /// `service.telemetry.metrics`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct OwnMetrics {
     /// Who is told, by OTLP.
@@ -71,7 +72,7 @@ pub struct OwnMetrics {
 }
 
 /// `service.telemetry.traces`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct OwnTraces {
     /// Who is told, by OTLP.
@@ -80,7 +81,7 @@ pub struct OwnTraces {
 }
 
 /// One of `processors`, nested as the Collector has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Processor {
     /// Several at a time.
@@ -88,7 +89,7 @@ pub struct Processor {
 }
 
 /// `batch` of a processor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Batch {
     /// Where they go.
@@ -96,7 +97,7 @@ pub struct Batch {
 }
 
 /// One of `readers`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Reader {
     /// At regular times.
@@ -104,11 +105,12 @@ pub struct Reader {
 }
 
 /// `periodic` of a reader.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Periodic {
     /// How often. Default 1 min.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub interval: Duration,
     /// Where they go.
     pub exporter: OwnExporter,
@@ -121,7 +123,7 @@ impl Default for Periodic {
 }
 
 /// `exporter` of a processor or reader.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct OwnExporter {
     /// A server that speaks OTLP.
@@ -129,7 +131,7 @@ pub struct OwnExporter {
 }
 
 /// A server for what the program tells about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct OtlpTarget {
     /// How it is spoken to. Default and only one: `grpc`.
@@ -145,7 +147,7 @@ impl Default for OtlpTarget {
 }
 
 /// How a server for what the program tells about itself is spoken to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OtlpProtocol {
     /// gRPC without TLS.
@@ -154,7 +156,7 @@ pub enum OtlpProtocol {
 }
 
 /// How important a line of the log is, named as the Collector does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For whoever looks into the program.
@@ -181,7 +183,7 @@ impl Level {
 }
 
 /// How a line of the log looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// For people.
@@ -192,7 +194,7 @@ pub enum Encoding {
 }
 
 /// One pipeline: ids of its components.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Pipeline {
     /// Where frames come from; their order means nothing.

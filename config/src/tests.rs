@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 struct Table {
     ports: Vec<u16>,
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Written")]
     wait: Duration,
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<duration::Written>")]
     limit: Option<Duration>,
     on: bool,
     share: f64,
@@ -24,7 +26,7 @@ struct Table {
     headers: std::collections::BTreeMap<String, String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Mode {
     #[default]
@@ -32,7 +34,7 @@ enum Mode {
     Hidden,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 struct Name {
     name: String,
 }
@@ -79,7 +81,7 @@ fn tree(files: &[&str], set: &[&str]) -> (Option<Node>, Problems) {
 fn read(files: &[&str], set: &[&str]) -> Result<Table, Vec<String>> {
     let (tree, mut problems) = tree(files, set);
     let node = tree.as_ref().and_then(|tree| tree.get("x")).map(|entry| entry.node.clone());
-    let table = node.and_then(|node| node.read::<Table>(&[Step::Key("x".to_owned())], &mut problems));
+    let table = node.and_then(|node| node.read::<Table>(&[Step::Key("x".to_owned())], &mut problems).whole());
     table.filter(|_| !problems.has_errors()).ok_or_else(|| problems.iter().map(ToString::to_string).collect())
 }
 

@@ -14,4 +14,4 @@ pub use address::address;
 pub use auth::BasicAuth;
 pub use host::host;
 pub use server::{Abort, Client, Limits, Load, Refused, ResponseGuard, Server, Site};
-pub use tls::{Acceptor, ClientAuth, TlsError, TlsServerConfig, Version};
+pub use tls::{Acceptor, ClientAuth, TlsError, TlsServerConfig, Version, not_after};

@@ -16,7 +16,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
 /// `tls_server_config`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct TlsServerConfig {
     /// PEM file of the certificate, and of those between it and its authority. Without it there is no TLS.
@@ -35,7 +35,7 @@ pub struct TlsServerConfig {
 }
 
 /// Whether clients show a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub enum ClientAuth {
     /// They are not asked.
     #[default]
@@ -47,7 +47,7 @@ pub enum ClientAuth {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub enum Version {
     /// 1.2 (RFC 5246).
     #[default]
@@ -185,6 +185,13 @@ fn server_config(config: &TlsServerConfig) -> Result<Option<Arc<ServerConfig>>, 
     let mut server = builder.with_single_cert(chain, key).map_err(pair)?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(server)))
+}
+
+/// When the first certificate of a PEM file ends, in seconds since the Unix epoch; `None` where there is none to be read.
+pub fn not_after(path: &Path) -> Option<i64> {
+    let first = CertificateDer::pem_file_iter(path).ok()?.next()?.ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&first).ok()?;
+    Some(certificate.validity().not_after.timestamp())
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

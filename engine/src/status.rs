@@ -125,12 +125,12 @@ impl Health for Status {
     }
 }
 
-/// How bad it is: a capture that is blocked, then one with the classic filter, then a live one.
+/// How bad it is: a capture that is blocked, then one with the classic filter, then a live one of any kind.
 fn rank(capture: &CaptureStatus) -> (bool, u8) {
     let kind = match capture.kind {
+        "none" | "" => 0,
         "classic" => 2,
-        "ebpf" => 1,
-        _ => 0,
+        _ => 1,
     };
     (capture.blocked.is_some(), kind)
 }

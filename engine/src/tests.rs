@@ -25,7 +25,7 @@ use super::*;
 /// What happened, in order.
 type Diary = Arc<Mutex<Vec<String>>>;
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 struct FakeConfig {
     ports: Vec<u16>,

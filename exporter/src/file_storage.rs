@@ -10,7 +10,7 @@ use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 /// `[extensions.file_storage]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Where it is. It is made where it is not there. Default `/var/lib/ringside`.

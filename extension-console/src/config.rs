@@ -6,7 +6,7 @@ use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 /// `[extensions.console]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Address and port to listen on. Default `127.0.0.1:2113`; any address but loopback needs a token.

@@ -28,6 +28,9 @@ pub fn check_list(key: &str, ports: &[u16], wrong: &mut Problems) {
     for (index, _) in ports.iter().enumerate().filter(|(_, port)| **port == 0) {
         wrong.error(format!("{key}[{index}]"), "0 is no port", "ports are 1 to 65535");
     }
+    for (index, port) in ports.iter().enumerate().filter(|(index, port)| ports[..*index].contains(port)) {
+        wrong.warning(format!("{key}[{index}]"), format!("{port} stands twice"), "name it once");
+    }
 }
 
 /// A set of UDP or TCP ports.

@@ -34,7 +34,7 @@ impl Format {
 }
 
 /// How a ratio with nothing in its denominator is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Undefined {
     /// As `NaN`.

@@ -1,7 +1,8 @@
-//! What a receiver and a processor are to the engine.
+//! What a component is to the program that runs it: a receiver, a processor, an exporter, an extension.
 //!
-//! One shard is one OS thread: it asks its receiver for a batch, hands the batch to each processor in
-//! turn and the facts to the recorder, all by direct calls.
+//! A shard is a set of receivers with all that stands behind it, on one OS thread: it asks its receivers for a batch, hands
+//! the batch to each processor in turn and the facts to the recorder, all by direct calls. Exporters and extensions live on
+//! the main thread.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -57,7 +58,7 @@ pub enum ReceiverError {
 /// Live or not, what the capture of a receiver is: `/health` and `doctor` show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureStatus {
-    /// `"ebpf"`, `"classic"` or `"none"`.
+    /// What captures: `"ebpf"`, `"classic"`, a word of a receiver's own; `"none"` where nothing is live.
     pub kind: &'static str,
     /// Why nothing can be captured now (for instance: none of the named interfaces exists); `None` when all is well.
     pub blocked: Option<String>,

@@ -20,7 +20,7 @@
 //!
 //! # A processor
 //!
-//! A component offers a `Config` that serde reads, every key with a default, a check that turns it into settings or says
+//! A component offers a `Config` that serde reads and `schemars` describes, every key with a default, a check that turns it into settings or says
 //! what is wrong, and a constructor. This one counts messages that are longer than a datagram should be:
 //!
 //! ```
@@ -30,11 +30,12 @@
 //! use pipeline::{Facts, FrameBatch, Processor, SipFrame, Telemetry};
 //!
 //! /// `[processors.long_messages]`.
-//! #[derive(Clone, serde::Deserialize, serde::Serialize)]
+//! #[derive(Clone, serde::Deserialize, schemars::JsonSchema, serde::Serialize)]
 //! #[serde(default)]
 //! struct Config {
 //!     /// Messages above this are long. Default 1,300 bytes (RFC 3261 §18.1.1).
 //!     #[serde(with = "size")]
+//!     #[schemars(with = "size::Written")]
 //!     above: usize,
 //! }
 //!
@@ -96,7 +97,18 @@
 //! ```
 //!
 //! What it counts for everybody it states as a [`Fact`] on a [`Slot`]: `facts.push(slot, Fact::..)`. It is compiled in by
-//! an entry in `ringside/src/components.rs`.
+//! an entry in the catalogue of a program: `ringside/src/components.rs` for ringside itself, a few lines of a `main.rs` for a
+//! program of one's own. `docs/components.md` walks through one with a receiver, a processor and an exporter.
+//!
+//! # On which thread
+//!
+//! | | built, started | works |
+//! |---|---|---|
+//! | receiver, processors | on the main thread | on the thread of their shard, by direct calls; they must not wait for anything but packets |
+//! | exporter, extension | on the main thread, inside its runtime | there; they share no lock with a shard that is held for long |
+//!
+//! Privileges are dropped between the start and the first batch. The order of starts is exporters, extensions, processors,
+//! receivers; the end goes the other way round.
 
 pub mod affinity;
 pub mod build;

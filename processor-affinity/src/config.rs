@@ -9,7 +9,7 @@ use pipeline::settings::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
 /// Which services are looked at, for how long, and how much is held.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Services that balance calls among backends; only these are counted in metrics. Default none.
@@ -18,9 +18,11 @@ pub struct Config {
     pub learn: bool,
     /// How far back calls of one client are looked at together. Default 10 min.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub window: Duration,
     /// How long the balancer remembers a silent flow: its `nf_conntrack_udp_timeout_stream`. Default 120 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub conntrack_timeout: Duration,
     /// Most services that are learned. Beyond it the newest is refused and counted. Default 64.
     pub max_services: usize,
@@ -34,7 +36,7 @@ pub struct Config {
 }
 
 /// A service that balances calls among backends.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub struct Service {
     /// Value of the label `service`.
     pub name: String,
@@ -45,7 +47,7 @@ pub struct Service {
 }
 
 /// A backend of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub struct Backend {
     /// Value of the label `backend`.
     pub name: String,

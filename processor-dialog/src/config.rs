@@ -9,40 +9,50 @@ use serde::{Deserialize, Serialize};
 use call_records as calls;
 
 /// Timeouts, windows and bounds.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// RFC 3261 T1, the round trip time estimate everything else is a multiple of. Default 500 ms.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub t1: Duration,
     /// Longest wait for a final response (timers B, F), and how long ended transactions are kept to absorb
     /// repeats (D, H, I, J, L, M). Default 64 times `t1`.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<pipeline::settings::duration::Written>")]
     pub transaction_timeout: Option<Duration>,
     /// Longest wait for the final response of an INVITE after the last provisional one (timer C + 5 s). Default 185 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub proceeding: Duration,
     /// How long after a challenge or a redirect the next request may come to belong to it. Default 60 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub retry_window: Duration,
     /// How long after a payload an identical one between the same addresses is a capture duplicate. 0 keeps
     /// every copy. Default 20 ms.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub dup_window: Duration,
     /// How long the failures of all branches seen below a proxy wait for another branch. Default 2 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub fork_hold: Duration,
     /// How long a message waits for one that was captured after it although it came before. Default 1 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub reorder_window: Duration,
     /// Life of a session in the store of per-INVITE sessions when its 2xx names no Session-Expires. Default 30 min.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub session_expires_default: Duration,
     /// A completed call shorter than this is short. Default 6 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub short_call: Duration,
     /// Longest life of a dialog without a session timer. Default 24 h.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub max_dialog_age: Duration,
     /// Most dialogs held; logical requests are bounded by twice as many, attempts and bindings by as many.
     /// Beyond it the entry idle longest is evicted and counted. Default 500,000.
@@ -59,7 +69,7 @@ pub struct Config {
 }
 
 /// A queue.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub struct Queue {
     /// Value of the label `queue`.
     pub name: String,

@@ -13,7 +13,7 @@ use crate::carriers::{Carriers, Network};
 pub const MAX_LABELS: usize = 256;
 
 /// Which labels there are. Empty by default: everything is `other`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Values of the label `carrier`, by source address of the request; the longest matching prefix wins.
@@ -23,7 +23,7 @@ pub struct Config {
 }
 
 /// One carrier.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub struct Carrier {
     /// The label's value.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct Carrier {
 }
 
 /// One kind of User-Agent.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub struct UserAgent {
     /// Regular expression that matches anywhere in the value.
     pub regex: String,

@@ -8,7 +8,7 @@ use rtp::emodel::{Impairment, Table};
 use serde::{Deserialize, Serialize};
 
 /// What is listened to, for how long, and how it is rated.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Most streams followed, of 256 bytes each. Beyond it the newest is refused and counted. Default 65,536.
@@ -19,18 +19,22 @@ pub struct Config {
     pub max_streams_per_dialog: usize,
     /// How long an interval of a stream is, each of which gives a sample. Default 10 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub interval: Duration,
     /// Delay of the emulated jitter buffer: a packet that is later is discarded. Default 60 ms.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub jitter_buffer: Duration,
     /// Whether media of calls pass here, so that their absence is a fault. Default `"auto"`: where media of both parties'
     /// addresses were seen in the last 10 minutes.
     pub visibility: Visibility,
     /// How long after the answer either side has to be heard. Default 5 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub no_media_after: Duration,
     /// How long a side that was heard may be silent. Default 10 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub stopped_after: Duration,
     /// Look for answers by nobody (`fas_suspect`). Default false.
     pub fas: bool,
@@ -44,7 +48,7 @@ pub struct Config {
 }
 
 /// What one codec does to speech.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 pub struct CodecValues {
     /// Its name in SDP.
     pub name: String,
@@ -58,7 +62,7 @@ pub struct CodecValues {
 }
 
 /// Whether media of calls pass here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
     /// Where media of both parties' addresses were seen in the last 10 minutes.

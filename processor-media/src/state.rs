@@ -149,8 +149,15 @@ impl State {
     }
 
     /// Does what is due at `now` or before (0.2: at equality the timer wins).
-    #[inline]
+    #[inline(always)]
     fn fire(&mut self, now: Timestamp, out: &mut Out<'_>) {
+        if self.timers.is_due(now) {
+            self.fire_due(now, out);
+        }
+    }
+
+    #[inline(never)]
+    fn fire_due(&mut self, now: Timestamp, out: &mut Out<'_>) {
         while let Some((at, due)) = self.timers.pop(now) {
             match due {
                 Due::Interval { stream, first } => self.on_interval_due(stream, first, at, out),

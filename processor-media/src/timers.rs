@@ -34,10 +34,15 @@ impl Timers {
         self.heap.push(Reverse((at, self.asked, due)));
     }
 
-    /// The next that is due at `now`, and when it fell due.
+    /// Whether something is due at `now`.
     #[inline]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.heap.peek().is_some_and(|Reverse((at, ..))| *at <= now)
+    }
+
+    /// The next that is due at `now`, and when it fell due.
     pub fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Due)> {
-        if self.heap.peek().is_none_or(|Reverse((at, ..))| *at > now) {
+        if !self.is_due(now) {
             return None;
         }
         self.heap.pop().map(|Reverse((at, _, due))| (at, due))

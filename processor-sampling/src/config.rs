@@ -7,17 +7,19 @@ use serde::{Deserialize, Serialize};
 
 /// When a call is worth a trace. A call that none of the first four keeps is left to `ratio`. Defaults are those of the preset
 /// `single`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(from = "Written")]
 pub struct Config {
     /// Where the defaults of the other keys are from. Default `single`.
     pub preset: Preset,
     /// A call whose set-up took longer is kept. Default 6 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub slow_setup: Duration,
     /// An answered call shorter than this is kept, up to a share `ratio` of all calls, at least 1 %; 0 keeps none for that
     /// reason. Default 6 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub short_call: Duration,
     /// A call with as many retransmissions, or more, is kept; at least 1. Default 3.
     pub retransmissions: u32,
@@ -31,7 +33,7 @@ pub struct Config {
 }
 
 /// Which single requests are traces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Requests {
     /// Those whose transaction is an error.
@@ -47,7 +49,7 @@ pub enum Requests {
 pub const MAX_RATE: u32 = 1_000_000;
 
 /// Defaults that fit together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// One host, or a few: every call, up to 200 a second.
@@ -58,13 +60,15 @@ pub enum Preset {
 }
 
 /// The keys as they are written.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 struct Written {
     preset: Preset,
     #[serde(with = "duration::option")]
+    #[schemars(with = "Option<pipeline::settings::duration::Written>")]
     slow_setup: Option<Duration>,
     #[serde(with = "duration::option")]
+    #[schemars(with = "Option<pipeline::settings::duration::Written>")]
     short_call: Option<Duration>,
     retransmissions: Option<u32>,
     ratio: Option<f64>,

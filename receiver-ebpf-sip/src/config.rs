@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::tls::TlsConfig;
 
 /// Settings of the receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Config {
     /// Names of interfaces, or `any` alone. Those that appear later are picked up. Default `["any"]`.
@@ -30,7 +30,7 @@ pub struct Config {
 }
 
 /// The transports that are built in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// One message per datagram.

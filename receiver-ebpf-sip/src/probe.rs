@@ -102,8 +102,25 @@ pub struct Traffic {
     pub elsewhere: Vec<(u16, u64)>,
     /// Wrappings that are not read and SIP was seen in, with the number of packets.
     pub wrapped: Vec<(NotRead, u64)>,
+    /// Requests among the messages on configured ports.
+    pub requests: u64,
+    /// Responses among them.
+    pub responses: u64,
     /// Packets looked at.
     pub packets: u64,
+}
+
+impl Traffic {
+    /// What was seen, where that is one direction of a conversation only: a mirror port that shows half of it.
+    pub fn one_sided(&self) -> Option<String> {
+        /// Fewer messages may be one-sided by chance, or a ping that nobody answers.
+        const ENOUGH: u64 = 20;
+        match (self.requests, self.responses) {
+            (requests @ ENOUGH.., 0) => Some(format!("{requests} requests and no response")),
+            (0, responses @ ENOUGH..) => Some(format!("{responses} responses and no request")),
+            _ => None,
+        }
+    }
 }
 
 /// Captures all of the configured transports for at most `time` and says on which ports SIP is spoken. Ends early when `enough`
@@ -134,6 +151,8 @@ pub fn listen(
             let is_configured = |port: &u16| config.ports.contains(port) || config.ws_ports.contains(port);
             if let Some(port) = ports.into_iter().find(is_configured) {
                 *traffic.on_ports.entry(port).or_default() += 1;
+                let is_response = batch.message(frame).starts_with(b"SIP/");
+                *(if is_response { &mut traffic.responses } else { &mut traffic.requests }) += 1;
             }
         }
         batch.clear();

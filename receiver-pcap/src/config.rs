@@ -7,7 +7,7 @@ use pipeline::settings::Problems;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Config {
     /// Capture files, in any order; `-` is standard input. Default none: `replay` names them on its command line.

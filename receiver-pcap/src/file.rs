@@ -153,7 +153,7 @@ impl Capture {
 
     /// The packet [`Capture::advance`] went to. One of a link type that is not read comes as a network layer that
     /// is not IP, so that it only moves the clock.
-    #[inline]
+    #[inline(always)]
     pub fn packet(&self) -> Option<Packet<'_>> {
         let head = self.head?;
         Some(head.packet(&self.buffer.rest()[..head.len], self.inner.as_ref()))

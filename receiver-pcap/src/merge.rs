@@ -92,7 +92,7 @@ impl Merge {
     }
 
     /// Goes to the next packet; `false` after the last one.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) -> Result<bool, Unusable> {
         if let Some(slot) = self.given {
             let file = self.open[slot].as_mut().expect("the slot at hand holds an open file");
@@ -129,7 +129,7 @@ impl Merge {
     }
 
     /// The packet [`Merge::advance`] went to.
-    #[inline]
+    #[inline(always)]
     pub fn packet(&self) -> Option<Packet<'_>> {
         self.open[self.given?].as_ref()?.capture.packet()
     }

@@ -71,7 +71,7 @@ impl Ordered {
     }
 
     /// Goes to the next packet; see [`Capture::advance`].
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) -> io::Result<bool> {
         if !self.sorts {
             let more = self.capture.advance()?;
@@ -84,6 +84,7 @@ impl Ordered {
         self.sorted()
     }
 
+    #[inline(never)]
     fn sorted(&mut self) -> io::Result<bool> {
         self.given = None;
         while !self.ended && self.bytes < MAX_WAITING && !self.is_ripe() {
@@ -119,7 +120,7 @@ impl Ordered {
     }
 
     /// See [`Capture::packet`].
-    #[inline]
+    #[inline(always)]
     pub fn packet(&self) -> Option<Packet<'_>> {
         match &self.given {
             Some(Held { head, bytes, inner, .. }) => Some(head.packet(bytes, inner.as_ref())),

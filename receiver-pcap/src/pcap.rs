@@ -44,7 +44,7 @@ impl Pcap {
     }
 
     /// Reads the header of the next packet and makes its bytes available.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, buffer: &mut Buffer) -> io::Result<Next> {
         buffer.consume(self.packet);
         self.packet = 0;

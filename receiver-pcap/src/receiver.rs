@@ -16,7 +16,7 @@ use crate::report::{PassedOver, Report};
 /// A batch ends after so many frames, which fit into a core's cache, or packets, for an end to come into sight.
 const FRAMES: usize = 256;
 const PACKETS: usize = 4096;
-const MEDIA: usize = 1024;
+const MEDIA: usize = 4096;
 
 /// Reads capture files as fast as it is asked to.
 pub struct PcapReceiver {

@@ -12,16 +12,18 @@ use crate::endpoint::{Endpoint, Scheme};
 use crate::exchange::{Carrier, Form};
 
 /// `[receivers.sip_probe]`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Who is asked.
     pub targets: Vec<TargetConfig>,
     /// How often each target is asked, with a tenth more or less by chance. At least 1 s. Default 60 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub collection_interval: Duration,
     /// How long an answer may take. At most 32 s. Default 5 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub timeout: Duration,
     /// Address of this host that probes leave from. Default: what the system chooses.
     pub bind: String,
@@ -47,7 +49,7 @@ pub struct Config {
 }
 
 /// One of `targets`. What is left out is as the receiver's table says.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct TargetConfig {
     /// `udp://`, `tcp://` or `tls://`, host and perhaps a port; `sip://` and `sips://` leave the transport to DNS.
@@ -60,9 +62,11 @@ pub struct TargetConfig {
     pub carrier: Option<String>,
     /// See the receiver's.
     #[serde(with = "duration::option", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<pipeline::settings::duration::Written>")]
     pub collection_interval: Option<Duration>,
     /// See the receiver's.
     #[serde(with = "duration::option", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<pipeline::settings::duration::Written>")]
     pub timeout: Option<Duration>,
     /// See the receiver's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +98,7 @@ pub struct TargetConfig {
 }
 
 /// `tls`, with the Collector's keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Tls {
     /// PEM file of the authorities to trust. Default: those of the system.

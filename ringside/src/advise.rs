@@ -1,6 +1,7 @@
 //! `ringside advise`: which calls of capture files a balancer breaks, and what helps (`steering.md` 2).
 
 use call_views::affinity;
+use engine::Catalogue;
 use pipeline::affinity::Report;
 
 use crate::captures::Reading;
@@ -10,9 +11,9 @@ use crate::folders;
 use crate::show::print;
 
 /// Reads the captures and prints what was found of each service.
-pub fn advise(advise: &Advise) -> Result<(), Failure> {
-    let resolved = folders::resolved(&advise.captures, &folders::Asked::default())?;
-    let mut reading = Reading::advised(&resolved.captures)?;
+pub fn advise(catalogue: &Catalogue, advise: &Advise) -> Result<(), Failure> {
+    let resolved = folders::resolved(catalogue, &advise.captures, &folders::Asked::default())?;
+    let mut reading = Reading::advised(catalogue, &resolved.captures)?;
     reading.read()?;
     let report = reading.affinity().unwrap_or_default();
     reading.say_remarks();

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use call_filter::{Field, Filter, Said};
 use call_views::unread::{self, Unread};
 use call_views::{Exchange, Exchanges, Summary, View};
+use engine::Catalogue;
 use pipeline::Call;
 use wire::Timestamp;
 
@@ -18,12 +19,12 @@ use crate::show::{self, print};
 use crate::terminal;
 
 /// Lists what matches.
-pub fn calls(arguments: Calls) -> Result<(), Failure> {
+pub fn calls(catalogue: &Catalogue, arguments: Calls) -> Result<(), Failure> {
     if arguments.live {
-        return append(arguments);
+        return append(catalogue, arguments);
     }
     if arguments.refused {
-        return refused(arguments);
+        return refused(catalogue, arguments);
     }
     let Calls { paths, ports, run, all, failed, poor, number, filter, period, columns, sort, format, utc, .. } =
         arguments;
@@ -39,7 +40,7 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     let asked = fields.iter().chain(sort.iter().map(|sort| &sort.field));
     let choice = Choice { failed, poor, with_number: number.is_some(), filter };
     let who = folders::Asked { filter: choice.filter.as_ref(), number: number.as_deref(), period, call_ids: &[] };
-    let resolved = folders::resolved(&given, &who)?;
+    let resolved = folders::resolved(catalogue, &given, &who)?;
     let captures = &resolved.captures;
     let asked = Asked::of(number, choice.filter.as_ref(), poor).with(asked);
     // A row is all that is shown: messages are let go as soon as their call is over.
@@ -58,7 +59,7 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
     let of_call = row.clone();
     let keep = move |_: &Call, view: &View<'_>| of_call(view, None);
     let more = all.then(|| Exchanges::new(false));
-    let (mut rows, exchanges, late) = captures::calls(captures, asked, more, keep)?;
+    let (mut rows, exchanges, late) = captures::calls(catalogue, captures, asked, more, keep)?;
     let of_exchange = |exchange: &Exchange| row(&exchange.view(), (exchange.times > 1).then_some(exchange.times));
     rows.extend(exchanges.iter().filter_map(of_exchange));
     if rows.is_empty() {
@@ -101,11 +102,11 @@ pub fn calls(arguments: Calls) -> Result<(), Failure> {
 }
 
 /// The newest messages that could not be read.
-fn refused(arguments: Calls) -> Result<(), Failure> {
+fn refused(catalogue: &Catalogue, arguments: Calls) -> Result<(), Failure> {
     let Calls { paths, ports, run, format, utc, .. } = arguments;
     let style = terminal::style(None, utc);
-    let resolved = folders::resolved(&Captures { paths, ports, run }, &folders::Asked::default())?;
-    let list = Unread::list(captures::refused(&resolved.captures)?.iter(), style.unicode);
+    let resolved = folders::resolved(catalogue, &Captures { paths, ports, run }, &folders::Asked::default())?;
+    let list = Unread::list(captures::refused(catalogue, &resolved.captures)?.iter(), style.unicode);
     if list.is_empty() {
         return Err(Failure::Failed("every message in these captures could be read".to_owned()));
     }
@@ -117,7 +118,7 @@ fn refused(arguments: Calls) -> Result<(), Failure> {
 }
 
 /// A line for each call that ends, for ever; it ends when nobody reads any more.
-fn append(arguments: Calls) -> Result<(), Failure> {
+fn append(catalogue: &Catalogue, arguments: Calls) -> Result<(), Failure> {
     let Calls { run, failed, poor, number, filter, format, utc, .. } = arguments;
     let titles = match format {
         CallsFormat::Table => call_views::appended(None, &terminal::style(Some(WITHOUT_TERMINAL), utc)),
@@ -129,7 +130,7 @@ fn append(arguments: Calls) -> Result<(), Failure> {
     let choice = Choice { failed, poor, with_number: number.is_some(), filter };
     let wanted = Asked::of(number, choice.filter.as_ref(), poor).wanted();
     let started = || _ = show::append(&titles);
-    live::follow(&run, wanted, started, move |view| {
+    live::follow(catalogue, &run, wanted, started, move |view| {
         let summary = view.summary();
         if !choice.wants(view, &summary) {
             return true;

@@ -29,7 +29,6 @@ use receiver_pcap::{PassedOver, PcapReceiver, Report};
 use sip::Framing;
 
 use crate::cli::{Captures, Port};
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::logs;
 use crate::settings::{self, Loaded};
@@ -55,56 +54,57 @@ pub struct Reading {
 impl Reading {
     /// Loads the configuration and builds what it says, with a record of each call where `wanted` asks for them.
     /// Warnings go to standard error.
-    pub fn new(captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
-        Self::adjusted(captures, |_| wanted, false, rewrite::with_numbers)
+    pub fn new(catalogue: &Catalogue, captures: &Captures, wanted: Option<CallsWanted>) -> Result<Self, Failure> {
+        Self::adjusted(catalogue, captures, |_| wanted, false, rewrite::with_numbers)
     }
 
     /// The same for what leaves this host: numbers are hidden as `run` hides them, and records are made where traces
     /// need them; with `calls`, wherever calls are followed.
-    pub fn exported(captures: &Captures, calls: bool) -> Result<Self, Failure> {
-        Self::adjusted(captures, |service| calls.then(|| engine::traced(service)), false, |_| ())
+    pub fn exported(catalogue: &Catalogue, captures: &Captures, calls: bool) -> Result<Self, Failure> {
+        Self::adjusted(catalogue, captures, |service| calls.then(|| engine::traced(service)), false, |_| ())
     }
 
     /// The same with balanced services looked at, whatever the pipelines say.
-    pub fn advised(captures: &Captures) -> Result<Self, Failure> {
-        Self::adjusted(captures, |_| None, true, rewrite::with_affinity)
+    pub fn advised(catalogue: &Catalogue, captures: &Captures) -> Result<Self, Failure> {
+        Self::adjusted(catalogue, captures, |_| None, true, rewrite::with_affinity)
     }
 
     /// The same for the eye: with everything that is shown of calls; `follow`: the newest file is still being written. With who may be
     /// asked for calls that are up.
-    pub fn watched(captures: &Captures, follow: bool) -> Result<Watched, Failure> {
+    pub fn watched(catalogue: &Catalogue, captures: &Captures, follow: bool) -> Result<Watched, Failure> {
         let adjust = |tree: &mut Node| {
             rewrite::for_the_eye(tree);
             rewrite::with_media(tree);
         };
-        let mut reading = Self::built(captures, |_| Some(watched()), true, follow, adjust)?;
+        let mut reading = Self::built(catalogue, captures, |_| Some(watched()), true, follow, adjust)?;
         let plan = &reading.configuration.graph.shards[0];
-        let questions = reading.shard.open_questions(plan, &catalogue());
+        let questions = reading.shard.open_questions(plan, catalogue);
         let Self { shard, label_sets, report, seen, shown, .. } = reading;
         Ok(Watched { shard, label_sets, questions, shown, report, seen })
     }
 
     /// `alone`: by one shard, so that the order of the capture is that of what is found.
     fn adjusted(
+        catalogue: &Catalogue,
         captures: &Captures,
         wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
         alone: bool,
         more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
-        Self::built(captures, wanted, alone, false, more)
+        Self::built(catalogue, captures, wanted, alone, false, more)
     }
 
     fn built(
+        catalogue: &Catalogue,
         captures: &Captures,
         wanted: impl FnOnce(&Service) -> Option<CallsWanted>,
         alone: bool,
         follow: bool,
         more: impl Fn(&mut Node),
     ) -> Result<Self, Failure> {
-        let catalogue = catalogue();
-        let captures = &*with_ports(captures, &catalogue)?;
+        let captures = &*with_ports(captures, catalogue)?;
         let mut has_metrics = false;
-        let loaded = load(captures, &catalogue, &mut |tree| {
+        let loaded = load(captures, catalogue, &mut |tree| {
             has_metrics = rewrite::has_metrics(tree);
             rewrite::for_captures(tree, captures);
             more(tree);
@@ -127,7 +127,7 @@ impl Reading {
         let receiver = Box::new(PcapReceiver::new(pcap, Arc::clone(&report)));
         let receivers = vec![(plan.receivers[0].clone(), receiver as _)];
         let mut outlets = Vec::new();
-        let shard = Shard::build(plan, receivers, &configuration, &catalogue, &context, &mut outlets);
+        let shard = Shard::build(plan, receivers, &configuration, catalogue, &context, &mut outlets);
         let shown = shown(&configuration, &outlets);
         let seen = Seen::default();
         let mut reading =
@@ -309,6 +309,7 @@ pub fn watched() -> CallsWanted {
 /// The calls of capture files, those still up included, as `keep` makes something of them, in the order they ended; where
 /// `exchanges` are asked for also what happened outside of calls, in the order it began. Last, what came after calls were over.
 pub fn calls<T: Send + 'static>(
+    catalogue: &Catalogue,
     captures: &Captures,
     asked: Asked,
     exchanges: Option<Exchanges>,
@@ -329,7 +330,7 @@ pub fn calls<T: Send + 'static>(
         }
     };
     let wanted = CallsWanted { requests: exchanges.is_some(), ..asked.wanted() };
-    let mut reading = Reading::adjusted(captures, |_| Some(wanted), false, adjust)?;
+    let mut reading = Reading::adjusted(catalogue, captures, |_| Some(wanted), false, adjust)?;
     let (kept, calls) = std::sync::mpsc::channel();
     let shared = Arc::new(Mutex::new(exchanges));
     let taken = Arc::clone(&shared);
@@ -358,8 +359,8 @@ pub fn calls<T: Send + 'static>(
 }
 
 /// The newest messages of capture files that could not be read.
-pub fn refused(captures: &Captures) -> Result<Newest, Failure> {
-    let mut reading = Reading::adjusted(captures, |_| None, true, rewrite::with_numbers)?;
+pub fn refused(catalogue: &Catalogue, captures: &Captures) -> Result<Newest, Failure> {
+    let mut reading = Reading::adjusted(catalogue, captures, |_| None, true, rewrite::with_numbers)?;
     reading.read()?;
     remarks(&reading.report, true).iter().for_each(|remark| say(&format!("ringside: {remark}\n")));
     let (_, newest) = &*reading.seen.refused();
@@ -367,10 +368,9 @@ pub fn refused(captures: &Captures) -> Result<Newest, Failure> {
 }
 
 /// How captures are read, by the configuration.
-pub fn pcap_config(captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
-    let catalogue = catalogue();
-    let captures = &*with_ports(captures, &catalogue)?;
-    let loaded = load(captures, &catalogue, &mut |tree| rewrite::for_captures(tree, captures))?;
+pub fn pcap_config(catalogue: &Catalogue, captures: &Captures) -> Result<receiver_pcap::Config, Failure> {
+    let captures = &*with_ports(captures, catalogue)?;
+    let loaded = load(captures, catalogue, &mut |tree| rewrite::for_captures(tree, captures))?;
     Ok(files(&loaded.configuration, captures))
 }
 

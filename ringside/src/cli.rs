@@ -7,34 +7,30 @@ use call_filter::{Field, Filter};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use pipeline::Build;
 use pipeline::settings::duration;
 use receiver_sip_probe::Endpoint;
 use wire::Timestamp;
 
 /// What `--version` says after the name.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (commit ",
-    env!("RINGSIDE_REVISION"),
-    ", rustc ",
-    env!("RINGSIDE_RUSTVERSION"),
-    ")"
-);
+pub fn version(build: &Build) -> String {
+    format!("{} (commit {}, rustc {})", build.version, build.revision, build.rustversion)
+}
 
 /// Watches SIP and counts what RFC 6076 measures; sends nothing to it but the probes it is told to.
 #[derive(Debug, Parser)]
-#[command(name = "ringside", version = VERSION, args_conflicts_with_subcommands = true)]
+#[command(name = "ringside", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Run,
+    start: Start,
 }
 
 impl CommandLine {
     /// What is to be done; without a subcommand, `run`.
     pub fn command(self) -> Command {
-        self.command.unwrap_or(Command::Run(self.run))
+        self.command.unwrap_or(Command::Run(self.start))
     }
 }
 
@@ -42,15 +38,17 @@ impl CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the collector (also without a subcommand)
-    Run(Run),
+    Run(Start),
     /// Show every error of a configuration, each with file, line and column
-    Validate(Configured),
+    Validate(Run),
     /// Print the effective configuration, secrets hidden
-    PrintConfig(Configured),
+    PrintConfig(Run),
+    /// Print the JSON schema of the configuration, by which editors complete and check it
+    PrintSchema,
     /// List the components compiled in, or the metrics
     Components(Components),
     /// Can it capture here, and does it see SIP? Each finding with what to do about it
-    Doctor(Configured),
+    Doctor(Run),
     /// Print the metrics of capture files as they are at the last packet
     Replay(Replay),
     /// List the calls of capture files: outcome, delays, duration, carrier
@@ -90,6 +88,16 @@ pub struct Run {
     /// Set one key of the configuration, for instance exporters.prometheus.endpoint=127.0.0.1:2113
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+/// How the collector runs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Start {
+    #[command(flatten)]
+    pub run: Run,
+    /// Reload, as after SIGHUP, when a configuration file has other content than before; looked at every 5 s
+    #[arg(long)]
+    pub watch_config: bool,
 }
 
 /// Which numbers, and whose key.
@@ -485,7 +493,7 @@ mod tests {
     #[test]
     fn without_a_subcommand_it_runs() {
         let line = CommandLine::parse_from(["ringside", "--config", "a.toml", "--set", "x.y=1"]);
-        let Command::Run(run) = line.command() else { panic!("`run` is the default") };
+        let Command::Run(Start { run, watch_config: false }) = line.command() else { panic!("`run` is the default") };
         assert_eq!((run.configured.files, run.set), (vec![PathBuf::from("a.toml")], vec!["x.y=1".to_owned()]));
     }
 

@@ -1,34 +1,37 @@
-//! `ringside doctor`: can it capture here, and does it see SIP? Each finding with what to do about it.
+//! `ringside doctor`: can it capture here, does it see SIP, do its ways in and out work? Each finding with what to do about it.
 
 mod conntrack;
 mod media;
 mod probes;
+mod ways;
 
 use std::time::{Duration, Instant};
 
+use engine::Catalogue;
 use pipeline::ComponentId;
 use pipeline::settings::duration;
 use receiver_ebpf_sip::Config;
 use receiver_ebpf_sip::probe::{self, Check, Finding, Severity, Traffic};
 
-use crate::cli::{Configured, Run};
-use crate::components::catalogue;
+use crate::cli::Run;
 use crate::failure::Failure;
 use crate::settings::{self, Loaded};
 use crate::show::{numbered, print, say};
 
 /// Looks at everything, prints what it finds, and fails if nothing could be captured.
-pub fn doctor(configured: Configured) -> Result<(), Failure> {
-    let run = Run { configured, set: Vec::new() };
-    let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+pub fn doctor(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     say(&loaded.warnings.to_string());
     print(&line("ok", "configuration", &loaded.files.join(", "), ""))?;
     probes::try_each(&loaded)?;
+    let ways = ways::findings(&loaded)?;
+    print(&ways.text)?;
     conntrack::findings().iter().try_for_each(|finding| print(finding))?;
     let receivers = live_receivers(&loaded);
     if receivers.is_empty() {
         media::findings(&loaded, false).iter().try_for_each(|finding| print(finding))?;
-        return print(&line("ok", "capture", "no pipeline captures live, so no privilege is needed", ""));
+        print(&line("ok", "capture", "no pipeline captures live, so no privilege is needed", ""))?;
+        return ways.verdict();
     }
     let mut findings = Vec::new();
     for (id, config) in &receivers {
@@ -43,7 +46,8 @@ pub fn doctor(configured: Configured) -> Result<(), Failure> {
     let bpf = |finding: &Finding| matches!(finding.check, Check::Bpf | Check::Program);
     let classic = findings.iter().any(|finding| bpf(finding) && finding.severity != Severity::Good);
     media::findings(&loaded, classic).iter().try_for_each(|finding| print(finding))?;
-    verdict(&findings)
+    verdict(&findings)?;
+    ways.verdict()
 }
 
 /// The live receivers that pipelines use, with their settings.
@@ -84,6 +88,10 @@ fn describe(traffic: &Traffic) -> String {
     if !wrapped.is_empty() {
         let what = format!("seen in packets that are not read: {}", numbered(&wrapped));
         lines += &line("warn", "SIP", &what, "capture where the packets are as they come in or go out");
+    }
+    if let Some(only) = traffic.one_sided() {
+        let what = format!("{only} were seen, and nothing the other way: the mirror shows one direction");
+        lines += &line("warn", "SIP", &what, "mirror both directions of the port (rx and tx)");
     }
     if lines.is_empty() {
         return line(
@@ -153,6 +161,23 @@ mod tests {
         let (first, second) =
             ("ok     SIP: seen on port 5060\n", "warn   SIP: seen on port 5080 (6 packets), 5070 (1 packet) too");
         assert!(describe(&both).starts_with(&[first, second].concat()), "{}", describe(&both));
+    }
+
+    #[test]
+    fn half_a_mirror_is_pointed_at() {
+        let traffic = |requests, responses| {
+            let traffic = Traffic { on_ports: [(5060, 3)].into(), requests, responses, ..Traffic::default() };
+            describe(&traffic)
+        };
+        let found = traffic(40, 0);
+        assert!(
+            found.contains("warn   SIP: 40 requests and no response were seen, and nothing the other way"),
+            "{found}"
+        );
+        assert!(traffic(0, 30).contains("warn   SIP: 30 responses and no request"), "{found}");
+        for whole in [traffic(40, 1), traffic(5, 0)] {
+            assert_eq!(whole, "ok     SIP: seen on port 5060\n");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use call_views::{Exchanges, View};
+use engine::Catalogue;
 use pipeline::CallRecord;
 use receiver_pcap::trace::{Came, Messages, Numbered, Packets};
 use recordings::Writer;
@@ -28,10 +29,10 @@ use crate::show::say;
 const AROUND: Duration = Duration::from_secs(2);
 
 /// Writes the packets of the calls that match.
-pub fn extract(arguments: &Extract) -> Result<(), Failure> {
+pub fn extract(catalogue: &Catalogue, arguments: &Extract) -> Result<(), Failure> {
     let Extract { captures, all, call_id, filter, period, media, anonymize, output } = arguments;
     let who = folders::Asked { filter: filter.as_ref(), call_ids: call_id, period: *period, number: None };
-    let resolved = folders::resolved(captures, &who)?;
+    let resolved = folders::resolved(catalogue, captures, &who)?;
     let captures = &resolved.captures;
     if captures.paths.iter().any(|path| path.as_os_str() == "-") {
         let text = "extract reads captures several times, which a pipe cannot be: write it to a file first";
@@ -60,16 +61,22 @@ pub fn extract(arguments: &Extract) -> Result<(), Failure> {
     let of_call = matches.clone();
     let keep = move |_: &pipeline::Call, view: &View<'_>| of_call(view).then(|| Cut::of(view.record));
     let more = (*all || !call_id.is_empty()).then(Exchanges::apart);
-    let (mut calls, exchanges, _) = captures::calls(captures, asked, more, keep)?;
+    let (mut calls, exchanges, _) = captures::calls(catalogue, captures, asked, more, keep)?;
     let wanted = exchanges.iter().filter(|exchange| matches(&exchange.view()));
     calls.extend(wanted.map(|exchange| Cut::of(&exchange.record)));
     if calls.is_empty() {
         return Err(Failure::Failed("no call matches, so nothing was written".to_owned()));
     }
     let number = calls.len();
-    let config = captures::pcap_config(captures)?;
+    let config = captures::pcap_config(catalogue, captures)?;
     let (packets, remark) = match anonymize {
-        true => anonymous::write(calls.into_iter().map(|call| call.call_id).collect(), captures, &config, output)?,
+        true => anonymous::write(
+            catalogue,
+            calls.into_iter().map(|call| call.call_id).collect(),
+            captures,
+            &config,
+            output,
+        )?,
         false => {
             let packets = packets_of(calls, &mut Messages::open(&config)?)?;
             write(&packets, &config.files, output)?;

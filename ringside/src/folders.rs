@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use call_filter::{Filter, Parties};
 use config::Node;
 use config::node::Value;
+use engine::Catalogue;
 use recordings::Known;
 use wire::Timestamp;
 
 use crate::cli::{Captures, Period};
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::settings;
 
@@ -43,7 +43,7 @@ pub struct Resolved {
 }
 
 /// Puts the files of folders in their place.
-pub fn resolved(captures: &Captures, asked: &Asked<'_>) -> Result<Resolved, Failure> {
+pub fn resolved(catalogue: &Catalogue, captures: &Captures, asked: &Asked<'_>) -> Result<Resolved, Failure> {
     let (mut paths, mut selected) = (Vec::new(), Vec::new());
     for path in &captures.paths {
         if !path.is_dir() {
@@ -54,7 +54,7 @@ pub fn resolved(captures: &Captures, asked: &Asked<'_>) -> Result<Resolved, Fail
             let help = "see whether its files can be read, and whether there is room in the folder for temporary files";
             Failure::Failed(format!("{}: {error}; {help}", path.display()))
         };
-        let narrow = asked.is_narrow() && !hides(captures)?;
+        let narrow = asked.is_narrow() && !hides(catalogue, captures)?;
         let chosen = if narrow { select(path, asked, MOST_SELECTED).map_err(failed)? } else { None };
         let Some((file, others)) = chosen else {
             let files = recordings::captures(path).map_err(failed)?;
@@ -148,8 +148,8 @@ fn digits(number: &str) -> String {
 }
 
 /// Whether the configuration has something shown otherwise than an index has it.
-fn hides(captures: &Captures) -> Result<bool, Failure> {
-    let loaded = settings::load(&captures.run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+fn hides(catalogue: &Catalogue, captures: &Captures) -> Result<bool, Failure> {
+    let loaded = settings::load(&captures.run, catalogue).map_err(|problems| settings::refused(&problems))?;
     let hides = |privacy: &Node| {
         ["numbers", "call_id", "ip"].iter().any(|key| {
             let said = privacy.get(key).map(|entry| &entry.node.value);

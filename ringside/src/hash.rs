@@ -3,16 +3,16 @@
 use call_records::Privacy;
 use config::Node;
 use config::node::Value;
+use engine::Catalogue;
 use pipeline::ComponentId;
 
 use crate::cli::Hash;
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::{settings, show};
 
 /// A line for each number: its token under the key of the configuration.
-pub fn hash(arguments: &Hash) -> Result<(), Failure> {
-    let mut loaded = settings::load(&arguments.run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+pub fn hash(catalogue: &Catalogue, arguments: &Hash) -> Result<(), Failure> {
+    let mut loaded = settings::load(&arguments.run, catalogue).map_err(|problems| settings::refused(&problems))?;
     show::say(&loaded.warnings.to_string());
     let Some(key) = key(&mut loaded.tree) else {
         return Err(Failure::Usage(format!(

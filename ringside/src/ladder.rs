@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use call_views::message::{self, Detail};
 use call_views::{Exchange, Exchanges, View, ladder};
+use engine::Catalogue;
 use pipeline::{Call, CallRecord};
 
 use crate::captures::{self, Asked, LateMessages};
@@ -18,10 +19,10 @@ use crate::terminal;
 const WITHOUT_TERMINAL: usize = 80;
 
 /// Draws the calls that match.
-pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
+pub fn ladder(catalogue: &Catalogue, arguments: &Ladder) -> Result<(), Failure> {
     let Ladder { captures, call_id, filter, period, .. } = arguments;
     let who = folders::Asked { filter: filter.as_ref(), call_ids: call_id, period: *period, number: None };
-    let resolved = folders::resolved(captures, &who)?;
+    let resolved = folders::resolved(catalogue, captures, &who)?;
     let (wanted, filter) = (arguments.call_id.clone(), arguments.filter.clone());
     let messages = arguments.headers || arguments.raw;
     let asked = Asked::of(None, filter.as_ref(), true).with_messages(messages);
@@ -37,7 +38,7 @@ pub fn ladder(arguments: &Ladder) -> Result<(), Failure> {
         of_call(view).then(|| Kept { record: Arc::clone(&call.record), carrier, ua_type })
     };
     let more = (arguments.all || !arguments.call_id.is_empty()).then(|| Exchanges::new(true));
-    let (mut calls, exchanges, late) = captures::calls(&resolved.captures, asked, more, keep)?;
+    let (mut calls, exchanges, late) = captures::calls(catalogue, &resolved.captures, asked, more, keep)?;
     let wanted = exchanges.into_iter().filter(|exchange| matches(&exchange.view()));
     calls.extend(wanted.map(|Exchange { record, carrier, ua_type, .. }| Kept {
         record: Arc::new(record),

@@ -9,14 +9,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use call_views::View;
 use config::Node;
 use config::graph::Branch;
-use engine::{FlowContext, Shard, Sink, Turn};
+use engine::{Catalogue, FlowContext, Shard, Sink, Turn};
 use pipeline::call::Subject;
 use pipeline::call::watch::Question;
 use pipeline::{Call, CallsWanted, LabelSets, ReceiverError};
 
 use crate::captures::{EachCall, rewrite};
 use crate::cli::Run;
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::settings;
 use crate::show::say;
@@ -33,14 +32,18 @@ pub struct Live {
 
 impl Live {
     /// Builds what the configuration says; `adjust` changes it before.
-    pub fn new(run: &Run, wanted: CallsWanted, adjust: impl Fn(&mut Node)) -> Result<Self, Failure> {
-        let catalogue = catalogue();
+    pub fn new(
+        catalogue: &Catalogue,
+        run: &Run,
+        wanted: CallsWanted,
+        adjust: impl Fn(&mut Node),
+    ) -> Result<Self, Failure> {
         let adjust = &mut |tree: &mut Node| {
             settings::share_ports(tree);
             adjust(tree);
         };
         let loaded =
-            settings::load_adjusted(run, &catalogue, adjust).map_err(|problems| settings::refused(&problems))?;
+            settings::load_adjusted(run, catalogue, adjust).map_err(|problems| settings::refused(&problems))?;
         say(&loaded.warnings.to_string());
         crate::logs::quiet_panics();
         let configuration = loaded.configuration;
@@ -61,8 +64,8 @@ impl Live {
             (id.clone(), kind.build(configuration.receivers[id].settings(), &()))
         });
         let mut outlets = Vec::new();
-        let mut shard = Shard::build(plan, receivers.collect(), &configuration, &catalogue, &context, &mut outlets);
-        let questions = shard.open_questions(plan, &catalogue);
+        let mut shard = Shard::build(plan, receivers.collect(), &configuration, catalogue, &context, &mut outlets);
+        let questions = shard.open_questions(plan, catalogue);
         Ok(Self { shard, label_sets, questions })
     }
 
@@ -81,12 +84,13 @@ impl Live {
 
 /// Hands every call that ends to `take`, for ever; it ends when `take` says so. `started`: it captures.
 pub fn follow(
+    catalogue: &Catalogue,
     run: &Run,
     wanted: CallsWanted,
     started: impl FnOnce(),
     mut take: impl FnMut(&View<'_>) -> bool + Send + 'static,
 ) -> Result<(), Failure> {
-    let mut live = Live::new(run, wanted, rewrite::with_numbers)?;
+    let mut live = Live::new(catalogue, run, wanted, rewrite::with_numbers)?;
     let (enough, seen_enough) = sync_channel(1);
     let take = move |_: &Call, view: &View<'_>| {
         if view.record.subject == Subject::Call && !take(view) {

@@ -12,7 +12,7 @@ use std::io::{BufWriter, Read};
 use std::path::Path;
 
 use config::Configuration;
-use engine::Outlet;
+use engine::{Catalogue, Outlet};
 use metrics::{Exposition, Undefined};
 
 use crate::captures::{Asked, Reading};
@@ -24,12 +24,13 @@ use calls::Calls;
 use export::Export;
 
 /// Reads the captures and prints what they come to.
-pub fn replay(replay: &Replay) -> Result<(), Failure> {
-    let resolved = folders::resolved(&replay.captures, &folders::Asked::default())?;
+pub fn replay(catalogue: &Catalogue, replay: &Replay) -> Result<(), Failure> {
+    let resolved = folders::resolved(catalogue, &replay.captures, &folders::Asked::default())?;
     let captures = &resolved.captures;
     let mut reading = match replay.export {
-        true => Reading::exported(captures, replay.calls.is_some())?,
+        true => Reading::exported(catalogue, captures, replay.calls.is_some())?,
         false => Reading::new(
+            catalogue,
             captures,
             replay.calls.is_some().then(|| Asked::of(None, replay.filter.as_ref(), false).wanted()),
         )?,

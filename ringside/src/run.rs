@@ -5,6 +5,7 @@
 
 mod announce;
 mod reload;
+mod written;
 
 use std::fmt::Display;
 use std::io;
@@ -17,29 +18,29 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::cli::Run;
-use crate::components::catalogue;
+use crate::cli::Start;
 use crate::failure::Failure;
 use crate::logs::{self, Log};
 use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
 
 /// Runs until a signal or a failure ends it.
-pub fn run(run: &Run) -> Result<(), Failure> {
-    let catalogue = catalogue();
-    let loaded = settings::load(run, &catalogue).map_err(|problems| settings::refused(&problems))?;
+pub fn run(catalogue: &Catalogue, start: &Start) -> Result<(), Failure> {
+    let run = &start.run;
+    let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     let log = Log::open(&loaded.configuration.service.telemetry.logs);
     logs::quiet_panics();
     warn_of(&loaded.warnings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed("the runtime", &error))?;
-    let result = runtime.block_on(serve(run, loaded, &catalogue, log));
+    let result = runtime.block_on(serve(start, loaded, catalogue, log));
     // Dropped, it would wait for whoever still looks up a name, which takes as long as the resolver likes.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Result<(), Failure> {
+async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Result<(), Failure> {
+    let run = &start.run;
     // Before anything is open, so that none comes too early to be heard.
     let mut signals = Signals::listen().map_err(|error| failed("signals", &error))?;
     let mut engine = Engine::build(&loaded.configuration, catalogue);
@@ -58,9 +59,14 @@ async fn serve(run: &Run, loaded: Loaded, catalogue: &Catalogue, log: Log) -> Re
     let service = loaded.configuration.service;
     let own = OwnTelemetry::start(&service.telemetry, running.status(), &log.bridge)?;
     let mut program = Program { running, shards, service, log, own };
+    let mut files = start.watch_config.then(|| written::watch(run));
     loop {
         tokio::select! {
             end = ended.recv() => return program.fail(end).await,
+            () = async { files.as_mut().expect("files are watched").changed().await }, if files.is_some() => {
+                tracing::info!("a configuration file has changed");
+                program.reload(run, catalogue).await;
+            }
             action = signals.next() => match action {
                 SignalAction::Reload => program.reload(run, catalogue).await,
                 SignalAction::End(signal) => {

@@ -30,7 +30,12 @@ pub fn load(run: &Run, catalogue: &Catalogue) -> Result<Loaded, Problems> {
     load_adjusted(run, catalogue, &mut share_ports)
 }
 
-/// The same, after `adjust` has changed the tree: for a command that runs something else than the pipelines
+/// Names and texts of the files of a configuration, as far as they can be read.
+pub fn texts(run: &Run) -> Vec<(String, String)> {
+    sources(run, &mut Problems::default()).files
+}
+
+/// As [`load`], after `adjust` has changed the tree: for a command that runs something else than the pipelines
 /// as written. These are checked first, as they are, so that a file is right or wrong for every command.
 pub fn load_adjusted(run: &Run, catalogue: &Catalogue, adjust: &mut dyn FnMut(&mut Node)) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();

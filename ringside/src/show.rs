@@ -4,24 +4,29 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use config::Type;
+use engine::Catalogue;
 use metrics::schema::{Source, families};
 use metrics::{Kind, Scope};
 
-use crate::cli::{Configured, Run};
-use crate::components::catalogue;
+use crate::cli::Run;
 use crate::failure::Failure;
 use crate::settings::{self, Loaded};
 
 /// `ringside validate`: every error, or that there is none. Warnings go to standard error either way.
-pub fn validate(configured: Configured) -> Result<(), Failure> {
-    let loaded = load(configured)?;
+pub fn validate(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = load(catalogue, run)?;
     print(&format!("{}: valid\n", loaded.files.join(", ")))
 }
 
 /// `ringside print-config`: what would run, defaults filled in.
-pub fn print_config(configured: Configured) -> Result<(), Failure> {
-    let loaded = load(configured)?;
+pub fn print_config(catalogue: &Catalogue, run: &Run) -> Result<(), Failure> {
+    let loaded = load(catalogue, run)?;
     print(&loaded.configuration.effective(&loaded.tree))
+}
+
+/// `ringside print-schema`: what may be written in a configuration, for editors.
+pub fn print_schema(catalogue: &Catalogue) -> Result<(), Failure> {
+    print(&format!("{:#}\n", catalogue.schema()))
 }
 
 /// Names with the number of packets of each: `5080 (6 packets), 5070 (1 packet)`.
@@ -32,7 +37,7 @@ pub fn numbered(packets: &[(impl Display, u64)]) -> String {
 }
 
 /// `ringside components`: what is compiled in.
-pub fn components() -> Result<(), Failure> {
+pub fn components(catalogue: &Catalogue) -> Result<(), Failure> {
     fn section<P: ?Sized, X>(title: &str, types: &[Type<P, X>]) -> String {
         let mut text = format!("{title}:\n");
         for kind in types {
@@ -43,7 +48,6 @@ pub fn components() -> Result<(), Failure> {
         }
         text
     }
-    let catalogue = catalogue();
     let text = [
         section("receivers", &catalogue.receivers),
         section("processors", &catalogue.processors),
@@ -103,9 +107,8 @@ pub fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn load(configured: Configured) -> Result<Loaded, Failure> {
-    let run = Run { configured, set: Vec::new() };
-    let loaded = settings::load(&run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+fn load(catalogue: &Catalogue, run: &Run) -> Result<Loaded, Failure> {
+    let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     say(&loaded.warnings.to_string());
     Ok(loaded)
 }

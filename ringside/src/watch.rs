@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use call_screen::{Effect, Screen, draw};
+use engine::Catalogue;
 
 use crate::cli::Watch;
 use crate::failure::Failure;
@@ -22,11 +23,11 @@ use source::{News, Source};
 use terminal::{Happened, Terminal};
 
 /// Shows calls until it is told to end.
-pub fn watch(arguments: &Watch) -> Result<(), Failure> {
+pub fn watch(catalogue: &Catalogue, arguments: &Watch) -> Result<(), Failure> {
     Terminal::check()?;
     let style = standard_output::style(None, arguments.utc);
     // All that can fail for want of rights or files fails before the screen is taken.
-    let mut source = Source::open(arguments)?;
+    let mut source = Source::open(catalogue, arguments)?;
     let mut screen = Screen::new(source.name(), style, MOST);
     if let Some((text, filter)) = &arguments.filter {
         screen.set_filter(text, filter.clone());

@@ -301,9 +301,25 @@ impl Stream {
     /// The highest number is `steps` higher; what leaves the window is decided.
     #[inline]
     fn advance(&mut self, steps: u32) {
+        // Nearly always the next number comes, and one leaves the window: a loop for that would cost more than the rest.
+        if steps == 1 {
+            let oldest = self.highest - (WINDOW - 1);
+            if oldest >= self.base {
+                self.decide(oldest, self.window.fate(WINDOW - 1));
+            }
+            self.window.advance(1);
+        } else {
+            self.leave(steps);
+            self.window.advance(steps);
+        }
+        self.highest += steps;
+    }
+
+    /// Decides what leaves the window as the highest number goes up by so many steps.
+    #[inline(never)]
+    fn leave(&mut self, steps: u32) {
         let oldest = self.highest - (WINDOW - 1);
-        let leaving = steps.min(WINDOW);
-        for number in oldest..oldest + leaving {
+        for number in oldest..oldest + steps.min(WINDOW) {
             if number >= self.base {
                 self.decide(number, self.window.fate(self.highest - number));
             }
@@ -311,8 +327,6 @@ impl Stream {
         if steps > WINDOW {
             self.decide_lost(self.highest + 1, steps - WINDOW);
         }
-        self.window.advance(steps);
-        self.highest += steps;
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use crate::error::ParseError;
 use crate::header::{Header, Lines};
 use crate::limits::MAX_STREAM_MESSAGE;
 use crate::method::Method;
-use crate::scan::LineEnds;
+use crate::scan::{self, LineEnds};
 use crate::start;
 use crate::value;
 
@@ -334,8 +334,9 @@ fn foreign(line: &[u8]) -> Step {
 }
 
 /// Whether `SIP/` and a digit stand anywhere in `line`.
+#[inline]
 pub(crate) fn names_sip(line: &[u8]) -> bool {
-    memchr::memchr_iter(b'/', line).any(|slash| slash >= 3 && start::names_sip(&line[slash - 3..]))
+    scan::places::<b'/'>(line).any(|slash| slash >= 3 && start::names_sip(&line[slash - 3..]))
 }
 
 /// Length of a header block with its empty line; its first `scanned` bytes do not hold it.

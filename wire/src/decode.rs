@@ -164,17 +164,17 @@ impl Decoder {
     }
 }
 
-/// The datagram in a packet as nearly all are: whole, with nothing but an Ethernet header before IPv4, no options, no
+/// The datagram in a packet as nearly all are: whole, with nothing but a link header before IPv4, no options, no
 /// fragment, no tunnel. What is not so is `None`, and says nothing.
 // Step by step, the way to a datagram cost three times as many instructions.
 #[inline(always)]
 fn usual<'a>(packet: &Packet<'a>, tunnels: &tunnel::Ports) -> Option<Datagram<'a>> {
     let bytes = match packet.link {
-        Link::Network { ethertype: link::IPV4 } | Link::Ipv4 => packet.bytes,
-        Link::Ethernet => match packet.bytes.split_first_chunk::<14>()? {
-            ([.., high, low], bytes) if u16::from_be_bytes([*high, *low]) == link::IPV4 => bytes,
-            _ => return None,
-        },
+        Link::Ethernet => behind(packet.bytes.split_first_chunk::<14>()?, |[.., high, low]| [high, low])?,
+        Link::Network { ethertype: link::IPV4 } | Link::Ipv4 | Link::RawIp => packet.bytes,
+        // What `tcpdump -i any` writes.
+        Link::LinuxCooked => behind(packet.bytes.split_first_chunk::<16>()?, |[.., high, low]| [high, low])?,
+        Link::LinuxCooked2 => behind(packet.bytes.split_first_chunk::<20>()?, |[high, low, ..]| [high, low])?,
         _ => return None,
     };
     let (ip, _) = bytes.split_first_chunk::<28>()?;
@@ -197,6 +197,15 @@ fn usual<'a>(packet: &Packet<'a>, tunnels: &tunnel::Ports) -> Option<Datagram<'a
         missing: 0,
         identification: number(4),
     })
+}
+
+/// What stands behind a link header in which `ethertype` is that of IPv4.
+#[inline(always)]
+fn behind<'a, const N: usize>(
+    (header, bytes): (&[u8; N], &'a [u8]),
+    ethertype: impl Fn([u8; N]) -> [u8; 2],
+) -> Option<&'a [u8]> {
+    (u16::from_be_bytes(ethertype(*header)) == link::IPV4).then_some(bytes)
 }
 
 /// One whole IP packet.

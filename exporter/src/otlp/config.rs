@@ -19,7 +19,7 @@ pub use tables::{Aggregation, Batch, Compression, GrpcConfig, HttpConfig, Queue,
 use super::payload::Signal;
 
 /// How requests travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// gRPC over HTTP/2.

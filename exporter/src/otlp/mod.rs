@@ -17,5 +17,5 @@ mod stats;
 pub use config::{Aggregation, Compression, GrpcConfig, HttpConfig, Protocol, Settings, Temporality};
 pub use exporter::Otlp;
 pub use payload::{Failure, Outcome, Payload, Refused, Signal};
-pub use send::{Sender, Store, StoreError};
+pub use send::{Reached, Sender, Store, StoreError, reach};
 pub use stats::Stats;

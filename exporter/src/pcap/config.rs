@@ -8,19 +8,22 @@ use recordings::Limits;
 use serde::{Deserialize, Serialize};
 
 /// `[exporters.pcap]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Folder of the recordings; made if it is not there. Default `/var/lib/ringside/recordings`. A change needs a restart.
     pub directory: PathBuf,
     /// A file of this size is closed. Default 64 MiB.
     #[serde(with = "size")]
+    #[schemars(with = "pipeline::settings::size::Written")]
     pub max_file_size: usize,
     /// A file of this age is closed. Default 1 h.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub max_file_age: Duration,
     /// Most bytes of all files; beyond it the oldest are deleted. Default 10 GiB.
     #[serde(with = "size")]
+    #[schemars(with = "pipeline::settings::size::Written")]
     pub max_total_size: usize,
     /// Most files, each with its index; beyond it the oldest are deleted. Default 10,000.
     pub max_files: usize,
@@ -29,7 +32,7 @@ pub struct Config {
 }
 
 /// How closed files are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// As they were written.

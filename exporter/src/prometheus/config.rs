@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 
 /// `[exporters.prometheus]`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// Address and port to listen on. Default `0.0.0.0:2112`. A change needs a restart only where

@@ -35,6 +35,11 @@ pub mod option {
     }
 }
 
+/// A duration as it is written, for a schema: `#[schemars(with = "pipeline::settings::duration::Written")]`.
+#[derive(schemars::JsonSchema)]
+#[schemars(inline)]
+pub struct Written(#[schemars(regex(pattern = r"^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h))+)$"))] pub String);
+
 /// Parses a Go-style duration. `None` when it is not one, or is longer than 292 years (Go's own bound).
 pub fn parse(text: &str) -> Option<Duration> {
     if text == "0" {

@@ -80,7 +80,11 @@ impl Refused {
         }
         let text = cause.to_string();
         let what = text.lines().last().unwrap_or(&text).trim_start_matches("error: ").to_owned();
-        Self { what, help: "put a backslash before characters meant as such, and '...' around the expression" }
+        let help = match ["look-around", "backreferences"].iter().any(|lacking| what.contains(lacking)) {
+            true => "write it without: it is enough that what is looked for stands somewhere in the value",
+            false => "put a backslash before characters meant as such, and '...' around the expression",
+        };
+        Self { what, help }
     }
 }
 

@@ -96,6 +96,11 @@ impl Problems {
         self.add(Severity::Warning, None, path.into(), what.into(), help.into());
     }
 
+    /// Keeps those that `keep` says, which may change them.
+    pub fn retain_mut(&mut self, keep: impl FnMut(&mut Problem) -> bool) {
+        self.list.retain_mut(keep);
+    }
+
     /// Adds an error whose place is known.
     pub fn error_at(
         &mut self,

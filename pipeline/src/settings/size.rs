@@ -17,6 +17,16 @@ pub fn serialize<S: Serializer>(value: &usize, serializer: S) -> Result<S::Ok, S
     serializer.serialize_str(&format(*value))
 }
 
+/// A size as it is written, for a schema: `#[schemars(with = "pipeline::settings::size::Written")]`.
+#[derive(schemars::JsonSchema)]
+#[schemars(inline, untagged)]
+pub enum Written {
+    /// A number of bytes.
+    Bytes(u64),
+    /// With its unit.
+    Text(#[schemars(regex(pattern = r"^ *[0-9]+(\.[0-9]+)? *(B|KiB|MiB|GiB)?$"))] String),
+}
+
 /// Bytes; `None` when the text is no size, or more than there can be.
 pub fn parse(text: &str) -> Option<usize> {
     let text = text.trim();

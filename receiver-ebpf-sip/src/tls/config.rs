@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::selection::{FORM, Selection};
 
 /// Whether, and where, TLS is read in the clear.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct TlsConfig {
     /// Read what processes read and write over TLS on SIP ports. Default `false`.

@@ -88,7 +88,7 @@ fn speaks_to_itself(test: &str, port: u16, way: Way) {
             });
         }
         assert!(peer.wait().expect("our own child").success());
-        let all = (0..MESSAGES as usize).map(|number| 1 + number * 1000).sum();
+        let all: usize = (0..MESSAGES as usize).map(|number| 1 + number * 1000).sum();
         assert_eq!(seen.bytes, [all; 4]);
     });
 }

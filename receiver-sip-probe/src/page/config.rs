@@ -14,7 +14,7 @@ use crate::endpoint::{Endpoint, Host};
 use crate::exchange::Carrier;
 
 /// `[extensions.probe_endpoint]`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Config {
     /// How it is asked, by the `module` of a request; one without it means `default`.
@@ -24,7 +24,7 @@ pub struct Config {
 }
 
 /// `allow`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Allow {
     /// Networks of targets that are named by their address.
@@ -34,7 +34,7 @@ pub struct Allow {
 }
 
 /// One of `modules`. What is left out is as `receivers.sip_probe` has it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct ModuleConfig {
     /// `udp`, `tcp` or `tls`. Default: what the target says, or DNS.
@@ -42,6 +42,7 @@ pub struct ModuleConfig {
     pub transport: Option<Transport>,
     /// How long an answer may take; less where the client has less patience.
     #[serde(with = "duration::option", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<pipeline::settings::duration::Written>")]
     pub timeout: Option<Duration>,
     /// See `receivers.sip_probe`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +71,7 @@ pub struct ModuleConfig {
 }
 
 /// What a module asks over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Datagrams.

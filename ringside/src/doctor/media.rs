@@ -4,13 +4,14 @@
 //! counters of the instance that runs are asked, where its configuration says that it serves them.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use exporter::prometheus::Settings;
 use pipeline::ComponentId;
 
 use super::line;
+use super::ways::reachable;
 use crate::settings::Loaded;
 
 /// What is to be said of media; nothing where no pipeline listens to them. `classic`: there is no eBPF here.
@@ -23,7 +24,7 @@ pub fn findings(loaded: &Loaded, classic: bool) -> Vec<String> {
         return vec![line("warn", SUBJECT, what, "see to eBPF, or take `media` out of the pipelines")];
     }
     let namespace = &loaded.configuration.service.metrics.namespace;
-    endpoints(loaded).into_iter().map(|endpoint| judge(endpoint, namespace, ask(endpoint).as_deref())).collect()
+    endpoints(loaded).into_iter().map(|endpoint| judge(endpoint, namespace, &ask(endpoint))).collect()
 }
 
 fn is_listened_to(loaded: &Loaded) -> bool {
@@ -40,12 +41,7 @@ fn endpoints(loaded: &Loaded) -> Vec<SocketAddr> {
     let mut add = |id: &ComponentId| {
         let Some(checked) = loaded.configuration.exporters.get(id) else { return };
         let Ok(settings) = checked.settings().downcast::<Settings>() else { return };
-        let ip = match settings.endpoint.ip() {
-            ip if !ip.is_unspecified() => ip,
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        };
-        let endpoint = SocketAddr::new(ip, settings.endpoint.port());
+        let endpoint = reachable(settings.endpoint);
         if !endpoints.contains(&endpoint) {
             endpoints.push(endpoint);
         }
@@ -56,9 +52,23 @@ fn endpoints(loaded: &Loaded) -> Vec<SocketAddr> {
     endpoints
 }
 
-/// The page of metrics that is served there; `None` where nobody serves one.
-fn ask(endpoint: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&endpoint, CONNECT).ok()?;
+/// What is served there.
+enum Served {
+    /// Nothing.
+    Nobody,
+    /// Something that is not shown to everybody: by TLS, or for a password.
+    Closed,
+    /// The page of metrics.
+    Page(String),
+}
+
+fn ask(endpoint: SocketAddr) -> Served {
+    let Ok(stream) = TcpStream::connect_timeout(&endpoint, CONNECT) else { return Served::Nobody };
+    page(stream, endpoint).map_or(Served::Closed, Served::Page)
+}
+
+/// The page that a server shows to everybody.
+fn page(mut stream: TcpStream, endpoint: SocketAddr) -> Option<String> {
     stream.set_read_timeout(Some(ANSWER)).ok()?;
     // Without keep-alive and chunks: what comes until the end is the answer.
     write!(stream, "GET /metrics HTTP/1.0\r\nHost: {endpoint}\r\n\r\n").ok()?;
@@ -69,11 +79,22 @@ fn ask(endpoint: SocketAddr) -> Option<String> {
     head.split(' ').nth(1).is_some_and(|status| status == "200").then(|| body.to_owned())
 }
 
-/// What the counters say; `page` is the page of metrics.
-fn judge(endpoint: SocketAddr, namespace: &str, page: Option<&str>) -> String {
-    let Some(page) = page else {
-        let what = format!("nobody serves http://{endpoint}/metrics: ask again while ringside runs and has seen calls");
-        return line("ok", SUBJECT, &what, "");
+/// What the counters say.
+fn judge(endpoint: SocketAddr, namespace: &str, served: &Served) -> String {
+    let page = match served {
+        Served::Page(page) => page,
+        Served::Nobody => {
+            let what =
+                format!("nobody serves http://{endpoint}/metrics: ask again while ringside runs and has seen calls");
+            return line("ok", SUBJECT, &what, "");
+        }
+        Served::Closed => {
+            let what = format!("what {endpoint} serves is not shown without TLS or a password");
+            let help = format!(
+                "look there yourself: {namespace}_media_faults_total{{fault=\"one_way\"}} beside the answered calls"
+            );
+            return line("ok", SUBJECT, &what, &help);
+        }
     };
     let sum = |name: &str, label: &str| sum(page, &format!("{namespace}_{name}"), label);
     let one_way = sum("media_faults_total", "fault=\"one_way\"");
@@ -130,7 +151,7 @@ mod tests {
              x_ratio_input_total{{carrier=\"a\",input=\"TI\"}} 1000\nx_short_calls_total{{carrier=\"a\"}} {short}\n",
             one_way[0], one_way[1]
         );
-        judge("127.0.0.1:2112".parse().expect("an address"), "x", Some(&page))
+        judge("127.0.0.1:2112".parse().expect("an address"), "x", &Served::Page(page))
     }
 
     #[test]
@@ -149,7 +170,7 @@ mod tests {
 
     #[test]
     fn who_does_not_run_cannot_be_asked() {
-        let nobody = judge("127.0.0.1:2112".parse().expect("an address"), "x", None);
+        let nobody = judge("127.0.0.1:2112".parse().expect("an address"), "x", &Served::Nobody);
         assert!(nobody.starts_with("ok     media: nobody serves http://127.0.0.1:2112/metrics"), "{nobody}");
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anonymize::Anonymizer;
+use engine::Catalogue;
 use pipeline::{FrameBatch, SipFrame};
 use receiver_pcap::Config;
 use receiver_pcap::trace::{Came, Messages};
@@ -20,18 +21,18 @@ use wire::{Link, Packet, Tap, Timestamp};
 use super::cannot_be_written;
 use crate::captures;
 use crate::cli::Captures;
-use crate::components::catalogue;
 use crate::failure::Failure;
 use crate::{hash, settings};
 
 /// Writes the messages of these calls; gives the number of packets, and what is to be said of them.
 pub fn write(
+    catalogue: &Catalogue,
     calls: HashSet<Box<str>>,
     captures: &Captures,
     config: &Config,
     output: &Path,
 ) -> Result<(usize, String), Failure> {
-    let mut anonymizer = Anonymizer::new(&key(captures)?);
+    let mut anonymizer = Anonymizer::new(&key(catalogue, captures)?);
     let mut ports = HashSet::new();
     // What a message took from its first piece to its last, at most.
     let mut longest = Duration::ZERO;
@@ -99,8 +100,8 @@ pub fn write(
 }
 
 /// The key of the configuration, or one that is as good as lost.
-fn key(captures: &Captures) -> Result<Vec<u8>, Failure> {
-    let mut loaded = settings::load(&captures.run, &catalogue()).map_err(|problems| settings::refused(&problems))?;
+fn key(catalogue: &Catalogue, captures: &Captures) -> Result<Vec<u8>, Failure> {
+    let mut loaded = settings::load(&captures.run, catalogue).map_err(|problems| settings::refused(&problems))?;
     if let Some(key) = hash::key(&mut loaded.tree) {
         return Ok(key.into_bytes());
     }

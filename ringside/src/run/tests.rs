@@ -61,7 +61,7 @@ impl Exporter for Slow {
     }
 }
 
-#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 struct Nothing {}
 
 struct Fixture {

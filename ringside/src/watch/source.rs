@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use call_screen::Known;
 use call_views::{Exchanges, View};
-use engine::{Shard, Sink, Turn};
+use engine::{Catalogue, Shard, Sink, Turn};
 use pipeline::call::Subject;
 use pipeline::call::live::LiveAsk;
 use pipeline::call::watch::Question;
@@ -54,7 +54,7 @@ pub enum News {
 
 impl Source {
     /// Opens what the arguments name.
-    pub fn open(arguments: &Watch) -> Result<Self, Failure> {
+    pub fn open(catalogue: &Catalogue, arguments: &Watch) -> Result<Self, Failure> {
         let (sender, news) = sync_channel(WAITING);
         let stop = Arc::<AtomicBool>::default();
         let lost = Arc::<AtomicU64>::default();
@@ -65,7 +65,7 @@ impl Source {
             return Ok(Self { remote: Some(wanted), ..Self::new(address.clone(), news, parts, (stop, lost), thread) });
         }
         if arguments.paths.is_empty() {
-            let mut live = Live::new(&arguments.run, captures::watched(), rewrite::for_the_eye)?;
+            let mut live = Live::new(catalogue, &arguments.run, captures::watched(), rewrite::for_the_eye)?;
             let (questions, label_sets) = (live.questions.take(), Arc::clone(&live.label_sets));
             // Packets do not wait: what nobody takes is counted.
             let feed = Feed { news: sender, lost: Arc::clone(&lost), patient: false };
@@ -80,9 +80,9 @@ impl Source {
         }
         let Watch { paths, ports, run, .. } = arguments;
         let captures = Captures { paths: paths.clone(), ports: ports.clone(), run: run.clone() };
-        let folders::Resolved { captures, .. } = &folders::resolved(&captures, &folders::Asked::default())?;
+        let folders::Resolved { captures, .. } = &folders::resolved(catalogue, &captures, &folders::Asked::default())?;
         let grows = paths.iter().any(|path| is_written(path));
-        let mut watched = Reading::watched(captures, grows)?;
+        let mut watched = Reading::watched(catalogue, captures, grows)?;
         let (questions, label_sets) = (watched.questions.take(), Arc::clone(&watched.label_sets));
         let feed = Feed { news: sender, lost: Arc::clone(&lost), patient: true };
         watched.add_sink(feed.sink(&label_sets));

@@ -50,6 +50,40 @@ fn what_is_wrong_for_one_command_is_wrong_for_all() {
 }
 
 #[test]
+fn what_is_probably_not_meant_is_told_and_valid() {
+    let folder = Folder::new();
+    let text = "[receivers.ebpf_sip]\nports = [5060, 5061, 5060]\n[exporters.otlp_grpc]\nendpoint = 'tempo.example.com'\n\
+                [processors.dialog]\n[service.pipelines.metrics]\nreceivers = ['ebpf_sip']\nprocessors = ['dialog']\n\
+                exporters = ['otlp_grpc']\n";
+    folder.write("pipeline.toml", text);
+    let outcome = run(folder.path(), &["validate"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "./pipeline.toml: valid\n"));
+    let expected = [
+        "./pipeline.toml:2:22: warning: receivers.ebpf_sip.ports[2]: 5060 stands twice; name it once",
+        "./pipeline.toml:4:12: warning: exporters.otlp_grpc.endpoint: no port is written, so it is 443; OTLP over gRPC \
+         usually has 4317; write it as \"http://127.0.0.1:4317\" (no TLS), \"https://host:4317\" or \"host:4317\"",
+    ];
+    assert_eq!(outcome.stderr.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_is_set_on_the_command_line_is_checked_and_shown_too() {
+    let folder = Folder::new();
+    let set = ["--set", "exporters.prometheus.endpoint=127.0.0.1:2113"];
+    let shown = run(folder.path(), &[&["print-config"][..], &set].concat());
+    assert!(shown.stdout.contains("endpoint = \"127.0.0.1:2113\""), "{}", shown.stdout);
+    for command in ["validate", "print-config", "doctor"] {
+        let outcome = run(folder.path(), &[command, "--set", "exporters.prometheus.endpoint=nowhere"]);
+        assert_eq!(outcome.code, 2, "{command}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("--set exporters.prometheus.endpoint: exporters.prometheus.endpoint: "),
+            "{command}: {}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
 fn errors_of_several_files_stand_in_the_order_of_the_files() {
     let folder = Folder::new();
     let good = "[receivers.ebpf_sip]\n[exporters.prometheus]\n[processors.dialog]\n[service.pipelines.metrics]\n\

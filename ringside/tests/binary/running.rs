@@ -108,6 +108,20 @@ fn a_reload_applies_what_it_can_and_names_what_needs_a_restart() {
 }
 
 #[test]
+fn a_changed_file_is_reloaded_without_a_signal() {
+    let folder = folder();
+    let (mut running, announced) = Running::start(folder.path(), &[&RUN[..], &["--watch-config"]].concat());
+    folder.write("run.toml", config("short_call = '4s'", ""));
+    let log = running.await_log("configuration reloaded");
+    assert!(log.contains("a configuration file has changed"), "{log}");
+    folder.write("run.toml", config("short_call = 4", ""));
+    running.await_log("the old one runs on");
+    assert!(get(&announced, "/metrics").contains("\notelcol_config_last_reload_successful 0\n"));
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.end().0.code(), Some(0));
+}
+
+#[test]
 fn a_port_in_use_is_named_with_what_to_do() {
     let folder = folder();
     let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");

@@ -88,6 +88,7 @@ fn shapes() -> Vec<(&'static str, Link, Vec<u8>, bool)> {
         ("cooked", Link::LinuxCooked, cooked(0x0800, &four), false),
         ("cooked, tagged", Link::LinuxCooked, cooked(0x8100, &tag(0x86dd, &six)), true),
         ("cooked 2", Link::LinuxCooked2, cooked2(0x86dd, &six), true),
+        ("cooked 2, IPv4", Link::LinuxCooked2, cooked2(0x0800, &four), false),
         ("null, big-endian", Link::Null, family(2, &four), false),
         ("null, little-endian", Link::Null, family_le(30, &six), true),
         ("loop", Link::Loop, family(24, &six), true),
@@ -376,6 +377,17 @@ fn tcp_is_decoded_up_to_its_header() {
 fn reasons_can_be_counted_by_position() {
     for (index, skip) in Skip::ALL.into_iter().enumerate() {
         assert_eq!(skip as usize, index);
+    }
+}
+
+#[test]
+fn whatever_captures_usually_begin_with_is_read_the_short_way() {
+    let is_short = |(what, link, bytes, _): (&'static str, Link, Vec<u8>, bool)| {
+        usual(&packet(link, 0, &bytes), &tunnel::Ports::default()).map(|_| what)
+    };
+    let short: Vec<_> = shapes().into_iter().filter_map(is_short).collect();
+    for what in ["ethernet", "ethernet, padded", "raw IPv4", "IPv4", "cooked", "cooked 2, IPv4", "network"] {
+        assert!(short.contains(&what), "{what} is not among {short:?}");
     }
 }
 

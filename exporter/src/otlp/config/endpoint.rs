@@ -47,8 +47,16 @@ pub(super) fn grpc(text: &str, insecure: bool, problems: &mut Problems) -> Optio
     };
     let help = "write it as \"http://127.0.0.1:4317\" (no TLS), \"https://host:4317\" or \"host:4317\"";
     let endpoint = parse(&scheme, rest).filter(|endpoint| endpoint.path == "/");
-    if endpoint.is_none() {
-        problems.error("endpoint", "it is no endpoint for gRPC", help);
+    match &endpoint {
+        None => problems.error("endpoint", "it is no endpoint for gRPC", help),
+        Some(Endpoint { port, .. }) if !text.contains("://") && !text.ends_with(&format!(":{port}")) => {
+            problems.warning(
+                "endpoint",
+                format!("no port is written, so it is {port}; OTLP over gRPC usually has 4317"),
+                help,
+            );
+        }
+        Some(_) => {}
     }
     endpoint
 }

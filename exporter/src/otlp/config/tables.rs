@@ -8,7 +8,7 @@ use pipeline::settings::{duration, size};
 use serde::{Deserialize, Serialize};
 
 /// `[exporters.otlp_grpc]`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct GrpcConfig {
     /// `host:port`, `http://host:port` (no TLS) or `https://host:port`. A `host:port` alone means TLS unless
@@ -16,6 +16,7 @@ pub struct GrpcConfig {
     pub endpoint: String,
     /// Longest wait for one answer. Default 5 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub timeout: Duration,
     /// Sent with every request. Never shown.
     pub headers: BTreeMap<String, String>,
@@ -29,6 +30,7 @@ pub struct GrpcConfig {
     pub sending_queue: Queue,
     /// Largest request before compression, in bytes. Default 3.5 MiB: servers commonly refuse above 4 MiB.
     #[serde(with = "size")]
+    #[schemars(with = "pipeline::settings::size::Written")]
     pub max_request_size: usize,
     /// `cumulative` or `delta`. Default `cumulative`.
     pub temporality: Temporality,
@@ -36,11 +38,12 @@ pub struct GrpcConfig {
     pub default_histogram_aggregation: Aggregation,
     /// How often metrics are sent. Default 60 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub metric_export_interval: Duration,
 }
 
 /// `[exporters.otlp_http]`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct HttpConfig {
     /// `http://` or `https://`, host, port and perhaps a path; `/v1/metrics` and `/v1/traces` are appended. Default:
@@ -54,6 +57,7 @@ pub struct HttpConfig {
     pub logs_endpoint: String,
     /// Longest wait for one answer. Default 10 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub timeout: Duration,
     /// Sent with every request. Never shown.
     pub headers: BTreeMap<String, String>,
@@ -67,6 +71,7 @@ pub struct HttpConfig {
     pub sending_queue: Queue,
     /// Largest request before compression, in bytes. Default 3.5 MiB: servers commonly refuse above 4 MiB.
     #[serde(with = "size")]
+    #[schemars(with = "pipeline::settings::size::Written")]
     pub max_request_size: usize,
     /// `cumulative` or `delta`. Default `cumulative`.
     pub temporality: Temporality,
@@ -74,11 +79,12 @@ pub struct HttpConfig {
     pub default_histogram_aggregation: Aggregation,
     /// How often metrics are sent. Default 60 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub metric_export_interval: Duration,
 }
 
 /// How requests are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Level 1.
@@ -89,7 +95,7 @@ pub enum Compression {
 }
 
 /// What a data point of a counter or histogram counts from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Temporality {
     /// The start of the program.
@@ -100,7 +106,7 @@ pub enum Temporality {
 }
 
 /// The buckets of histograms, as OpenTelemetry's variable names them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregation {
     /// The classic ones of each metric.
@@ -112,7 +118,7 @@ pub enum Aggregation {
 }
 
 /// `tls`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Tls {
     /// No TLS for a gRPC endpoint without a scheme. Default false.
@@ -141,7 +147,7 @@ pub struct Tls {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 pub enum TlsVersion {
     /// RFC 5246.
     #[default]
@@ -153,19 +159,22 @@ pub enum TlsVersion {
 }
 
 /// `retry_on_failure`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Retry {
     /// Try again. Default true.
     pub enabled: bool,
     /// First wait. Default 5 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub initial_interval: Duration,
     /// Longest wait. Default 30 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub max_interval: Duration,
     /// Given up after this long; 0 never. Default 5 min.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub max_elapsed_time: Duration,
     /// Each wait is this much longer than the one before. Default 1.5.
     pub multiplier: f64,
@@ -174,7 +183,7 @@ pub struct Retry {
 }
 
 /// `sending_queue`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Queue {
     /// Requests wait while others are sent; without it, what cannot be sent at once is dropped. Default true.
@@ -183,6 +192,7 @@ pub struct Queue {
     pub num_consumers: usize,
     /// Most bytes that wait. Default 4 MiB.
     #[serde(with = "size")]
+    #[schemars(with = "pipeline::settings::size::Written")]
     pub queue_size: usize,
     /// The extension in whose folder requests wait, of metrics none: `file_storage`. Default: in memory.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -192,11 +202,12 @@ pub struct Queue {
 }
 
 /// `sending_queue.batch`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema, Serialize)]
 #[serde(default)]
 pub struct Batch {
     /// A request leaves after this long, full or not. Default 1 s.
     #[serde(with = "duration")]
+    #[schemars(with = "pipeline::settings::duration::Written")]
     pub flush_timeout: Duration,
     /// A request leaves once it has this many spans. Default 512.
     pub min_size: usize,

@@ -12,6 +12,7 @@ mod grpc;
 mod health;
 mod http;
 mod queue;
+mod reach;
 mod reply;
 mod store;
 mod throttle;
@@ -34,6 +35,7 @@ use delivery::Delivery;
 use queue::Queue;
 use store::{Head, Left};
 
+pub use reach::{Reached, reach};
 pub use store::{Store, StoreError};
 
 /// The way out of one exporter. Dropping it drops what it holds; see [`Sender::flush`].

@@ -83,7 +83,7 @@ const SERVICE: &str = r#"
 "#;
 
 fn read_by(configuration: &str, captures: &[PathBuf], shards: usize) -> Known {
-    let catalogue = catalogue();
+    let catalogue = crate::catalogue();
     let mut problems = pipeline::settings::Problems::default();
     let set = vec![format!("service.shards={shards}")];
     let files = vec![("test".to_owned(), configuration.to_owned())];

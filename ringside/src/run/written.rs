@@ -1,0 +1,78 @@
+//! Configuration files that somebody changes: for where they are mounted and nobody can send a signal.
+//!
+//! Content decides, so that a folder which is replaced as a whole (a ConfigMap) counts, and a file that was only touched does
+//! not. It must be the same twice in a row: a file that is being written is not read half.
+
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::cli::Run;
+use crate::settings;
+
+/// How often files are looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Names and texts of the files.
+type Texts = Vec<(String, String)>;
+
+/// What is in the files, and what was in them when they were read.
+pub(super) struct Written<R> {
+    read: R,
+    applied: Texts,
+    last: Texts,
+    every: Interval,
+}
+
+/// Watches the files that the command line names or, if it names none, those that are looked for.
+pub(super) fn watch(run: &Run) -> Written<impl FnMut() -> Texts> {
+    Written::new(|| settings::texts(run))
+}
+
+impl<R: FnMut() -> Texts> Written<R> {
+    fn new(mut read: R) -> Self {
+        let applied = read();
+        let mut every = interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { read, last: applied.clone(), applied, every }
+    }
+
+    /// Waits until something else is in the files, and stays.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            self.every.tick().await;
+            if self.look() {
+                return;
+            }
+        }
+    }
+
+    /// Whether something else is in the files than when this was last true, for the second time in a row.
+    fn look(&mut self) -> bool {
+        let now = (self.read)();
+        let stays = now == self.last;
+        let is_new = stays && now != self.applied;
+        if is_new {
+            self.applied.clone_from(&now);
+        }
+        self.last = now;
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_that_stays_is_a_change_and_half_a_file_is_none() {
+        let states = ["a", "a", "b", "bc", "bc", "bc", "", "bc", "a", "a"];
+        let mut next = states.into_iter();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let mut written = Written::new(|| vec![("file".to_owned(), next.next().expect("a state").to_owned())]);
+        let changes: Vec<bool> = states.iter().skip(1).map(|_| written.look()).collect();
+        // Twice "bc", and twice "a" again; an empty file in between was there for one look alone.
+        assert_eq!(changes, [false, false, false, true, false, false, false, false, true]);
+    }
+}
