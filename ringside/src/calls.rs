@@ -59,7 +59,7 @@ pub fn calls(catalogue: &Catalogue, arguments: Calls) -> Result<(), Failure> {
     let of_call = row.clone();
     let keep = move |_: &Call, view: &View<'_>| of_call(view, None);
     let more = all.then(|| Exchanges::new(false));
-    let (mut rows, exchanges) = captures::calls(catalogue, captures, asked, more, keep)?;
+    let (mut rows, exchanges, late) = captures::calls(catalogue, captures, asked, more, keep)?;
     let of_exchange = |exchange: &Exchange| row(&exchange.view(), (exchange.times > 1).then_some(exchange.times));
     rows.extend(exchanges.iter().filter_map(of_exchange));
     if rows.is_empty() {
@@ -70,6 +70,17 @@ pub fn calls(catalogue: &Catalogue, arguments: Calls) -> Result<(), Failure> {
             (true, true) => "no call and no other request is in these captures",
         };
         return Err(Failure::Failed(what.to_owned()));
+    }
+    let late = rows.iter().filter_map(|row| late.of(&row.summary.call_id)).map(|late| late.messages);
+    let (messages, calls) = late.fold((0, 0_u32), |(messages, calls), more| (messages + more, calls + 1));
+    if messages > 0 {
+        let (s, calls) = (
+            if messages == 1 { "" } else { "s" },
+            if calls == 1 { "a call".to_owned() } else { format!("{calls} calls") },
+        );
+        show::say(&format!(
+            "ringside: {messages} message{s} came after {calls} had been over: `ringside ladder` tells whose\n"
+        ));
     }
     rows.sort_by_key(|row| row.start);
     if let Some(sort) = &sort {

@@ -4,6 +4,7 @@
 //! thread, as fast as the files can be read. No exporter starts, no port is opened, no privilege is needed.
 
 mod bar;
+mod late;
 pub mod rewrite;
 
 use std::borrow::Cow;
@@ -33,6 +34,9 @@ use crate::logs;
 use crate::settings::{self, Loaded};
 use crate::show::{numbered, say};
 use bar::Bar;
+use late::Counter;
+
+pub use late::LateMessages;
 
 /// Capture files that are read, or were.
 pub struct Reading {
@@ -303,14 +307,14 @@ pub fn watched() -> CallsWanted {
 }
 
 /// The calls of capture files, those still up included, as `keep` makes something of them, in the order they ended; where
-/// `exchanges` are asked for also what happened outside of calls, in the order it began.
+/// `exchanges` are asked for also what happened outside of calls, in the order it began. Last, what came after calls were over.
 pub fn calls<T: Send + 'static>(
     catalogue: &Catalogue,
     captures: &Captures,
     asked: Asked,
     exchanges: Option<Exchanges>,
     mut keep: impl FnMut(&Call, &View<'_>) -> Option<T> + Send + 'static,
-) -> Result<(Vec<T>, Vec<Exchange>), Failure> {
+) -> Result<(Vec<T>, Vec<Exchange>, LateMessages), Failure> {
     let (media, undisguised, messages) = (asked.media, asked.undisguised, asked.messages);
     let adjust = |tree: &mut Node| {
         rewrite::with_numbers(tree);
@@ -343,12 +347,15 @@ pub fn calls<T: Send + 'static>(
         }
         Subject::Report => {}
     });
+    let late = Counter::default();
+    reading.add_sinks(|| Box::new(late.clone()));
     reading.read()?;
     reading.drain();
     reading.say_remarks();
     drop(reading);
+    let late = std::mem::take(&mut *late.0.lock().unwrap_or_else(PoisonError::into_inner));
     let exchanges = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok((calls.into_iter().collect(), exchanges.map_or_else(Vec::new, Exchanges::into_list)))
+    Ok((calls.into_iter().collect(), exchanges.map_or_else(Vec::new, Exchanges::into_list), late))
 }
 
 /// The newest messages of capture files that could not be read.

@@ -61,7 +61,7 @@ pub fn extract(catalogue: &Catalogue, arguments: &Extract) -> Result<(), Failure
     let of_call = matches.clone();
     let keep = move |_: &pipeline::Call, view: &View<'_>| of_call(view).then(|| Cut::of(view.record));
     let more = (*all || !call_id.is_empty()).then(Exchanges::apart);
-    let (mut calls, exchanges) = captures::calls(catalogue, captures, asked, more, keep)?;
+    let (mut calls, exchanges, _) = captures::calls(catalogue, captures, asked, more, keep)?;
     let wanted = exchanges.iter().filter(|exchange| matches(&exchange.view()));
     calls.extend(wanted.map(|exchange| Cut::of(&exchange.record)));
     if calls.is_empty() {

@@ -7,7 +7,7 @@ use call_views::{Exchange, Exchanges, View, ladder};
 use engine::Catalogue;
 use pipeline::{Call, CallRecord};
 
-use crate::captures::{self, Asked};
+use crate::captures::{self, Asked, LateMessages};
 use crate::cli::{Ladder, LadderFormat};
 use crate::failure::Failure;
 use crate::folders;
@@ -38,7 +38,7 @@ pub fn ladder(catalogue: &Catalogue, arguments: &Ladder) -> Result<(), Failure> 
         of_call(view).then(|| Kept { record: Arc::clone(&call.record), carrier, ua_type })
     };
     let more = (arguments.all || !arguments.call_id.is_empty()).then(|| Exchanges::new(true));
-    let (mut calls, exchanges) = captures::calls(catalogue, &resolved.captures, asked, more, keep)?;
+    let (mut calls, exchanges, late) = captures::calls(catalogue, &resolved.captures, asked, more, keep)?;
     let wanted = exchanges.into_iter().filter(|exchange| matches(&exchange.view()));
     calls.extend(wanted.map(|Exchange { record, carrier, ua_type, .. }| Kept {
         record: Arc::new(record),
@@ -66,17 +66,17 @@ pub fn ladder(catalogue: &Catalogue, arguments: &Ladder) -> Result<(), Failure> 
         (true, false) => Some(Detail::Headers),
         (false, false) => None,
     };
-    print(&drawn(&calls, arguments.format, detail, arguments.utc))
+    print(&drawn(&calls, &late, arguments.format, detail, arguments.utc))
 }
 
-fn drawn(calls: &[Kept], format: LadderFormat, detail: Option<Detail>, utc: bool) -> String {
+fn drawn(calls: &[Kept], late: &LateMessages, format: LadderFormat, detail: Option<Detail>, utc: bool) -> String {
     let views = calls.iter().map(Kept::view);
     match format {
         LadderFormat::Text => {
             let style = terminal::style(Some(WITHOUT_TERMINAL), utc);
             let text = |view: View<'_>| {
                 let messages = detail.map(|detail| format!("\n{}", message::all(&view, detail, &style)));
-                ladder::text(&view, &style) + &messages.unwrap_or_default()
+                ladder::text(&view, &style) + &later(&view, late) + &messages.unwrap_or_default()
             };
             views.map(text).collect::<Vec<_>>().join("\n\n")
         }
@@ -91,6 +91,7 @@ fn drawn(calls: &[Kept], format: LadderFormat, detail: Option<Detail>, utc: bool
         LadderFormat::Json => {
             let object = |view: View<'_>| {
                 let mut object = ladder::json(&view);
+                object.later_messages = late.of(&view.record.call_id).map_or(0, |late| late.messages);
                 if detail != Some(Detail::All) {
                     object.ladder.iter_mut().for_each(|step| step.raw = None);
                 }
@@ -99,6 +100,13 @@ fn drawn(calls: &[Kept], format: LadderFormat, detail: Option<Detail>, utc: bool
             views.map(object).collect()
         }
     }
+}
+
+/// What came after the call was over, a line; nothing where nothing did.
+fn later(view: &View<'_>, late: &LateMessages) -> String {
+    let Some(late) = late.of(&view.record.call_id) else { return String::new() };
+    let (s, more) = (if late.messages == 1 { "" } else { "s" }, (late.last - view.record.until).as_secs_f64());
+    format!("{} later message{s}, the last {more:.1} s after the call was over\n", late.messages)
 }
 
 /// A call until it is drawn.

@@ -23,6 +23,13 @@ pub struct Ladder {
     pub ladder: Vec<Step>,
     /// Messages beyond the bound of the record: counted, not listed.
     pub ladder_cut: u32,
+    /// Messages that came after the call was over and its record had left; left out where that is not counted, or none did.
+    #[serde(skip_serializing_if = "is_none")]
+    pub later_messages: u32,
+}
+
+const fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One message on one hop.
@@ -111,5 +118,6 @@ pub fn json(view: &View<'_>) -> Ladder {
         endpoints: record.endpoints.iter().map(|end| end.address.to_string()).collect(),
         ladder: steps.collect(),
         ladder_cut: record.ladder_cut,
+        later_messages: 0,
     }
 }

@@ -559,3 +559,36 @@ fn where_every_message_could_be_read_there_is_none_to_show() {
     let outcome = printed(&folder(), &["calls", "calls.pcap", "--refused"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""));
 }
+
+/// Somebody goes on repeating a response after a call; another one uses a Call-ID again, whose messages are not late.
+#[test]
+fn what_came_after_a_call_was_over_is_told() {
+    const CALLS: &str = "
+        0.000 alice -> bob INVITE sdp
+        1.000 alice <- bob 200 sdp
+        1.010 alice -> bob ACK
+        9.000 alice -> bob BYE
+        9.020 alice <- bob 200
+        9.520 alice <- bob 200
+        20.000 alice <- bob 200
+        24.000 alice <- bob 200
+        40.000 carol -> bob INVITE call=busy
+        40.200 carol <- bob 486 call=busy
+        40.210 carol -> bob ACK call=busy
+        60.000 carol -> bob INVITE call=busy
+        60.200 carol <- bob 486 call=busy
+        60.210 carol -> bob ACK call=busy
+    ";
+    let folder = Folder::new();
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(CALLS), EPOCH));
+    let drawn = printed(&folder, &["ladder", "calls.pcap"]);
+    let later: Vec<&str> = drawn.stdout.lines().filter(|line| line.contains("later message")).collect();
+    assert_eq!(later, ["2 later messages, the last 14.5 s after the call was over"], "{}", drawn.stdout);
+    let objects = objects(&printed(&folder, &["ladder", "calls.pcap", "--format", "json"]));
+    let told: Vec<_> =
+        objects.iter().map(|call| (call["messages"].as_u64(), call["later_messages"].as_u64())).collect();
+    assert_eq!(told, [(Some(6), Some(2)), (Some(3), None), (Some(3), None)]);
+    let listed = printed(&folder, &["calls", "calls.pcap"]);
+    let remark = "ringside: 2 messages came after a call had been over: `ringside ladder` tells whose\n";
+    assert!(listed.stderr.ends_with(remark), "{}", listed.stderr);
+}
