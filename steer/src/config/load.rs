@@ -48,9 +48,10 @@ pub fn load(files: &[PathBuf], variable: &dyn Fn(&str) -> Option<String>) -> Res
 }
 
 fn check_tree(tree: &Node, problems: &mut Problems) -> Option<Settings> {
-    let written: File = tree.read(&[], problems)?;
+    let read = tree.read::<File>(&[], problems);
     let mut found = Problems::default();
-    let settings = check::check(&written, &mut found);
+    let settings = check::check(read.value.as_ref()?, &mut found);
+    let mut found = read.sift(found);
     for problem in found.iter_mut() {
         let path = parse_path(&problem.path).unwrap_or_default();
         problem.place.get_or_insert_with(|| tree.nearest(&path).clone());
