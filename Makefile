@@ -83,7 +83,7 @@ docs: ## the pages of docs/ as a book, in target/book/html
 	rm -rf $(TARGET)/book
 	scripts/docs.sh $(TARGET)/book/src pictures
 	cp docs/book.toml $(TARGET)/book/
-	$$(scripts/tool.sh mdbook) build --dest-dir html $(TARGET)/book
+	$$(scripts/tool.sh mdbook) build --dest-dir $(abspath $(TARGET))/book/html $(TARGET)/book
 
 deny: ## licences, sources, bans and, where its database can be had, advisories of everything that is linked
 	scripts/deny.sh
