@@ -82,7 +82,7 @@ dist: ## everything that is released, from a clean clone of HEAD, into OUT: pack
 docs: ## the pages of docs/ as a book, in target/book/html
 	rm -rf $(TARGET)/book
 	scripts/docs.sh $(TARGET)/book/src pictures
-	cp docs/book.toml $(TARGET)/book/
+	cp docs/book.toml docs/book.css $(TARGET)/book/
 	$$(scripts/tool.sh mdbook) build --dest-dir $(abspath $(TARGET))/book/html $(TARGET)/book
 
 deny: ## licences, sources, bans and, where its database can be had, advisories of everything that is linked
