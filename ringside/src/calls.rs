@@ -71,7 +71,7 @@ pub fn calls(catalogue: &Catalogue, arguments: Calls) -> Result<(), Failure> {
         };
         return Err(Failure::Failed(what.to_owned()));
     }
-    let late = rows.iter().filter_map(|row| late.of(&row.summary.call_id)).map(|late| late.messages);
+    let late = rows.iter().filter_map(|row| late.of(&row.summary.call_id, row.start)).map(|late| late.messages);
     let (messages, calls) = late.fold((0, 0_u32), |(messages, calls), more| (messages + more, calls + 1));
     if messages > 0 {
         let (s, calls) = (

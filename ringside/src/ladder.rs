@@ -91,7 +91,8 @@ fn drawn(calls: &[Kept], late: &LateMessages, format: LadderFormat, detail: Opti
         LadderFormat::Json => {
             let object = |view: View<'_>| {
                 let mut object = ladder::json(&view);
-                object.later_messages = late.of(&view.record.call_id).map_or(0, |late| late.messages);
+                object.later_messages =
+                    late.of(&view.record.call_id, view.record.start).map_or(0, |late| late.messages);
                 if detail != Some(Detail::All) {
                     object.ladder.iter_mut().for_each(|step| step.raw = None);
                 }
@@ -104,7 +105,7 @@ fn drawn(calls: &[Kept], late: &LateMessages, format: LadderFormat, detail: Opti
 
 /// What came after the call was over, a line; nothing where nothing did.
 fn later(view: &View<'_>, late: &LateMessages) -> String {
-    let Some(late) = late.of(&view.record.call_id) else { return String::new() };
+    let Some(late) = late.of(&view.record.call_id, view.record.start) else { return String::new() };
     let (s, more) = (if late.messages == 1 { "" } else { "s" }, (late.last - view.record.until).as_secs_f64());
     format!("{} later message{s}, the last {more:.1} s after the call was over\n", late.messages)
 }

@@ -20,45 +20,83 @@ pub struct Late {
     pub last: Timestamp,
 }
 
-/// By Call-ID, of calls that are over.
+/// By Call-ID, of calls that are over, the newest last.
 #[derive(Clone, Debug, Default)]
-pub struct LateMessages(HashMap<u64, Late>);
+pub struct LateMessages {
+    by_call_id: HashMap<u64, Vec<Over>>,
+    calls: usize,
+}
+
+/// A call that is over.
+#[derive(Clone, Debug)]
+struct Over {
+    /// When it began: one Call-ID may be used again and again.
+    start: Timestamp,
+    messages: u32,
+    /// When the first [`TIMES`] of them came.
+    came: Vec<Timestamp>,
+    last: Timestamp,
+}
+
+impl Over {
+    fn add(&mut self, at: Timestamp) {
+        self.messages = self.messages.saturating_add(1);
+        self.last = at;
+        if self.came.len() < TIMES {
+            self.came.push(at);
+        }
+    }
+
+    /// Takes back the messages of another call that uses the Call-ID again.
+    fn take_back(&mut self, other: &CallRecord) {
+        let had_all = self.messages as usize == self.came.len();
+        self.came.retain(|at| *at < other.start);
+        let kept = self.came.len() as u32;
+        self.messages = if had_all { kept } else { self.messages.saturating_sub(other.messages).max(kept) };
+        self.last = self.came.last().copied().unwrap_or(self.last);
+    }
+}
 
 impl LateMessages {
-    /// What came after the call was over; `None` where nothing did, or where privacy hides Call-IDs.
-    pub fn of(&self, call_id: &str) -> Option<Late> {
-        self.0.get(&mark(call_id)).copied().filter(|late| late.messages > 0)
+    /// What came after the call that began then was over; `None` where nothing did, or where privacy hides Call-IDs.
+    pub fn of(&self, call_id: &str, start: Timestamp) -> Option<Late> {
+        let over = self.by_call_id.get(&mark(call_id))?.iter().find(|over| over.start == start)?;
+        (over.messages > 0).then_some(Late { messages: over.messages, last: over.last })
     }
 
     fn take(&mut self, batch: &FrameBatch, facts: &Facts) {
         let mut over = facts.calls.iter().map(|call| &*call.record);
         let is_wanted = |record: &&CallRecord| record.last && record.subject == Subject::Call;
-        if self.0.is_empty() && !over.clone().any(|record| is_wanted(&record)) {
+        if self.calls == 0 && !over.clone().any(|record| is_wanted(&record)) {
             return;
         }
         let came = batch.frames.iter().filter_map(|frame| Some((marked(batch.message(frame), frame)?, shown(frame))));
         let came: Vec<(u64, Timestamp)> = came.collect();
         for (mark, at) in &came {
-            if let Some(late) = self.0.get_mut(mark) {
-                *late = Late { messages: late.messages.saturating_add(1), last: *at };
+            if let Some(newest) = self.by_call_id.get_mut(mark).and_then(|calls| calls.last_mut()) {
+                newest.add(*at);
             }
         }
         for record in over.by_ref().filter(is_wanted) {
             let mark = mark(&record.call_id);
-            if let Some(late) = self.0.get_mut(&mark) {
-                // Another call under the same Call-ID, whose messages were taken for late ones until now.
-                late.messages = late.messages.saturating_sub(record.messages);
-            } else if self.0.len() < MOST {
-                let late = came.iter().filter(|(other, at)| *other == mark && *at > record.until);
-                let messages = late.clone().count() as u32;
-                self.0.insert(mark, Late { messages, last: late.map(|(_, at)| *at).max().unwrap_or(record.until) });
+            if let Some(before) = self.by_call_id.get_mut(&mark).and_then(|calls| calls.last_mut()) {
+                before.take_back(record);
             }
+            if self.calls == MOST {
+                continue;
+            }
+            let mut over = Over { start: record.start, messages: 0, came: Vec::new(), last: record.until };
+            came.iter().filter(|(other, at)| *other == mark && *at > record.until).for_each(|(_, at)| over.add(*at));
+            self.by_call_id.entry(mark).or_default().push(over);
+            self.calls += 1;
         }
     }
 }
 
-/// Most calls that are followed after their end: 48 MB. Of those beyond it nothing is told.
+/// Most calls that are followed after their end: 128 MB. Of those beyond it nothing is told.
 const MOST: usize = 1 << 20;
+/// Times that are kept of one call.
+const TIMES: usize = 64;
 
 /// Counts for somebody who asks in the end.
 #[derive(Clone, Default)]

@@ -592,3 +592,26 @@ fn what_came_after_a_call_was_over_is_told() {
     let remark = "ringside: 2 messages came after a call had been over: `ringside ladder` tells whose\n";
     assert!(listed.stderr.ends_with(remark), "{}", listed.stderr);
 }
+
+/// A Call-ID that is used again an hour later: what came late is told of the call it followed, with its time, once.
+#[test]
+fn late_messages_are_those_of_the_call_they_followed() {
+    const CALLS: &str = "
+        0.000 alice -> bob INVITE
+        0.200 alice <- bob 486
+        0.210 alice -> bob ACK
+        60.000 alice <- bob 486
+        61.000 alice <- bob 486
+        3600.000 alice -> bob INVITE
+        3600.200 alice <- bob 486
+        3600.210 alice -> bob ACK
+    ";
+    let folder = Folder::new();
+    folder.write("calls.pcap", ladder::pcap::write(&ladder::play(CALLS), EPOCH));
+    let drawn = printed(&folder, &["ladder", "calls.pcap"]);
+    let later: Vec<&str> = drawn.stdout.lines().filter(|line| line.contains("later message")).collect();
+    assert_eq!(later, ["2 later messages, the last 60.8 s after the call was over"], "{}", drawn.stdout);
+    let listed = printed(&folder, &["calls", "calls.pcap"]);
+    let remark = "ringside: 2 messages came after a call had been over: `ringside ladder` tells whose\n";
+    assert!(listed.stderr.ends_with(remark), "{}", listed.stderr);
+}
