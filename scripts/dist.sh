@@ -14,8 +14,13 @@ target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 # Tools are kept; sources and what is built of them are not.
 export RINGSIDE_TOOLS=${RINGSIDE_TOOLS:-$target/tools}
 clone=$target/dist/ringside
-rm -rf "$target/dist" "$out"
-mkdir -p "$target/dist" "$out"
+mkdir -p "$out"
+if [ -n "$(ls -A "$out")" ]; then
+    echo "dist: $out is not empty: name a new folder, OUT=..., or empty it yourself" >&2
+    exit 2
+fi
+rm -rf "$target/dist"
+mkdir -p "$target/dist"
 git clone --quiet "file://$PWD" "$clone"
 cd "$clone"
 export CARGO_TARGET_DIR=$clone/target CARGO_INCREMENTAL=0

@@ -4,6 +4,8 @@
 # The same files as in the Debian package, in PREFIX instead of /usr; the configuration is always in /etc, and one that
 # is there stays. Starts nothing and, but for the files, changes nothing.
 set -euo pipefail
+# What is installed is for everybody to read, whatever mask the installer has.
+umask 022
 
 binary=$1
 prefix=$3

@@ -7,7 +7,8 @@ set -euo pipefail
 binary=$1
 objcopy=$(command -v objcopy || command -v llvm-objcopy)
 readelf=$(command -v readelf || command -v llvm-readelf)
-"$readelf" --section-headers --wide "$binary" | grep -q ' \.debug_info ' || exit 0
+# Read to its end: a reader that goes early makes the pipeline fail.
+"$readelf" --section-headers --wide "$binary" | grep ' \.debug_info ' >/dev/null || exit 0
 # Written beside and renamed over: cargo keeps the whole one under another name, and whoever runs it goes on.
 "$objcopy" --only-keep-debug "$binary" "$binary.debug"
 chmod -x "$binary.debug"

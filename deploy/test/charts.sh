@@ -109,7 +109,7 @@ assert [c["name"] for c in pod["spec"]["containers"]] == ["ringside"], "the Coll
 container = pod["spec"]["containers"][0]
 assert container["image"] == "registry.example.net/r@sha256:" + "0" * 64
 assert container["envFrom"] == [{"secretRef": {"name": "otlp"}}]
-assert [e["name"] for e in container["env"]] == ["HOST_IP", "REGION"]
+assert [e["name"] for e in container["env"]] == ["HOST_IP", "METRICS_PORT", "REGION"]
 assert pod["spec"]["priorityClassName"] == "system-node-critical" and pod["metadata"]["labels"]["team"] == "voice"
 assert "annotations" not in pod["metadata"], "no annotations for scrapes beside a PodMonitor"
 monitor = only("everything", "PodMonitor")

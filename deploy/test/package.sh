@@ -38,7 +38,7 @@ metrics() { on_its_net curl --silent --fail http://127.0.0.1:2112/metrics; }
 # counted NAME NUMBER: the sum over all series of a metric is NUMBER.
 counted() { metrics | awk -v name="sip_exporter_$1" -v wanted="$2" \
     '{ series = $1; sub(/\{.*/, "", series) } series == name { sum += $NF } END { exit sum != wanted }'; }
-capturing() { on_its_net curl --silent --fail http://127.0.0.1:2112/health | grep -q '"capture":"ebpf"'; }
+capturing() { on_its_net curl --silent --fail http://127.0.0.1:2112/health | grep '"capture":"ebpf"' >/dev/null; }
 main_pid() { inside systemctl show --property MainPID --value ringside; }
 is_another_process() { capturing && [ "$(main_pid)" != "$1" ]; }
 # ping TRANSPORT: a keep-alive as text.
@@ -55,7 +55,7 @@ hears_tls() {
     ping TLS | inside openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:5061
     ! counted options_total 0
 }
-logged() { inside journalctl --unit ringside --no-pager | grep -q "$1"; }
+logged() { inside journalctl --unit ringside --no-pager | grep "$1" >/dev/null; }
 
 booted=
 end() {

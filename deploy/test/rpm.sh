@@ -18,7 +18,7 @@ fail() {
 for name in ringside ringside-steer; do
     package=$(find "$folder" -name "$name-[0-9]*.rpm" | sort -V | tail -n 1)
     [ -n "$package" ] || fail "no package $name in $folder: make package"
-    rpm --checksig --nosignature "$package" | grep -q 'digests OK' || fail "$package is damaged"
+    rpm --checksig --nosignature "$package" | grep 'digests OK' >/dev/null || fail "$package is damaged"
     # No manual page for the daemon, no changelog: the rest must be clean.
     rpmlint --config deploy/test/rpmlint.toml "$package" >"$work/lint" 2>&1 || { cat "$work/lint" >&2; fail "rpmlint"; }
     mkdir "$work/$name"
@@ -31,7 +31,7 @@ for name in ringside ringside-steer; do
         grep -v "^/usr/share/doc/$name/\(copyright\|changelog.*\|LICENSE.*\|THIRD.*\)$" | sort >"$work/deb"
     rpm --query --package --list "$package" | grep -v '^/usr/share/licenses/' | sort >"$work/rpm"
     diff "$work/deb" "$work/rpm" >&2 || fail "the packages of $name differ"
-    "$work/$name/usr/bin/$name" --version | grep -q "^$name " || fail "$name does not start"
+    "$work/$name/usr/bin/$name" --version | grep "^$name " >/dev/null || fail "$name does not start"
 done
 "$work/ringside/usr/bin/ringside" validate --config "$work/ringside/etc/ringside/pipeline.toml" || fail "its configuration"
 echo "rpm test: all well" >&2

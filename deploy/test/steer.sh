@@ -32,7 +32,7 @@ await() {
         sleep 0.1
     done
 }
-shows() { inside ringside-steer status | grep -q "$1"; }
+shows() { inside ringside-steer status | grep "$1" >/dev/null; }
 main_pid() { inside systemctl show --property MainPID --value ringside-steer; }
 is_another_process() { shows '^mode' && [ "$(main_pid)" != "$1" ]; }
 
@@ -115,10 +115,10 @@ cp "$root/etc/ringside/steer.toml" "$work/steer.toml"
 echo '[[services]]' >>"$root/etc/ringside/steer.toml"
 inside systemctl reload ringside-steer
 await "its mistake in the status" sh -c "nsenter --target $leader --all ringside-steer status \
-    --control /run/ringside-steer/control.sock | grep -q '^problem'"
+    --control /run/ringside-steer/control.sock | grep '^problem' >/dev/null"
 cp "$work/steer.toml" "$root/etc/ringside/steer.toml"
 inside systemctl reload ringside-steer
-await "no mistake" sh -c "! nsenter --target $leader --all ringside-steer status | grep -q '^problem'"
+await "no mistake" sh -c "! nsenter --target $leader --all ringside-steer status | grep '^problem' >/dev/null"
 
 say "stop: steering stays on"
 inside systemctl stop ringside-steer
