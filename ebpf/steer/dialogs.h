@@ -32,6 +32,12 @@ INLINE int keep_dialog(__u32 service, __u64 hash, const struct dialog *dialog)
 	return -1;
 }
 
+/* The first SUBSCRIBE or REFER of a dialog, or that again. */
+INLINE int is_initial_other(const struct message *message)
+{
+	return message->is_sip && (message->kind == SUBSCRIBE || message->kind == REFER) && !message->to_tag;
+}
+
 /* One more message to the backend of a dialog. */
 INLINE void continue_dialog(struct dialog *dialog, const struct message *message, __u64 now)
 {
@@ -46,6 +52,11 @@ INLINE void continue_dialog(struct dialog *dialog, const struct message *message
 		/* A call that was refused is tried again, mostly after a challenge. */
 		dialog->ends = now + LINGER;
 		dialog->answered = 0;
+		dialog->asked = now;
+	} else if (is_initial_other(message) && dialog->ends && !dialog->asked && !dialog->answered) {
+		/* So is a subscription or a transfer. */
+		dialog->ends = now + LINGER;
+		dialog->life = message->life;
 		dialog->asked = now;
 	} else if (is_in_dialog(message) && dialog->asked) {
 		/* It goes on waiting: that the client speaks of an answer is no answer. */

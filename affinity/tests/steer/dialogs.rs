@@ -151,6 +151,31 @@ fn what_its_backend_takes_lasts_as_long_as_a_call() {
     left(&mut stage, 43_300.0, &[]);
 }
 
+/// A REFER, and a SUBSCRIBE without and with Expires, that are challenged, sent again with credentials, and accepted.
+#[test]
+fn what_is_tried_again_after_a_challenge_lasts_once_it_is_taken() {
+    let mut stage = Stage::new(tables());
+    let ids: Vec<String> = (1..4).map(|backend| call_for(&stage.tables, backend)).collect();
+    let (refer, subscribe, bounded) = (&ids[0], &ids[1], &ids[2]);
+    stage.play(&format!(
+        "0 a -> core REFER {refer} = steer b1
+         0 a -> core SUBSCRIBE {subscribe} = steer b2
+         0 a -> core SUBSCRIBE {bounded} = steer b3
+         1 b1 -> a 401 {refer} tag cseq REFER = heard b1
+         1 b2 -> a 401 {subscribe} tag cseq SUBSCRIBE = heard b2
+         1 b3 -> a 401 {bounded} tag cseq SUBSCRIBE = heard b3
+         2 a -> core REFER {refer} = steer b1
+         2 a -> core SUBSCRIBE {subscribe} = steer b2
+         2 a -> core SUBSCRIBE {bounded} expires 300 = steer b3
+         3 b1 -> a 202 {refer} tag cseq REFER = heard b1
+         3 b2 -> a 200 {subscribe} tag cseq SUBSCRIBE = heard b2
+         3 b3 -> a 200 {bounded} tag cseq SUBSCRIBE = heard b3"
+    ));
+    left(&mut stage, 366.0, &[1, 2, 3]);
+    left(&mut stage, 368.0, &[1, 2]);
+    left(&mut stage, 40_000.0, &[1, 2]);
+}
+
 #[test]
 fn a_subscription_lasts_as_long_as_it_was_asked_for() {
     let mut stage = Stage::new(tables());

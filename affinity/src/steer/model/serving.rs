@@ -284,11 +284,21 @@ fn continued(mut dialog: Dialog, scan: &Scan<'_>, now: u64) -> Dialog {
         dialog.ends = now + LINGER.as_nanos() as u64;
         dialog.answered = false;
         dialog.asked = now;
+    } else if is_initial_other(scan) && dialog.ends != 0 && !waits && !dialog.answered && is_had {
+        // So is a subscription or a transfer.
+        dialog.ends = now + LINGER.as_nanos() as u64;
+        dialog.life = life(scan).unwrap_or_default();
+        dialog.asked = now;
     } else if scan.is_in_dialog() && waits && is_had {
         // It goes on waiting: that the client speaks of an answer is no answer.
         dialog.ends = now + LINGER.as_nanos() as u64;
     }
     dialog
+}
+
+/// Whether it is the first SUBSCRIBE or REFER of a dialog, or that again.
+fn is_initial_other(scan: &Scan<'_>) -> bool {
+    matches!(scan.start, Start::Request(Method::Subscribe | Method::Refer)) && !scan.is_in_dialog()
 }
 
 /// How many seconds a SUBSCRIBE with Expires asks a dialog to last, and then to be remembered.
