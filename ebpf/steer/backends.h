@@ -127,6 +127,9 @@ INLINE void hear_of_dialog(struct work *work, __u32 service, __u32 number, struc
 	}
 	if (makes_dialog(message->cseq_method))
 		hear_answer(dialog, message, counters, now);
+	else if (dialog->asked && message->status >= 200 && message->status < 300 && stays_within(message->cseq_method))
+		/* It has a dialog that it was not known to have. */
+		take_dialog(dialog, now);
 }
 
 /* A datagram from a backend. */

@@ -77,6 +77,12 @@ INLINE int makes_dialog(__u32 kind)
 	return kind == INVITE || kind == SUBSCRIBE || kind == REFER;
 }
 
+/* Whether a request of this method belongs to a dialog and leaves it as it is. */
+INLINE int stays_within(__u32 kind)
+{
+	return kind == NOTIFY || kind == INFO || kind == PRACK || kind == UPDATE;
+}
+
 /* Whether a request of this method leaves nothing behind that a later one would need. */
 INLINE int makes_no_dialog(__u32 kind)
 {

@@ -176,6 +176,19 @@ fn what_is_tried_again_after_a_challenge_lasts_once_it_is_taken() {
     left(&mut stage, 40_000.0, &[1, 2]);
 }
 
+/// A call that was up before: an UPDATE is refused, tried again, and accepted.
+#[test]
+fn a_dialog_learned_by_a_refusal_is_taken_by_what_is_accepted_within_it() {
+    let mut stage = Stage::new(tables());
+    let id = call_for(&stage.tables, 1);
+    stage.play(&format!(
+        "1 b1 -> a 491 {id} tag cseq UPDATE = heard b1
+         2 a -> core UPDATE {id} tag = steer b1
+         3 b1 -> a 200 {id} tag cseq UPDATE = heard b1"
+    ));
+    left(&mut stage, 40_000.0, &[1]);
+}
+
 #[test]
 fn a_subscription_lasts_as_long_as_it_was_asked_for() {
     let mut stage = Stage::new(tables());

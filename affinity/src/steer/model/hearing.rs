@@ -78,6 +78,9 @@ impl Model {
                         delay = Some(elapsed(dialog.asked, now).max(0).cast_unsigned());
                     }
                     hear_answer(&mut dialog, method, status, now);
+                } else if dialog.asked != 0 && (200..300).contains(&status) && scan.cseq.is_some_and(stays_within) {
+                    // It has a dialog that it was not known to have.
+                    dialog.take(now);
                 }
             }
             Start::Request(_) => {}
@@ -123,6 +126,11 @@ fn hear_answer(dialog: &mut Dialog, method: Method, status: u16, now: u64) {
 /// Whether a request of this method leaves something behind that later ones need.
 pub(super) fn makes_dialog(method: Method) -> bool {
     matches!(method, Method::Invite | Method::Subscribe | Method::Refer)
+}
+
+/// Whether a request of this method belongs to a dialog and leaves it as it is.
+fn stays_within(method: Method) -> bool {
+    matches!(method, Method::Notify | Method::Info | Method::Prack | Method::Update)
 }
 
 /// Whether a request of this method leaves nothing behind that a later one would need.
