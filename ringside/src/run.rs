@@ -30,10 +30,12 @@ use crate::settings::{self, Loaded};
 use crate::telemetry::OwnTelemetry;
 use manager::Watchdog;
 use paths::Paths;
+use written::Texts;
 
 /// Runs until a signal or a failure ends it.
 pub fn run(catalogue: &Catalogue, start: &Start) -> Result<(), Failure> {
     let run = &start.run;
+    let texts = start.watch_config.then(|| settings::texts(run));
     let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     let log = Log::open(&loaded.configuration.service.telemetry.logs);
     logs::quiet_panics();
@@ -44,14 +46,20 @@ pub fn run(catalogue: &Catalogue, start: &Start) -> Result<(), Failure> {
     let user = user::become_user(loaded.configuration.service.user.as_deref(), &paths)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed("the runtime", &error))?;
-    let result = runtime.block_on(serve(start, loaded, catalogue, log, Rights { user, paths }));
+    let result = runtime.block_on(serve(run, texts, loaded, catalogue, log, Rights { user, paths }));
     // Dropped, it would wait for whoever still looks up a name, which takes as long as the resolver likes.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log, rights: Rights) -> Result<(), Failure> {
-    let run = &start.run;
+async fn serve(
+    run: &Run,
+    texts: Option<Texts>,
+    loaded: Loaded,
+    catalogue: &Catalogue,
+    log: Log,
+    rights: Rights,
+) -> Result<(), Failure> {
     // Before anything is open, so that none comes too early to be heard.
     let mut signals = Signals::listen().map_err(|error| failed("signals", &error))?;
     let mut engine = Engine::build(&loaded.configuration, catalogue);
@@ -73,7 +81,7 @@ async fn serve(start: &Start, loaded: Loaded, catalogue: &Catalogue, log: Log, r
     let service = loaded.configuration.service;
     let own = OwnTelemetry::start(&service.telemetry, running.status(), &log.bridge)?;
     let mut program = Program { running, shards, service, log, own };
-    let mut files = start.watch_config.then(|| written::watch(run));
+    let mut files = texts.map(|texts| written::watch(run, texts));
     let mut watchdog = Watchdog::new();
     manager::ready(&where_to_look);
     loop {

@@ -14,7 +14,7 @@ use crate::settings;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Names and texts of the files.
-type Texts = Vec<(String, String)>;
+pub(super) type Texts = Vec<(String, String)>;
 
 /// What is in the files, and what was in them when they were read.
 pub(super) struct Written<R> {
@@ -24,14 +24,14 @@ pub(super) struct Written<R> {
     every: Interval,
 }
 
-/// Watches the files that the command line names or, if it names none, those that are looked for.
-pub(super) fn watch(run: &Run) -> Written<impl FnMut() -> Texts> {
-    Written::new(|| settings::texts(run))
+/// Watches the files that the command line names or, if it names none, those that are looked for. `read` is what was in them
+/// before they were read: what somebody writes while the program starts is a change too.
+pub(super) fn watch(run: &Run, read: Texts) -> Written<impl FnMut() -> Texts> {
+    Written::new(read, || settings::texts(run))
 }
 
 impl<R: FnMut() -> Texts> Written<R> {
-    fn new(mut read: R) -> Self {
-        let applied = read();
+    fn new(applied: Texts, read: R) -> Self {
         let mut every = interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { read, last: applied.clone(), applied, every }
@@ -70,7 +70,8 @@ mod tests {
         let mut next = states.into_iter();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let _inside = runtime.enter();
-        let mut written = Written::new(|| vec![("file".to_owned(), next.next().expect("a state").to_owned())]);
+        let mut read = || vec![("file".to_owned(), next.next().expect("a state").to_owned())];
+        let mut written = Written::new(read(), read);
         let changes: Vec<bool> = states.iter().skip(1).map(|_| written.look()).collect();
         // Twice "bc", and twice "a" again; an empty file in between was there for one look alone.
         assert_eq!(changes, [false, false, false, true, false, false, false, false, true]);
