@@ -203,6 +203,18 @@ limit = '5 minutes'
 }
 
 #[test]
+fn of_very_many_mistakes_the_first_are_told() {
+    for (count, told) in [(100, 100), (101, 101), (1_000, 101)] {
+        let text = format!("[x]\nports = [{}]\n", "'x', ".repeat(count));
+        let problems = read(&[&text], &[]).expect_err("no port fits");
+        assert_eq!(problems.len(), told, "{count}");
+        let more = "0.toml:1:1: x: more than 100 values in it do not fit; \
+                    mend the ones that are told; the rest was not checked";
+        assert_eq!(problems.iter().any(|problem| problem == more), count > 100, "{problems:#?}");
+    }
+}
+
+#[test]
 fn what_is_not_toml_is_told_with_every_place() {
     let (tree, problems) = tree(&["[x]\na = \nb = 1\nc = ]\n", "[y\n"], &[]);
     assert!(tree.is_none());
