@@ -376,6 +376,36 @@ exporters = ['out']
 }
 
 #[test]
+fn a_gap_in_the_extensions_hides_no_mistake_of_the_pipelines() {
+    let (checked, problems) = check(&[
+        GOOD,
+        "[extensions.page]\n[exporters.'out/2']\n[service]\nextensions = [5]\npipelines.metrics.exporters = ['out', 'nope']",
+    ]);
+    assert!(checked.is_none());
+    let expected = [
+        "1.toml:2:12: exporters.\"out/2\": no pipeline uses it; name it in `exporters` of a pipeline under \
+         `[service.pipelines]`, or take it out",
+        "1.toml:4:15: service.extensions[0]: 5 does not fit; write text in quotes",
+        "1.toml:5:39: service.pipelines.metrics.exporters[1]: `nope` is not defined; add a table `[exporters.nope]`",
+    ];
+    assert_eq!(problems, expected, "and nothing of extensions that the gap may name");
+}
+
+#[test]
+fn a_gap_in_the_pipelines_hides_no_mistake_of_the_extensions() {
+    let (checked, problems) = check(&[
+        GOOD,
+        "[exporters.'out/2']\n[service]\nextensions = ['page']\npipelines.metrics.exporters = ['out', 5]",
+    ]);
+    assert!(checked.is_none());
+    let expected = [
+        "1.toml:3:15: service.extensions[0]: `page` is not defined; add a table `[extensions.page]`",
+        "1.toml:4:39: service.pipelines.metrics.exporters[1]: 5 does not fit; write text in quotes",
+    ];
+    assert_eq!(problems, expected, "and nothing of exporters that the gap may name");
+}
+
+#[test]
 fn the_effective_configuration_hides_secrets_and_reads_back() {
     let text = format!(
         "{GOOD}\n[exporters.out.headers]\nAuthorization = 'Basic abc'\n[receivers.'wire/x']\ntoken = 'abc'\n\
