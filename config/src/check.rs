@@ -42,14 +42,16 @@ impl Configuration {
         let exporters = section("exporters", tree, &catalogue.exporters, &mut found);
         let extensions = section("extensions", tree, &catalogue.extensions, &mut found);
         let service = service(tree, &mut found);
-        let has_gaps = ["pipelines", "extensions"].iter().any(|key| service.lacks(key));
-        let mut service = service.value;
         // What a list lacks would be missed once more.
-        let graph = service.as_mut().filter(|_| !has_gaps).and_then(|service| {
-            let mut roles = roles(tree, catalogue);
-            check_unused(tree, service, &roles, &mut found);
+        let [pipelines_lack, extensions_lack] = ["pipelines", "extensions"].map(|key| service.lacks(key));
+        let mut service = service.value;
+        if let Some(service) = service.as_ref().filter(|_| !extensions_lack) {
             check_extensions(tree, service, catalogue, &mut found);
             check_named_extensions(&exporters, service, catalogue, &mut found);
+        }
+        let graph = service.as_mut().filter(|_| !pipelines_lack).and_then(|service| {
+            let mut roles = roles(tree, catalogue);
+            check_unused(tree, service, &roles, &mut found);
             add_choosers(service, catalogue, &mut roles, &mut processors);
             Graph::build(service, &roles, &mut found)
         });

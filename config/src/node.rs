@@ -47,7 +47,7 @@ pub struct Entry {
 }
 
 /// One step of a path into the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// A key of a table.
     Key(String),

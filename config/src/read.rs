@@ -6,7 +6,7 @@
 //! errors that do not end the reading.
 
 use std::cell::RefCell;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt;
 
 use pipeline::settings::{Place, Problems};
@@ -17,7 +17,8 @@ use super::{secret, source, suggest};
 
 impl Node {
     /// Reads a `T`, whose keys should all have serde defaults. Paths of problems begin with `prefix`. An unknown key is an
-    /// error in `problems`, and so is a value that does not fit; the rest is read all the same.
+    /// error in `problems`, and so is a value that does not fit; the rest is read all the same, until more than 100
+    /// values do not fit.
     pub fn read<T: DeserializeOwned>(&self, prefix: &[Step], problems: &mut Problems) -> Partly<T> {
         let reading = Reading::default();
         // A value that does not fit is left out and the rest is read again, so that it hides no other.
@@ -27,22 +28,31 @@ impl Node {
                 Ok(value) => break Some(value),
                 Err(mistake) => mistake,
             };
+            let mut left_out = reading.left_out.borrow_mut();
+            if left_out.len() == MOST_MISTAKES {
+                let what = format!("more than {MOST_MISTAKES} values in it do not fit");
+                let help = "mend the ones that are told; the rest was not checked";
+                problems.error_at(&self.place, path_text(prefix), what, help);
+                break None;
+            }
             let path = reading.path.take();
             let (what, help) = mistake.explain(self.at(&path), secret::is_secret(&[prefix, &path].concat()));
             problems.error_at(self.nearest(&path), absolute(prefix, &path), what, help);
-            let mut left_out = reading.left_out.borrow_mut();
-            if path.is_empty() || left_out.contains(&path) {
+            if path.is_empty() || !left_out.insert(path) {
                 break None;
             }
-            left_out.push(path);
         };
-        for unknown in reading.unknown.into_inner() {
-            problems.error_at(&unknown.place, absolute(prefix, &unknown.path), "unknown key", unknown.help);
+        for (path, unknown) in reading.unknown.into_inner() {
+            problems.error_at(&unknown.place, absolute(prefix, &path), "unknown key", unknown.help);
         }
-        let gaps = [reading.left_out.into_inner(), reading.unresolved.into_inner()].concat();
+        let gaps = reading.left_out.into_inner().into_iter().chain(reading.unresolved.into_inner()).collect();
         Partly { value, gaps }
     }
 }
+
+/// Values that do not fit are told up to this many in one table. Each is found by reading the table once more, and a running
+/// program waits for that when it reloads.
+const MOST_MISTAKES: usize = 100;
 
 /// What could be read of a `T`: defaults stand where a value did not fit, elements of lists that did not are missing.
 #[derive(Debug)]
@@ -125,14 +135,14 @@ struct Reading {
     /// The way from the root to the value being read. An error leaves it as it is.
     path: RefCell<Vec<Step>>,
     /// Values that did not fit.
-    left_out: RefCell<Vec<Vec<Step>>>,
-    unknown: RefCell<Vec<Unknown>>,
+    left_out: RefCell<BTreeSet<Vec<Step>>>,
+    unknown: RefCell<BTreeMap<Vec<Step>, Unknown>>,
     /// Values of variables that are not set.
-    unresolved: RefCell<Vec<Vec<Step>>>,
+    unresolved: RefCell<BTreeSet<Vec<Step>>>,
 }
 
+/// A key that nothing reads.
 struct Unknown {
-    path: Vec<Step>,
     place: Place,
     help: String,
 }
@@ -143,16 +153,13 @@ impl Reading {
         let mut path = self.path.borrow_mut();
         path.truncate(depth);
         path.push(step);
-        !self.left_out.borrow().contains(&path)
+        !self.left_out.borrow().contains(&*path)
     }
 
     /// Notes a value that is not there.
     fn pass_over(&self, depth: usize, step: Step) {
         let path = [&self.path.borrow()[..depth], &[step]].concat();
-        let mut unresolved = self.unresolved.borrow_mut();
-        if !unresolved.contains(&path) {
-            unresolved.push(path);
-        }
+        self.unresolved.borrow_mut().insert(path);
     }
 
     fn leave(&self, depth: usize) {
@@ -166,10 +173,8 @@ impl Reading {
     fn unknown_key(&self, key: &str, place: &Place, expected: &[&str]) {
         let mut path = self.path.borrow().clone();
         path.push(Step::Key(key.to_owned()));
-        let mut unknown = self.unknown.borrow_mut();
-        if unknown.iter().all(|other| other.path != path) {
-            unknown.push(Unknown { path, place: place.clone(), help: suggest::help(key, expected) });
-        }
+        let found = || Unknown { place: place.clone(), help: suggest::help(key, expected) };
+        self.unknown.borrow_mut().entry(path).or_insert_with(found);
     }
 }
 

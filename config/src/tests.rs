@@ -203,6 +203,18 @@ limit = '5 minutes'
 }
 
 #[test]
+fn of_very_many_mistakes_the_first_are_told() {
+    for (count, told) in [(100, 100), (101, 101), (1_000, 101)] {
+        let text = format!("[x]\nports = [{}]\n", "'x', ".repeat(count));
+        let problems = read(&[&text], &[]).expect_err("no port fits");
+        assert_eq!(problems.len(), told, "{count}");
+        let more = "0.toml:1:1: x: more than 100 values in it do not fit; \
+                    mend the ones that are told; the rest was not checked";
+        assert_eq!(problems.iter().any(|problem| problem == more), count > 100, "{problems:#?}");
+    }
+}
+
+#[test]
 fn what_is_not_toml_is_told_with_every_place() {
     let (tree, problems) = tree(&["[x]\na = \nb = 1\nc = ]\n", "[y\n"], &[]);
     assert!(tree.is_none());
@@ -361,6 +373,36 @@ exporters = ['out']
     }
     let places: Vec<&String> = problems.iter().filter(|problem| problem.starts_with("1.toml")).collect();
     assert_eq!(places.len(), problems.len());
+}
+
+#[test]
+fn a_gap_in_the_extensions_hides_no_mistake_of_the_pipelines() {
+    let (checked, problems) = check(&[
+        GOOD,
+        "[extensions.page]\n[exporters.'out/2']\n[service]\nextensions = [5]\npipelines.metrics.exporters = ['out', 'nope']",
+    ]);
+    assert!(checked.is_none());
+    let expected = [
+        "1.toml:2:12: exporters.\"out/2\": no pipeline uses it; name it in `exporters` of a pipeline under \
+         `[service.pipelines]`, or take it out",
+        "1.toml:4:15: service.extensions[0]: 5 does not fit; write text in quotes",
+        "1.toml:5:39: service.pipelines.metrics.exporters[1]: `nope` is not defined; add a table `[exporters.nope]`",
+    ];
+    assert_eq!(problems, expected, "and nothing of extensions that the gap may name");
+}
+
+#[test]
+fn a_gap_in_the_pipelines_hides_no_mistake_of_the_extensions() {
+    let (checked, problems) = check(&[
+        GOOD,
+        "[exporters.'out/2']\n[service]\nextensions = ['page']\npipelines.metrics.exporters = ['out', 5]",
+    ]);
+    assert!(checked.is_none());
+    let expected = [
+        "1.toml:3:15: service.extensions[0]: `page` is not defined; add a table `[extensions.page]`",
+        "1.toml:4:39: service.pipelines.metrics.exporters[1]: 5 does not fit; write text in quotes",
+    ];
+    assert_eq!(problems, expected, "and nothing of exporters that the gap may name");
 }
 
 #[test]
