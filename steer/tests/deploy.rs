@@ -50,7 +50,9 @@ fn the_daemon_gets_three_capabilities_and_the_sidecar_reads_and_nothing_else() {
     assert_eq!(manifest.matches("mountPath: /var/run/secrets/").count(), 1, "only the sidecar has a token");
     let image = read("Containerfile");
     let rights = RIGHTS.map(|right| format!("cap_{}", right.to_lowercase())).join(",");
-    assert!(image.contains(&format!("setcap {rights}+ep")) && image.contains("\nUSER 10213:10213\n"));
+    // `make image` gives them to the program's file.
+    let makefile = read("../../Makefile");
+    assert!(makefile.contains(&format!(" ringside-steer 10213 {rights}\n")) && image.contains("\nUSER 10213:10213\n"));
     assert!(image.contains("\nFROM scratch\n") && manifest.contains("runAsUser: 10213"));
 }
 
