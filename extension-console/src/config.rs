@@ -53,9 +53,10 @@ impl Settings {
                 format!("{:?} is no address with a port", config.endpoint),
                 "write it as \"127.0.0.1:2113\" or \"localhost:2113\" (this host alone), or with a token as \"0.0.0.0:2113\"",
             ),
+            // Told where the token is missing: of one that could not be read more has been said.
             Some(endpoint) if !endpoint.ip().to_canonical().is_loopback() && config.token.is_empty() => problems.error(
-                "endpoint",
-                format!("{endpoint} lets others read who called whom"),
+                "token",
+                format!("without one {endpoint} lets others read who called whom"),
                 "set a `token`, best as \"${env:NAME}\", or listen on \"127.0.0.1:2113\" and come by `ssh -L`",
             ),
             Some(_) => {}
@@ -123,7 +124,8 @@ mod tests {
     fn any_other_address_without_a_token_is_refused() {
         for endpoint in ["0.0.0.0:2113", "[::]:2113", "192.0.2.1:2113", "[2001:db8::1]:2113"] {
             let (settings, problems) = check(|config| config.endpoint = endpoint.to_owned());
-            assert!(settings.is_none() && problems.contains("set a `token`"), "{problems}");
+            let expected = format!("token: without one {endpoint} lets others read who called whom; set a `token`");
+            assert!(settings.is_none() && problems.starts_with(&expected), "{problems}");
             let (settings, problems) = check(|config| {
                 config.endpoint = endpoint.to_owned();
                 config.token = "0123456789abcdef".to_owned();

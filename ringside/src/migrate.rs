@@ -195,7 +195,20 @@ fn converted(
         ("exporters".to_owned(), section(vec![("prometheus", prometheus)])),
         ("service".to_owned(), Value::Table(service)),
     ]);
-    (whole, warnings)
+    (escaped(whole), warnings)
+}
+
+/// Texts are taken over as they are: on reading, `$$` becomes `$`, and `${...}` would be a reference.
+fn escaped(table: Table) -> Table {
+    fn escape(value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(text.replace('$', "$$")),
+            Value::Array(items) => Value::Array(items.into_iter().map(escape).collect()),
+            Value::Table(table) => Value::Table(escaped(table)),
+            other => other,
+        }
+    }
+    table.into_iter().map(|(key, value)| (key, escape(value))).collect()
 }
 
 fn read_ports(value: &str) -> Option<Vec<Value>> {

@@ -44,6 +44,25 @@ fn files_and_variables_become_a_configuration_that_is_valid() {
 }
 
 #[test]
+fn dollar_signs_are_taken_over_as_they_are_written() {
+    let folder = Folder::new();
+    folder.write("exporter.env", "SIP_EXPORTER_INTERFACE=eth$$0\n");
+    folder.write("carriers.yaml", "carriers:\n  - name: 'a $$ b ${env:HOME} $'\n    cidrs: [10.1.0.0/16]\n");
+    folder.write("user_agents.yaml", "user_agents:\n  - regex: '^\\${2}x$'\n    label: '${env:UNSET}'\n");
+    let files = ["--env-file", "exporter.env", "--carriers", "carriers.yaml", "--user-agents", "user_agents.yaml"];
+    let outcome = run(folder.path(), &[&["migrate", "-o", "pipeline.toml"][..], &files].concat());
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    let shown = run(folder.path(), &["print-config", "--config", "pipeline.toml"]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    let table: toml::Table = shown.stdout.parse().expect("it prints TOML");
+    assert_eq!(table["receivers"]["ebpf_sip"]["interfaces"][0].as_str(), Some("eth$$0"));
+    let enrich = &table["processors"]["enrich"];
+    assert_eq!(enrich["carriers"][0]["name"].as_str(), Some("a $$ b ${env:HOME} $"));
+    assert_eq!(enrich["user_agents"][0]["regex"].as_str(), Some(r"^\${2}x$"));
+    assert_eq!(enrich["user_agents"][0]["label"].as_str(), Some("${env:UNSET}"));
+}
+
+#[test]
 fn the_environment_may_name_the_files() {
     let folder = folder();
     let mut migrate = command(folder.path(), &["migrate"]);
