@@ -1,10 +1,10 @@
 //! Whom `run` becomes where it is started as root, and what it can still reach.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Command;
 
-use crate::program::{Folder, Running, command, outcome};
+use crate::program::{EPOCH, Folder, Running, command, outcome};
 
 /// Captures nothing, serves on a free port.
 fn config(service: &str) -> String {
@@ -82,6 +82,83 @@ fn what_nobody_cannot_read_keeps_it_root_unless_a_user_is_named() {
         outcome(command(folder.path(), &["run", "--config", "run.toml", "--set", "service.user=no-such-user"]));
     assert_eq!(unknown.code, 2);
     assert!(unknown.stderr.contains("service.user: there is no user \"no-such-user\""), "{}", unknown.stderr);
+}
+
+/// Reads a capture and has the flight recorder in `kept`.
+fn recorder(folder: &Folder, mode: u32) {
+    let messages = ladder::play("0.000 alice -> bob OPTIONS call=there\n0.100 alice <- bob 200 call=there\n");
+    folder.write("a.pcap", ladder::pcap::write(&messages, EPOCH));
+    let path = folder.write(
+        "run.toml",
+        "[receivers.pcap]\nfiles = ['a.pcap']\n[processors.dialog]\n[exporters.prometheus]\nendpoint = '127.0.0.1:0'\n\
+         [exporters.pcap]\ndirectory = 'kept'\n[service.pipelines.metrics]\nreceivers = ['pcap']\n\
+         processors = ['dialog']\nexporters = ['pcap', 'prometheus']\n",
+    );
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
+#[test]
+fn a_folder_is_made_for_whoever_it_stays() {
+    if !is_root("a_folder_is_made_for_whoever_it_stays") {
+        return;
+    }
+    for (mode, owner) in [(0o600, 0), (0o644, 65_534)] {
+        let folder = Folder::new();
+        recorder(&folder, mode);
+        let (mut running, _) = Running::start(folder.path(), &["run", "--config", "run.toml"]);
+        running.await_log("rights: ");
+        let kept = fs::metadata(folder.path().join("kept")).expect("it is made");
+        assert_eq!((kept.uid(), kept.mode() & 0o777), (owner, 0o700), "{mode:o}");
+        assert!(status(&running, "Uid:").starts_with(&format!("{owner} ")), "{mode:o}");
+        end(running);
+    }
+}
+
+#[test]
+fn a_folder_that_root_cannot_write_without_capabilities_is_refused() {
+    if !is_root("a_folder_that_root_cannot_write_without_capabilities_is_refused") {
+        return;
+    }
+    let folder = Folder::new();
+    recorder(&folder, 0o600);
+    let kept = folder.path().join("kept");
+    fs::create_dir(&kept).expect("it is new");
+    chown(&kept, Some(65_534), Some(65_534)).expect("it is ours");
+    let expected =
+        "ringside: kept cannot be written to (Permission denied (os error 13)) as root, which has no capabilities";
+    for arguments in [&["--set", "service.shards=1"], &["--set", "service.user=root"]] {
+        let outcome = outcome(command(folder.path(), &[&["run", "--config", "run.toml"][..], arguments].concat()));
+        assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_user_comes_with_all_of_its_groups() {
+    let test = "a_user_comes_with_all_of_its_groups";
+    if !is_root(test) {
+        return;
+    }
+    let folder = Folder::new();
+    let path = folder.write("run.toml", config("user = 'nobody'"));
+    chown(&path, Some(0), Some(4242)).expect("it is ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+    folder.write("group", "root:x:0:\nnogroup:x:65534:\nkeys:x:4242:nobody\n");
+    let inside = |script: &str| {
+        let mut command = Command::new("unshare");
+        let script = format!("mount --bind group /etc/group && {script}");
+        command.args(["--mount", "sh", "-c", &script]).current_dir(folder.path());
+        command
+    };
+    if !inside("true").status().is_ok_and(|status| status.success()) {
+        return testnet::skipped(test, "no mount can be made here");
+    }
+    let script = format!("exec {} run --config run.toml", env!("CARGO_BIN_EXE_ringside"));
+    let (mut running, _) = Running::begin(inside(&script));
+    let said = running.await_log("rights: ");
+    assert!(said.contains("rights: user nobody, "), "{said}");
+    assert_eq!(status(&running, "Groups:"), "4242 65534");
+    end(running);
 }
 
 #[test]
