@@ -50,7 +50,7 @@ build-steer: deps-run ## the release binary of the daemon that steers
 	@scripts/split.sh $(RINGSIDE)-steer
 
 unit: deps-unit ## unit and in-process tests: no root, no peers, nothing installed but what building needs
-	$(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
+	$(TEST) $(CARGO_TEST) --lib $(addprefix --test ,$(UNIT))
 
 # The live tests drive the binary that users get: the release one.
 test: deps-test build ## every test; the live ones with real SIPp calls through the real eBPF program
@@ -59,7 +59,7 @@ test: deps-test build ## every test; the live ones with real SIPp calls through 
 # What is skipped where nobody names them, and nothing else.
 test-captures: build ## the tests over other people's captures, in the folder that RINGSIDE_SHARED names
 	RINGSIDE_BIN=$(RINGSIDE) $(TEST) sh -c '$(CARGO_TEST) --test real_captures --test torture; first=$$?; \
-		$(CARGO_TEST) --bin ringside --test captures --test program -- real_capture torture other_peoples && exit $$first'
+		$(CARGO_TEST) --lib --test captures --test program -- real_capture torture other_peoples && exit $$first'
 
 check: deps-run ## formatting, clippy with warnings denied, documentation, subjects of commits
 	scripts/subjects.sh
@@ -144,7 +144,7 @@ fuzz: deps-run ## every fuzz target for FUZZ_TIME seconds
 	$(RUST) scripts/fuzz.sh $(FUZZ_TIME)
 
 properties: deps-unit ## the tests without root over, each random one with CASES inputs that are new each time
-	env --unset=PROPTEST_RNG_SEED PROPTEST_CASES=$(CASES) $(TEST) $(CARGO_TEST) --lib --bin ringside $(addprefix --test ,$(UNIT))
+	env --unset=PROPTEST_RNG_SEED PROPTEST_CASES=$(CASES) $(TEST) $(CARGO_TEST) --lib $(addprefix --test ,$(UNIT))
 
 deps-run:
 	@scripts/install-deps.sh run
