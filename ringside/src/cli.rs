@@ -80,6 +80,9 @@ pub struct Configured {
     /// [default: ./pipeline.toml, /etc/ringside/pipeline.toml, built-in]
     #[arg(long = "config", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// No file was named and none was found: it is the built-in one, whatever is found later.
+    #[arg(skip)]
+    pub built_in: bool,
 }
 
 /// Which configuration, and what is put over it.

@@ -43,7 +43,10 @@ pub fn migrate(catalogue: &Catalogue, arguments: &Migrate) -> Result<(), Failure
     let checked = tempfile::Builder::new().prefix("migrated").suffix(".toml").tempfile();
     let checked = checked.and_then(|file| fs::write(file.path(), &text).map(|()| file));
     let checked = checked.map_err(|error| Failure::Failed(format!("no file can be made to check it in: {error}")))?;
-    let run = Run { configured: Configured { files: vec![checked.path().to_owned()] }, set: Vec::new() };
+    let run = Run {
+        configured: Configured { files: vec![checked.path().to_owned()], ..Configured::default() },
+        set: Vec::new(),
+    };
     warnings.iter().for_each(|warning| say(&format!("ringside: warning: {warning}\n")));
     match settings::load(&run, catalogue) {
         Ok(loaded) => loaded

@@ -34,7 +34,9 @@ use written::Texts;
 
 /// Runs until a signal or a failure ends it.
 pub fn run(catalogue: &Catalogue, start: &Start) -> Result<(), Failure> {
-    let run = &start.run;
+    // What is read again later is what is read now.
+    let decided = Run { configured: settings::decide(&start.run.configured), ..start.run.clone() };
+    let run = &decided;
     let texts = start.watch_config.then(|| settings::texts(run));
     let loaded = settings::load(run, catalogue).map_err(|problems| settings::refused(&problems))?;
     let log = Log::open(&loaded.configuration.service.telemetry.logs);

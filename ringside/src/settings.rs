@@ -1,7 +1,6 @@
 //! Where the configuration comes from: files in their order, `--set`, the environment; or the built-in one.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use config::file::{self, LARGEST};
 use config::{Configuration, Node, Sources};
@@ -10,7 +9,7 @@ use exporter::otlp::env;
 use pipeline::ComponentId;
 use pipeline::settings::Problems;
 
-use crate::cli::Run;
+use crate::cli::{Configured, Run};
 use crate::failure::Failure;
 
 /// A configuration without errors.
@@ -87,19 +86,30 @@ pub fn refused(problems: &Problems) -> Failure {
 /// Where a configuration is looked for.
 const LOOKED_FOR: [&str; 2] = ["./pipeline.toml", "/etc/ringside/pipeline.toml"];
 
+/// Which files these are, where none is named: the first there is, or the built-in configuration. A program that reads them again
+/// decides at the start: it has other rights later, and may be in a folder then that is closed to it.
+pub fn decide(configured: &Configured) -> Configured {
+    let mut decided = configured.clone();
+    if decided.files.is_empty() && !decided.built_in {
+        // One that cannot be read is not passed over.
+        let is_there = |name: &&str| !matches!(Path::new(name).try_exists(), Ok(false));
+        decided.files.extend(LOOKED_FOR.into_iter().find(is_there).map(PathBuf::from));
+        decided.built_in = decided.files.is_empty();
+    }
+    decided
+}
+
 fn sources(run: &Run, problems: &mut Problems) -> Sources {
+    let decided = decide(&run.configured);
     let mut files = Vec::new();
-    for path in &run.configured.files {
+    for path in &decided.files {
         match file::read(path, LARGEST) {
             Ok(text) => files.push((path.display().to_string(), text)),
             Err(error) => file::unreadable(path, &error, problems),
         }
     }
-    if run.configured.files.is_empty() {
-        match found(problems) {
-            Some(file) => files.push(file),
-            None => files.extend(built_in(problems)),
-        }
+    if decided.built_in {
+        files.extend(built_in(problems));
     }
     Sources { files, set: run.set.clone(), may_be_unset: Some(env::may_be_unset) }
 }
@@ -112,16 +122,4 @@ fn built_in(problems: &mut Problems) -> impl Iterator<Item = (String, String)> {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// The first file there is. One that cannot be read is not passed over.
-fn found(problems: &mut Problems) -> Option<(String, String)> {
-    for name in LOOKED_FOR {
-        match file::read(Path::new(name), LARGEST) {
-            Ok(text) => return Some((name.to_owned(), text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => file::unreadable(Path::new(name), &error, problems),
-        }
-    }
-    None
 }

@@ -24,8 +24,8 @@ pub(super) struct Written<R> {
     every: Interval,
 }
 
-/// Watches the files that the command line names or, if it names none, those that are looked for. `read` is what was in them
-/// before they were read: what somebody writes while the program starts is a change too.
+/// Watches the files of the configuration. `read` is what was in them before they were read: what somebody writes while the
+/// program starts is a change too.
 pub(super) fn watch(run: &Run, read: Texts) -> Written<impl FnMut() -> Texts> {
     Written::new(read, || settings::texts(run))
 }

@@ -84,6 +84,38 @@ fn what_nobody_cannot_read_keeps_it_root_unless_a_user_is_named() {
     assert!(unknown.stderr.contains("service.user: there is no user \"no-such-user\""), "{}", unknown.stderr);
 }
 
+#[test]
+fn what_was_found_at_the_start_is_what_is_read_again() {
+    let test = "what_was_found_at_the_start_is_what_is_read_again";
+    if !is_root(test) {
+        return;
+    }
+    let folder = Folder::new();
+    let closed = folder.path().join("closed");
+    let system = folder.path().join("system");
+    for (path, mode) in [(&closed, 0o700), (&system, 0o755)] {
+        fs::create_dir(path).expect("it is new");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    }
+    folder.write("system/pipeline.toml", config(""));
+    let mut command = Command::new("unshare");
+    // /etc is laid over: what is made in it goes with the mount.
+    let script = format!(
+        "mount -t tmpfs none /mnt && mkdir /mnt/etc /mnt/work && \
+         mount -t overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work none /etc && mkdir -p /etc/ringside && \
+         mount --bind system /etc/ringside && cd closed && exec {} run",
+        env!("CARGO_BIN_EXE_ringside")
+    );
+    command.args(["--mount", "sh", "-c", &script]).current_dir(folder.path());
+    let (mut running, _) = Running::begin(command);
+    let said = running.await_log("rights: ");
+    assert!(said.contains("rights: user nobody, "), "{said}");
+    running.signal(libc::SIGHUP);
+    let said = running.await_log("onfiguration ");
+    assert!(said.contains("configuration reloaded files=\"/etc/ringside/pipeline.toml\""), "{said}");
+    end(running);
+}
+
 /// Reads a capture and has the flight recorder in `kept`.
 fn recorder(folder: &Folder, mode: u32) {
     let messages = ladder::play("0.000 alice -> bob OPTIONS call=there\n0.100 alice <- bob 200 call=there\n");
