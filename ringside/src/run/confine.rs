@@ -5,7 +5,7 @@
 //! A thread that keeps capabilities to set probes (TLS) was there before and is not closed in: it reads libraries wherever
 //! processes have them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
@@ -51,7 +51,7 @@ pub fn close(paths: &Paths) -> Result<Confined, RulesetError> {
     let all = AccessFs::from_all(NEWEST);
     let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?.create()?;
     let system = OF_THE_SYSTEM.iter().map(PathBuf::from);
-    let readable = system.chain(paths.read_folders().map(Path::to_owned)).map(|path| (path, read));
+    let readable = system.chain(paths.read_folders()).map(|path| (path, read));
     let devices = DEVICES.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile | AccessFs::WriteFile));
     let written = paths.written.iter().map(|path| (path.clone(), all));
     for (path, access) in readable.chain(devices).chain(written) {

@@ -1,5 +1,6 @@
 //! SIGHUP: a new configuration is checked whole, then applied as far as it can be without a restart.
 
+use std::io;
 use std::time::Duration;
 
 use engine::Catalogue;
@@ -31,6 +32,14 @@ impl Program {
             Err(problems) => {
                 for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
                     tracing::error!("{problem}");
+                }
+                // Landlock and permissions refuse with the same error.
+                let denied = io::Error::from_raw_os_error(nix::errno::Errno::EACCES as i32).to_string();
+                if self.service.landlock && problems.to_string().contains(&denied) {
+                    tracing::error!(
+                        "a file that lies in another folder than at the start is closed off by Landlock; if its permissions \
+                         are right, restart"
+                    );
                 }
                 tracing::error!("the new configuration cannot be used; the old one runs on");
                 self.running.status().reload_failed();

@@ -1,7 +1,8 @@
 //! Whom `run` becomes where it is started as root, and what it can still reach.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
 use std::process::Command;
 
 use crate::program::{EPOCH, Folder, Running, command, outcome};
@@ -113,6 +114,35 @@ fn what_was_found_at_the_start_is_what_is_read_again() {
     running.signal(libc::SIGHUP);
     let said = running.await_log("onfiguration ");
     assert!(said.contains("configuration reloaded files=\"/etc/ringside/pipeline.toml\""), "{said}");
+    end(running);
+}
+
+#[test]
+fn a_configuration_behind_a_link_that_is_turned_is_read_again() {
+    let folder = Folder::new();
+    for revision in ["one", "two"] {
+        fs::create_dir(folder.path().join(revision)).expect("it is new");
+        folder.write(&format!("{revision}/run.toml"), config(""));
+    }
+    let turn = |target: &Path| {
+        symlink(target, folder.path().join("next")).expect("it is new");
+        fs::rename(folder.path().join("next"), folder.path().join("current")).expect("it is ours");
+    };
+    turn(Path::new("one"));
+    let (mut running, _) = Running::start(folder.path(), &["run", "--config", "current/run.toml"]);
+    let said = running.await_log("rights: ");
+    turn(Path::new("two"));
+    running.signal(libc::SIGHUP);
+    running.await_log("configuration reloaded");
+    if said.contains("files closed off by Landlock") {
+        // Nothing of the path that was given at the start lies there.
+        let elsewhere = Folder::new();
+        elsewhere.write("run.toml", config(""));
+        turn(elsewhere.path());
+        running.signal(libc::SIGHUP);
+        let said = running.await_log("the old one runs on");
+        assert!(said.contains("is closed off by Landlock; if its permissions are right, restart"), "{said}");
+    }
     end(running);
 }
 
