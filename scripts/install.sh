@@ -19,16 +19,7 @@ put() {
 }
 
 put 755 "$prefix/bin" "$binary"
-install -d "$root$prefix/share/man/man1"
-"$binary" man --output "$root$prefix/share/man/man1"
-# completion SHELL FILE
-completion() {
-    install -d "$(dirname "$root$prefix/share/$2")"
-    "$binary" completions "$1" >"$root$prefix/share/$2"
-}
-completion bash bash-completion/completions/ringside
-completion zsh zsh/site-functions/_ringside
-completion fish fish/vendor_completions.d/ringside.fish
+scripts/said.sh "$binary" "$root$prefix/share"
 put 644 "$prefix/share/ringside" deploy/rules.yml
 put 644 "$prefix/share/ringside/dashboards" dashboards/grafana/*.json
 scripts/docs.sh "$root$prefix/share/doc/ringside"

@@ -8,15 +8,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 rust=scripts/ensure-rust.sh
 target=${CARGO_TARGET_DIR:-target}
-# Manual pages and completions are what the binary says of itself.
-binary=$target/release/ringside
+# What is made for the packages, where their lists of files name it.
 said=target/said
 rm -rf "$said"
-mkdir -p "$said/man1" "$said/completions"
-"$binary" man --output "$said/man1"
-for shell in bash zsh fish; do
-    "$binary" completions "$shell" >"$said/completions/ringside.$shell"
-done
+scripts/said.sh "$target/release/ringside" "$said/share"
 scripts/docs.sh "$said/docs"
 scripts/notices.sh >"$said/THIRD-PARTY-NOTICES.txt"
 for kind in "${@:-deb}"; do

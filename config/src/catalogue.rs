@@ -127,9 +127,7 @@ impl<P: ?Sized, X> Type<P, X> {
             let Some(config) = &read.value else { return (None, None) };
             let effective =
                 toml::Table::try_from(config).expect("a configuration read from TOML can be written as TOML");
-            let mut found = Problems::default();
-            let settings = check(config.clone(), &mut found);
-            problems.append(read.sift(found));
+            let settings = read.check(problems, |config, found| check(config.clone(), found)).flatten();
             (Some(effective), settings.map(|settings| Box::new(move || Box::new(settings.clone()) as Settings) as Make))
         };
         let build = move |settings: Settings, context: &X| {

@@ -8,7 +8,7 @@ use pipeline::{ComponentId, Processor, ProcessorContext, id};
 
 use super::catalogue::{Catalogue, Checked, Role, Type};
 use super::graph::{Graph, Roles, ShardPlan, Signal};
-use super::node::{self, Node, Step, Value, parse_path, path_text};
+use super::node::{self, Node, Step, Value, path_text};
 use super::read::Partly;
 use super::service::{Pipeline, Service};
 use super::suggest;
@@ -59,7 +59,7 @@ impl Configuration {
             .then(|| Some(Self { service: service?, receivers, processors, exporters, extensions, graph: graph? }))
             .flatten();
         let configuration = configuration.filter(|whole| whole.check_windows(catalogue, &mut found));
-        locate(&mut found, tree);
+        tree.locate(&mut found);
         problems.append(found);
         configuration
     }
@@ -179,13 +179,10 @@ fn service(tree: &Node, problems: &mut Problems) -> Partly<Service> {
     let empty = Node::empty(tree.place.clone());
     let node = tree.get("service").map_or(&empty, |entry| &entry.node);
     let read: Partly<Service> = node.read(&prefix, problems);
-    if let Some(service) = &read.value {
-        let mut found = Problems::default();
-        service.check(&mut found);
-        let mut found = read.sift(found);
-        found.iter_mut().for_each(|problem| problem.path.insert_str(0, "service."));
-        problems.append(found);
-    }
+    let mut found = Problems::default();
+    read.check(&mut found, Service::check);
+    found.iter_mut().for_each(|problem| problem.path.insert_str(0, "service."));
+    problems.append(found);
     read
 }
 
@@ -309,13 +306,5 @@ fn add_choosers<E, X>(
             vacant.insert(checked.expect("the default settings of a component are right"));
             roles.insert(("processors", id.clone()), Some(kind.role));
         }
-    }
-}
-
-/// Finds the place of every problem that has only a path yet.
-fn locate(problems: &mut Problems, tree: &Node) {
-    for problem in problems.iter_mut() {
-        let path = parse_path(&problem.path).unwrap_or_default();
-        problem.place.get_or_insert_with(|| tree.nearest(&path).clone());
     }
 }

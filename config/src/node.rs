@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::settings::Place;
+use pipeline::settings::{Place, Problems};
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -116,6 +116,14 @@ impl Node {
     pub fn nearest(&self, path: &[Step]) -> &Place {
         let written = (0..=path.len()).rev().find_map(|length| self.at(&path[..length]));
         written.map_or(&self.place, |node| &node.place)
+    }
+
+    /// Finds the place of every problem that has only a path yet.
+    pub fn locate(&self, problems: &mut Problems) {
+        for problem in problems.iter_mut() {
+            let path = parse_path(&problem.path).unwrap_or_default();
+            problem.place.get_or_insert_with(|| self.nearest(&path).clone());
+        }
     }
 
     /// Merges `later` over this: tables key by key, anything else is replaced.

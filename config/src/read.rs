@@ -76,7 +76,7 @@ impl<T> Partly<T> {
 
     /// Of the problems that a check of the value `found`, those that are not merely about a gap. Their paths become what was
     /// written: behind an element that is missing, others were found at another place in their list.
-    pub fn sift(&self, mut found: Problems) -> Problems {
+    fn sift(&self, mut found: Problems) -> Problems {
         if self.gaps.is_empty() {
             return found;
         }
@@ -88,6 +88,14 @@ impl<T> Partly<T> {
             !self.gaps.iter().any(touches)
         });
         found
+    }
+
+    /// What `check` makes of the value. Of the problems that it finds, those are told that are not merely about a gap.
+    pub fn check<C>(&self, problems: &mut Problems, check: impl FnOnce(&T, &mut Problems) -> C) -> Option<C> {
+        let mut found = Problems::default();
+        let checked = check(self.value.as_ref()?, &mut found);
+        problems.append(self.sift(found));
+        Some(checked)
     }
 
     /// A text with the places in it as they were written: `"a" is used by carriers[0] already`.

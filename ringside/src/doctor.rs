@@ -2,6 +2,7 @@
 
 mod conntrack;
 mod media;
+mod page;
 mod probes;
 mod ways;
 

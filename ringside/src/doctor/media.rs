@@ -3,15 +3,13 @@
 //! Half a mirror shows in calls alone, and not in a moment of listening: nearly every one of them is heard one way. So the
 //! counters of the instance that runs are asked, where its configuration says that it serves them.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use exporter::prometheus::Settings;
 use pipeline::ComponentId;
 
 use super::line;
-use super::ways::reachable;
+use super::page::{Page, page, reachable};
 use crate::settings::Loaded;
 
 /// What is to be said of media; nothing where no pipeline listens to them. `classic`: there is no eBPF here.
@@ -24,7 +22,7 @@ pub fn findings(loaded: &Loaded, classic: bool) -> Vec<String> {
         return vec![line("warn", SUBJECT, what, "see to eBPF, or take `media` out of the pipelines")];
     }
     let namespace = &loaded.configuration.service.metrics.namespace;
-    endpoints(loaded).into_iter().map(|endpoint| judge(endpoint, namespace, &ask(endpoint))).collect()
+    endpoints(loaded).into_iter().map(|endpoint| judge(endpoint, namespace, &page(endpoint, "/metrics"))).collect()
 }
 
 fn is_listened_to(loaded: &Loaded) -> bool {
@@ -52,43 +50,16 @@ fn endpoints(loaded: &Loaded) -> Vec<SocketAddr> {
     endpoints
 }
 
-/// What is served there.
-enum Served {
-    /// Nothing.
-    Nobody,
-    /// Something that is not shown to everybody: by TLS, or for a password.
-    Closed,
-    /// The page of metrics.
-    Page(String),
-}
-
-fn ask(endpoint: SocketAddr) -> Served {
-    let Ok(stream) = TcpStream::connect_timeout(&endpoint, CONNECT) else { return Served::Nobody };
-    page(stream, endpoint).map_or(Served::Closed, Served::Page)
-}
-
-/// The page that a server shows to everybody.
-fn page(mut stream: TcpStream, endpoint: SocketAddr) -> Option<String> {
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    // Without keep-alive and chunks: what comes until the end is the answer.
-    write!(stream, "GET /metrics HTTP/1.0\r\nHost: {endpoint}\r\n\r\n").ok()?;
-    let mut bytes = Vec::new();
-    stream.take(MOST).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    head.split(' ').nth(1).is_some_and(|status| status == "200").then(|| body.to_owned())
-}
-
 /// What the counters say.
-fn judge(endpoint: SocketAddr, namespace: &str, served: &Served) -> String {
+fn judge(endpoint: SocketAddr, namespace: &str, served: &Page) -> String {
     let page = match served {
-        Served::Page(page) => page,
-        Served::Nobody => {
+        Page::Shown(page) => page,
+        Page::Nobody => {
             let what =
                 format!("nobody serves http://{endpoint}/metrics: ask again while ringside runs and has seen calls");
             return line("ok", SUBJECT, &what, "");
         }
-        Served::Closed => {
+        Page::Closed => {
             let what = format!("what {endpoint} serves is not shown without TLS or a password");
             let help = format!(
                 "look there yourself: {namespace}_media_faults_total{{fault=\"one_way\"}} beside the answered calls"
@@ -132,10 +103,6 @@ const SUBJECT: &str = "media";
 const ENOUGH: f64 = 10.0;
 /// Share of one-way calls from which the tap is to blame and not the network.
 const NEARLY_EVERY: f64 = 0.8;
-const CONNECT: Duration = Duration::from_secs(1);
-const ANSWER: Duration = Duration::from_secs(5);
-/// Longest page that is read, in bytes.
-const MOST: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +118,7 @@ mod tests {
              x_ratio_input_total{{carrier=\"a\",input=\"TI\"}} 1000\nx_short_calls_total{{carrier=\"a\"}} {short}\n",
             one_way[0], one_way[1]
         );
-        judge("127.0.0.1:2112".parse().expect("an address"), "x", &Served::Page(page))
+        judge("127.0.0.1:2112".parse().expect("an address"), "x", &Page::Shown(page))
     }
 
     #[test]
@@ -170,7 +137,7 @@ mod tests {
 
     #[test]
     fn who_does_not_run_cannot_be_asked() {
-        let nobody = judge("127.0.0.1:2112".parse().expect("an address"), "x", &Served::Nobody);
+        let nobody = judge("127.0.0.1:2112".parse().expect("an address"), "x", &Page::Nobody);
         assert!(nobody.starts_with("ok     media: nobody serves http://127.0.0.1:2112/metrics"), "{nobody}");
     }
 }

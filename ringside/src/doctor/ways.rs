@@ -1,9 +1,9 @@
 //! Ways in and out in `doctor`: ports that ringside would listen on, certificates it would show, servers it would push to.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use endpoint::{Acceptor, TlsServerConfig};
 use exporter::otlp::{self, Reached};
@@ -13,6 +13,7 @@ use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, all_processes};
 
 use super::line;
+use super::page::{Page, page};
 use crate::failure::Failure;
 use crate::settings::Loaded;
 
@@ -151,27 +152,9 @@ fn holder(address: SocketAddr) -> Option<(i32, String)> {
     })
 }
 
-/// Whether what answers there without TLS says that it is a ringside.
+/// Whether what answers there says that it is a ringside.
 fn is_ringside(address: SocketAddr) -> bool {
-    let ask = || {
-        let mut stream = TcpStream::connect_timeout(&reachable(address), Duration::from_secs(1)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
-        write!(stream, "GET /health HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
-        let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer).ok()?;
-        String::from_utf8(answer).ok()
-    };
-    ask().is_some_and(|answer| answer.contains("\"capture\":"))
-}
-
-/// An address that is listened on, as reached from this host.
-pub fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
+    matches!(page(address, "/health"), Page::Shown(health) if health.contains("\"capture\":"))
 }
 
 /// Whether a certificate can be read and has the key beside it, and how long it is good.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use config::file::{self, LARGEST};
-use config::node::{Node, parse_path};
+use config::node::Node;
 use config::{NOTHING, Sources};
 use pipeline::settings::Problems;
 
@@ -50,12 +50,8 @@ pub fn load(files: &[PathBuf], variable: &dyn Fn(&str) -> Option<String>) -> Res
 fn check_tree(tree: &Node, problems: &mut Problems) -> Option<Settings> {
     let read = tree.read::<File>(&[], problems);
     let mut found = Problems::default();
-    let settings = check::check(read.value.as_ref()?, &mut found);
-    let mut found = read.sift(found);
-    for problem in found.iter_mut() {
-        let path = parse_path(&problem.path).unwrap_or_default();
-        problem.place.get_or_insert_with(|| tree.nearest(&path).clone());
-    }
+    let settings = read.check(&mut found, check::check).flatten();
+    tree.locate(&mut found);
     problems.append(found);
     settings
 }

@@ -1,17 +1,15 @@
-//! Whether the servers of an exporter can be reached: a connection each, and a handshake where TLS is spoken. Nothing is sent
-//! beyond that. For `ringside doctor`.
+//! Whether the servers of an exporter can be reached: a connection each, made as the exporter makes it, with TLS where that is
+//! spoken. Nothing is sent beyond that. For `ringside doctor`.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use pipeline::component::ExporterError;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tower_service::Service;
 
-use super::super::config::{Endpoint, Protocol, Settings};
+use super::super::config::{Endpoint, Settings};
 use super::super::payload::Signal;
-use super::tls;
+use super::{connect, verdict};
 
 /// What became of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,45 +35,23 @@ pub async fn reach(settings: &Settings) -> Vec<Reached> {
 
 async fn try_one(settings: &Settings, endpoint: &Endpoint) -> Result<Duration, (String, String)> {
     let begun = Instant::now();
-    let failed = |what: String, help: &str| Err((what, help.to_owned()));
-    let connecting = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
-    let stream = match timeout(PATIENCE, connecting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            return failed(format!("cannot be reached: {error}"), "is it there, under that name and port?");
-        }
-        Err(_) => {
-            return failed("no connection within 3 s".to_owned(), "is it there, and does a firewall let it through?");
-        }
+    let mut connector = connect::connector(settings).map_err(|error| {
+        let ExporterError { what, help } = error.into();
+        (what, help)
+    })?;
+    let failed = |what: String| {
+        let help = match endpoint.tls {
+            false => "is it there, under that name and port, and does a firewall let it through?",
+            true => "does it speak TLS there, with a certificate of an authority trusted in `tls`?",
+        };
+        Err((what, help.to_owned()))
     };
-    if !endpoint.tls {
-        return Ok(begun.elapsed());
-    }
-    let explained = |error: tls::TlsError| {
-        let error = pipeline::component::ExporterError::from(error);
-        (error.what, error.help)
-    };
-    let mut config = tls::client_config(&settings.tls).map_err(explained)?;
-    config.alpn_protocols = match settings.protocol {
-        Protocol::Grpc => vec![b"h2".to_vec()],
-        Protocol::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-    };
-    let name = match tls::server_name(&settings.tls).map_err(explained)? {
-        Some(name) => name,
-        None => match ServerName::try_from(endpoint.host.clone()) {
-            Ok(name) => name,
-            Err(_) => return failed(format!("{:?} is no host name", endpoint.host), "see the endpoint"),
-        },
-    };
-    match timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await {
+    match timeout(PATIENCE, connector.call(endpoint.uri())).await {
         Ok(Ok(_)) => Ok(begun.elapsed()),
-        Ok(Err(error)) => failed(
-            format!("TLS fails: {error}"),
-            "does it speak TLS there, and is its certificate of an authority trusted in `tls`?",
-        ),
-        Err(_) => failed("no TLS within 3 s".to_owned(), "does it speak TLS there? With `http://` none is spoken"),
+        Ok(Err(error)) => failed(format!("no connection: {}", verdict::cause_of(error.as_ref()))),
+        Err(_) => failed(format!("no connection within {} s", PATIENCE.as_secs())),
     }
 }
 
-/// Longest wait for each step.
+/// Longest wait for a server.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -89,7 +89,7 @@ impl fmt::Display for Cause {
 
 /// What an operator can act on: the innermost error of the system (`Connection refused (os error 111)`) or of TLS,
 /// else what the HTTP library calls it. Anything deeper could be the server's words.
-fn cause_of(error: &(dyn Error + 'static)) -> String {
+pub(super) fn cause_of(error: &(dyn Error + 'static)) -> String {
     let chain = || std::iter::successors(Some(error), |error| (*error).source());
     let system = chain().filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::to_string);
     let library = || chain().find_map(|error| error.downcast_ref::<hyper::Error>()).map(hyper::Error::to_string);
