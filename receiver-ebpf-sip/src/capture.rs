@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use nix::poll::PollFlags;
 use pipeline::MediaPorts;
 use pipeline::ReceiverError;
 use pipeline::event::NotRead;
@@ -117,7 +118,7 @@ impl Capture {
     pub fn wait(&mut self, wait: Duration) -> Result<(), ReceiverError> {
         let wrong = |error: io::Error| failed("waiting for packets", &error, "restart; if it happens again, report it");
         let [ring, _] = sys::poll([self.ring.socket(), self.links.socket()], wait).map_err(wrong)?;
-        if ring & libc::POLLERR != 0 {
+        if ring.contains(PollFlags::POLLERR) {
             // An interface went down, or memory was short: the socket goes on, this only clears the error.
             let error = sys::take_error(self.ring.socket()).map_err(wrong)?;
             tracing::debug!(?error, "packet socket");

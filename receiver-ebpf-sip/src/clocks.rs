@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use intake::IDLE_LAG;
+use nix::time::ClockId;
 use wire::Timestamp;
 
 use crate::ring::RETIRE_MS;
@@ -31,7 +32,7 @@ pub struct Clocks {
 impl Clocks {
     /// Reads them.
     pub fn read() -> Self {
-        Self { monotonic: sys::clock(libc::CLOCK_MONOTONIC), wall: sys::clock(libc::CLOCK_REALTIME) }
+        Self { monotonic: sys::clock(ClockId::CLOCK_MONOTONIC), wall: sys::clock(ClockId::CLOCK_REALTIME) }
     }
 
     /// The time on people's clock when the monotonic one stood at `monotonic`.

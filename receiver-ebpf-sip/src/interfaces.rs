@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sys::socket::{AddressFamily, SockProtocol};
+
 use crate::config::EVERY;
 use crate::sys;
 
@@ -19,7 +21,7 @@ pub struct LinkWatch {
 impl LinkWatch {
     /// Subscribes to link changes (rtnetlink, RTMGRP_LINK).
     pub fn open() -> io::Result<Self> {
-        let socket = sys::socket(libc::AF_NETLINK, libc::NETLINK_ROUTE)?;
+        let socket = sys::socket(AddressFamily::Netlink, Some(SockProtocol::NetlinkRoute))?;
         sys::bind_netlink(socket.as_fd(), libc::RTMGRP_LINK as u32)?;
         Ok(Self { socket })
     }

@@ -37,6 +37,8 @@ pub enum Check {
     Ring,
     /// The interfaces that are named exist.
     Interfaces,
+    /// No interface merges datagrams.
+    Offloads,
     /// TLS can be read in the clear.
     Tls,
 }
@@ -51,6 +53,7 @@ impl Check {
             Self::Program => "eBPF program",
             Self::Ring => "capture ring",
             Self::Interfaces => "interfaces",
+            Self::Offloads => "offloads",
             Self::Tls => "TLS",
         }
     }
@@ -89,6 +92,7 @@ pub fn probe(config: &Config) -> Vec<Finding> {
         findings.push(ring());
     }
     findings.push(interfaces(config));
+    findings.extend(offloads(config));
     findings.extend(tls::probe(&config.tls));
     findings
 }
@@ -286,6 +290,40 @@ fn judge_interfaces(wanted: Wanted, existing: Vec<sys::Interface>) -> Finding {
     }
 }
 
+/// Interfaces that merge datagrams before they are captured. Those of SIP are taken apart again; of those of media only the first
+/// is seen.
+fn offloads(config: &Config) -> Option<Finding> {
+    let wanted = Wanted::from_names(&config.interfaces);
+    let existing = sys::interfaces().unwrap_or_default();
+    // One without a driver that could be asked merges nothing.
+    let features = existing.iter().filter(|interface| wanted.includes(&interface.name)).map(|interface| {
+        let on = sys::features(&interface.name).unwrap_or_default();
+        (interface.name.clone(), on)
+    });
+    judge_offloads(features)
+}
+
+fn judge_offloads(features: impl Iterator<Item = (String, Vec<String>)>) -> Option<Finding> {
+    let merging = features.filter_map(|(interface, on)| {
+        let merges = MERGING.into_iter().filter(|name| on.iter().any(|on| on == name));
+        let commands: Vec<String> = merges.map(|name| format!("{name} off")).collect();
+        (!commands.is_empty()).then(|| (format!("ethtool -K {interface} {}", commands.join(" ")), interface))
+    });
+    let (commands, interfaces): (Vec<String>, Vec<String>) = merging.unzip();
+    (!interfaces.is_empty()).then(|| Finding {
+        check: Check::Offloads,
+        severity: Severity::Degraded,
+        what: format!(
+            "{} may merge datagrams: of merged packets of media only the first is heard",
+            interfaces.join(", ")
+        ),
+        help: commands.join("; "),
+    })
+}
+
+/// Features that merge datagrams of UDP whoever they are for (Linux 5.6, 5.12). Other GRO merges segments of TCP alone.
+const MERGING: [&str; 2] = ["rx-gro-list", "rx-udp-gro-forwarding"];
+
 fn good(check: Check, what: impl Into<String>) -> Finding {
     Finding { check, severity: Severity::Good, what: what.into(), help: String::new() }
 }
@@ -319,6 +357,24 @@ mod tests {
         let none = judge_interfaces(named(&["eth9"]), existing());
         assert_eq!(none.severity, Severity::Fatal);
         assert!(none.help.contains("eth0"));
+    }
+
+    #[test]
+    fn interfaces_that_merge_datagrams_are_named_with_what_ends_it() {
+        let of = |name: &str, on: &[&str]| (name.to_owned(), on.iter().map(|&one| one.to_owned()).collect());
+        assert_eq!(judge_offloads([of("eth0", &["rx-gro", "tx-udp-segmentation"])].into_iter()), None);
+        let found = judge_offloads(
+            [
+                of("eth0", &["rx-gro"]),
+                of("eth1", &["rx-gro-list", "rx-udp-gro-forwarding"]),
+                of("eth2", &["rx-gro-list"]),
+            ]
+            .into_iter(),
+        )
+        .expect("two merge");
+        assert!(found.what.starts_with("eth1, eth2 may merge datagrams"), "{}", found.what);
+        let help = "ethtool -K eth1 rx-gro-list off rx-udp-gro-forwarding off; ethtool -K eth2 rx-gro-list off";
+        assert_eq!(found.help, help);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::socket::AddressFamily;
 use wire::{Link, Packet, Tap, Timestamp};
 
 use crate::mapping::Mapping;
@@ -73,7 +74,7 @@ pub struct Ring {
 impl Ring {
     /// Opens the socket and its ring. Needs CAP_NET_RAW; refused with `PermissionDenied` without it.
     pub fn open(shape: RingShape) -> io::Result<Self> {
-        let socket = sys::socket(libc::AF_PACKET, 0)?;
+        let socket = sys::socket(AddressFamily::Packet, None)?;
         let version = libc::tpacket_versions::TPACKET_V3 as libc::c_int;
         sys::set_option(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_VERSION, &version)?;
         let request = libc::tpacket_req3 {

@@ -81,7 +81,7 @@ impl Tap {
 
     /// The same, with media to where `ports` says.
     pub fn with_media(config: Config, ports: &Arc<MediaPorts>) -> Self {
-        let mut receiver = EbpfSipReceiver::with_ring(config, RingShape { blocks: 16, ..RingShape::default() });
+        let mut receiver = EbpfSipReceiver::with_ring(config, RingShape { blocks: 64, ..RingShape::default() });
         receiver.want_media(ports);
         Self::of(receiver)
     }

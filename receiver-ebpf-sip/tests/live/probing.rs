@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use caps::Capability;
 use receiver_ebpf_sip::probe::{self, Check, Severity};
-use testnet::Namespace;
+use testnet::{Namespace, ip, skipped};
 
 use crate::common;
 use crate::common::capture::live;
@@ -30,6 +30,26 @@ fn probing_without_cap_bpf_names_it() {
         assert_eq!(bad.len(), 1, "{bad:?}");
         assert_eq!((bad[0].check, bad[0].severity), (Check::Bpf, Severity::Degraded));
         assert!(bad[0].help.contains("setcap cap_net_raw,cap_bpf+ep"));
+    });
+}
+
+#[test]
+fn probing_names_a_device_that_merges_datagrams() {
+    const TEST: &str = "probing_names_a_device_that_merges_datagrams";
+    live(TEST, || {
+        let namespace = Namespace::new().expect("checked");
+        namespace.enter();
+        ip("link add mirror type veth peer name switch");
+        let offloads = || probe::probe(&on("mirror")).into_iter().find(|finding| finding.check == Check::Offloads);
+        assert_eq!(offloads(), None);
+        let mut ethtool = namespace.command("ethtool");
+        match ethtool.args(["--features", "mirror", "rx-udp-gro-forwarding", "on"]).output() {
+            Ok(output) if output.status.success() => {}
+            other => return skipped(TEST, &format!("ethtool cannot turn it on: {other:?}")),
+        }
+        let found = offloads().expect("it is on");
+        assert_eq!(found.severity, Severity::Degraded);
+        assert_eq!(found.help, "ethtool -K mirror rx-udp-gro-forwarding off");
     });
 }
 
