@@ -110,6 +110,7 @@ INLINE void find_neighbour(struct __sk_buff *skb, struct work *work, __u32 devic
 
 	copy_address(from.address, work->packet.source);
 	copy_address(to.address, work->packet.destination);
+	work->asked_length = 0;
 	if (find_way(skb, work, &from, &to, skb->ifindex) != device)
 		work->next.nh_family = 0;
 }

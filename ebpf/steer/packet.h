@@ -80,6 +80,7 @@ INLINE __u32 read_ipv4_header(struct packet *packet, const struct iphdr *header,
 	packet->ip_checksum = header->check;
 	packet->ip_start[0] = *(const __u8 *)header;
 	packet->ip_start[1] = header->tos;
+	packet->length = end - IP_AT;
 	packet->is_v6 = 0;
 	packet->hops = header->ttl;
 	return end;
@@ -114,6 +115,7 @@ INLINE __u32 read_ipv6_header(struct packet *packet, const struct ipv6hdr *heade
 	packet->piece = WHOLE;
 	packet->ip_start[0] = ((const __u8 *)header)[0];
 	packet->ip_start[1] = ((const __u8 *)header)[1];
+	packet->length = end - IP_AT;
 	packet->is_v6 = 1;
 	packet->hops = header->hop_limit;
 	return end;

@@ -37,14 +37,6 @@ INLINE int is_usable(const struct backend *backend, const struct packet *packet,
 	return 1;
 }
 
-/* What is known of a device. */
-INLINE __u32 flags_of_device(__u32 device)
-{
-	const __u32 *flags = map_lookup(&devices, &device);
-
-	return flags ? *flags : 0;
-}
-
 /* Chooses a backend: CHOSEN, or why the message takes the standard path. */
 STEP int choose(struct work *work, struct choice *choice)
 {
@@ -186,10 +178,12 @@ INLINE int comes_by_its_way(struct __sk_buff *skb, struct work *work, const stru
 	if (flow && flow->is_direct && flow->device == skb->ifindex)
 		return 1;
 	copy_address(client.address, work->packet.source);
+	/* How long what goes back is, nobody knows yet. */
+	work->asked_length = 0;
 	device = find_way(skb, work, backend, &client, device_of_backend);
 	/* That was about the way back. */
 	work->next.nh_family = 0;
-	return device && (device == skb->ifindex || device == flags_of_device(skb->ifindex) >> DEVICE_FLAGS);
+	return device && (device == skb->ifindex || device == input_of(skb->ifindex));
 }
 
 /* A message to a service: the action. */

@@ -78,6 +78,8 @@ STEP int give_back(struct __sk_buff *skb, struct work *work)
 	backend.port = packet->source_port;
 	copy_address(client.address, packet->destination);
 	client.port = packet->destination_port;
+	/* What was merged leaves in pieces. */
+	work->asked_length = skb->gso_size ? 0 : packet->length;
 	device = find_way(skb, work, &backend, &client, skb->ifindex);
 	if (!device)
 		return 0;

@@ -14,6 +14,22 @@ static long (*const look_up_route)(void *skb, struct bpf_fib_lookup *params, int
 #define FAMILY_V4 2               /* AF_INET, AF_INET6 */
 #define FAMILY_V6 10
 
+/* What is known of a device. */
+INLINE __u32 flags_of_device(__u32 device)
+{
+	const __u32 *flags = map_lookup(&devices, &device);
+
+	return flags ? *flags : 0;
+}
+
+/* The device by which the stack takes what enters by `device`: of a port the bridge or bond, else itself. Rules name that one. */
+INLINE __u32 input_of(__u32 device)
+{
+	__u32 above = flags_of_device(device) >> DEVICE_FLAGS;
+
+	return above ? above : device;
+}
+
 /* DSCP of the packet where a lookup wants it: rules of routing may go by it. */
 INLINE void set_traffic_class(struct bpf_fib_lookup *params, const struct packet *packet)
 {
@@ -24,19 +40,21 @@ INLINE void set_traffic_class(struct bpf_fib_lookup *params, const struct packet
 }
 
 /*
- * By which device a packet of the family at hand leaves that enters by `device`; `work->next`: to which neighbour there. 0:
- * it takes the stack, because no route leads there, the node itself is meant, nothing is forwarded, or it is too long. A
- * function of its own: the verifier walks it once.
+ * By which device a packet of the family at hand leaves that enters by `device` and has `work->asked_length` bytes;
+ * `work->next`: to which neighbour there. 0: it takes the stack, because no route leads there, the node itself is meant,
+ * nothing is forwarded, or it is longer than the route takes. A function of its own: the verifier walks it once.
  */
 STEP __u32 find_way(struct __sk_buff *skb, struct work *work, const struct place_key *from, const struct place_key *to,
 		    __u32 device)
 {
-	struct bpf_fib_lookup params = { .l4_protocol = IPPROTO_UDP, .ifindex = device };
+	struct bpf_fib_lookup params = { .l4_protocol = IPPROTO_UDP };
 	long found;
 
 	if (!work || !from || !to)
 		return 0;
 	work->next.nh_family = 0;
+	params.ifindex = input_of(device);
+	params.tot_len = work->asked_length;
 	params.sport = from->port;
 	params.dport = to->port;
 	set_traffic_class(&params, &work->packet);

@@ -24,6 +24,7 @@ struct packet {
 	__be32 identification;
 	__u32 udp;                /* where its header begins in the frame */
 	__u32 payload;            /* bytes of it that are there */
+	__u16 length;             /* of IP, its header included */
 	__u16 ip_checksum;        /* IPv4 */
 	__u8 ip_start[2];         /* the first two bytes of IP */
 	__u8 is_v6;
@@ -67,6 +68,7 @@ struct work {
 	__u64 now;
 	struct packet packet;
 	struct hop hop;           /* where the packet goes on */
+	__u16 asked_length;       /* bytes of IP for which a way is looked up; 0: however many */
 	struct bpf_redir_neigh next; /* the neighbour there; of family 0, the kernel finds it */
 	struct message message;
 	__u8 bytes[BYTES + IN_A_ROW];

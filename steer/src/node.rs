@@ -45,6 +45,8 @@ pub struct Link {
     pub device: Device,
     /// It is a bridge.
     pub is_bridge: bool,
+    /// What its ports receive is received by it.
+    is_input: bool,
     /// Its queueing discipline, `noqueue` for one that has none; empty where the kernel does not say.
     pub queueing: String,
 }
@@ -86,7 +88,8 @@ impl Node {
             RouteNetlinkMessage::NewLink(link) => Link::read(&link, &uplinks),
             _ => None,
         };
-        let links: Vec<Link> = answers.into_iter().filter_map(link).collect();
+        let mut links: Vec<Link> = answers.into_iter().filter_map(link).collect();
+        find_inputs(&mut links);
         self.uplinks = Some(uplinks);
         let bridges = links.iter().filter(|link| link.is_bridge).map(|link| link.index).collect();
         let pods = links.iter().filter(|link| link.device.is_pod).map(|link| link.index).collect();
@@ -259,7 +262,22 @@ impl Link {
         let is_bridge = kind == Some(&InfoKind::Bridge);
         let is_own = is_pod || (is_bridge && !uplinks.contains(&index));
         let clients = if is_own { Clients::Own } else { Clients::Elsewhere };
-        Some(Self { index, name: name?, device: Device { clients, is_pod, controller }, is_bridge, queueing })
+        // What the ports of others receive (VRF, Open vSwitch) is their own, or nothing that a route knows.
+        let is_input = matches!(kind, Some(InfoKind::Bridge | InfoKind::Bond | InfoKind::Team));
+        Some(Self { index, name: name?, device: Device { clients, is_pod, controller }, is_bridge, is_input, queueing })
+    }
+}
+
+/// Makes the controller of each device the one by which the stack receives what enters by it: a bridge, a bond, or the bridge that
+/// a bond is a port of.
+fn find_inputs(links: &mut [Link]) {
+    let inputs: HashMap<u32, Option<u32>> =
+        links.iter().filter(|link| link.is_input).map(|link| (link.index, link.device.controller)).collect();
+    for link in links {
+        let above = |index: &u32| inputs[index].filter(|above| inputs.contains_key(above));
+        let direct = link.device.controller.filter(|controller| inputs.contains_key(controller));
+        // The kernel lets devices stand on one another eight deep, and none on itself.
+        link.device.controller = std::iter::successors(direct, above).take(8).last();
     }
 }
 
@@ -302,6 +320,29 @@ fn devices(route: &RouteMessage) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stack_receives_by_the_bridge_or_bond_on_top_of_a_device() {
+        let link = |index, controller, is_input| Link {
+            index,
+            name: String::new(),
+            device: Device { clients: Clients::Elsewhere, is_pod: false, controller },
+            is_bridge: false,
+            is_input,
+            queueing: String::new(),
+        };
+        // 1 is a port of bond 2, which is a port of bridge 3, which is in VRF 4; 5 is in the VRF alone; 6 of what is not seen.
+        let mut links = [
+            link(1, Some(2), false),
+            link(2, Some(3), true),
+            link(3, Some(4), true),
+            link(4, None, false),
+            link(5, Some(4), false),
+            link(6, Some(7), false),
+        ];
+        find_inputs(&mut links);
+        assert_eq!(links.map(|link| link.device.controller), [Some(3), Some(3), None, None, None, None]);
+    }
 
     #[test]
     fn the_loopback_device_is_there_and_its_address_is_local() {

@@ -6,6 +6,7 @@ use affinity::steer::{General, Mode, Path};
 use integration::balanced::Rules;
 use ladder::frame;
 use steer::kernel::Kernel;
+use steer::policies::{self, Policies};
 use testnet::{Family, Injector};
 
 use crate::calls::{Backends, Calls, Outcome};
@@ -139,6 +140,71 @@ fn replies_go_the_way_that_the_routing_table_knows() {
         let (pod, from) = call(&late, "late");
         let answer = message("SIP/2.0 200 OK", "late");
         assert_eq!(lab.answer(pod, from, &answer, &late), lab.service(), "by the stack, {family:?}");
+    }
+}
+
+/// Netfilter sets marks, which packets past the stack do not meet.
+#[test]
+fn a_rule_of_routing_by_mark_is_found() {
+    let Some((_pass, lab)) = lab("a_rule_of_routing_by_mark_is_found", Family::V4, Rules::Nobody) else { return };
+    assert_eq!(lab.node.run(policies::look), Policies::None);
+    lab.node.ip("rule add fwmark 0x200/0xf00 lookup 2004 priority 9");
+    lab.node.ip("-6 rule add not fwmark 1 lookup 2004 priority 10");
+    let found = ["ip -6 rule 10 goes by fwmark", "ip rule 9 goes by fwmark"].map(str::to_owned).to_vec();
+    assert_eq!(lab.node.run(policies::look), Policies::Found(found));
+}
+
+/// Pods are on a bridge, and a rule sends what enters by it another way.
+#[test]
+fn rules_of_routing_that_name_a_bridge_hold_past_the_stack() {
+    let test = "rules_of_routing_that_name_a_bridge_hold_past_the_stack";
+    for family in BOTH {
+        let Some((_pass, lab)) = lab(test, family, Rules::Iptables) else { return };
+        let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        steered.go_direct();
+        let client = lab.client(20, 5070);
+        let invite = message("INVITE sip:b@c SIP/2.0", "one").replace(";tag=t", "");
+        let (pod, from) = lab.send(&client, lab.service(), &invite);
+        lab.answer_by_another_line(20);
+        for (of, address) in [("-4", "192.0.2.20"), ("-6", "2001:db8:1::20")] {
+            lab.node.ip(&format!("{of} route del {address} dev c1"));
+            lab.node.ip(&format!("{of} route add {address} dev c1 table 100"));
+            lab.node.ip(&format!("{of} rule add iif pods to {address} lookup 100"));
+        }
+        let port = format!("p{}", pod + 1);
+        lab.node.ip("link add pods type bridge");
+        lab.node.ip("link set pods up");
+        lab.node.ip(&format!("link set {port} master pods"));
+        let (bridge, port) = (index(&lab.node, "pods"), index(&lab.node, &port));
+        steered.apply(|tables| tables.devices.get_mut(&port).expect("it is there").controller = Some(bridge));
+        lab.drop_forwarded("-I");
+        let answer = message("SIP/2.0 200 OK", "one");
+        assert_eq!(lab.answer(pod, from, &answer, &client), lab.service(), "{family:?}");
+    }
+}
+
+/// The stack tells the pod, or takes the reply apart.
+#[test]
+fn a_reply_longer_than_its_route_takes_goes_by_the_stack() {
+    let test = "a_reply_longer_than_its_route_takes_goes_by_the_stack";
+    for family in BOTH {
+        let Some((_pass, lab)) = lab(test, family, Rules::Iptables) else { return };
+        let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
+        steered.go_direct();
+        let client = lab.client(20, 5070);
+        let invite = message("INVITE sip:b@c SIP/2.0", "one").replace(";tag=t", "");
+        let (pod, from) = lab.send(&client, lab.service(), &invite);
+        let short = message("SIP/2.0 180 Ringing", "one");
+        let long = format!("{}{}", message("SIP/2.0 200 OK", "one"), "x".repeat(1300));
+        lab.node.ip("route add 192.0.2.20/32 dev c0 mtu lock 1300");
+        lab.node.ip("route add 2001:db8:1::20/128 dev c0 mtu lock 1300");
+        lab.drop_forwarded("-I");
+        assert_eq!(lab.answer(pod, from, &short, &client), lab.service(), "past the stack, {family:?}");
+        let translated = || steered.counters().general(General::Translated);
+        let before = translated();
+        lab.socket(pod).send_to(long.as_bytes(), from).expect("the pod's device takes it");
+        assert_eq!(lab.answer(pod, from, &short, &client), lab.service(), "{family:?}");
+        assert_eq!(translated(), before + 1, "the long one went past the stack, {family:?}");
     }
 }
 
