@@ -1,4 +1,4 @@
-//! What the netfilter of this node drops of what it forwards: policies that path `direct` would go past.
+//! What this node does with what it forwards and path `direct` would go past: netfilter that drops, routing by firewall mark.
 //!
 //! [`look`] asks `nft`, and the programs of iptables for what is theirs: tables of nft that iptables made are told in words
 //! only there, and legacy tables only there at all. What conntrack calls invalid is no policy, and neither is what drops
@@ -12,15 +12,21 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netlink_packet_core::NLM_F_DUMP;
+use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use serde_json::Value;
 use tokio::sync::mpsc as looks;
+use wait_timeout::ChildExt;
+
+use crate::rtnetlink::Questions;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policies {
-    /// Nothing that is forwarded is dropped.
+    /// Nothing that is forwarded is dropped, or routed by what netfilter sets.
     None,
-    /// Something may be: which chains do that. No address is in it.
+    /// Something may be: which chains and rules do that. No address is in it.
     Found(Vec<String>),
     /// It cannot be seen: why, and what helps.
     Unreadable(String),
@@ -31,8 +37,10 @@ impl Policies {
     pub fn told(&self) -> Option<String> {
         match self {
             Self::None => None,
-            Self::Found(chains) => Some(format!("this node drops some of what it forwards ({})", chains.join(", "))),
-            Self::Unreadable(why) => Some(format!("whether this node drops what it forwards cannot be seen: {why}")),
+            Self::Found(found) => {
+                Some(format!("this node drops some of what it forwards, or routes it by mark ({})", found.join(", ")))
+            }
+            Self::Unreadable(why) => Some(format!("what this node does with what it forwards cannot be seen: {why}")),
         }
     }
 }
@@ -131,6 +139,29 @@ fn found() -> Result<BTreeSet<String>, String> {
             found.extend(saved(&text).into_iter().map(|chain| format!("{program}: {chain}")));
         }
     }
+    let unseen = |error| format!("rules of routing cannot be listed ({error}); allow netlink sockets (AF_NETLINK)");
+    found.extend(by_mark().map_err(unseen)?);
+    Ok(found)
+}
+
+/// Rules of routing that go by the firewall mark. Netfilter sets it, which packets past the stack do not meet.
+fn by_mark() -> io::Result<Vec<String>> {
+    let mut questions = Questions::open()?;
+    let mut found = Vec::new();
+    for (family, name) in [(AddressFamily::Inet, "ip"), (AddressFamily::Inet6, "ip -6")] {
+        let mut message = RuleMessage::default();
+        message.header.family = family;
+        for answer in questions.ask(RouteNetlinkMessage::GetRule(message), NLM_F_DUMP)? {
+            let RouteNetlinkMessage::NewRule(rule) = answer else { continue };
+            if rule.attributes.iter().any(|attribute| matches!(attribute, RuleAttribute::FwMark(_))) {
+                let priority = rule.attributes.iter().find_map(|attribute| match attribute {
+                    RuleAttribute::Priority(priority) => Some(*priority),
+                    _ => None,
+                });
+                found.push(format!("{name} rule {} goes by fwmark", priority.unwrap_or(0)));
+            }
+        }
+    }
     Ok(found)
 }
 
@@ -150,15 +181,16 @@ fn said_within(program: &str, arguments: &[&str], patience: Duration) -> Result<
     let out = read_aside(child.0.stdout.take().expect("it is piped"));
     let err = read_aside(child.0.stderr.take().expect("it is piped"));
     let until = Instant::now() + patience;
-    let late = |_| format!("{program} has not ended within {} s; see what holds it up", patience.as_secs());
-    let wait = |from: mpsc::Receiver<Vec<u8>>| from.recv_timeout(until.saturating_duration_since(Instant::now()));
-    let out = wait(out).map_err(late)?;
+    let late = || format!("{program} has not ended within {} s; see what holds it up", patience.as_secs());
+    let left = || until.saturating_duration_since(Instant::now());
+    let wait = |from: mpsc::Receiver<Vec<u8>>| from.recv_timeout(left()).map_err(|_| late());
+    let out = wait(out)?;
     if out.len() > LARGEST {
         return Err(format!("{program} says more than {} MiB", LARGEST >> 20));
     }
-    let err = wait(err).map_err(late)?;
-    // It has closed both, which a program does at its end.
-    let status = child.0.wait().map_err(|error| format!("{program} cannot be waited for ({error})"))?;
+    let err = wait(err)?;
+    let status = child.0.wait_timeout(left()).map_err(|error| format!("{program} cannot be waited for ({error})"))?;
+    let status = status.ok_or_else(late)?;
     if !status.success() {
         let why = String::from_utf8_lossy(&err);
         let first = why.lines().next().unwrap_or_default();
@@ -416,6 +448,7 @@ mod tests {
         let late = Err("sh has not ended within 0 s; see what holds it up".to_owned());
         assert_eq!(within("exec sleep 100", Duration::from_millis(50)), late);
         assert_eq!(within("exec sleep 100 > /dev/null", Duration::from_millis(50)), late);
+        assert_eq!(within("exec sleep 100 > /dev/null 2> /dev/null", Duration::from_millis(50)), late);
         let long = Duration::from_secs(60);
         assert_eq!(within("cat /dev/zero", long), Err("sh says more than 64 MiB".to_owned()));
         assert_eq!(within("echo yes; echo no >&2", long), Ok("yes\n".to_owned()));

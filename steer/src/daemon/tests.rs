@@ -362,7 +362,9 @@ fn policies_of_the_node_turn_path_direct_to_stack_and_back() {
     assert_eq!(path(&stage), SteerPath::Stack);
     let problems = stage.done(r#"{ "command": "status" }"#)["problems"].to_string();
     assert!(
-        problems.contains("drops some of what it forwards (FORWARD of filter): packets take path stack"),
+        problems.contains(
+            "drops some of what it forwards, or routes it by mark (FORWARD of filter): packets take path stack"
+        ),
         "{problems}"
     );
     assert!(stage.daemon.health().0, "it steers");
