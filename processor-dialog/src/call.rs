@@ -94,6 +94,22 @@ pub struct Invite {
 /// With its link in the pool it takes 40 bytes.
 const _: () = assert!(size_of::<Option<Invite>>() <= 32);
 
+impl Invite {
+    /// One of an attempt to which nothing has come.
+    pub fn new(serial: u32, attempt: u32) -> Self {
+        Self {
+            serial,
+            attempt,
+            first_180: None,
+            provisional: false,
+            dialed: false,
+            answered_200: false,
+            given_up: false,
+            over_by: None,
+        }
+    }
+}
+
 /// The lists of all calls.
 #[derive(Default)]
 pub struct Pools {

@@ -31,6 +31,8 @@ pub struct Dialog {
     pub state: State,
     /// It is the dialog of the first 2xx of an initial INVITE that was seen.
     pub primary: bool,
+    /// The attempt it answered has no record of its own; see [`crate::answered`].
+    pub stands_for_attempt: bool,
     /// Its INVITE was seen, and had not failed when it was answered (3.6).
     pub observed: bool,
     /// The ACK of its 2xx was seen.
@@ -148,6 +150,7 @@ impl Dialog {
             cseq,
             state: State::Early,
             primary: false,
+            stands_for_attempt: false,
             observed: true,
             acknowledged: false,
             ack: None,

@@ -11,6 +11,7 @@
 //! another crate's, `call-records`.
 
 mod ack;
+mod answered;
 mod attempt;
 mod bindings;
 mod call;

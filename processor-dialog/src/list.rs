@@ -114,6 +114,12 @@ impl<T> Chain<T> {
         self.head.map(|head| At(Some(head)))
     }
 
+    /// Where the only element stands; `None` when there is none, or another one.
+    pub fn only(&self, pool: &Pool<T>) -> Option<At> {
+        let head = self.head?;
+        pool.node(head).next.is_none().then_some(At(Some(head)))
+    }
+
     /// The element at a place.
     pub fn get<'a>(&self, pool: &'a Pool<T>, at: At) -> &'a T {
         pool.node(at.0.expect(FOUND)).value.as_ref().expect(LINKED)

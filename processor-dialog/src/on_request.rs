@@ -56,6 +56,9 @@ impl Turn<'_> {
         if method == Method::Ack && known.is_none() && self.take_ack_of_dialog(invite.is_some(), seen) {
             return;
         }
+        if method == Method::Invite && seen.to == Tag::NONE {
+            self.restore_attempt();
+        }
         let at = match known {
             // Its responses came first.
             Some(at) => self.claim(at, invite, seen),
@@ -138,17 +141,7 @@ impl Turn<'_> {
             self.decide_fork(earlier, seen.now());
         }
         let attempt = self.attempt_for(serial, slot, seen);
-        let invite = Invite {
-            serial,
-            attempt,
-            first_180: None,
-            provisional: false,
-            dialed: false,
-            answered_200: false,
-            given_up: false,
-            over_by: None,
-        };
-        self.call.invites.push(&mut self.pools.invites, invite);
+        self.call.invites.push(&mut self.pools.invites, Invite::new(serial, attempt));
         self.on_queue_invite(attempt, seen);
         if let Some(status) = self.request(request).status() {
             self.on_answered_before(request, attempt, status, seen);

@@ -78,6 +78,7 @@ impl Turn<'_> {
             self.measure(Some(serial), slot, Measure::Options, seen.now() - t1);
         }
         if self.request(at.request).is_initial_invite() {
+            self.restore_attempt();
             self.on_invite_response(at, status, fresh, late, seen);
             return None;
         }
@@ -305,6 +306,9 @@ impl Turn<'_> {
         }
         if status == 200 {
             self.open_session(dialog, first_200, seen);
+            if primary {
+                self.let_dialog_stand(at, dialog, seen.to);
+            }
         }
     }
 
