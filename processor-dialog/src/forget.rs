@@ -20,9 +20,10 @@ impl Turn<'_> {
         if self.dialog(at).stands_for_attempt {
             self.restore_attempt();
         }
+        self.restore_byes(Timestamp::NEVER);
         let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
         self.held.dialogs -= 1;
-        if dialog.is_live() || dialog.session.is_some() {
+        if dialog.is_live() || dialog.session().is_some() {
             self.held.lose_dialog(dialog.observed);
         }
         self.settled = true;
@@ -36,7 +37,7 @@ impl Turn<'_> {
         if let Some(depth) = dialog.via_depth {
             self.push(dialog.request_slot, Fact::ViaDepth(depth.into()));
         }
-        if dialog.session.is_some() {
+        if dialog.session().is_some() {
             self.push(dialog.request_slot, Fact::PerInviteSessionClosed);
         }
         self.slots.release(dialog.request_slot);

@@ -11,9 +11,9 @@
 //! another crate's, `call-records`.
 
 mod ack;
-mod answered;
 mod attempt;
 mod bindings;
+mod bye;
 mod call;
 mod calls;
 mod causes;
@@ -43,6 +43,7 @@ mod requests;
 mod session;
 mod slab;
 mod slots;
+mod stands;
 mod transaction;
 mod trunk;
 mod turn;

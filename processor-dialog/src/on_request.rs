@@ -22,6 +22,9 @@ use crate::turn::{Taken, Turn, dialog_id};
 impl Turn<'_> {
     /// Takes a request. `may_wait`: not if it came before what caused it.
     pub fn on_request(&mut self, may_wait: bool, seen: &Observed<'_>) -> Taken {
+        if seen.method() == Method::Bye {
+            self.restore_byes(Timestamp::NEVER);
+        }
         if may_wait && self.call.must_wait(self.pools, seen) {
             return Taken::Waits;
         }

@@ -1,9 +1,13 @@
-//! An attempt of one INVITE that one dialog answered, as nearly all are: the dialog stands for it (`sip-metrics.md` 2.6).
+//! What a dialog stands for: the attempt it answered (`sip-metrics.md` 2.6), and the BYE that ended it (3.3).
 //!
-//! What may still be asked of it is known from the dialog and the INVITE, so that its own record is let go, with what the
-//! INVITE has beyond any request. Both are made anew for a message that may ask: another INVITE, or another response.
+//! An attempt of one INVITE that one dialog answered, as nearly all are, has nothing that is not known from these two: its
+//! own record is let go, with what the INVITE has beyond any request. Both are made anew for a message that may ask for
+//! them: another INVITE, or another response. So is the BYE for any message of a BYE.
+
+use wire::Timestamp;
 
 use crate::attempt::Attempt;
+use crate::bye::Bye;
 use crate::call::Invite;
 use crate::dialog::Dialog;
 use crate::hash::Tag;
@@ -51,5 +55,29 @@ impl Turn<'_> {
         self.call.attempts.push(&mut self.pools.attempts, attempt);
         let invite = Invite { provisional: true, dialed: true, answered_200: true, ..Invite::new(serial, serial) };
         self.call.invites.push(&mut self.pools.invites, invite);
+    }
+    /// The dialog was ended by a BYE, which it keeps from now on, if nothing is known of that but its 2xx.
+    pub fn let_dialog_keep_bye(&mut self, request: At, dialog: At) {
+        let at = dialog;
+        let dialog = self.call.dialogs.get(&self.pools.dialogs, at);
+        let Some(until) = dialog.keeps_nothing() else { return };
+        let bye = Bye::new(self.request(request), &self.pools.transactions, dialog.tags, dialog.request_slot, until);
+        if let Some(bye) = bye {
+            self.dialog(at).keep_bye(bye);
+            let mut request = self.call.requests.remove(&mut self.pools.requests, request);
+            request.transactions.pop(&mut self.pools.transactions);
+        }
+    }
+
+    /// Makes the requests anew that dialogs keep, of those that are remembered until `until` at most. They have been counted
+    /// as held all the time.
+    pub fn restore_byes(&mut self, until: Timestamp) {
+        let keeps = |dialog: &Dialog| dialog.kept_bye().is_some_and(|(_, kept)| kept <= until);
+        while let Some(at) = self.call.dialogs.find(&self.pools.dialogs, keeps) {
+            let dialog = self.dialog(at);
+            let Some((bye, until)) = dialog.give_bye() else { return };
+            let request = bye.request(dialog.tags, dialog.request_slot, until);
+            self.call.requests.push(&mut self.pools.requests, request);
+        }
     }
 }
