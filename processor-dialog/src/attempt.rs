@@ -199,6 +199,14 @@ impl Attempt {
         Ended { outcome: Outcome::Answered, status: Some(status), effective: true, at: now }
     }
 
+    /// It is answered, and nothing is known of it but that one INVITE began it at `began`, and that the dialog with the To
+    /// tag `answered` gave its only delay.
+    pub fn is_told_by(&self, pool: &Pool<Created>, serial: u32, began: Timestamp, answered: Tag) -> bool {
+        let alone = (self.serial, self.latest, self.t0) == (serial, serial, began);
+        let delay = self.created.only(pool).is_some_and(|at| self.created.get(pool, at).tag == answered);
+        alone && delay && matches!(self.state, State::Answered)
+    }
+
     /// The last of its INVITEs failed: the outcome, where nothing can follow; else it is given when the wait is over.
     pub fn on_failure(&mut self, failed: Failed) -> Option<Ended> {
         if !matches!(self.state, State::Open | State::Held(_)) {

@@ -36,9 +36,9 @@ pub struct Call {
     pub links: Linked,
     /// The number of the next request.
     pub next_serial: u32,
-    /// Its requests, and how many they are.
+    /// Its requests, and how many they are, with those that its dialogs keep.
     pub requests: List<Request>,
-    pub request_count: u32,
+    pub request_count: u16,
     /// What its initial INVITEs have beyond any request.
     pub invites: Chain<Invite>,
     /// Its session attempts.
@@ -55,7 +55,7 @@ pub struct Call {
     pub queued: Chain<QueueCall>,
 }
 
-const _: () = assert!(size_of::<Call>() <= 216);
+const _: () = assert!(size_of::<Call>() <= 208);
 
 /// Which calls make room first (3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,22 @@ pub struct Invite {
 
 /// With its link in the pool it takes 40 bytes.
 const _: () = assert!(size_of::<Option<Invite>>() <= 32);
+
+impl Invite {
+    /// One of an attempt to which nothing has come.
+    pub fn new(serial: u32, attempt: u32) -> Self {
+        Self {
+            serial,
+            attempt,
+            first_180: None,
+            provisional: false,
+            dialed: false,
+            answered_200: false,
+            given_up: false,
+            over_by: None,
+        }
+    }
+}
 
 /// The lists of all calls.
 #[derive(Default)]
@@ -185,7 +201,7 @@ impl Call {
         let requests = self.requests.iter(&pools.requests).map(|(_, request)| request.progress.until());
         let attempts = self.attempts.iter(&pools.attempts).map(|(_, attempt)| attempt.due(config.fork_hold, window));
         let dialogs = self.dialogs.iter(&pools.dialogs).map(|(_, dialog)| dialog.due());
-        let sessions = self.dialogs.iter(&pools.dialogs).filter_map(|(_, dialog)| dialog.session.map(|s| s.expires));
+        let sessions = self.dialogs.iter(&pools.dialogs).filter_map(|(_, dialog)| dialog.session().map(|s| s.expires));
         let registrations =
             self.registrations.iter(&pools.registrations).map(|(_, registration)| registration.due(window));
         let waiting = self.waiting.iter(&pools.waiting).map(|(_, waiting)| waiting.until);
@@ -200,7 +216,7 @@ impl Call {
     pub fn rank(&self, pools: &Pools) -> Rank {
         let mut rank = Rank::Over;
         for (_, dialog) in self.dialogs.iter(&pools.dialogs) {
-            if dialog.is_up() || dialog.session.is_some() {
+            if dialog.is_up() || dialog.session().is_some() {
                 if dialog.observed {
                     return Rank::Up;
                 }
@@ -222,7 +238,7 @@ impl Call {
     pub fn live(&self, pools: &Pools, table: Evicted) -> usize {
         match table {
             Evicted::Dialogs => {
-                let held = |dialog: &Dialog| dialog.is_live() || dialog.session.is_some();
+                let held = |dialog: &Dialog| dialog.is_live() || dialog.session().is_some();
                 self.dialogs.iter(&pools.dialogs).filter(|(_, dialog)| held(dialog)).count()
             }
             Evicted::LogicalRequests => {

@@ -11,10 +11,11 @@ use pipeline::event::{DialogState, End};
 use wire::Timestamp;
 
 use crate::ack::Ack;
+use crate::bye::Bye;
 use crate::hash::Tag;
 use crate::session::Session;
 
-/// The unordered pair of tags under one Call-ID. Holds the per-INVITE session too: both have the same key.
+/// The unordered pair of tags under one Call-ID. Its state holds the per-INVITE session too: both have the same key.
 #[derive(Debug)]
 pub struct Dialog {
     /// Its tags; see [`crate::observed::pair`].
@@ -31,16 +32,18 @@ pub struct Dialog {
     pub state: State,
     /// It is the dialog of the first 2xx of an initial INVITE that was seen.
     pub primary: bool,
+    /// The attempt it answered has no record of its own; see [`crate::stands`].
+    pub stands_for_attempt: bool,
     /// Its INVITE was seen, and had not failed when it was answered (3.6).
     pub observed: bool,
     /// The ACK of its 2xx was seen.
     pub acknowledged: bool,
+    /// A session timer ends it (RFC 4028), not its age.
+    timed: bool,
     /// That ACK, as long as it is the only one.
     pub ack: Option<Ack>,
     /// Largest number of Vias seen on its initial INVITE, once that is forgotten; told when the dialog is too.
     pub via_depth: Option<u8>,
-    /// Its entry in the store of per-INVITE sessions.
-    pub session: Option<Session>,
 }
 
 /// With its link in the pool it takes 112 bytes.
@@ -57,10 +60,10 @@ pub enum State {
         answered: Timestamp,
         /// When it ends by itself.
         expires: Timestamp,
-        /// By a session timer, or by its age.
-        end: End,
         /// A request within it failed in a way that should end it; when that is believed.
         broken: Option<Box<(Timestamp, End)>>,
+        /// Its entry in the store of per-INVITE sessions.
+        session: Option<Session>,
     },
     /// A BYE was sent.
     Terminating {
@@ -70,12 +73,28 @@ pub enum State {
         bye: Timestamp,
         /// A BYE failed.
         failed: Option<Box<ByeFailed>>,
+        /// Its entry in the store of per-INVITE sessions.
+        session: Option<Session>,
     },
     /// It has ended, and is remembered for the labels of what comes late.
     Over {
         /// Until then.
         until: Timestamp,
+        /// What there is of it besides.
+        left: Left,
     },
+}
+
+const _: () = assert!(size_of::<State>() <= 48);
+
+/// What there is of a dialog that is over.
+#[derive(Debug, PartialEq)]
+pub enum Left {
+    Nothing,
+    /// Its entry in the store of per-INVITE sessions, which may outlast it.
+    Session(Session),
+    /// The BYE that ended it, which is remembered as long.
+    Bye(Bye),
 }
 
 /// What BYEs that failed leave.
@@ -148,11 +167,12 @@ impl Dialog {
             cseq,
             state: State::Early,
             primary: false,
+            stands_for_attempt: false,
             observed: true,
             acknowledged: false,
+            timed: false,
             ack: None,
             via_depth: None,
-            session: None,
         }
     }
 
@@ -197,16 +217,18 @@ impl Dialog {
         let early = self.state == State::Early;
         if early {
             (self.primary, self.observed) = (primary, observed);
-            let (expires, end) = expiry(now, now, expires, max_age);
-            self.state = State::Confirmed { answered: now, expires, end, broken: None };
+            self.timed = expires.is_some();
+            let expires = expiry(now, now, expires, max_age);
+            self.state = State::Confirmed { answered: now, expires, broken: None, session: None };
         }
         early
     }
 
     /// The most recent 2xx to INVITE or UPDATE rules the session timer; without Session-Expires there is none (3.4).
     pub fn refresh(&mut self, now: Timestamp, expires: Option<Duration>, max_age: Duration) {
-        if let State::Confirmed { answered, expires: at, end, .. } = &mut self.state {
-            (*at, *end) = expiry(*answered, now, expires, max_age);
+        if let State::Confirmed { answered, expires: at, .. } = &mut self.state {
+            *at = expiry(*answered, now, expires, max_age);
+            self.timed = expires.is_some();
         }
     }
 
@@ -228,9 +250,9 @@ impl Dialog {
     /// that hangs up, and whether it is the first.
     pub fn on_bye(&mut self, first_byte: Timestamp) -> Option<FirstBye> {
         match &mut self.state {
-            State::Confirmed { answered, .. } => {
-                let answered = *answered;
-                self.state = State::Terminating { answered, bye: first_byte, failed: None };
+            State::Confirmed { answered, session, .. } => {
+                let (answered, session) = (*answered, session.take());
+                self.state = State::Terminating { answered, bye: first_byte, failed: None, session };
                 Some(FirstBye::Yes)
             }
             State::Terminating { failed, .. } => {
@@ -291,18 +313,18 @@ impl Dialog {
             State::Confirmed { expires, broken: None, .. } => *expires,
             State::Confirmed { expires, broken: Some(broken), .. } => broken.0.min(*expires),
             State::Terminating { .. } => self.waits_for_bye().map_or(Timestamp::NEVER, |waits| waits.until),
-            // The per-INVITE session may outlast it.
-            State::Over { .. } if self.session.is_some() => Timestamp::NEVER,
-            State::Over { until } => *until,
+            State::Over { left: Left::Session(_), .. } => Timestamp::NEVER,
+            State::Over { until, .. } => *until,
         }
     }
 
     /// What fell due.
     pub fn on_due(&mut self, at: Timestamp) -> Option<Ended> {
         match &self.state {
-            State::Confirmed { expires, end, broken, .. } => match broken.as_deref() {
+            State::Confirmed { expires, broken, .. } => match broken.as_deref() {
                 Some((until, end)) if until <= expires => self.ended(*end, at, false),
-                _ => self.ended(*end, at, false),
+                _ if self.timed => self.ended(End::Expired, at, false),
+                _ => self.ended(End::MaxAge, at, false),
             },
             // The last BYE failed, and no other came.
             State::Terminating { .. } => {
@@ -326,14 +348,70 @@ impl Dialog {
     pub fn end_early(&mut self, until: Timestamp) -> bool {
         let early = self.state == State::Early;
         if early {
-            self.state = State::Over { until };
+            self.state = State::Over { until, left: Left::Nothing };
         }
         early
     }
 
     /// It is remembered until then.
     pub fn remember(&mut self, until: Timestamp) {
-        self.state = State::Over { until };
+        let left = self.take_session().map_or(Left::Nothing, Left::Session);
+        self.state = State::Over { until, left };
+    }
+
+    /// Its entry in the store of per-INVITE sessions.
+    pub fn session(&self) -> Option<&Session> {
+        match &self.state {
+            State::Confirmed { session, .. } | State::Terminating { session, .. } => session.as_ref(),
+            State::Over { left: Left::Session(session), .. } => Some(session),
+            State::Early | State::Over { .. } => None,
+        }
+    }
+
+    /// Its entry is renewed, or made where it had none and is up.
+    pub fn set_session(&mut self, new: Session) {
+        match &mut self.state {
+            State::Confirmed { session, .. } | State::Terminating { session, .. } => *session = Some(new),
+            State::Over { left: Left::Session(session), .. } => *session = new,
+            State::Early | State::Over { .. } => {}
+        }
+    }
+
+    /// Takes its entry out.
+    pub fn take_session(&mut self) -> Option<Session> {
+        let taken = self.session().copied();
+        match &mut self.state {
+            State::Confirmed { session, .. } | State::Terminating { session, .. } => *session = None,
+            State::Over { left: left @ Left::Session(_), .. } => *left = Left::Nothing,
+            State::Early | State::Over { .. } => {}
+        }
+        taken
+    }
+
+    /// Until when it is remembered, where nothing is left of it.
+    pub fn keeps_nothing(&self) -> Option<Timestamp> {
+        if let State::Over { until, left: Left::Nothing } = self.state { Some(until) } else { None }
+    }
+
+    /// It keeps the BYE that ended it, where nothing else is left of it.
+    pub fn keep_bye(&mut self, bye: Bye) {
+        if let State::Over { left: left @ Left::Nothing, .. } = &mut self.state {
+            *left = Left::Bye(bye);
+        }
+    }
+
+    /// The BYE it keeps, and until when both are remembered.
+    pub fn kept_bye(&self) -> Option<(Bye, Timestamp)> {
+        if let State::Over { until, left: Left::Bye(bye) } = self.state { Some((bye, until)) } else { None }
+    }
+
+    /// The same, which it keeps no longer.
+    pub fn give_bye(&mut self) -> Option<(Bye, Timestamp)> {
+        let kept = self.kept_bye();
+        if let Some((_, until)) = kept {
+            self.state = State::Over { until, left: Left::Nothing };
+        }
+        kept
     }
 
     /// `success`: a 2xx to a BYE ends it.
@@ -346,7 +424,7 @@ impl Dialog {
             State::Terminating { answered, bye, .. } if success => {
                 (DialogState::Terminating, Some(bye), bye - answered, Ending::Success(Some(at - bye)))
             }
-            State::Terminating { answered, bye, ref failed } => {
+            State::Terminating { answered, bye, ref failed, .. } => {
                 let refused = failed.as_ref().and_then(|failed| failed.refused).map(|at| at - bye);
                 (DialogState::Terminating, Some(bye), bye - answered, Ending::Failure(refused))
             }
@@ -365,9 +443,7 @@ pub enum FirstBye {
     No,
 }
 
-fn expiry(answered: Timestamp, now: Timestamp, expires: Option<Duration>, max_age: Duration) -> (Timestamp, End) {
-    match expires {
-        Some(interval) => (now + interval, End::Expired),
-        None => (answered + max_age, End::MaxAge),
-    }
+/// When it ends by itself: by a session timer, or by its age.
+fn expiry(answered: Timestamp, now: Timestamp, timer: Option<Duration>, max_age: Duration) -> Timestamp {
+    timer.map_or(answered + max_age, |interval| now + interval)
 }

@@ -536,4 +536,4 @@ enum Wait {
 /// Messages read together.
 const AHEAD: usize = 16;
 /// Most requests remembered of one call: each message is compared with all of them.
-const MAX_REQUESTS: u32 = 256;
+const MAX_REQUESTS: u16 = 256;

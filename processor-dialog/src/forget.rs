@@ -17,9 +17,13 @@ use crate::turn::{Turn, dialog_id};
 impl Turn<'_> {
     /// Takes a dialog out, with what the gauges show of it.
     pub fn forget_dialog(&mut self, at: At, now: Timestamp) {
+        if self.dialog(at).stands_for_attempt {
+            self.restore_attempt();
+        }
+        self.restore_byes(Timestamp::NEVER);
         let dialog = self.call.dialogs.remove(&mut self.pools.dialogs, at);
         self.held.dialogs -= 1;
-        if dialog.is_live() || dialog.session.is_some() {
+        if dialog.is_live() || dialog.session().is_some() {
             self.held.lose_dialog(dialog.observed);
         }
         self.settled = true;
@@ -33,7 +37,7 @@ impl Turn<'_> {
         if let Some(depth) = dialog.via_depth {
             self.push(dialog.request_slot, Fact::ViaDepth(depth.into()));
         }
-        if dialog.session.is_some() {
+        if dialog.session().is_some() {
             self.push(dialog.request_slot, Fact::PerInviteSessionClosed);
         }
         self.slots.release(dialog.request_slot);
@@ -95,14 +99,19 @@ impl Turn<'_> {
         while let Some(mut tx) = request.transactions.pop(&mut self.pools.transactions) {
             tx.clear(&mut self.pools.of_transactions);
         }
-        if let Some(at) = self.call.invites.find(&self.pools.invites, |invite| invite.serial == serial) {
-            let invite = self.call.invites.remove(&mut self.pools.invites, at);
+        let primary = |dialog: &Dialog| dialog.invite == serial && dialog.primary;
+        let primary = self.call.dialogs.find(&self.pools.dialogs, primary);
+        let stands = primary.is_some_and(|at| std::mem::take(&mut self.dialog(at).stands_for_attempt));
+        let invite = self.call.invites.find(&self.pools.invites, |invite| invite.serial == serial);
+        if stands || invite.is_some() {
             // An answered INVITE is remembered as long as its dialog.
-            let primary = |dialog: &Dialog| dialog.invite == serial && dialog.primary;
-            match self.call.dialogs.find(&self.pools.dialogs, primary) {
+            match primary {
                 Some(dialog) => self.dialog(dialog).via_depth = Some(request.depth),
                 None => self.push(request.slot, Fact::ViaDepth(request.depth.into())),
             }
+        }
+        if let Some(at) = invite {
+            let invite = self.call.invites.remove(&mut self.pools.invites, at);
             self.forget_attempt_if_done(invite.attempt, now);
         }
         if request.method == Method::Register {

@@ -13,6 +13,7 @@
 mod ack;
 mod attempt;
 mod bindings;
+mod bye;
 mod call;
 mod calls;
 mod causes;
@@ -42,6 +43,7 @@ mod requests;
 mod session;
 mod slab;
 mod slots;
+mod stands;
 mod transaction;
 mod trunk;
 mod turn;

@@ -114,6 +114,12 @@ impl<T> Chain<T> {
         self.head.map(|head| At(Some(head)))
     }
 
+    /// Where the only element stands; `None` when there is none, or another one.
+    pub fn only(&self, pool: &Pool<T>) -> Option<At> {
+        let head = self.head?;
+        pool.node(head).next.is_none().then_some(At(Some(head)))
+    }
+
     /// The element at a place.
     pub fn get<'a>(&self, pool: &'a Pool<T>, at: At) -> &'a T {
         pool.node(at.0.expect(FOUND)).value.as_ref().expect(LINKED)
@@ -160,6 +166,16 @@ impl<T> Chain<T> {
 }
 
 impl<T> List<T> {
+    /// One with a single element.
+    pub fn of(value: T) -> Self {
+        Self { first: Some(value), more: Chain::default() }
+    }
+
+    /// Where the only element stands; `None` when there is none, or another one.
+    pub fn only(&self, pool: &Pool<T>) -> Option<At> {
+        if self.first.is_none() { self.more.only(pool) } else { self.more.is_empty().then_some(At(None)) }
+    }
+
     /// Nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.first.is_none() && self.more.is_empty()

@@ -19,6 +19,7 @@ use crate::turn::Turn;
 impl Turn<'_> {
     /// What is due at `at`: all of it, each part once. What falls due at the same time because of it is for the next turn.
     pub fn on_due(&mut self, at: Timestamp) {
+        self.restore_byes(at);
         while let Some(request) =
             self.call.requests.find(&self.pools.requests, |request| request.progress.until() <= at)
         {
@@ -36,7 +37,7 @@ impl Turn<'_> {
                 None => self.forget_dialog(dialog, at),
             }
         }
-        let expired = |dialog: &Dialog| dialog.session.is_some_and(|session| session.expires <= at);
+        let expired = |dialog: &Dialog| dialog.session().is_some_and(|session| session.expires <= at);
         while let Some(dialog) = self.call.dialogs.find(&self.pools.dialogs, expired) {
             self.complete_session(dialog, None);
         }

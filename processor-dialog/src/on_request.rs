@@ -22,6 +22,9 @@ use crate::turn::{Taken, Turn, dialog_id};
 impl Turn<'_> {
     /// Takes a request. `may_wait`: not if it came before what caused it.
     pub fn on_request(&mut self, may_wait: bool, seen: &Observed<'_>) -> Taken {
+        if seen.method() == Method::Bye {
+            self.restore_byes(Timestamp::NEVER);
+        }
         if may_wait && self.call.must_wait(self.pools, seen) {
             return Taken::Waits;
         }
@@ -55,6 +58,9 @@ impl Turn<'_> {
         }
         if method == Method::Ack && known.is_none() && self.take_ack_of_dialog(invite.is_some(), seen) {
             return;
+        }
+        if method == Method::Invite && seen.to == Tag::NONE {
+            self.restore_attempt();
         }
         let at = match known {
             // Its responses came first.
@@ -138,17 +144,7 @@ impl Turn<'_> {
             self.decide_fork(earlier, seen.now());
         }
         let attempt = self.attempt_for(serial, slot, seen);
-        let invite = Invite {
-            serial,
-            attempt,
-            first_180: None,
-            provisional: false,
-            dialed: false,
-            answered_200: false,
-            given_up: false,
-            over_by: None,
-        };
-        self.call.invites.push(&mut self.pools.invites, invite);
+        self.call.invites.push(&mut self.pools.invites, Invite::new(serial, attempt));
         self.on_queue_invite(attempt, seen);
         if let Some(status) = self.request(request).status() {
             self.on_answered_before(request, attempt, status, seen);

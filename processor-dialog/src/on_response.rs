@@ -21,6 +21,9 @@ use crate::turn::{Taken, Turn, dialog_id};
 impl Turn<'_> {
     /// Takes a response. `may_wait`: not if its transaction is unknown, which is then returned.
     pub fn on_response(&mut self, status: u16, may_wait: bool, seen: &Observed<'_>) -> Taken {
+        if seen.method() == Method::Bye {
+            self.restore_byes(Timestamp::NEVER);
+        }
         match self.call.find_transaction(self.pools, seen.branch, seen.method()) {
             Some(at) => self.on_response_of(at, status, seen),
             None if may_wait => return Taken::Waits,
@@ -78,6 +81,7 @@ impl Turn<'_> {
             self.measure(Some(serial), slot, Measure::Options, seen.now() - t1);
         }
         if self.request(at.request).is_initial_invite() {
+            self.restore_attempt();
             self.on_invite_response(at, status, fresh, late, seen);
             return None;
         }
@@ -305,6 +309,9 @@ impl Turn<'_> {
         }
         if status == 200 {
             self.open_session(dialog, first_200, seen);
+            if primary {
+                self.let_dialog_stand(at, dialog, seen.to);
+            }
         }
     }
 
@@ -360,11 +367,11 @@ impl Turn<'_> {
     fn open_session(&mut self, at: At, primary: bool, seen: &Observed<'_>) {
         let interval = self.session_interval(seen);
         let dialog = self.dialog(at);
-        if dialog.session.is_some() || !dialog.is_live() {
+        if dialog.session().is_some() || !dialog.is_live() {
             return;
         }
         let session = Session::new(primary, seen.now(), interval);
-        dialog.session = Some(session);
+        dialog.set_session(session);
         let slot = dialog.request_slot;
         self.push(slot, Fact::PerInviteSessionOpened);
         self.wake(session.expires);
@@ -411,10 +418,12 @@ impl Turn<'_> {
         let dialog = self.dialog(at);
         dialog.refresh(seen.now(), seen.session_expires(), max_age);
         dialog.on_mended();
-        if let Some(session) = &mut dialog.session {
+        let mut expires = Timestamp::NEVER;
+        if let Some(mut session) = dialog.session().copied() {
             session.refresh(seen.now(), interval);
+            dialog.set_session(session);
+            expires = session.expires;
         }
-        let expires = dialog.session.map_or(Timestamp::NEVER, |session| session.expires);
         let due = dialog.due().min(expires);
         self.wake(due);
     }
@@ -435,6 +444,7 @@ impl Turn<'_> {
         let ended = self.dialog(at).on_bye_final(status, false, counted, 0, now, holds);
         if let Some(ended) = ended {
             self.on_dialog_ended(at, ended);
+            self.let_dialog_keep_bye(request, at);
         }
     }
 

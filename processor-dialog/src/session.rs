@@ -8,7 +8,7 @@ use std::time::Duration;
 use wire::Timestamp;
 
 /// One session of the store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Session {
     /// The 200 that started it, of the one whose completion counts for its initial INVITE; `None` of any other.
     pub counts_since: Option<Timestamp>,

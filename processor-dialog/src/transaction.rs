@@ -82,12 +82,29 @@ pub struct Failure {
 }
 
 /// The request, its ACK, or one response, with the five-tuple of its first sighting (2.2).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Item {
     /// Hash of To tag and RSeq.
     hash: u32,
     /// From the lowest bit on: [`REQUEST`], [`ACK`] or a status; [`COUNTED`]; as much as fits of the hash of the five-tuple.
     rest: u32,
+}
+
+/// A request that was answered with a 2xx, both seen on one hop, with one Via.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exchange {
+    branch: Branch,
+    hop: Hop,
+    /// All of the request's [`Item`] but its hash, which is 0.
+    request: u32,
+    response: Item,
+}
+
+impl Exchange {
+    /// That of the response.
+    pub fn status(&self) -> u16 {
+        (self.response.rest & KIND) as u16
+    }
 }
 
 /// The bits of what an item is.
@@ -173,6 +190,30 @@ impl Transaction {
         let mut transaction = Self::new(ack.branch, ack.hop, Sender::Proxy, ack.began);
         transaction.request_seen = true;
         transaction.see(ItemId::REQUEST, ack.tuple, pools);
+        transaction
+    }
+
+    /// All that is known of it but when it began; `None` where that is more than a request and its 2xx.
+    pub fn exchange(&self) -> Option<Exchange> {
+        let [request, response, ..] = self.first;
+        let items = self.held == 2 && self.more.is_empty() && request.is(ItemId::REQUEST) && response.is_counted();
+        let plain = self.path.is_empty() && self.failure.is_empty() && self.root && self.request_seen;
+        let Self { branch, hop, .. } = *self;
+        (items && plain && self.outcome == Final::Success).then_some(Exchange {
+            branch,
+            hop,
+            request: request.rest,
+            response,
+        })
+    }
+
+    /// One of which that is known. Who sent it is asked of none that waits for no response.
+    pub fn of_exchange(exchange: Exchange, began: Timestamp) -> Self {
+        let Exchange { branch, hop, request, response } = exchange;
+        let mut transaction = Self::new(branch, hop, Sender::Proxy, began);
+        transaction.first[..2].copy_from_slice(&[Item { hash: 0, rest: request }, response]);
+        (transaction.held, transaction.counted) = (2, 1);
+        (transaction.request_seen, transaction.outcome) = (true, Final::Success);
         transaction
     }
 

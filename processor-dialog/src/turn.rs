@@ -349,7 +349,7 @@ impl Turn<'_> {
         let dialog = self.dialog(at);
         let (slot, primary, tags) = (dialog.attempt_slot, dialog.primary, dialog.tags);
         dialog.remember(until);
-        let (has_session, observed) = (dialog.session.is_some(), dialog.observed);
+        let (has_session, observed) = (dialog.session().is_some(), dialog.observed);
         if !has_session {
             self.held.lose_dialog(observed);
         }
@@ -415,7 +415,7 @@ impl Turn<'_> {
     pub fn complete_session(&mut self, at: At, by_bye: Option<Timestamp>) {
         let dialog = self.dialog(at);
         let slot = dialog.request_slot;
-        let Some(session) = dialog.session.take() else { return };
+        let Some(session) = dialog.take_session() else { return };
         if let (Some(since), Some(now)) = (session.counts_since, by_bye) {
             self.measure(None, slot, Measure::PerInviteSession, now - since);
         }

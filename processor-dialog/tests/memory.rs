@@ -64,13 +64,13 @@ fn fill(batch: &mut FrameBatch, step: Option<&ladder::Step>, now: Duration) {
 /// Bytes held for each of [`CALLS`] calls while they are up, when all of their messages were seen, and in all when
 /// every call is over and forgotten.
 fn held(wanted: Option<CallsWanted>) -> [usize; 3] {
-    held_by(Dialogs::new(Config::default(), wanted))
+    held_by(Dialogs::new(Config::default(), wanted), CALLS)
 }
 
-/// The same of a processor.
-fn held_by(mut dialogs: Dialogs) -> [usize; 3] {
+/// The same of a processor, and of that many calls.
+fn held_by(mut dialogs: Dialogs, calls: usize) -> [usize; 3] {
     let traffic: Vec<Vec<ladder::Step>> =
-        (0..CALLS).map(|number| ladder::play(&CALL.replace('@', &format!("{number:06}")))).collect();
+        (0..calls).map(|number| ladder::play(&CALL.replace('@', &format!("{number:06}")))).collect();
     let mut facts = Facts::default();
     let mut batch = FrameBatch::default();
     let mut take = |message: Option<usize>, now: Duration, dialogs: &mut Dialogs| {
@@ -91,13 +91,21 @@ fn held_by(mut dialogs: Dialogs) -> [usize; 3] {
     let times: Vec<Duration> = traffic[0].iter().map(|step| step.at).collect();
     let mut play = |messages: std::ops::Range<usize>, dialogs: &mut Dialogs| {
         messages.for_each(|message| take(Some(message), times[message], dialogs));
-        since() / CALLS
+        since() / calls
     };
     let up = play(0..5, &mut dialogs);
     let over = play(5..7, &mut dialogs);
     take(None, Duration::from_secs(100_000), &mut dialogs);
     take(None, Duration::from_secs(200_000), &mut dialogs);
     [up, over, since()]
+}
+
+#[test]
+fn a_call_takes_at_most_420_bytes_in_the_32_s_after_its_answer_up_or_over() {
+    // So many that the reserve of empty pages is little beside them.
+    let [up, over, _] = held_by(Dialogs::new(Config::default(), None), 4 * CALLS);
+    println!("{up} bytes while it is up, {over} when it is over");
+    assert!(up <= 420 && over <= 420, "{up} bytes while it is up, {over} when it is over");
 }
 
 #[test]
@@ -130,7 +138,7 @@ fn an_attempt_over_a_trunk_takes_64_bytes() {
     let without = held(None);
     let mut dialogs = Dialogs::new(Config::default(), None);
     dialogs.set_networks(Some(Arc::new(Everywhere("carrier".into()))));
-    let with = held_by(dialogs);
+    let with = held_by(dialogs, CALLS);
     // In one direction and in the other.
     let each = (with[0] - without[0]) / 2;
     println!("{each} bytes while its call is up; {without:?} without carriers, {with:?} with them");

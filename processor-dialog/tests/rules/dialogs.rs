@@ -121,6 +121,26 @@ fn a_bye_after_the_end_has_no_effect() {
     );
 }
 
+/// What a dialog keeps of the BYE that ended it is all that tells these.
+#[test]
+fn a_bye_and_its_2xx_that_come_again_after_the_end_are_repeats_for_32_seconds() {
+    let ended = answered("9.0 alice -> bob BYE\n 9.1 alice <- bob 200\n");
+    let again = |at: u32| format!("{at}.0 alice -> bob BYE again\n {at}.1 alice <- bob 200 again of=BYE\n");
+    expect(
+        &format!("{ended}{}{}", again(10), again(40)),
+        "bye_total 1; retransmissions_total{kind=request,hop=first} 2; retransmissions_total{kind=response,hop=first} 2
+         sessions_ended_total{end=bye} 1; unmatched_total{kind=response} 0",
+    );
+    expect(
+        &format!("{ended}{}", again(42)),
+        "bye_total 2; retransmissions_total{kind=request,hop=first} 0; retransmissions_total{kind=response,hop=first} 0",
+    );
+    expect(
+        &answered("9.0 alice -> proxy BYE\n 9.1 alice <- proxy 200\n 9.2 proxy -> bob BYE fwd"),
+        "bye_total 1; retransmissions_total{kind=request,hop=first} 0; sessions_ended_total{end=bye} 1",
+    );
+}
+
 #[test]
 fn a_bye_for_an_unknown_dialog_is_only_a_request() {
     expect(
