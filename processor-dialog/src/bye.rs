@@ -10,6 +10,7 @@ use wire::Timestamp;
 
 use crate::hash::Tag;
 use crate::list::{List, Pool};
+use crate::observed::pair;
 use crate::request::{Progress, Request};
 use crate::transaction::{Exchange, Transaction};
 
@@ -42,13 +43,13 @@ impl Bye {
     ) -> Option<Self> {
         let transaction = request.transactions.get(pool, request.transactions.only(pool)?);
         let exchange = transaction.exchange()?;
+        let status = exchange.status();
+        let ended = request.method == Method::Bye && pair(request.from, request.to) == tags && request.slot == slot;
+        let decided = request.progress == Progress::Decided { until, status } && transaction.began == request.t1;
+        let plain = request.depth == 1 && !request.recording && !request.reason_counted;
+        let Request { t1: began, serial, cseq, .. } = *request;
         let from_first = request.from == tags[0];
-        let bye = Self { began: request.t1, serial: request.serial, cseq: request.cseq, exchange, from_first };
-        let told = bye.request(tags, slot, until);
-        let same = transaction.began == told.t1
-            && (request.method, request.from, request.to, request.slot) == (told.method, told.from, told.to, told.slot)
-            && (request.progress, request.depth, request.recording) == (told.progress, told.depth, told.recording);
-        (same && !request.reason_counted).then_some(bye)
+        (ended && decided && plain).then_some(Self { began, serial, cseq, exchange, from_first })
     }
 
     /// The request that it was.

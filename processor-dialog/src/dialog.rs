@@ -400,18 +400,16 @@ impl Dialog {
         }
     }
 
-    /// The BYE it keeps, and until when both are remembered.
-    pub fn kept_bye(&self) -> Option<(Bye, Timestamp)> {
-        if let State::Over { until, left: Left::Bye(bye) } = self.state { Some((bye, until)) } else { None }
+    /// Until when it keeps a BYE, where it does.
+    pub fn keeps_bye_until(&self) -> Option<Timestamp> {
+        if let State::Over { until, left: Left::Bye(_) } = self.state { Some(until) } else { None }
     }
 
-    /// The same, which it keeps no longer.
+    /// The BYE it kept, and until when both are remembered.
     pub fn give_bye(&mut self) -> Option<(Bye, Timestamp)> {
-        let kept = self.kept_bye();
-        if let Some((_, until)) = kept {
-            self.state = State::Over { until, left: Left::Nothing };
-        }
-        kept
+        let State::Over { until, left: Left::Bye(bye) } = self.state else { return None };
+        self.state = State::Over { until, left: Left::Nothing };
+        Some((bye, until))
     }
 
     /// `success`: a 2xx to a BYE ends it.

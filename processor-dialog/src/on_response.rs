@@ -81,7 +81,9 @@ impl Turn<'_> {
             self.measure(Some(serial), slot, Measure::Options, seen.now() - t1);
         }
         if self.request(at.request).is_initial_invite() {
-            self.restore_attempt();
+            if !self.request(at.request).is_open() {
+                self.restore_attempt();
+            }
             self.on_invite_response(at, status, fresh, late, seen);
             return None;
         }

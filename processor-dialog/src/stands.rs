@@ -72,7 +72,7 @@ impl Turn<'_> {
     /// Makes the requests anew that dialogs keep, of those that are remembered until `until` at most. They have been counted
     /// as held all the time.
     pub fn restore_byes(&mut self, until: Timestamp) {
-        let keeps = |dialog: &Dialog| dialog.kept_bye().is_some_and(|(_, kept)| kept <= until);
+        let keeps = |dialog: &Dialog| dialog.keeps_bye_until().is_some_and(|kept| kept <= until);
         while let Some(at) = self.call.dialogs.find(&self.pools.dialogs, keeps) {
             let dialog = self.dialog(at);
             let Some((bye, until)) = dialog.give_bye() else { return };
