@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::check::{Components, Configuration};
 use super::node::{Node, Step};
 use super::secret::{is_secret_key, is_secret_variable};
-use super::service::Service;
+use super::variable::written;
 
 impl Configuration {
     /// TOML that means the same as what was loaded, but for values that may be secrets: those read
@@ -27,7 +27,11 @@ impl Configuration {
             processors: section("processors", &self.processors),
             exporters: section("exporters", &self.exporters),
             extensions: section("extensions", &self.extensions),
-            service: &self.service,
+            service: {
+                let mut service = Value::try_from(&self.service).expect("it was read from TOML");
+                hide(&mut service, &mut vec![Step::Key("service".to_owned())], false, tree);
+                service
+            },
         };
         toml::to_string(&whole).expect("tables of TOML values can be written as TOML")
     }
@@ -35,19 +39,19 @@ impl Configuration {
 
 /// In the order of a file.
 #[derive(Serialize)]
-struct Effective<'a> {
+struct Effective {
     receivers: Table,
     processors: Table,
     exporters: Table,
     #[serde(skip_serializing_if = "Table::is_empty")]
     extensions: Table,
-    service: &'a Service,
+    service: Value,
 }
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "[hidden]";
 
-/// Hides what is secret below `value`, which stands at `path`; everything if `secret`.
+/// Hides what is secret below `value`, which stands at `path`; everything if `secret`. Other texts become as they are written.
 fn hide(value: &mut Value, path: &mut Vec<Step>, secret: bool, tree: &Node) {
     match value {
         Value::Table(table) => {
@@ -71,7 +75,7 @@ fn hide(value: &mut Value, path: &mut Vec<Step>, secret: bool, tree: &Node) {
             if secret || variable.is_some_and(is_secret_variable) {
                 *value = Value::String(HIDDEN.to_owned());
             } else if let Value::String(text) = value {
-                *text = without_user(text);
+                *text = written(&without_user(text)).into_owned();
             }
         }
     }

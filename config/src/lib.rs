@@ -29,3 +29,4 @@ pub use effective::HIDDEN;
 pub use load::{NOTHING, Sources};
 pub use node::{Node, Step};
 pub use service::Service;
+pub use variable::written;

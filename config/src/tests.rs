@@ -410,7 +410,7 @@ fn the_effective_configuration_hides_secrets_and_reads_back() {
     let text = format!(
         "{GOOD}\n[exporters.out.headers]\nAuthorization = 'Basic abc'\n[receivers.'wire/x']\ntoken = 'abc'\n\
          [processors.'dialog/x']\nnames = [{{ name = '${{env:API_TOKEN}}' }}, {{ name = '${{env:PLACE}}' }}, \
-         {{ name = 'http://me:pass@host/x' }}]\n[exporters.'out/x']\n[service.pipelines.'metrics/x']\n\
+         {{ name = 'http://me:pass@host/x' }}, {{ name = 'a $$$$ b $${{env:X}} $' }}]\n[exporters.'out/x']\n[service.pipelines.'metrics/x']\n\
          receivers = ['wire/x']\nprocessors = ['dialog/x']\nexporters = ['out/x']\n"
     );
     let (checked, problems) = check(&[&text]);
@@ -422,6 +422,7 @@ fn the_effective_configuration_hides_secrets_and_reads_back() {
     for open in [
         "hall",
         "host/x",
+        "a $$$$ b $${env:X} $$",
         "wait = \"30s\"",
         "token = \"\"",
         "[service.pipelines.metrics]",

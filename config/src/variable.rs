@@ -1,6 +1,8 @@
 //! `${env:NAME}` and `${env:NAME:-default}`, replaced in values after parsing, so that no quoting is needed
 //! and nothing a variable holds can become a key.
 
+use std::borrow::Cow;
+
 use pipeline::settings::Problems;
 
 use super::node::{Node, Step, Value, path_text};
@@ -81,6 +83,14 @@ impl Wrong {
                 format!("set it, or give a default: `${{env:{name}:-default}}`"),
             ),
         }
+    }
+}
+
+/// How a text is written where references are read: a `$` that would begin one, or end as one, is doubled.
+pub fn written(text: &str) -> Cow<'_, str> {
+    match text.contains("$$") || text.contains("${") {
+        true => text.replace('$', "$$").into(),
+        false => text.into(),
     }
 }
 

@@ -201,11 +201,11 @@ fn converted(
     (escaped(whole), warnings)
 }
 
-/// Texts are taken over as they are: on reading, `$$` becomes `$`, and `${...}` would be a reference.
+/// Texts are taken over as they are, and so are written as references want it.
 fn escaped(table: Table) -> Table {
     fn escape(value: Value) -> Value {
         match value {
-            Value::String(text) => Value::String(text.replace('$', "$$")),
+            Value::String(text) => Value::String(config::written(&text).into_owned()),
             Value::Array(items) => Value::Array(items.into_iter().map(escape).collect()),
             Value::Table(table) => Value::Table(escaped(table)),
             other => other,

@@ -54,12 +54,13 @@ fn dollar_signs_are_taken_over_as_they_are_written() {
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
     let shown = run(folder.path(), &["print-config", "--config", "pipeline.toml"]);
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    // It prints them as they are written, each `$` that might mean more twice.
     let table: toml::Table = shown.stdout.parse().expect("it prints TOML");
-    assert_eq!(table["receivers"]["ebpf_sip"]["interfaces"][0].as_str(), Some("eth$$0"));
+    assert_eq!(table["receivers"]["ebpf_sip"]["interfaces"][0].as_str(), Some("eth$$$$0"));
     let enrich = &table["processors"]["enrich"];
-    assert_eq!(enrich["carriers"][0]["name"].as_str(), Some("a $$ b ${env:HOME} $"));
-    assert_eq!(enrich["user_agents"][0]["regex"].as_str(), Some(r"^\${2}x$"));
-    assert_eq!(enrich["user_agents"][0]["label"].as_str(), Some("${env:UNSET}"));
+    assert_eq!(enrich["carriers"][0]["name"].as_str(), Some("a $$$$ b $${env:HOME} $$"));
+    assert_eq!(enrich["user_agents"][0]["regex"].as_str(), Some(r"^\$${2}x$$"));
+    assert_eq!(enrich["user_agents"][0]["label"].as_str(), Some("$${env:UNSET}"));
 }
 
 #[test]
