@@ -70,6 +70,10 @@ impl Guard {
             return Verdict::Host;
         }
         let Some(token) = &self.token else { return Verdict::Welcome };
+        // The page that asks for the token is drawn by it, and it says nothing of this host.
+        if request.uri().path() == STYLE && request.uri().query().is_none() {
+            return Verdict::Welcome;
+        }
         let query = request.uri().query().unwrap_or_default();
         if let Some((_, given)) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "token") {
             return match token.is(&given) {
@@ -132,6 +136,9 @@ impl Token {
 fn is_secure(headers: &HeaderMap) -> bool {
     headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
 }
+
+/// What the page that asks for the token needs.
+const STYLE: &str = "/page/console.css";
 
 /// How long a browser keeps the cookie: a week, then the token has to be given again.
 const COOKIE_SECONDS: u32 = 7 * 86_400;

@@ -3,7 +3,10 @@
 use call_views::{Style, affinity, ladder, packets};
 use endpoint::{Load, ResponseGuard};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_DISPOSITION, HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE,
+    WWW_AUTHENTICATE,
+};
 use hyper::{Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -50,8 +53,12 @@ impl endpoint::Site for Site {
                     sleep(PENALTY).await;
                 }
                 let mut response = match path.starts_with("/api/") {
-                    true => refusal(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer", busy),
-                    false => whole(StatusCode::UNAUTHORIZED, files::HTML, NEEDS_TOKEN, busy),
+                    true => refusal(
+                        StatusCode::UNAUTHORIZED,
+                        if wrong { "wrong token" } else { "a token is needed: Authorization: Bearer" },
+                        busy,
+                    ),
+                    false => ask_for_token(wrong, busy),
                 };
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
@@ -65,6 +72,20 @@ impl endpoint::Site for Site {
     fn load(&self) -> &Load {
         &self.load
     }
+}
+
+/// A page with a field for the token, which it sends to the address it was opened by.
+fn ask_for_token(wrong: bool, busy: ResponseGuard) -> Response<ReplyBody> {
+    let said = if wrong { WRONG_TOKEN } else { "" };
+    let go_on = if wrong { "" } else { GO_ON };
+    let mut response = whole(
+        StatusCode::UNAUTHORIZED,
+        files::HTML,
+        format!("{TOKEN_HEAD}{said}{TOKEN_FIELD}{go_on}</form></html>\n"),
+        busy,
+    );
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(TOKEN_POLICY));
+    response
 }
 
 async fn welcome(site: &Site, path: &str, query: &str, busy: ResponseGuard) -> Response<ReplyBody> {
@@ -168,8 +189,18 @@ const PATHS: &str = "Here are /, /api/calls, /api/calls/{call-id}, /api/calls/{c
 const NOT_KEPT: &str = "no message of this call was kept; set processors.dialog.calls.raw to \"full\" or \"headers\"";
 const NOT_LOOKED: &str = "no pipeline has the processor `affinity`; put it before `dialog`";
 const NOT_HERE: &str = "This console answers to localhost, to addresses, and with a token to the name of its host.\n";
-const NEEDS_TOKEN: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\
-    <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><p>This console asks for its token: open it once with <code>?token=</code> and the token at the end of its \
-    address.</p><p>You have been here before and came by a link? <a href=\"\">Go on</a>.</p></html>\n";
+const TOKEN_HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>ringside</title>\
+    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+    <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"stylesheet\" href=\"/page/console.css\">\
+    <body><form class=\"token\"><h2>ringside</h2>";
+const WRONG_TOKEN: &str = "<p class=\"is-wrong\" role=\"alert\">Wrong token.</p>";
+const TOKEN_FIELD: &str = "<label for=\"token\">This console asks for its token.</label>\
+    <p><input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required autofocus>\
+    <button class=\"quiet\">Open</button></p>";
+/// A browser that follows a link from elsewhere sends no cookie (SameSite), but does from here.
+const GO_ON: &str = "<p>You have been here before and came by a link? <a href=\"\">Go on</a>.</p>";
+/// The page's own style, and its form to itself: nothing else, no script.
+const TOKEN_POLICY: &str =
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 /// Whoever tries tokens waits for each.
 const PENALTY: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 // usage: console.mjs URL; calls go on while it looks.
 
 import assert from "node:assert/strict";
-import { browser, eventually, open } from "./page.mjs";
+import { browser, eventually, faint, open } from "./page.mjs";
 
 const url = process.argv[2];
 const chromium = await browser();
@@ -104,11 +104,27 @@ async function ladder(page) {
   const what = (await page.locator(".rung .what").allTextContents()).map((text) => text.replace("SDP", " (SDP)"));
   assert.equal(what.filter((text) => text === "INVITE (SDP)").length, 2, what.join(", "));
   assert.equal(what.filter((text) => text === "200 OK (SDP)").length, 2);
-  assert.deepEqual(await page.locator(".bars dt").allTextContents(), ["set-up", "ringing", "talk"]);
+  assert.deepEqual(await page.locator(".bars dt").allTextContents(), ["set-up", "ringing", "talk time"]);
+  const units = (await page.locator(".bars .value").allTextContents()).map((text) => /^\d+(?:\.\d+)? (ms|s)$/.exec(text)?.[1]);
+  assert.equal(new Set(units).size, 1, `one unit in a block: ${units}`);
+  const names = await page.locator(".facts dt").allTextContents();
+  for (const name of ["User-Agent", "path"]) assert.ok(names.includes(name), names.join(", "));
 
   await page.locator(".rung").first().click();
   const said = await page.locator(".said").first().textContent();
   for (const text of ["Via", "SIP/2.0/UDP 127.0.0.1:5070", "CSeq", "1 INVITE", "+493023125001"]) assert.ok(said.includes(text), said);
+
+  // What is opened closes what was open, but all can be.
+  const opened = () => page.locator('.rung[aria-expanded="true"]').count();
+  await page.locator("button.rung").nth(2).click();
+  assert.equal(await opened(), 1);
+  assert.deepEqual(await faint(page), []);
+  assert.equal(await page.locator("button.rung").nth(2).getAttribute("aria-expanded"), "true");
+  await page.getByRole("button", { name: "Expand all" }).click();
+  assert.equal(await opened(), await page.locator("button.rung").count());
+  assert.equal(await page.locator(".said:visible").count(), await page.locator("button.rung").count());
+  await page.keyboard.press("e");
+  assert.equal(await opened(), 0);
 
   const callId = decodeURIComponent(new URL(page.url()).pathname.slice("/calls/".length));
   const copied = () => page.evaluate(() => navigator.clipboard.readText());
@@ -199,6 +215,16 @@ async function keys(page) {
   await page.keyboard.press("t");
 }
 
+/** At a common width no column is left out, whose rows all have one height, and whose rules and heads end alike. */
+async function aligned(page) {
+  await eventually("calls", async () => (await chips(page)).length > 10);
+  for (const name of ["carrier", "setup"]) assert.ok(await page.locator(`.row.head .${name}`).isVisible(), name);
+  const heights = await page.locator("a.row").evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
+  assert.deepEqual([...new Set(heights)].map((height) => height % 1), [0], heights.join());
+  const end = (selector) => page.locator(selector).first().evaluate((row) => row.lastElementChild.getBoundingClientRect().right);
+  assert.equal(await end("a.row"), await end(".row.head"));
+}
+
 /** A page that is turned away says why, and comes again by itself. */
 async function refused() {
   const page = await open(chromium, url);
@@ -221,11 +247,14 @@ async function narrow(theme) {
   await page.locator("a.row").first().waitFor();
   const overflow = () => page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
   assert.equal(await overflow(), 0, "the list fits");
+  assert.deepEqual(await faint(page), []);
   await page.selectOption("select[name=state]", "ended");
   await eventually("ended calls", async () => (await page.locator('a.row .chip[data-is="live"]').count()) === 0);
   await page.locator("a.row").first().click();
   await page.locator(".rung").first().waitFor();
   assert.equal(await overflow(), 0, "the call fits");
+  await page.locator("button.rung").first().click();
+  assert.deepEqual(await faint(page), []);
   assert.ok(!(await page.locator("#list").isVisible()));
   await page.locator(".back").click();
   assert.ok(await page.locator("#list").isVisible());
@@ -239,7 +268,7 @@ async function narrow(theme) {
 }
 
 const page = await open(chromium, url);
-for (const part of [filters, language, held, ladder, folded, live, keys]) {
+for (const part of [aligned, filters, language, held, ladder, folded, live, keys]) {
   await part(page);
   console.log(`${part.name}: seen`);
 }

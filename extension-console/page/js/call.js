@@ -1,9 +1,12 @@
 // One call: what became of it, its delays as bars, what was heard, its ladder; copied as text, as Mermaid, as a link.
 
-import { copy, dayAndTime, h, linkOf, result, seconds, span, toast, zone } from "./dom.js";
+import { alike, copy, dayAndTime, h, linkOf, result, toast, zone } from "./dom.js";
 import { columnsOf, drawLadder, letter } from "./ladder.js";
 import { livedFor } from "./list.js";
 import { faultsOf, heard } from "./media.js";
+
+/** What a bar of full width is at least, in seconds: one of a fraction of a millisecond is short. */
+const SHORTEST_SCALE = 1;
 
 export class CallView {
   /** `closed()` is called when the list is wanted again. */
@@ -42,7 +45,7 @@ export class CallView {
             "div",
             {},
             this.back(),
-            h("p", { class: "note" }, "This call is not up, and is no longer kept: ", h("span", { class: "mono" }, call.call_id)),
+            h("p", { class: "note" }, "This call is not among those that are up or kept: ", h("span", { class: "mono" }, call.call_id)),
           ),
         );
       return;
@@ -92,6 +95,7 @@ export class CallView {
       button("Copy text", "c", () => this.copyAs("text")),
       button("Copy Mermaid", "m", () => this.copyAs("mermaid")),
       button("Copy link", "l", () => this.copyLink()),
+      call.ladder.length > 0 && button("Expand all", "e", () => this.expand()),
       call.trace_link && h("a", { class: "quiet", href: call.trace_link, target: "_blank", rel: "noopener noreferrer" }, "Trace ↗"),
       call.ladder.some((message) => message.raw) &&
         h("a", { class: "quiet", href: `/api/calls/${encodeURIComponent(call.call_id)}/pcap`, download: "call.pcap" }, "pcap"),
@@ -104,9 +108,9 @@ export class CallView {
       ["began", `${dayAndTime(call.start)} ${zone(call.start)}`],
       ["carrier", call.carrier],
       ["trunks", (call.trunk ?? []).map(({ carrier, direction, status }) => `${direction} ${carrier}${status ? ` ${status}` : ""}`).join(", ")],
-      ["phone", call.user_agent ? `${call.user_agent} (${call.ua_type})` : call.ua_type],
-      ["way", `${call.source} → ${call.destination}, ${call.transport.toUpperCase()}`],
-      ["messages", call.retransmissions ? `${call.messages}, ${call.retransmissions} sent again` : String(call.messages)],
+      ["User-Agent", call.user_agent ? `${call.user_agent} (${call.ua_type})` : call.ua_type],
+      ["path", `${call.source} → ${call.destination}, ${call.transport.toUpperCase()}`],
+      ["messages", call.retransmissions ? `${call.messages}, ${call.retransmissions} of them retransmissions` : String(call.messages)],
       ["hung up by", call.disconnected_by],
       ["Q.850 cause", call.hangup_cause],
       ["trace", call.trace_id],
@@ -118,9 +122,9 @@ export class CallView {
       shown.map(([name, value]) =>
         h(
           "div",
-          { class: ["way", "trace"].includes(name) && "wide" },
+          { class: ["path", "trace"].includes(name) && "wide" },
           h("dt", {}, name),
-          h("dd", { class: ["way", "trace"].includes(name) && "mono" }, String(value)),
+          h("dd", { class: ["path", "trace"].includes(name) && "mono" }, String(value)),
         ),
       ),
     );
@@ -150,16 +154,17 @@ export class CallView {
     if (!call || !this.bars || (call.state !== "live" && this.bars.childElementCount > 0)) return;
     const phases = phasesOf(call, skew);
     this.bars.hidden = phases.length === 0;
-    const total = Math.max(...phases.map((phase) => phase.from + phase.length), 0.001);
+    const total = Math.max(...phases.map((phase) => phase.from + phase.length), SHORTEST_SCALE);
+    const lengths = alike(phases.map((phase) => phase.length));
     this.bars.replaceChildren(
-      ...phases.flatMap(({ name, is, from, length }) => [
+      ...phases.flatMap(({ name, is, from, length }, at) => [
         h("dt", {}, name),
         h(
           "dd",
           { class: "track" },
           h("span", { class: "fill", "data-is": is, "--from": Math.min(from / total, 0.99), "--part": length / total }),
         ),
-        h("dd", { class: "value" }, is === "talk" ? `${seconds(length).slice(0, -2)} s` : span(length)),
+        h("dd", { class: "value" }, lengths[at]),
       ]),
     );
   }
@@ -172,12 +177,19 @@ export class CallView {
     await copy(await reply.text(), name);
   }
 
+  /** Shows what every message said, or none if all of it is shown. */
+  expand() {
+    const rungs = [...this.element.querySelectorAll("button.rung")];
+    const opens = rungs.some((rung) => rung.getAttribute("aria-expanded") === "false");
+    for (const rung of rungs) rung.dispatchEvent(new CustomEvent("expand", { detail: opens }));
+  }
+
   async copyLink() {
     if (this.call) await copy(location.origin + linkOf(this.call.call_id), "Link");
   }
 }
 
-/** Set-up, ringing and talk: where each begins and how long it is, in seconds since the first INVITE. */
+/** Set-up, ringing and talk time: where each begins and how long it is, in seconds since the first INVITE. */
 function phasesOf(call, skew) {
   const now = call.state === "live" ? livedFor(call, skew) : call.until_seconds;
   const invite = call.ladder.find((message) => message.method === "INVITE" && message.status === null);
@@ -194,7 +206,7 @@ function phasesOf(call, skew) {
   }
   if (call.answered_seconds !== null) {
     const length = call.duration_seconds !== null ? call.duration_seconds : Math.max(0, now - call.answered_seconds);
-    phases.push({ name: "talk", is: "talk", from: call.answered_seconds, length });
+    phases.push({ name: "talk time", is: "talk", from: call.answered_seconds, length });
   }
   return phases;
 }

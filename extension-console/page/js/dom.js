@@ -18,13 +18,22 @@ export function seconds(value) {
   return (Math.floor(value * 1000 + 1e-6) / 1000).toFixed(3);
 }
 
-/** A delay people read: 40 ms, 1.24 s, 3:05, 1:02:03. */
+/** A delay people read: 0.4 ms, 40 ms, 1.24 s, 3:05, 1:02:03. */
 export function span(value) {
   if (value === null || value === undefined) return "";
+  if (value > 0 && value < 0.01) return `${(value * 1000).toFixed(1)} ms`;
   if (value < 1) return `${Math.round(value * 1000)} ms`;
   if (value < 10) return `${value.toFixed(2)} s`;
   if (value < 60) return `${value.toFixed(1)} s`;
   return clock(value);
+}
+
+/** Lengths that stand below each other, in one unit: 0.4 ms and 12.0 ms, or 0.37 s and 64.01 s. */
+export function alike(values) {
+  const shown = values.filter((value) => value > 0);
+  const [least, most] = [Math.min(...shown), Math.max(...shown)];
+  if (most < 1) return values.map((value) => `${(value * 1000).toFixed(least < 0.01 ? 1 : 0)} ms`);
+  return values.map((value) => `${value.toFixed(least < 0.01 ? 4 : 2)} s`);
 }
 
 /** A length of time: 0:07, 1:04, 1:02:03. */

@@ -186,13 +186,22 @@ function rung(call, message, delta, index, open) {
   );
   const said = h("div", { class: "said", id, hidden: !open.has(key) });
   if (open.has(key)) said.append(...details(call, message));
-  button.addEventListener("click", () => {
-    const opens = !open.has(key);
+  const show = (opens) => {
     if (opens) open.add(key);
     else open.delete(key);
     button.setAttribute("aria-expanded", String(opens));
     said.hidden = !opens;
     said.replaceChildren(...(opens ? details(call, message) : []));
+  };
+  button.addEventListener("expand", ({ detail: opens }) => show(opens));
+  button.addEventListener("click", () => {
+    const opens = !open.has(key);
+    // One at a time: what was read before gives way.
+    for (const other of button.closest(".rungs").querySelectorAll('.rung[aria-expanded="true"]')) {
+      if (other !== button) other.dispatchEvent(new CustomEvent("expand", { detail: false }));
+    }
+    show(opens);
+    if (opens) button.scrollIntoView({ block: "nearest" });
   });
   return [h("div", { role: "listitem" }, button, said)];
 }

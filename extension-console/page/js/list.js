@@ -309,7 +309,10 @@ function heard(call) {
 
 /** How long it was talked, or is. */
 function talk(call, skew) {
-  if (call.duration_seconds !== null) return clock(call.duration_seconds);
+  if (call.duration_seconds !== null) {
+    // A second that was not full is told apart from no talk at all.
+    return call.duration_seconds < 1 ? `${call.duration_seconds.toFixed(1)} s` : clock(call.duration_seconds);
+  }
   if (call.state !== "live" || call.answered_seconds === null) return "";
   return clock(livedFor(call, skew) - call.answered_seconds);
 }

@@ -130,6 +130,7 @@ const KEYS = {
   c: () => view.copyAs("text"),
   m: () => view.copyAs("mermaid"),
   l: () => view.copyLink(),
+  e: () => view.expand(),
   t: () => window.ringsideTheme.next(),
   "?": () => help.showModal(),
 };

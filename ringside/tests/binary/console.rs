@@ -266,6 +266,15 @@ fn only_those_with_the_token_are_answered() {
         assert!(head.starts_with("HTTP/1.1 401") && head.contains("connection: close"), "{path}: {head}");
         assert!(!body.contains("script"), "{body}");
     }
+    let (head, asked) = ask(&announced, "/", "");
+    assert!(head.contains("form-action 'self'") && !head.contains("script-src"), "{head}");
+    assert!(asked.contains("name=\"token\"") && !asked.contains("Wrong token"), "{asked}");
+    let (_, asked) = ask(&announced, "/?token=wrong", "");
+    assert!(asked.contains("Wrong token.") && !asked.contains("Go on"), "{asked}");
+    let (head, style) = ask(&announced, "/page/console.css", "");
+    assert!(head.starts_with("HTTP/1.1 200") && style.contains(".token"), "{head}");
+    let (_, refused) = ask(&announced, "/api/calls?token=wrong", "");
+    assert!(refused.contains("wrong token"), "{refused}");
     let (head, _) = ask(&announced, "/api/calls", &format!("Authorization: Bearer {TOKEN}\r\n"));
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let (head, _) = ask(&announced, &format!("/calls/a%2Fb?x=1&token={TOKEN}"), "");
