@@ -50,6 +50,7 @@ archive() {
 say "archives"
 for package in target/debian/*.deb; do
     name=$(dpkg-deb --field "$package" Package)
+    mkdir -p "target/files/$name"
     dpkg-deb --extract "$package" "target/files/$name"
     archive "$name-$version-linux-$machine.tar.zst" "target/files/$name"
     mkdir -p "target/files/$name-debug/usr/bin"

@@ -31,6 +31,9 @@ pub struct Figures {
     parties: Vec<Party>,
     /// Who is probed, those that do not answer first.
     targets: Vec<Target>,
+    /// Calls that were up, `up_every_seconds` apart over the last quarter of an hour, the oldest first, and those that are.
+    up: Vec<i64>,
+    up_every_seconds: u64,
 }
 
 /// A target of probes.
@@ -76,11 +79,17 @@ struct Party {
     sessions: i64,
 }
 
-/// What the inputs of ratios were, for ratios of the last minutes.
+/// What the inputs of ratios and the calls that are up were, for ratios of the last minutes and a trend.
 #[derive(Debug, Default)]
 pub struct Past {
     /// The oldest first, [`Past::EVERY_SECONDS`] apart.
-    samples: VecDeque<Sums>,
+    samples: VecDeque<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    sums: Sums,
+    up: i64,
 }
 
 /// The inputs of ratios, summed.
@@ -93,15 +102,25 @@ pub struct Sums {
 impl Past {
     /// Samples are taken so far apart.
     pub const EVERY_SECONDS: u64 = 15;
-    /// Samples kept: five minutes.
-    const KEPT: usize = 20;
+    /// Samples kept: a quarter of an hour.
+    const KEPT: usize = 60;
+    /// Of those, the ones that ratios are recent over: five minutes.
+    const RECENT: usize = 20;
 
     /// Takes a sample, [`Past::EVERY_SECONDS`] after the one before.
     pub fn sample(&mut self, snapshot: &Snapshot) {
         if self.samples.len() == Self::KEPT {
             self.samples.pop_front();
         }
-        self.samples.push_back(Rows::of(snapshot).sums);
+        let rows = Rows::of(snapshot);
+        self.samples.push_back(Sample { sums: rows.sums, up: rows.up() });
+    }
+
+    /// The inputs of ratios as they were when the last minutes began, and how many seconds these are.
+    fn recent(&self) -> (Sums, u64) {
+        let back = self.samples.len().min(Self::RECENT);
+        let then = self.samples.get(self.samples.len() - back).map(|sample| sample.sums);
+        (then.unwrap_or_default(), back as u64 * Self::EVERY_SECONDS)
     }
 }
 
@@ -109,10 +128,11 @@ impl Figures {
     /// What `snapshot` says, compared with the `past`.
     pub fn of(snapshot: &Snapshot, past: &Past) -> Self {
         let rows = Rows::of(snapshot);
+        let up = past.samples.iter().map(|sample| sample.up).chain([rows.up()]).collect();
         let mut totals = rows.totals;
         // Exact up to 2^63 attempts.
         totals.insert("session_attempts_total", rows.sums.n(Input::A) as i64);
-        let then = past.samples.front().copied().unwrap_or_default();
+        let (then, recent_seconds) = past.recent();
         let mut parties: Vec<Party> =
             rows.sets.into_values().filter(|party| party.sums.n(Input::A) > 0).map(Set::party).collect();
         parties.sort_by(|a, b| b.attempts.cmp(&a.attempts).then_with(|| a.carrier.cmp(&b.carrier)));
@@ -123,12 +143,14 @@ impl Figures {
         Self {
             ratios: rows.sums.ratios(),
             recent: rows.sums.since(&then).ratios(),
-            recent_seconds: past.samples.len() as u64 * Past::EVERY_SECONDS,
+            recent_seconds,
             totals,
             outcomes: rows.outcomes,
             means: rows.means.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect(),
             parties,
             targets,
+            up,
+            up_every_seconds: Past::EVERY_SECONDS,
         }
     }
 }
@@ -197,6 +219,11 @@ impl Rows {
         let mut rows = Self::default();
         snapshot.walk(&mut rows);
         rows
+    }
+
+    /// Calls that are up.
+    fn up(&self) -> i64 {
+        self.sets.values().map(|set| set.sessions).sum()
     }
 
     fn set(&mut self, labels: &Labels<'_>) -> Option<&mut Set> {
@@ -275,6 +302,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_past_has_an_end() {
+        let registry = Registry::new("sip_exporter");
+        let mut past = Past::default();
+        let figures = |past: &Past| {
+            let figures = Figures::of(&registry.snapshot(), past);
+            (figures.recent_seconds, figures.up.len())
+        };
+        assert_eq!(figures(&past), (0, 1));
+        (0..3).for_each(|_| past.sample(&registry.snapshot()));
+        assert_eq!(figures(&past), (45, 4));
+        (0..100).for_each(|_| past.sample(&registry.snapshot()));
+        assert_eq!(figures(&past), (300, 61));
+    }
 
     #[test]
     fn targets_are_there_where_somebody_is_probed_those_that_are_silent_first() {

@@ -171,6 +171,9 @@ async function live(page) {
   await page.locator(".rung").first().waitFor();
   const before = await rungs();
   await eventually("the answer", async () => (await chip.textContent()) === "talking");
+  const up = () => page.locator(".tile.now b").textContent();
+  await eventually("it is among the calls that are up", async () => Number(await up()) >= 1);
+  assert.ok((await page.locator(".tile.now .trend polyline").getAttribute("points")).length > 0);
   const length = () => page.locator(".bars .value").last().textContent();
   const talked = await length();
   await eventually("a bar that grows", async () => (await length()) !== talked);

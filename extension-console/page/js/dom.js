@@ -13,6 +13,21 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
+/** A small line through numbers that are equally far apart, from 0 at the bottom to the highest at the top. */
+export function trend(values) {
+  const make = (name, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    return element;
+  };
+  const most = Math.max(1, ...values);
+  const step = 100 / Math.max(1, values.length - 1);
+  const points = values.map((value, index) => `${(index * step).toFixed(1)},${(30 - (28 * value) / most).toFixed(1)}`);
+  const svg = make("svg", { class: "trend", viewBox: "0 0 100 31", preserveAspectRatio: "none", "aria-hidden": "true" });
+  svg.append(make("polyline", { points: points.join(" "), fill: "none", "vector-effect": "non-scaling-stroke" }));
+  return svg;
+}
+
 /** Seconds with three decimals, cut off as the terminal's ladder does: 64.010. */
 export function seconds(value) {
   return (Math.floor(value * 1000 + 1e-6) / 1000).toFixed(3);

@@ -1,6 +1,6 @@
 // The figures: tiles of ratios, rates of the last seconds, tables of the rest.
 
-import { ZONE, count, dayAndTime, h } from "./dom.js";
+import { ZONE, count, dayAndTime, h, trend } from "./dom.js";
 
 /** Tiles: key of the ratio, its name, what it says. */
 const TILES = [
@@ -94,7 +94,6 @@ function showRates(now) {
   const drops = totals.capture_drops_total || 0;
   const shown = (value) => (value >= 10 || value === 0 ? count(value) : value.toFixed(1));
   const rates = [
-    ["talking", count(totals.sessions || 0)],
     ["attempts /s", shown(rate("session_attempts_total"))],
     ["messages /s", shown(rate("packets_total"))],
     ["drops", count(drops), drops > 0],
@@ -116,9 +115,19 @@ function showTiles(figures) {
       name,
       percent(recent),
       unit,
-      `since start ${percent(figures.ratios[key])}`,
+      `overall ${percent(figures.ratios[key])}`,
     );
   });
+  const up = figures.up[figures.up.length - 1];
+  const span = Math.max(1, Math.round(((figures.up.length - 1) * figures.up_every_seconds) / 60));
+  const now = h(
+    "div",
+    { class: "tile now", title: `Calls that are answered and not over: now, and over the last ${span} min` },
+    h("h3", {}, "calls up now"),
+    h("b", {}, count(up)),
+    trend(figures.up),
+    h("p", {}, `peak ${count(Math.max(...figures.up))} in ${span} min`),
+  );
   const pdd = figures.means.pdd;
   ratios.push(
     tile(
@@ -128,9 +137,9 @@ function showTiles(figures) {
       "",
       `${count(figures.outcomes.answered || 0)} answered`,
     ),
-    tile("Post-dial delay: mean since the start", "PDD", pdd === undefined ? "–" : count(pdd), pdd === undefined ? "" : "ms", "mean"),
+    tile("Post-dial delay: mean since the start", "PDD", pdd === undefined ? "–" : pdd < 10 ? pdd.toFixed(1) : count(pdd), pdd === undefined ? "" : "ms", "mean"),
   );
-  document.getElementById("tiles").replaceChildren(...ratios);
+  document.getElementById("tiles").replaceChildren(now, ...ratios);
 }
 
 /** A row of who is probed, where somebody is. */
