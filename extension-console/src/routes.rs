@@ -141,7 +141,7 @@ async fn answer_call(site: &Site, call_id: &str, query: &str, busy: ResponseGuar
     let style = Style { width: None, unicode: true, colour: false, ..Style::default() };
     match &*format {
         "text" => whole(StatusCode::OK, TEXT, ladder::text(&entry.view(), &style), busy),
-        "mermaid" => whole(StatusCode::OK, TEXT, ladder::mermaid(&entry.view()), busy),
+        "mermaid" => whole(StatusCode::OK, TEXT, ladder::mermaid(&entry.view(), ""), busy),
         _ => json(&entry.told(site.trace_url().as_deref()), busy),
     }
 }

@@ -76,18 +76,19 @@ fn drawn(calls: &[Kept], late: &LateMessages, format: LadderFormat, detail: Opti
             let style = terminal::style(Some(WITHOUT_TERMINAL), utc);
             let text = |view: View<'_>| {
                 let messages = detail.map(|detail| format!("\n{}", message::all(&view, detail, &style)));
-                ladder::text(&view, &style) + &later(&view, late) + &messages.unwrap_or_default()
+                let later = later(&view, late).map_or_else(String::new, |later| later + "\n");
+                ladder::text(&view, &style) + &later + &messages.unwrap_or_default()
             };
             views.map(text).collect::<Vec<_>>().join("\n\n")
         }
         // A diagram holds one call; a document may hold several.
-        LadderFormat::Mermaid => match calls {
-            [call] => ladder::mermaid(&call.view()),
-            _ => {
-                let fenced = |view| format!("```mermaid\n{}```\n", ladder::mermaid(&view));
-                views.map(fenced).collect::<Vec<_>>().join("\n")
+        LadderFormat::Mermaid => {
+            let diagram = |view: View<'_>| ladder::mermaid(&view, &later(&view, late).unwrap_or_default());
+            match calls {
+                [call] => diagram(call.view()),
+                _ => views.map(|view| format!("```mermaid\n{}```\n", diagram(view))).collect::<Vec<_>>().join("\n"),
             }
-        },
+        }
         LadderFormat::Json => {
             let object = |view: View<'_>| {
                 let mut object = ladder::json(&view);
@@ -103,11 +104,11 @@ fn drawn(calls: &[Kept], late: &LateMessages, format: LadderFormat, detail: Opti
     }
 }
 
-/// What came after the call was over, a line; nothing where nothing did.
-fn later(view: &View<'_>, late: &LateMessages) -> String {
-    let Some(late) = late.of(&view.record.call_id, view.record.start) else { return String::new() };
+/// What came after the call was over, in words; `None` where nothing did.
+fn later(view: &View<'_>, late: &LateMessages) -> Option<String> {
+    let late = late.of(&view.record.call_id, view.record.start)?;
     let (s, more) = (if late.messages == 1 { "" } else { "s" }, (late.last - view.record.until).as_secs_f64());
-    format!("{} later message{s}, the last {more:.1} s after the call was over\n", late.messages)
+    Some(format!("{} later message{s}, the last {more:.1} s after the call was over", late.messages))
 }
 
 /// A call until it is drawn.

@@ -13,14 +13,14 @@ use crate::{View, clock};
 /// Silence that gets a note.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The diagram, `sequenceDiagram` first.
-pub fn mermaid(view: &View<'_>) -> String {
+/// The diagram, `sequenceDiagram` first. `after`: what is noted below the call; empty for nothing.
+pub fn mermaid(view: &View<'_>, after: &str) -> String {
     let mut diagram = "sequenceDiagram\n".to_owned();
-    write(view, &mut diagram).expect("writing to a String cannot fail");
+    write(view, after, &mut diagram).expect("writing to a String cannot fail");
     diagram
 }
 
-fn write(view: &View<'_>, out: &mut String) -> std::fmt::Result {
+fn write(view: &View<'_>, after: &str, out: &mut String) -> std::fmt::Result {
     let record = view.record;
     let Lines { columns, lines } = Lines::new(record, true);
     for (at, address) in columns.iter().enumerate() {
@@ -48,6 +48,9 @@ fn write(view: &View<'_>, out: &mut String) -> std::fmt::Result {
     }
     if record.ladder_cut > 0 {
         writeln!(out, "    Note over {all}: {}", not_on_record(record.ladder_cut))?;
+    }
+    if !after.is_empty() {
+        writeln!(out, "    Note over {all}: {}", escaped(after))?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ fn ladders_are_shown_as_in_their_folders() {
             compare(&case.join(width.to_string()), &shown(&style), &mut wrong);
         }
         compare(&case.join("80.ascii"), &shown(&Style::default()), &mut wrong);
-        let diagrams: Vec<String> = calls.iter().map(|call| ladder::mermaid(&call.view())).collect();
+        let diagrams: Vec<String> = calls.iter().map(|call| ladder::mermaid(&call.view(), "")).collect();
         compare(&case.join("mermaid"), &diagrams.join("\n"), &mut wrong);
         let objects = calls.iter().map(|call| ladder::json(&call.view()));
         let objects = objects.map(|object| serde_json::to_string_pretty(&object).expect("it can be written") + "\n");

@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn a_diagram_has_one_statement_in_each_line(call in record()) {
-        let diagram = ladder::mermaid(&call.view());
+        let diagram = ladder::mermaid(&call.view(), "");
         let mut lines = diagram.lines();
         prop_assert_eq!(lines.next(), Some("sequenceDiagram"));
         for line in lines {

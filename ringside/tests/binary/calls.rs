@@ -584,6 +584,10 @@ fn what_came_after_a_call_was_over_is_told() {
     let drawn = printed(&folder, &["ladder", "calls.pcap"]);
     let later: Vec<&str> = drawn.stdout.lines().filter(|line| line.contains("later message")).collect();
     assert_eq!(later, ["2 later messages, the last 14.5 s after the call was over"], "{}", drawn.stdout);
+    let diagrams = printed(&folder, &["ladder", "calls.pcap", "--format", "mermaid"]).stdout;
+    let notes: Vec<&str> = diagrams.lines().filter(|line| line.contains("later message")).collect();
+    let note = "    Note over E0,E1: 2 later messages, the last 14.5 s after the call was over";
+    assert_eq!(notes, [note], "{diagrams}");
     let objects = objects(&printed(&folder, &["ladder", "calls.pcap", "--format", "json"]));
     let told: Vec<_> =
         objects.iter().map(|call| (call["messages"].as_u64(), call["later_messages"].as_u64())).collect();
