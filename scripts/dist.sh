@@ -42,10 +42,13 @@ say "packages"
 scripts/package.sh deb rpm >&2
 find target/debian target/rpm -maxdepth 1 \( -name '*.deb' -o -name '*.rpm' \) -exec cp {} "$out" \;
 
-# archive NAME FOLDER: the same files give the same archive.
+# pack FOLDER FILE...: an archive on standard output; the same files give the same one.
+pack() {
+    tar --create --directory "$1" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner "${@:2}"
+}
+# archive NAME FOLDER
 archive() {
-    tar --create --directory "$2" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner . |
-        zstd --quiet -19 --threads=0 -o "$out/$1"
+    pack "$2" . | zstd --quiet -19 --threads=0 -o "$out/$1"
 }
 say "archives"
 for package in target/debian/*.deb; do
@@ -73,7 +76,9 @@ if command -v buildah >/dev/null && [ "$(id -u)" -eq 0 ]; then
     say "images"
     make --no-print-directory images-of-packages >&2
     for name in ringside ringside-steer; do
-        buildah push --quiet "localhost/$name:$version" "oci-archive:$out/$name-$version-$machine.oci.tar:$name:$version"
+        image=target/files/$name-image
+        buildah push --quiet "localhost/$name:$version" "oci:$image:$name:$version"
+        pack "$image" oci-layout index.json blobs >"$out/$name-$version-$machine.oci.tar"
     done
 else
     say "no images: that takes buildah and root"
