@@ -49,13 +49,14 @@ fn calls_survive_switching_on_and_faults() {
         assert_eq!((outcome.good, outcome.broken()), (100, 0), "{who:?}: {outcome:?}");
     }
     for fault in Fault::ALL {
-        let outcome = parts::fault(&mut stage, Who::Direct, fault, 100, 50.0);
+        // Half of them before it: a busy machine may be some hundred milliseconds late with it.
+        let outcome = parts::fault(&mut stage, Who::Direct, fault, 200, 50.0);
         assert_eq!(outcome.broken(), 0, "{fault:?}: {outcome:?}");
         // The fault was one: its backend's calls were lost, or it had fewer.
         let least = *outcome.shares[..PODS].iter().min().expect("four");
         match fault {
             Fault::BackendKilled => assert!(outcome.excused > 0, "{outcome:?}"),
-            Fault::Drained | Fault::Scaled => assert!((1..20).contains(&least), "{outcome:?}"),
+            Fault::Drained | Fault::Scaled => assert!((1..40).contains(&least), "{outcome:?}"),
             _ => {}
         }
     }
