@@ -144,7 +144,10 @@ fn the_list_the_ladder_and_a_message_are_shown() {
     let ladder = terminal.until("RetMessage");
     assert!(ladder.contains("│─── INVITE (SDP) ───>│"), "{ladder}");
     terminal.press(&["Down", "Enter"]);
-    assert!(terminal.until("\nSIP/2.0 180 Ringing\n").starts_with("2 of 6  00:00:00.500"));
+    // It also stands below the ladder.
+    terminal.once("the message alone", |screen| {
+        screen.starts_with("2 of 6  00:00:00.500") && screen.contains("\nSIP/2.0 180 Ringing\n")
+    });
     // What it is drawn in changes while it is drawn.
     terminal.tmux(&["resize-window", "-x", "132", "-y", "30"]);
     terminal.press(&["q"]);
@@ -168,8 +171,7 @@ fn a_capture_that_grows_is_followed() {
     let whole = capture(&format!("{CALLS}{LATER}"));
     let rest = &whole[capture(CALLS).len()..];
     OpenOptions::new().append(true).open(path).and_then(|mut file| file.write_all(rest)).expect("it can be written");
-    let screen = terminal.until("talking");
-    assert!(screen.contains("calling") && screen.contains("2007"), "{screen}");
+    terminal.once("what came later", |screen| ["talking", "calling", "2007"].iter().all(|text| screen.contains(text)));
     terminal.press(&["C-c"]);
     terminal.is_whole();
 }
@@ -268,7 +270,7 @@ fn a_running_ringside_is_watched_by_its_console() {
     terminal.until_said("its token is right (--token)");
     terminal.tmux(&["send-keys", "-l", "clear; RINGSIDE_CONSOLE_TOKEN=a-long-enough-token "]);
     terminal.watch(&format!("--from {address}"));
-    let list = terminal.until("2 rows");
+    let list = terminal.once("the list", |screen| screen.contains("2 rows") && screen.contains("\nF1Help"));
     assert!(list.lines().next().is_some_and(|line| line.starts_with("ringside  http://127.0.0.1:")), "{list}");
     assert!(list.contains("2002         INVITE     200 answered       0.500    1:00"), "{list}");
     assert!(list.contains("ringing"), "{list}");
