@@ -39,6 +39,7 @@ impl Turn<'_> {
             self.slots.release(attempt.slot);
         }
     }
+
     /// Makes the attempt anew that a dialog stands for, and what its INVITE has beyond any request.
     pub fn restore_attempt(&mut self) {
         let stands = |dialog: &Dialog| dialog.stands_for_attempt;
@@ -56,6 +57,7 @@ impl Turn<'_> {
         let invite = Invite { provisional: true, dialed: true, answered_200: true, ..Invite::new(serial, serial) };
         self.call.invites.push(&mut self.pools.invites, invite);
     }
+
     /// The dialog was ended by a BYE, which it keeps from now on, if nothing is known of that but its 2xx.
     pub fn let_dialog_keep_bye(&mut self, request: At, dialog: At) {
         let at = dialog;

@@ -1,9 +1,10 @@
 //! Path `direct`: packets go past the node's stack, into the pod and back to the client.
 
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use affinity::steer::{General, Mode, Path};
-use integration::balanced::Rules;
+use integration::balanced::{Lab, Rules};
 use ladder::frame;
 use steer::kernel::Kernel;
 use steer::policies::{self, Policies};
@@ -68,6 +69,11 @@ fn message(first: &str, call_id: &str) -> String {
     format!("{first}\r\nCall-ID: {call_id}\r\nTo: <sip:b@c>;tag=t\r\nCSeq: 1 INVITE\r\n\r\n")
 }
 
+/// A client begins a call: which pod has it, and whom it is from there.
+fn begin(lab: &Lab, client: &UdpSocket, call_id: &str) -> (usize, SocketAddr) {
+    lab.send(client, lab.service(), &message("INVITE sip:b@c SIP/2.0", call_id).replace(";tag=t", ""))
+}
+
 const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
 /// A pod sends with the address and port of a client elsewhere, before and after the client does.
@@ -89,8 +95,7 @@ fn who_forges_the_address_of_a_client_gets_nothing_that_is_for_it() {
             frame[..12].copy_from_slice(&[2, 0, 0, 0, number, 1, 2, 0, 0, 0, number, 2]);
             lab.pod(pod).run(|| Injector::new("eth0").expect("root may").send(&frame));
         };
-        let invite = message("INVITE sip:b@c SIP/2.0", "one").replace(";tag=t", "");
-        let (pod, _) = lab.send(&client, lab.service(), &invite);
+        let (pod, _) = begin(&lab, &client, "one");
         let forger = (pod + 1) % PODS;
         forge(forger, "one");
         // Without the check of sources the stack takes it along.
@@ -125,11 +130,7 @@ fn replies_go_the_way_that_the_routing_table_knows() {
         let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
         steered.go_direct();
         let (early, late) = (lab.client(20, 5070), lab.client(20, 5071));
-        let call = |client: &std::net::UdpSocket, call_id: &str| {
-            let invite = message("INVITE sip:b@c SIP/2.0", call_id).replace(";tag=t", "");
-            lab.send(client, lab.service(), &invite)
-        };
-        let (pod, from) = call(&early, "early");
+        let (pod, from) = begin(&lab, &early, "early");
         lab.answer_by_another_line(20);
         let line = index(&lab.node, "c1");
         lab.node.run(|| steered.ask(|steering| steering.attach(line, &[]))).expect("it can be attached to");
@@ -137,7 +138,7 @@ fn replies_go_the_way_that_the_routing_table_knows() {
         let answer = message("SIP/2.0 200 OK", "early");
         assert_eq!(lab.answer(pod, from, &answer, &early), lab.service(), "past the stack, {family:?}");
         lab.drop_forwarded("-D");
-        let (pod, from) = call(&late, "late");
+        let (pod, from) = begin(&lab, &late, "late");
         let answer = message("SIP/2.0 200 OK", "late");
         assert_eq!(lab.answer(pod, from, &answer, &late), lab.service(), "by the stack, {family:?}");
     }
@@ -163,8 +164,7 @@ fn rules_of_routing_that_name_a_bridge_hold_past_the_stack() {
         let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
         steered.go_direct();
         let client = lab.client(20, 5070);
-        let invite = message("INVITE sip:b@c SIP/2.0", "one").replace(";tag=t", "");
-        let (pod, from) = lab.send(&client, lab.service(), &invite);
+        let (pod, from) = begin(&lab, &client, "one");
         lab.answer_by_another_line(20);
         for (of, address) in [("-4", "192.0.2.20"), ("-6", "2001:db8:1::20")] {
             lab.node.ip(&format!("{of} route del {address} dev c1"));
@@ -192,8 +192,7 @@ fn a_reply_longer_than_its_route_takes_goes_by_the_stack() {
         let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
         steered.go_direct();
         let client = lab.client(20, 5070);
-        let invite = message("INVITE sip:b@c SIP/2.0", "one").replace(";tag=t", "");
-        let (pod, from) = lab.send(&client, lab.service(), &invite);
+        let (pod, from) = begin(&lab, &client, "one");
         let short = message("SIP/2.0 180 Ringing", "one");
         let long = format!("{}{}", message("SIP/2.0 200 OK", "one"), "x".repeat(1300));
         lab.node.ip("route add 192.0.2.20/32 dev c0 mtu lock 1300");
@@ -217,8 +216,7 @@ fn calls_that_are_up_survive_turning_to_the_stack_where_pods_are_masqueraded() {
     let Some(mut steered) = Steered::new(test, &lab, Mode::Active, None) else { return };
     steered.go_direct();
     let client = lab.client(20, 5070);
-    let invite = message("INVITE sip:b@c SIP/2.0", "up").replace(";tag=t", "");
-    let (pod, from) = lab.send(&client, lab.service(), &invite);
+    let (pod, from) = begin(&lab, &client, "up");
     let say = |first: &str| lab.answer(pod, from, &message(first, "up"), &client);
     assert_eq!(say("SIP/2.0 200 OK"), lab.service());
     steered.apply(|tables| tables.path = Path::Stack);
