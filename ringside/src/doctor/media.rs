@@ -4,6 +4,7 @@
 //! counters of the instance that runs are asked, where its configuration says that it serves them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use exporter::prometheus::Settings;
 use pipeline::ComponentId;
@@ -22,7 +23,10 @@ pub fn findings(loaded: &Loaded, classic: bool) -> Vec<String> {
         return vec![line("warn", SUBJECT, what, "see to eBPF, or take `media` out of the pipelines")];
     }
     let namespace = &loaded.configuration.service.metrics.namespace;
-    endpoints(loaded).into_iter().map(|endpoint| judge(endpoint, namespace, &page(endpoint, "/metrics"))).collect()
+    endpoints(loaded)
+        .into_iter()
+        .map(|endpoint| judge(endpoint, namespace, &page(endpoint, "/metrics", ANSWER, MOST)))
+        .collect()
 }
 
 fn is_listened_to(loaded: &Loaded) -> bool {
@@ -59,7 +63,7 @@ fn judge(endpoint: SocketAddr, namespace: &str, served: &Page) -> String {
                 format!("nobody serves http://{endpoint}/metrics: ask again while ringside runs and has seen calls");
             return line("ok", SUBJECT, &what, "");
         }
-        Page::Closed => {
+        Page::Closed | Page::Refused(_) => {
             let what = format!("what {endpoint} serves is not shown without TLS or a password");
             let help = format!(
                 "look there yourself: {namespace}_media_faults_total{{fault=\"one_way\"}} beside the answered calls"
@@ -103,6 +107,9 @@ const SUBJECT: &str = "media";
 const ENOUGH: f64 = 10.0;
 /// Share of one-way calls from which the tap is to blame and not the network.
 const NEARLY_EVERY: f64 = 0.8;
+const ANSWER: Duration = Duration::from_secs(5);
+/// Longest page that is read, in bytes.
+const MOST: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

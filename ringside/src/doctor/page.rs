@@ -10,27 +10,30 @@ pub enum Page {
     Nobody,
     /// Something that is not shown to everybody.
     Closed,
+    /// What comes with another status than 200.
+    Refused(String),
     /// The page.
     Shown(String),
 }
 
-/// Asks a server for `path`.
-pub fn page(server: SocketAddr, path: &str) -> Page {
+/// Asks a server for `path`, of which at most `most` bytes are read, and waits for each part of it for `patience`.
+pub fn page(server: SocketAddr, path: &str, patience: Duration, most: u64) -> Page {
     match TcpStream::connect_timeout(&reachable(server), CONNECT) {
-        Ok(stream) => read(stream, server, path).map_or(Page::Closed, Page::Shown),
+        Ok(stream) => read(stream, server, path, patience, most).unwrap_or(Page::Closed),
         Err(_) => Page::Nobody,
     }
 }
 
-fn read(mut stream: TcpStream, server: SocketAddr, path: &str) -> Option<String> {
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
+fn read(mut stream: TcpStream, server: SocketAddr, path: &str, patience: Duration, most: u64) -> Option<Page> {
+    stream.set_read_timeout(Some(patience)).ok()?;
     // Without keep-alive and chunks: what comes until the end is the answer.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").ok()?;
     let mut bytes = Vec::new();
-    stream.take(MOST).read_to_end(&mut bytes).ok()?;
+    stream.take(most).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
-    head.split(' ').nth(1).is_some_and(|status| SHOWN.contains(&status)).then(|| body.to_owned())
+    let page = if head.split(' ').nth(1) == Some("200") { Page::Shown } else { Page::Refused };
+    Some(page(body.to_owned()))
 }
 
 /// An address that is listened on, as reached from this host.
@@ -43,9 +46,4 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Statuses with a page of ringside's: `/health` answers 503 where something is wrong.
-const SHOWN: [&str; 2] = ["200", "503"];
 const CONNECT: Duration = Duration::from_secs(1);
-const ANSWER: Duration = Duration::from_secs(5);
-/// Longest page that is read, in bytes.
-const MOST: u64 = 64 << 20;

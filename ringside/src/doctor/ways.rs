@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use endpoint::{Acceptor, TlsServerConfig};
 use exporter::otlp::{self, Reached};
@@ -154,7 +154,11 @@ fn holder(address: SocketAddr) -> Option<(i32, String)> {
 
 /// Whether what answers there says that it is a ringside.
 fn is_ringside(address: SocketAddr) -> bool {
-    matches!(page(address, "/health"), Page::Shown(health) if health.contains("\"capture\":"))
+    match page(address, "/health", Duration::from_secs(1), 4096) {
+        // It answers 503 where something is wrong.
+        Page::Shown(health) | Page::Refused(health) => health.contains("\"capture\":"),
+        Page::Nobody | Page::Closed => false,
+    }
 }
 
 /// Whether a certificate can be read and has the key beside it, and how long it is good.
